@@ -1,0 +1,3 @@
+sources := $(notdir $(wildcard bounced/*.c))
+uses := daemon spool smtp mail
+program := libexec/posthaste/bounced

@@ -1,0 +1,3 @@
+sources := $(notdir $(wildcard dnsd/*.c))
+uses := daemon
+program := libexec/posthaste/dnsd

@@ -1,0 +1,2 @@
+sources := buf.c log.c num.c str.c why.c xalloc.c
+uses :=

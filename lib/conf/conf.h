@@ -1,0 +1,144 @@
+/*
+ * The configuration: PowerMTA's grammar (and the XML-like spelling) read whole, checked, merged, and asked by
+ * key. A `struct conf` never changes after it was loaded; a reload makes another. Every directive is one row of
+ * `directives.def`; the keys below are made from it: block prefix + name, upper case, '-' and '.' as '_':
+ *
+ *   CONF_GLOBAL_x CONF_SOURCE_x CONF_DOMAIN_x CONF_VMTA_x (<virtual-mta>) CONF_POOL_x (<virtual-mta-pool>)
+ *   CONF_ACCT_x (<acct-file>) CONF_SPOOL_x CONF_LISTENER_x (<smtp-listener>) CONF_GROUP_x (<source-group>)
+ *   CONF_USER_x (<smtp-user>) CONF_PROXY_x CONF_DNS_x CONF_BOUNCEPROC_x CONF_FBLPROC_x CONF_HTTP_x CONF_FBL_x
+ *   CONF_DKIM_x CONF_KEY_x (<domain-key>) CONF_ACTION_x (<bounce-action>) CONF_SMTPSERVER_x CONF_API_x …
+ *
+ * e.g. CONF_DOMAIN_MAX_SMTP_OUT, CONF_GLOBAL_HOST_NAME, CONF_SOURCE_ALWAYS_ALLOW_RELAYING.
+ */
+#ifndef PH_CONF_CONF_H
+#define PH_CONF_CONF_H
+
+#include "lib/base/str.h"
+#include "lib/base/why.h"
+#include "lib/conf/keys.h" /* enum conf_key, made from directives.def */
+#include "lib/net/addr.h"
+
+struct conf;
+struct conf_set; /* the effective values of one scope; lives as long as its conf */
+
+/* ---- loading ---- */
+
+/* One complaint; `text` is whole: "FILE:LINE:COLUMN: unknown directive "max-smpt-out"; did you mean "max-smtp-out"?" */
+struct conf_message {
+	bool  is_error; /* otherwise a note: not yet honoured, deprecated, ignored with reason */
+	char *text;
+};
+struct conf_messages {
+	struct conf_message *list;
+	size_t		     n;
+};
+void conf_messages_clear(struct conf_messages *m);
+
+/* Reads the file and what it includes. NULL when there was any error; messages are filled in either case. */
+struct conf *conf_load(const char *path, struct conf_messages *m);
+/* Reads a snapshot (see conf_snapshot) from a descriptor, which stays the caller's. */
+struct conf *conf_load_fd(int fd, struct conf_messages *m);
+/* A sealed memfd with the whole configuration, includes expanded, every line with its origin. -1 with errno. */
+int  conf_snapshot(const struct conf *c) PH_MUST_CHECK;
+void conf_free(struct conf **c);
+
+/* ---- values ---- */
+
+#define CONF_UNLIMITED UINT64_MAX /* numbers and sizes */
+#define CONF_NEVER     INT64_MAX  /* times */
+
+struct conf_rate {
+	uint64_t count;	    /* CONF_UNLIMITED: no limit */
+	int64_t	 period_ms; /* e.g. 500/15m: count 500, period_ms 900000 */
+};
+
+bool	   conf_bool(const struct conf_set *s, enum conf_key k);
+uint64_t   conf_u64(const struct conf_set *s, enum conf_key k); /* number, size in bytes */
+int64_t	   conf_ms(const struct conf_set *s, enum conf_key k);  /* time in ms */
+int	   conf_enum(const struct conf_set *s, enum conf_key k); /* index into the row's words, 0 first */
+struct conf_rate conf_rate(const struct conf_set *s, enum conf_key k);
+/* The value's text; empty when unset. For a list: its first item. */
+struct str conf_str(const struct conf_set *s, enum conf_key k);
+/* Lists (comma lists, repeated directives): number of items and item i as text. */
+size_t	   conf_n(const struct conf_set *s, enum conf_key k);
+struct str conf_item(const struct conf_set *s, enum conf_key k, size_t i);
+/* item i of a list of times */
+int64_t	   conf_item_ms(const struct conf_set *s, enum conf_key k, size_t i);
+/* Was it written anywhere (false: the default holds)? */
+bool	   conf_is_set(const struct conf_set *s, enum conf_key k);
+/* Where the effective value comes from; file NULL and line 0: the default. */
+struct conf_origin {
+	const char *file;
+	uint32_t    line;
+};
+struct conf_origin conf_origin(const struct conf_set *s, enum conf_key k);
+/* `key value` as the file would say it (for show settings). Returns owned. */
+char *conf_print(const struct conf_set *s, enum conf_key k);
+const char *conf_key_name(enum conf_key k);
+/* the keys of one block, in order: for (k = CONF_NONE; (k = conf_next_key(CONF_BLOCK_DOMAIN, k)) != CONF_NONE;) */
+enum conf_key conf_next_key(enum conf_block block, enum conf_key after);
+
+/* ---- scopes ---- */
+
+const struct conf_set *conf_global(const struct conf *c);
+/*
+ * The settings of queue domain/vmta: <domain> in <virtual-mta>, else in its pool, else global; within each the
+ * most specific pattern wins and the others fill in. Queues that match the same blocks share one set, so memory
+ * does not grow with the number of queues. `vmta` empty: the default VirtualMTA.
+ */
+const struct conf_set *conf_queue(const struct conf *c, struct str domain, struct str vmta);
+/* The settings for a client: by address (most specific CIDR wins), or by name, which overrides them ("{auth}", …). */
+const struct conf_set *conf_source(const struct conf *c, const struct net_addr *client);
+const struct conf_set *conf_source_named(const struct conf *c, struct str name); /* NULL: there is none */
+
+/* VirtualMTAs and pools share one name space; names compare without ASCII case. */
+struct conf_vmta {
+	struct str	       name;
+	const struct conf_set *set; /* CONF_VMTA_… */
+	/* source addresses in file order: smtp-source-host (CIDR already expanded to this machine's addresses),
+	 * else the global ones; n_sources 0: any address, host-name */
+	const struct conf_source_host *sources;
+	size_t			       n_sources;
+};
+struct conf_source_host {
+	struct net_addr addr; /* family 0: any */
+	struct str	host; /* EHLO name */
+};
+struct conf_pool_member {
+	const struct conf_vmta *vmta;
+	uint32_t		weight; /* >= 1 */
+};
+struct conf_pool {
+	struct str		       name;
+	const struct conf_set	      *set; /* CONF_POOL_… */
+	const struct conf_pool_member *members;
+	size_t			       n_members;
+};
+const struct conf_vmta *conf_vmta(const struct conf *c, struct str name);
+const struct conf_pool *conf_pool(const struct conf *c, struct str name);
+size_t			conf_n_vmtas(const struct conf *c);
+const struct conf_vmta *conf_vmta_at(const struct conf *c, size_t i);
+size_t			conf_n_pools(const struct conf *c);
+const struct conf_pool *conf_pool_at(const struct conf *c, size_t i);
+
+/* Blocks of which there may be many: <acct-file>, <spool>, <smtp-listener>, <smtp-user>, … by number in file order. */
+size_t		       conf_n_blocks(const struct conf *c, enum conf_block block);
+const struct conf_set *conf_block_at(const struct conf *c, enum conf_block block, size_t i);
+struct str	       conf_block_name(const struct conf *c, enum conf_block block, size_t i); /* <acct-file NAME> */
+/* All listeners, one-line directives and blocks alike; none written: one on 0.0.0.0:25. */
+struct conf_listener {
+	struct net_addr	       addr; /* with port */
+	struct str	       source; /* named source or empty */
+	struct str	       vmta;   /* virtual-mta or virtual-mta-pool of the dialect, or empty */
+	const struct conf_set *set;    /* CONF_LISTENER_… */
+	struct conf_origin     origin;
+};
+size_t			    conf_n_listeners(const struct conf *c);
+const struct conf_listener *conf_listener_at(const struct conf *c, size_t i);
+
+/* May mail be relayed to this recipient domain or address from a source that may not relay? (relay-domain, host-name, relay-address) */
+bool conf_is_relay_rcpt(const struct conf *c, struct str address);
+
+/* Accounting: the columns of <acct-file> number i for a record type letter ("d", "tq", …) are kept as written, see lib/acct. */
+
+#endif

@@ -1,0 +1,2 @@
+sources := $(notdir $(wildcard lib/conf/*.c))
+uses := base net

@@ -1,0 +1,2 @@
+sources := $(notdir $(wildcard lib/ctl/*.c))
+uses := base

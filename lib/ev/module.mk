@@ -1,0 +1,2 @@
+sources := ev_timer.c ev_libevent.c
+uses := base

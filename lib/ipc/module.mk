@@ -1,0 +1,2 @@
+sources := $(notdir $(wildcard lib/ipc/*.c))
+uses := base ev

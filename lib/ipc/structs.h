@@ -1,0 +1,279 @@
+/*
+ * The heads of the messages of messages.def. Fixed layout without padding: every size is asserted in ipc_table.c
+ * by way of the rows. Times are struct wall's nanoseconds; addresses are 16 bytes, IPv4 in the first four.
+ */
+#ifndef PH_IPC_STRUCTS_H
+#define PH_IPC_STRUCTS_H
+
+#include "lib/base/base.h"
+
+/* Where a message's record lies. Journal: writer/segment/generation/offset. Queue file: kind says so, by id. */
+enum spool_kind { SPOOL_JOURNAL = 1, SPOOL_FILE = 2 };
+struct spool_place {
+	uint64_t id;	     /* the message's */
+	uint64_t len;	     /* whole record in bytes: header line, envelope, empty line, message */
+	uint64_t offset;     /* in the segment; 0 for a file */
+	uint32_t segment;    /* number within the writer's directory */
+	uint32_t generation; /* of the segment */
+	uint16_t writer;
+	uint16_t kind; /* enum spool_kind */
+	uint32_t env_len; /* header line + envelope + empty line: where the message begins */
+};
+
+struct ipc_addr {
+	uint8_t	 bytes[16];
+	uint16_t port;	 /* host order */
+	uint8_t	 family; /* 4, 6, or 0: none */
+	uint8_t	 pad[5];
+};
+
+struct ipc_empty {
+	uint64_t zero;
+};
+struct ipc_hello {
+	uint64_t protocol;
+	uint32_t role;
+	uint32_t instance;
+	uint64_t pid;
+};
+struct ipc_config {
+	uint64_t generation;
+};
+/* a descriptor for a daemon: what it is for, see enum ipc_fd_kind */
+enum ipc_fd_kind {
+	FD_LISTEN_SMTP = 1, /* index: row of conf's listeners; text: "address:port" as bound */
+	FD_LISTEN_CONTROL,
+	FD_LISTEN_DUMMY,
+	FD_SPOOL_DIR, /* text: path */
+	FD_ACCT_DIR,  /* index: number of the <acct-file>; text: path of the directory */
+	FD_MOVE_DIR,  /* index: number of the <acct-file>: its move-to */
+	FD_STATS_PAGE, /* index: instance; role in `role` */
+	FD_LOG,
+	FD_KIND_MAX
+};
+struct ipc_fd {
+	uint32_t kind;
+	uint32_t index;
+	uint32_t role;
+	uint32_t pad;
+};
+struct ipc_peer {
+	uint32_t role;
+	uint32_t instance;
+};
+struct ipc_stop {
+	uint64_t drain_ms; /* finish what is in flight for at most so long; 0: leave now */
+};
+
+struct ipc_segment {
+	uint64_t end; /* SEALED: bytes in use */
+	uint32_t segment;
+	uint32_t generation;
+	uint32_t writer;
+	uint32_t pad;
+};
+/* may injectors accept? */
+struct ipc_spool_state {
+	uint64_t queued_rcpts;
+	uint64_t queued_bytes;
+	uint32_t accept; /* 1 yes, 0 no: text says why */
+	uint32_t pad;
+};
+
+enum dns_kind { DNS_MX = 1, DNS_HOST = 2 };
+struct ipc_resolve {
+	uint32_t req;	   /* the asker's number, given back */
+	uint8_t	 kind;	   /* enum dns_kind */
+	uint8_t	 families; /* bit 0: A, bit 1: AAAA */
+	uint16_t pad;
+};
+struct ipc_dns_addr {
+	struct ipc_addr addr;
+	uint32_t	req;
+	uint16_t	pref;
+	uint16_t	pad;
+};
+enum dns_status {
+	DNS_OK = 0,
+	DNS_NXDOMAIN, /* the domain does not exist */
+	DNS_NODATA,   /* it exists, without anything to connect to */
+	DNS_NULL_MX,  /* RFC 7505 */
+	DNS_SERVFAIL, /* temporary: refused, failed, malformed */
+	DNS_TIMEOUT,  /* temporary */
+	DNS_NO_ADDR,  /* MX exist, none of them has an address (permanently so) */
+	DNS_BAD_NAME, /* not a domain name at all */
+	DNS_STATUS_MAX
+};
+struct ipc_dns_done {
+	uint32_t req;
+	uint32_t ttl_s;
+	uint16_t n_addrs; /* DNS_ADDR messages that went before */
+	uint8_t	 status;  /* enum dns_status */
+	uint8_t	 ad;	  /* all answers were authenticated by a trusted resolver */
+	uint32_t pad;
+};
+
+/* a connection that queued grants; `conn` is queued's number */
+struct ipc_conn_open {
+	struct ipc_addr dst;
+	struct ipc_addr src; /* family 0: any */
+	uint32_t	conn;
+	uint32_t	window; /* most transactions that will be given ahead */
+};
+enum conn_close { CONN_QUIT = 1, CONN_ABORT = 2 };
+struct ipc_conn_close {
+	uint32_t conn;
+	uint32_t how; /* enum conn_close */
+};
+struct ipc_conn_up {
+	struct ipc_addr src; /* what the kernel bound */
+	uint32_t	conn;
+	uint32_t	extensions; /* enum smtp_ext bits of lib/smtp */
+};
+/* how far a connection or transaction was when it ended */
+enum smtp_stage {
+	STAGE_CONNECT,
+	STAGE_GREETING,
+	STAGE_EHLO,
+	STAGE_TLS,
+	STAGE_AUTH,
+	STAGE_MAIL,
+	STAGE_RCPT,
+	STAGE_DATA,
+	STAGE_BODY, /* some of the content was sent, the reply to its end is missing */
+	STAGE_IDLE,
+	STAGE_QUIT,
+	STAGE_MAX
+};
+enum conn_end {
+	END_CLOSED = 1, /* in order, by us */
+	END_LOST,	/* the peer closed or reset it */
+	END_TIMEOUT,
+	END_REFUSED,	/* connect failed: text says how */
+	END_REPLY,	/* the peer's reply ended it (greeting, EHLO, 421) */
+	END_PROTOCOL,	/* the peer broke the protocol */
+	END_LOCAL,	/* our own trouble (source address missing, descriptors): never counts as an attempt */
+	END_MAX
+};
+struct ipc_conn_down {
+	uint32_t conn;
+	uint16_t code; /* SMTP reply code or 0 */
+	uint8_t	 enh[3];
+	uint8_t	 stage; /* enum smtp_stage */
+	uint8_t	 end;	/* enum conn_end */
+	uint8_t	 up;	/* 1: a session had been established */
+	uint8_t	 pad[4];
+};
+/* text 0: the recipients' indices, uint32_t each, native order, ascending */
+struct ipc_txn {
+	struct spool_place place;
+	uint32_t	   conn;
+	uint32_t	   txn; /* number within the connection, from 0 */
+};
+enum rcpt_outcome {
+	OUT_DELIVERED = 1,
+	OUT_FAILED,   /* for good */
+	OUT_DEFERRED, /* a remote reply or a connection's failure while this transaction was under way */
+	OUT_UNTRIED,  /* given back: does not count as an attempt */
+	OUT_MAX
+};
+struct ipc_result {
+	uint64_t id;
+	uint64_t bytes; /* content bytes sent, when delivered */
+	uint32_t conn;
+	uint32_t txn;
+	uint32_t rcpt; /* index in the envelope */
+	uint16_t code; /* SMTP reply code, 0: none came */
+	uint8_t	 enh[3];
+	uint8_t	 outcome; /* enum rcpt_outcome */
+	uint8_t	 stage;
+	uint8_t	 dsn_relayed; /* delivered, and the peer lacks DSN: action is "relayed" */
+	uint8_t	 pad[4];
+};
+struct ipc_txn_done {
+	uint32_t conn;
+	uint32_t txn;
+};
+
+enum acct_type {
+	ACCT_DELIVERED = 1, /* d */
+	ACCT_BOUNCED,	    /* b */
+	ACCT_TRANSIENT,	    /* t */
+	ACCT_QUEUE,	    /* tq */
+	ACCT_RECEIVED,	    /* r */
+	ACCT_TYPE_MAX
+};
+enum final_kind { FINAL_NONE = 0, FINAL_DELIVERED, FINAL_BOUNCED, FINAL_EXPIRED, FINAL_DELETED, FINAL_MAX };
+struct ipc_record {
+	struct spool_place place; /* kind 0: none (tq) */
+	struct ipc_addr	   src;
+	struct ipc_addr	   dst;
+	uint64_t	   seq; /* rises by one a record */
+	int64_t		   logged_ns;
+	uint64_t	   bytes;
+	uint32_t	   rcpt;
+	uint32_t	   extensions;
+	uint16_t	   code;
+	uint8_t		   enh[3];
+	uint8_t		   type;  /* enum acct_type */
+	uint8_t		   final; /* enum final_kind */
+	uint8_t		   local; /* 1: our own verdict, diag is x-pmta;…; 0: a remote reply, smtp;… */
+	uint8_t		   dsn_relayed;
+	uint8_t		   quiet; /* 1: no CSV line (disable-acct-records, --no-accounting), only the acknowledgement */
+	uint8_t		   pad[6];
+};
+struct ipc_record_ack {
+	uint64_t seq; /* all up to this are on disk */
+};
+
+enum report_kind { REPORT_FAILED = 1, REPORT_DELAYED, REPORT_DELIVERED, REPORT_RELAYED };
+struct ipc_report_rcpt {
+	uint64_t id;
+	int64_t	 when_ns;
+	uint32_t rcpt;
+	uint16_t code;
+	uint8_t	 enh[3];
+	uint8_t	 kind;	/* enum report_kind */
+	uint8_t	 local; /* as in ipc_record */
+	uint8_t	 pad[5];
+};
+/* sends what REPORT_RCPT gathered for this message */
+struct ipc_report {
+	struct spool_place place;
+	int64_t		   expires_ns; /* delayed: until when we try */
+};
+struct ipc_report_done {
+	uint64_t id;
+	uint32_t ok; /* 1: durable in the spool or none was due; 0: try again later */
+	uint32_t pad;
+};
+
+/* control: see lib/ctl/commands.def */
+struct ipc_ctl_request {
+	uint64_t cursor; /* where a paged answer goes on; 0: from the start */
+	uint32_t command;
+	uint32_t max; /* rows wanted; 0: the server's page */
+};
+enum ctl_value { CTL_TEXT, CTL_NUMBER, CTL_BOOL };
+/* one leaf of the answer's tree: text 0 its path ("queue[3].name"), text 1 its value */
+struct ipc_ctl_field {
+	uint32_t kind; /* enum ctl_value */
+	uint32_t pad;
+};
+struct ipc_ctl_end {
+	uint64_t cursor; /* 0: complete */
+	uint32_t ok;
+	uint32_t pad;
+};
+/* queued asks master, or acctd, on behalf of a client */
+struct ipc_ask {
+	uint32_t token;
+	uint32_t what; /* enum ask_what */
+};
+enum ask_what { ASK_RELOAD = 1, ASK_ROTATE_LOG, ASK_ROTATE_ACCT, ASK_STOP };
+struct ipc_answer {
+	uint32_t token;
+	uint32_t ok;
+};
+
+#endif

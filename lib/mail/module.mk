@@ -1,0 +1,2 @@
+sources := $(notdir $(wildcard lib/mail/*.c))
+uses := base smtp

@@ -1,0 +1,2 @@
+sources := $(notdir $(wildcard lib/net/*.c))
+uses := base

@@ -1,0 +1,2 @@
+sources := $(notdir $(wildcard lib/smtp/*.c))
+uses := base

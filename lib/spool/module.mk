@@ -1,0 +1,2 @@
+sources := $(notdir $(wildcard lib/spool/*.c))
+uses := base ev net stats

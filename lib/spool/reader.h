@@ -1,0 +1,52 @@
+/*
+ * Reading the spool: a record by its place (deliverd, acctd, bounced), and the walk over everything that is
+ * there (queued at its start, the audit). Reads only; never trusts: a record that breaks its contract is
+ * reported by name and skipped.
+ */
+#ifndef PH_SPOOL_READER_H
+#define PH_SPOOL_READER_H
+
+#include "lib/base/buf.h"
+#include "lib/ipc/structs.h"
+#include "lib/spool/envelope.h"
+
+/* Keeps a small cache of open segment descriptors. dirfd: the spool directory, borrowed. */
+struct spool_reader;
+struct spool_reader *spool_reader_new(int dirfd);
+void		     spool_reader_free(struct spool_reader **r);
+
+/*
+ * Reads the first `want` bytes of the record (all of it if want >= len) into *b (reset first) and checks header,
+ * id and generation; the checksum when the whole was read. `fd` and `offset`, if not NULL, tell where the message
+ * itself begins (env_len bytes into the record) for sendfile; the descriptor belongs to the reader's cache and
+ * lives until the next call. 0, or -1 with `why`.
+ */
+int spool_read(struct spool_reader *r, const struct spool_place *place, size_t want, struct buf *b, int *fd,
+    uint64_t *offset, struct why *why) PH_MUST_CHECK;
+
+/* ---- the walk ---- */
+
+struct spool_walk;
+enum walk_event {
+	WALK_RECORD,  /* a live-or-done record: place, envelope (header + env bytes) */
+	WALK_SEGMENT, /* a segment was finished: its number, generation, bytes in use */
+	WALK_BAD,     /* something was set aside: `why` */
+	WALK_AGAIN,   /* the time slice is over: call again */
+	WALK_END
+};
+struct walk_item {
+	struct spool_place place;
+	struct str	   env; /* behind the header line, to the end of the empty line; borrowed until the next call */
+	struct ipc_segment segment;
+	struct why	   why;
+};
+/* First the queue files, then each segment of each writer, oldest first. */
+struct spool_walk *spool_walk_new(int dirfd);
+/* Works for at most `slice_ms`. */
+enum walk_event spool_walk_next(struct spool_walk *w, int slice_ms, struct walk_item *item);
+void		spool_walk_free(struct spool_walk **w);
+/* For the walk of a running spool: the segments that a writer has open end here (SEGMENT_OPEN's or later ACCEPTED's
+ * place tells what comes by message); call before the walk reaches them. */
+void spool_walk_stop_at(struct spool_walk *w, uint16_t writer, uint32_t segment, uint64_t offset);
+
+#endif

@@ -1,0 +1,78 @@
+/*
+ * What only queued may do to the spool: done log, queue files, removal. Order is everything here; `docs/spool.md`
+ * lists each step and what a crash after it leaves.
+ */
+#ifndef PH_SPOOL_STORE_H
+#define PH_SPOOL_STORE_H
+
+#include "lib/ipc/structs.h"
+#include "lib/spool/envelope.h"
+#include "lib/spool/reader.h"
+
+struct spool_store;
+
+/* Makes missing directories (journal, queue/00..ff, tmp, done, bad), removes what a crash left in tmp, loads the done log. */
+struct spool_store *spool_store_open(int dirfd, struct why *why);
+void		    spool_store_close(struct spool_store **s);
+
+/*
+ * The done log: spool/done/NNNNNNNN, preallocated files of fixed-width lines with a checksum each:
+ *   "K IIIIIIIIIIIIIIII RRRRRRRR TTTTTTTT SSSSSSSS\n"   kind letter, id, recipient, time, sum (hex)
+ * Appending is buffered; spool_store_sync() writes and flushes all that was appended (called each tick, blocking
+ * only in the store's own thread; `synced` comes from the loop). The record of a recipient may be appended only
+ * after acctd acknowledged its final record.
+ */
+void spool_done_append(struct spool_store *s, const struct spool_place *place, uint32_t rcpt, enum final_kind kind,
+    struct wall when);
+typedef void spool_synced_cb(void *ctx, const struct why *why); /* why NULL: everything appended before the call is on disk */
+void spool_store_sync(struct spool_store *s, spool_synced_cb *cb, void *ctx);
+
+/* At the start only: is this recipient done according to the log? And the totals, see below. */
+bool spool_is_done(const struct spool_store *s, uint64_t id, uint32_t rcpt, enum final_kind *kind);
+/* The start is over: forget what only it needed. */
+void spool_recovered(struct spool_store *s);
+
+/*
+ * The ledger: counts since the spool was made, durable with the done log. accepted = delivered + bounced +
+ * expired + deleted + queued holds at every instant between two ticks; spool_audit() below proves it from disk.
+ */
+struct spool_ledger {
+	uint64_t accepted;
+	uint64_t by_kind[FINAL_MAX];
+};
+void spool_count_accepted(struct spool_store *s, uint32_t n_rcpts);
+struct spool_ledger spool_ledger(const struct spool_store *s);
+
+/* All recipients of a queue file's message are done and synced: removes the file. -1 with `why`: stop delivering. */
+int spool_file_remove(struct spool_store *s, uint64_t id, struct why *why) PH_MUST_CHECK;
+/* Nothing in this segment is live any more and its done records are synced: done-log files that only it needed may go. */
+void spool_segment_gone(struct spool_store *s, const struct ipc_segment *seg);
+
+/*
+ * Compaction: the records at `places` (all of one segment) are written out as queue files: tmp, one sync for the
+ * batch, rename, directory sync. In the store's thread; `done` from the loop: the new places, or `why` and nothing
+ * has changed.
+ */
+typedef void spool_moved_cb(void *ctx, const struct spool_place *places, size_t n, const struct why *why);
+void spool_move_out(struct spool_store *s, const struct spool_place *places, size_t n, spool_moved_cb *cb, void *ctx);
+
+/* A state line appended to a queue file (attempts, next retry): kept for people and for the next start; not synced. */
+int spool_state_append(struct spool_store *s, uint64_t id, const char *line, struct why *why) PH_MUST_CHECK;
+
+/* Sets a broken record or file aside into spool/bad with its reason beside it. */
+void spool_set_aside(struct spool_store *s, const struct spool_place *place, const struct why *why);
+
+/* Free bytes and files of the spool's file system. */
+int spool_space(const struct spool_store *s, uint64_t *bytes, uint64_t *files, struct why *why) PH_MUST_CHECK;
+
+/* ---- audit ---- */
+struct spool_audit {
+	struct spool_ledger ledger; /* from the checkpoint and the logs */
+	uint64_t	    queued; /* recipients in records that are not done */
+	uint64_t	    messages, files, segments, set_aside;
+	uint64_t	    twice; /* done records that repeat */
+};
+/* Reads only; may run beside a living server (then `moving` differences of one tick are possible) or on a dead spool. */
+int spool_audit(int dirfd, struct spool_audit *a, struct why *why) PH_MUST_CHECK;
+
+#endif

@@ -1,0 +1,2 @@
+sources := $(notdir $(wildcard lib/stats/*.c))
+uses := base

@@ -1,0 +1,3 @@
+sources := $(notdir $(wildcard pmtactl/*.c))
+uses := ctl spool conf ipc net smtp
+program := sbin/pmtactl

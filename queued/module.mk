@@ -1,0 +1,3 @@
+sources := $(notdir $(wildcard queued/*.c))
+uses := daemon spool smtp ctl
+program := libexec/posthaste/queued

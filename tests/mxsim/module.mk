@@ -1,0 +1,3 @@
+sources := $(notdir $(wildcard tests/mxsim/*.c))
+uses := ev net base
+program := tests/mxsim
