@@ -1,3 +1,3 @@
-sources := $(notdir $(wildcard pmtactl/*.c))
-uses := ctl spool conf ipc net smtp
+sources := audit.c audit_records.c cat.c client.c main.c options.c text.c tree.c tree_nested.c
+uses := ctl spool conf ipc ev net base
 program := sbin/pmtactl

@@ -14,6 +14,7 @@ static struct {
 	enum log_level level;
 	int	       fd;
 	bool	       with_time;
+	bool	       also_stderr;
 } logger = {.name = "posthaste", .level = LOG_LEVEL_INFO, .fd = STDERR_FILENO};
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
@@ -30,6 +31,12 @@ log_to_fd(int fd, bool with_time)
 {
 	logger.fd = fd;
 	logger.with_time = with_time;
+}
+
+void
+log_also_to_stderr(bool also)
+{
+	logger.also_stderr = also;
 }
 
 static size_t
@@ -61,7 +68,9 @@ emit(enum log_level level, const char *fmt, va_list ap)
 	n = PH_MIN(n + (size_t)PH_MAX(m, 0), sizeof line - 2);
 	line[n++] = '\n';
 	if (write(logger.fd, line, n) == -1)
-		n = 0; /* there is nowhere left to say it */
+		m = 0; /* there is nowhere left to say it */
+	if (logger.also_stderr && logger.fd != STDERR_FILENO && write(STDERR_FILENO, line, n) == -1)
+		m = 0;
 	errno = saved;
 }
 

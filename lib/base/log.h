@@ -13,6 +13,8 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBU
 void log_init(const char *name, enum log_level level);
 /* From now on lines go to this descriptor, each with one write. Borrows. With_time: ISO time in front. */
 void log_to_fd(int fd, bool with_time);
+/* Lines go to standard error as well (a server in the foreground); no effect while that is the only place. */
+void log_also_to_stderr(bool also);
 
 void log_error(const char *fmt, ...) PH_PRINTF(1, 2); /* asks a person to act */
 void log_warn(const char *fmt, ...) PH_PRINTF(1, 2);  /* degraded, heals itself */

@@ -1,2 +1,2 @@
-sources := $(notdir $(wildcard lib/ctl/*.c))
+sources := commands.c
 uses := base

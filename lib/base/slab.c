@@ -1,0 +1,73 @@
+#include "lib/base/slab.h"
+
+#include "lib/base/log.h"
+#include "lib/base/xalloc.h"
+
+#define CHUNK_ITEMS 4096u
+
+void
+slab_init(struct slab *s, size_t item)
+{
+	*s = (struct slab){.item = (item + 7) & ~(size_t)7};
+}
+
+void
+slab_clear(struct slab *s)
+{
+	for (uint32_t i = 0; i < s->n_chunks; i++)
+		free(s->chunks[i]);
+	free(s->chunks);
+	slab_init(s, s->item);
+}
+
+static void
+add_chunk(struct slab *s)
+{
+	s->chunks = xreallocarray(s->chunks, s->n_chunks + 1, sizeof *s->chunks);
+	s->chunks[s->n_chunks++] = xcalloc(CHUNK_ITEMS, s->item);
+}
+
+void *
+slab_at(const struct slab *s, uint32_t handle)
+{
+	uint32_t i = handle - 1;
+
+	if (handle == 0 || i >= s->n_given)
+		panic("slab: handle %u of %u", handle, s->n_given);
+	return s->chunks[i / CHUNK_ITEMS] + (i % CHUNK_ITEMS) * s->item;
+}
+
+uint32_t
+slab_new(struct slab *s)
+{
+	uint32_t h = s->free_head;
+	void	*p;
+
+	s->n_used++;
+	if (h != 0) {
+		p = slab_at(s, h);
+		memcpy(&s->free_head, p, sizeof s->free_head);
+		memset(p, 0, s->item);
+		return h;
+	}
+	if (s->n_given == s->n_chunks * CHUNK_ITEMS)
+		add_chunk(s);
+	return ++s->n_given;
+}
+
+void
+slab_free(struct slab *s, uint32_t handle)
+{
+	void *p = slab_at(s, handle);
+
+	memset(p, 0, s->item);
+	memcpy(p, &s->free_head, sizeof s->free_head);
+	s->free_head = handle;
+	s->n_used--;
+}
+
+uint32_t
+slab_end(const struct slab *s)
+{
+	return s->n_given + 1;
+}

@@ -1,0 +1,13 @@
+/*
+ * Prints a queued message as it lies in the spool: envelope, empty line, message.
+ */
+#ifndef PH_PMTACTL_CAT_H
+#define PH_PMTACTL_CAT_H
+
+#include "lib/conf/conf.h"
+#include "pmtactl/tree.h"
+
+/* `place` is the server's answer to cat. */
+int cat_print(const struct conf *c, const char *id, const struct tree *place, FILE *out, struct why *why) PH_MUST_CHECK;
+
+#endif

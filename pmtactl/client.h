@@ -1,0 +1,15 @@
+/*
+ * The server's control socket: connects, asks one command, gathers all pages of the answer.
+ */
+#ifndef PH_PMTACTL_CLIENT_H
+#define PH_PMTACTL_CLIENT_H
+
+#include "lib/base/why.h"
+#include "lib/ctl/commands.h"
+#include "pmtactl/tree.h"
+
+/* args: ARG_MAX views. max: rows wanted in all, 0: the server's default. -1 with `why` when there is no answer. */
+int client_ask(const char *socket_path, enum ctl_command command, const struct str *args, uint32_t max,
+    struct tree *answer, struct why *why) PH_MUST_CHECK;
+
+#endif

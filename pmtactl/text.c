@@ -1,0 +1,260 @@
+#include "pmtactl/text.h"
+
+#include "lib/base/num.h"
+
+typedef void text_fn(const struct tree *t, FILE *out);
+
+static const char *
+get(const struct tree *t, const char *name, size_t i, const char *leaf)
+{
+	return tree_get(t, "%s[%zu].%s", name, i, leaf);
+}
+
+static void
+row_of_traffic(const struct tree *t, FILE *out, const char *title, const char *span)
+{
+	fprintf(out, "%16s", title);
+	for (int d = 0; d < 2; d++) {
+		const char *dir = d == 0 ? "in" : "out";
+		fprintf(out, " %10s", tree_get(t, "status.traffic.%s.%s.rcp", span, dir));
+		fprintf(out, " %10s", tree_get(t, "status.traffic.%s.%s.msg", span, dir));
+		fprintf(out, " %10s", tree_get(t, "status.traffic.%s.%s.kb", span, dir));
+	}
+	fputc('\n', out);
+}
+
+static void
+print_uptime(const struct tree *t, FILE *out)
+{
+	uint64_t s = 0;
+
+	parse_u64(str_of(tree_get(t, "status.uptime")), 0, UINT64_MAX, &s);
+	fprintf(out, "     Status %10s    Started  %s    Uptime %3lu %2lu:%02lu:%02lu\n",
+	    tree_get(t, "status.status"), tree_get(t, "status.startupTime"), s / 86400, s / 3600 % 24,
+	    s / 60 % 60, s % 60);
+}
+
+static void
+print_status(const struct tree *t, FILE *out)
+{
+	fprintf(out, "%s v%s status on %s on %s\n\n", tree_get(t, "mta.product.name"),
+	    tree_get(t, "mta.product.version"), tree_get(t, "mta.fullHostName"), tree_get(t, "status.timeNow"));
+	fprintf(out, "    Traffic     ------------inbound-------------  ------------outbound------------\n");
+	fprintf(out, "                     rcpts       msgs     kbytes      rcpts       msgs     kbytes\n");
+	row_of_traffic(t, out, "Total", "total");
+	fprintf(out, "\nConnections     active    maximum    Domain        cached    pending\n");
+	fprintf(out, "    Inbound %10s %10s     Names    %10s %10s\n", tree_get(t, "status.conn.smtpIn.cur"),
+	    tree_get(t, "status.conn.smtpIn.max"), tree_get(t, "status.resolver.namesCached"),
+	    tree_get(t, "status.resolver.queriesPending"));
+	fprintf(out, "   Outbound %10s %10s\n", tree_get(t, "status.conn.smtpOut.cur"),
+	    tree_get(t, "status.conn.smtpOut.max"));
+	fprintf(out, "\n     Queues      rcpts    domains     kbytes  Spool        in use\n");
+	fprintf(out, "       SMTP %10s %10s %10s  Files    %10s\n", tree_get(t, "status.queue.smtp.rcp"),
+	    tree_get(t, "status.queue.smtp.dom"), tree_get(t, "status.queue.smtp.kb"),
+	    tree_get(t, "status.spool.files.inUse"));
+	fprintf(out, "                                              Init.  %10s%%\n\n",
+	    tree_get(t, "status.spool.initPct"));
+	print_uptime(t, out);
+}
+
+static void
+print_queues(const struct tree *t, FILE *out)
+{
+	size_t n = tree_count(t, "queue");
+
+	fprintf(out, "%-40s %9s %9s %5s %-11s %-19s %s\n", "queue", "#rcpt", "kbytes", "conn", "st", "retry",
+	    "last error");
+	for (size_t i = 0; i < n; i++) {
+		fprintf(out, "%-40s %9s %9s", get(t, "queue", i, "name"), get(t, "queue", i, "rcp"),
+		    get(t, "queue", i, "kb"));
+		fprintf(out, " %5s %-11s %-19s", get(t, "queue", i, "conn"), get(t, "queue", i, "state"),
+		    get(t, "queue", i, "retryTime"));
+		fprintf(out, " %s\n", get(t, "queue", i, "lastError"));
+		for (size_t k = 0; tree_get(t, "queue[%zu].event[%zu].text", i, k)[0] != '\0'; k++) {
+			fprintf(out, "    %s ", tree_get(t, "queue[%zu].event[%zu].time", i, k));
+			fprintf(out, "%s\n", tree_get(t, "queue[%zu].event[%zu].text", i, k));
+		}
+	}
+}
+
+static void
+print_domains(const struct tree *t, FILE *out)
+{
+	size_t n = tree_count(t, "domain");
+
+	fprintf(out, "%-40s %9s %9s %5s %s\n", "domain", "#rcpt", "kbytes", "conn", "last error");
+	for (size_t i = 0; i < n; i++) {
+		fprintf(out, "%-40s %9s %9s", get(t, "domain", i, "name"), get(t, "domain", i, "rcp"),
+		    get(t, "domain", i, "kb"));
+		fprintf(out, " %5s %s\n", get(t, "domain", i, "conn"), get(t, "domain", i, "lastError"));
+	}
+}
+
+/* two lines above and two below, which scripts cut off */
+static void
+print_vmtas(const struct tree *t, FILE *out)
+{
+	size_t	 n = tree_count(t, "vmta");
+	uint64_t total = 0, rcpts;
+
+	parse_u64(str_of(tree_get(t, "totalRcp")), 0, UINT64_MAX, &total);
+	fprintf(out, "%-40s %9s %9s %8s %9s %5s\n", "name", "domains", "#rcpt", "% total", "kbytes", "conn");
+	fprintf(out, "%-40s %9s %9s %8s %9s %5s\n", "----", "-------", "-----", "-------", "------", "----");
+	for (size_t i = 0; i < n; i++) {
+		rcpts = 0;
+		parse_u64(str_of(get(t, "vmta", i, "rcp")), 0, UINT64_MAX, &rcpts);
+		fprintf(out, "%-40s %9s %9lu %8.2f", get(t, "vmta", i, "name"), get(t, "vmta", i, "dom"), rcpts,
+		    total == 0 ? 0.0 : 100.0 * (double)rcpts / (double)total);
+		fprintf(out, " %9s %5s\n", get(t, "vmta", i, "kb"), get(t, "vmta", i, "conn"));
+	}
+	fputc('\n', out);
+}
+
+static void
+print_jobs(const struct tree *t, FILE *out)
+{
+	size_t n = tree_count(t, "job");
+
+	fprintf(out, "%-40s %9s %s\n", "job-id", "#rcpt", "paused");
+	for (size_t i = 0; i < n; i++) {
+		fprintf(out, "%-40s %9s", get(t, "job", i, "name"), get(t, "job", i, "rcp"));
+		fprintf(out, " %s\n", get(t, "job", i, "paused"));
+	}
+}
+
+static void
+print_settings_of(const struct tree *t, FILE *out, const char *section, const char *title)
+{
+	size_t n = tree_count(t, section);
+
+	if (n == 0)
+		return;
+	fprintf(out, "%s\n\n", title);
+	for (size_t i = 0; i < n; i++) {
+		const char *file = get(t, section, i, "file");
+		fprintf(out, "%-46s %s", get(t, section, i, "name"), get(t, section, i, "value"));
+		if (file[0] != '\0') {
+			fprintf(out, "    # %s:", file);
+			fprintf(out, "%s", get(t, section, i, "line"));
+		}
+		fputc('\n', out);
+	}
+	fputc('\n', out);
+}
+
+static void
+print_settings(const struct tree *t, FILE *out)
+{
+	print_settings_of(t, out, "vmta", "Virtual MTA Settings");
+	print_settings_of(t, out, "queue", "Queue Settings");
+}
+
+static void
+print_list(const struct tree *t, FILE *out)
+{
+	size_t n = tree_count(t, "rcpt");
+
+	for (size_t i = 0; i < n; i++) {
+		fprintf(out, "%s %s", get(t, "rcpt", i, "id"), get(t, "rcpt", i, "rcpt"));
+		fprintf(out, " from <%s>", get(t, "rcpt", i, "orig"));
+		fprintf(out, " queue %s %s", get(t, "rcpt", i, "queue"), get(t, "rcpt", i, "state"));
+		fprintf(out, " attempts %s", get(t, "rcpt", i, "attempts"));
+		fprintf(out, " queued %s", get(t, "rcpt", i, "timeQueued"));
+		if (get(t, "rcpt", i, "jobId")[0] != '\0')
+			fprintf(out, " job %s", get(t, "rcpt", i, "jobId"));
+		fputc('\n', out);
+	}
+}
+
+static void
+print_resolve(const struct tree *t, FILE *out)
+{
+	size_t n = tree_count(t, "host");
+
+	fprintf(out, "%5s %-40s %s\n", "pref", "host name", "IP addresses");
+	for (size_t i = 0; i < n; i++)
+		fprintf(out, "%5s %-40s %s\n", get(t, "host", i, "pref"), get(t, "host", i, "name"),
+		    get(t, "host", i, "ip[0]"));
+}
+
+static void
+say(FILE *out, const char *title, const char *value)
+{
+	if (value[0] != '\0')
+		fprintf(out, "  %-12s %s\n", title, value);
+}
+
+static void
+explain_queue(const struct tree *t, size_t i, FILE *out)
+{
+	fprintf(out, "%s: ", get(t, "queue", i, "name"));
+	fprintf(out, "%s\n", get(t, "queue", i, "why"));
+	say(out, "state", get(t, "queue", i, "state"));
+	say(out, "limit", get(t, "queue", i, "limit"));
+	say(out, "since", get(t, "queue", i, "since"));
+	say(out, "until", get(t, "queue", i, "until"));
+	if (get(t, "queue", i, "directive")[0] != '\0') {
+		fprintf(out, "  %-12s %s", "by", get(t, "queue", i, "directive"));
+		if (get(t, "queue", i, "file")[0] != '\0') {
+			fprintf(out, " in %s", get(t, "queue", i, "file"));
+			fprintf(out, " line %s\n", get(t, "queue", i, "line"));
+		} else
+			fprintf(out, " (its default)\n");
+	}
+	fprintf(out, "  %-12s %s ready,", "recipients", get(t, "queue", i, "ready"));
+	fprintf(out, " %s deferred,", get(t, "queue", i, "deferred"));
+	fprintf(out, " %s held,", get(t, "queue", i, "held"));
+	fprintf(out, " %s being sent", get(t, "queue", i, "sending"));
+	fprintf(out, " over %s connections\n", get(t, "queue", i, "conn"));
+	say(out, "last error", get(t, "queue", i, "lastError"));
+}
+
+static void
+print_explain(const struct tree *t, FILE *out)
+{
+	for (size_t i = 0; i < tree_count(t, "rcpt"); i++) {
+		fprintf(out, "%s in %s: ", get(t, "rcpt", i, "id"), get(t, "rcpt", i, "queue"));
+		fprintf(out, "%s\n", get(t, "rcpt", i, "why"));
+		say(out, "attempts", get(t, "rcpt", i, "attempts"));
+		say(out, "queued", get(t, "rcpt", i, "timeQueued"));
+		say(out, "until", get(t, "rcpt", i, "until"));
+	}
+	for (size_t i = 0; i < tree_count(t, "queue"); i++)
+		explain_queue(t, i, out);
+}
+
+static void
+print_plain(const struct tree *t, FILE *out)
+{
+	for (size_t i = 0; i < t->n; i++)
+		fprintf(out, "%-24s %s\n", t->leaves[i].path, t->leaves[i].value);
+}
+
+static const struct {
+	enum ctl_command command;
+	text_fn		*fn;
+} rows[] = {
+    {CTL_SHOW_STATUS, print_status},
+    {CTL_SHOW_QUEUES, print_queues},
+    {CTL_SHOW_TOPQUEUES, print_queues},
+    {CTL_SHOW_DOMAINS, print_domains},
+    {CTL_SHOW_TOPDOMAINS, print_domains},
+    {CTL_SHOW_VMTAS, print_vmtas},
+    {CTL_SHOW_JOBS, print_jobs},
+    {CTL_SHOW_SETTINGS, print_settings},
+    {CTL_LIST, print_list},
+    {CTL_RESOLVE, print_resolve},
+    {CTL_EXPLAIN, print_explain},
+};
+
+void
+text_print(enum ctl_command command, const struct tree *t, FILE *out)
+{
+	for (size_t i = 0; i < countof(rows); i++) {
+		if (rows[i].command == command) {
+			rows[i].fn(t, out);
+			return;
+		}
+	}
+	print_plain(t, out);
+}

@@ -1,0 +1,164 @@
+#include "queued/arrive.h"
+
+#include "lib/base/log.h"
+#include "lib/base/xalloc.h"
+#include "lib/daemon/daemon.h"
+#include "queued/final.h"
+#include "queued/job.h"
+#include "queued/names.h"
+#include "queued/recover.h"
+#include "queued/segment.h"
+#include "queued/state.h"
+#include "queued/vmta.h"
+
+struct arrival {
+	struct envelope env;
+	struct message *m;
+	uint32_t	message; /* handle, 0: not made yet */
+	uint32_t	job;
+	bool		recovering;
+};
+
+static struct str
+domain_of(struct str address, char lower[256])
+{
+	size_t	   at = str_rfind(address, '@');
+	struct str d = at == STR_NPOS ? STR("local") : str_skip(address, at + 1);
+
+	d = str_sub(d, 0, 255);
+	str_copy(lower, 256, d);
+	str_lower(lower, d.len);
+	return str_from(lower, d.len);
+}
+
+/* the message's own choice, else the pool that <domain> names, else none */
+static struct str
+choose_vmta(const struct envelope *env, struct str domain)
+{
+	struct str pool = env->pool;
+
+	if (env->vmta.len > 0)
+		return env->vmta;
+	if (pool.len == 0) {
+		const struct conf_set *set = conf_queue(daemon_conf(), domain, STR(""));
+		pool = conf_str(set, CONF_DOMAIN_VIRTUAL_MTA_POOL);
+	}
+	return pool.len == 0 ? STR("") : pool_choose(pool);
+}
+
+static void
+make_message(struct arrival *a, const struct spool_place *place)
+{
+	struct message *m;
+
+	a->message = message_new();
+	a->m = m = message_at(a->message);
+	m->id = place->id;
+	m->offset = (uint32_t)place->offset;
+	m->len = (uint32_t)PH_MIN(place->len, (uint64_t)UINT32_MAX);
+	m->env_len = place->env_len;
+	m->segment = place->kind == SPOOL_FILE ? 0 : segment_get(place, !a->recovering);
+	m->pool = name_number(a->env.pool);
+	m->born = tick_of_wall(a->env.accepted);
+	m->priority = a->env.priority;
+	m->flags = (uint8_t)((a->env.sender.len == 0 ? MSG_NULL_SENDER : 0) |
+	    (a->env.is_report ? MSG_REPORT : 0) | (a->env.no_dsn ? MSG_NO_DSN : 0));
+	segment_message_came(m);
+	qd.n_queued_bytes += m->len;
+}
+
+static void
+add_rcpt(struct arrival *a, uint32_t index, const struct env_rcpt *er)
+{
+	char	      lower[256];
+	struct str    domain = domain_of(er->address, lower);
+	struct queue *q = queue_get(domain, choose_vmta(&a->env, domain));
+	uint32_t      h = rcpt_new();
+	struct rcpt  *r = rcpt_at(h);
+
+	r->message = a->message;
+	r->index = index;
+	r->notify = er->notify;
+	a->m->n_open++;
+	q->bytes += a->m->len;
+	a->m->job = job_add_rcpt(a->env.job);
+	if (a->env.not_before.ns > ev_wall().ns)
+		queue_add_deferred(q, h,
+		    tick_in_ms((a->env.not_before.ns - ev_wall().ns) / NS_PER_MS));
+	else
+		queue_add_ready(q, h, false);
+	if (!a->recovering)
+		final_received(q, h);
+	if (q->retrying && q->policy->retry_upon_new_mail)
+		queue_schedule(q, false);
+	queue_kick(q);
+}
+
+static void
+add_rcpts(struct arrival *a, const struct spool_place *place, struct str text)
+{
+	struct env_iter it;
+	struct env_rcpt er;
+	uint32_t	index;
+	enum final_kind kind;
+
+	env_iter_init(&it, text);
+	while (env_iter_next(&it, &index, &er)) {
+		if (a->recovering && spool_is_done(qd.store, place->id, index, &kind))
+			continue;
+		if (a->message == 0)
+			make_message(a, place);
+		add_rcpt(a, index, &er);
+	}
+}
+
+/* everything in it was done before: what is left of it on disk may go */
+static void
+drop_finished(const struct spool_place *place)
+{
+	struct why why;
+
+	if (place->kind == SPOOL_FILE && spool_file_remove(qd.store, place->id, &why) == -1)
+		log_error("id=%016lx event=remove-failed text=\"%s\"", place->id, why.text);
+}
+
+void
+arrive_envelope(const struct spool_place *place, struct str text, bool recovering)
+{
+	static struct buf scratch;
+	struct arrival	  a = {.recovering = recovering};
+	struct why	  why;
+
+	if (scratch.cap == 0)
+		buf_init(&scratch, SPOOL_MAX_ENV);
+	buf_reset(&scratch);
+	if (!envelope_parse(text, &a.env, &scratch, &why)) {
+		log_error("id=%016lx event=bad-envelope text=\"%s\"", place->id, why.text);
+		spool_set_aside(qd.store, place, &why);
+		return;
+	}
+	if (!recovering) {
+		spool_count_accepted(qd.store, a.env.n_rcpts);
+		stat_add(STAT_Q_ACCEPTED, a.env.n_rcpts);
+	}
+	add_rcpts(&a, place, text);
+	if (a.message == 0)
+		drop_finished(place);
+}
+
+void
+arrive_accepted(const struct spool_place *place)
+{
+	static struct buf b;
+	struct why	  why;
+
+	if (recover_knows(place->id))
+		return;
+	if (b.cap == 0)
+		buf_init(&b, SPOOL_MAX_ENV);
+	if (spool_read(qd.reader, place, place->env_len, &b, NULL, NULL, &why) == -1) {
+		log_error("id=%016lx event=unreadable text=\"%s\"", place->id, why.text);
+		return;
+	}
+	arrive_envelope(place, str_skip(buf_str(&b), SPOOL_HEADER_LEN), false);
+}

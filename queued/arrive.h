@@ -1,0 +1,16 @@
+/*
+ * A message comes into the queues: by ACCEPTED from an injector, or from the scan of the spool at the start. Both
+ * read the envelope from the spool, so there is one way in.
+ */
+#ifndef PH_QUEUED_ARRIVE_H
+#define PH_QUEUED_ARRIVE_H
+
+#include "lib/ipc/ipc.h"
+#include "lib/spool/envelope.h"
+
+/* From an injector; the envelope is read here. */
+void arrive_accepted(const struct spool_place *place);
+/* The envelope's lines are at hand; recipients that the done log knows are skipped when `recovering`. */
+void arrive_envelope(const struct spool_place *place, struct str env, bool recovering);
+
+#endif

@@ -1,0 +1,378 @@
+#include "queued/conn.h"
+
+#include "lib/base/xalloc.h"
+#include "queued/outcome.h"
+#include "queued/route.h"
+#include "queued/state.h"
+#include "queued/vmta.h"
+
+/* mail that comes a moment later finds the connection still open */
+#define LINGER_MS 100
+/* with other connections to be had, one is given no more than it does in this time */
+#define AHEAD_MS 200
+
+/* connections by number; free numbers are chained by the slab */
+static struct slab numbers;
+
+static struct conn **
+slot(uint32_t number)
+{
+	if (numbers.item == 0)
+		slab_init(&numbers, sizeof(struct conn *));
+	return slab_at(&numbers, number);
+}
+
+struct conn *
+conn_find(uint32_t number)
+{
+	struct conn *c;
+
+	if (number == 0 || number >= slab_end(&numbers))
+		return NULL;
+	c = *slot(number);
+	/* a free slot holds the next free number */
+	return (uintptr_t)c > UINT32_MAX && c->number == number ? c : NULL;
+}
+
+static struct peer *
+least_loaded(uint32_t *instance)
+{
+	struct peer *best = NULL;
+
+	for (uint32_t i = 0; i < MAX_PEERS; i++) {
+		struct peer *p = &qd.deliverers[i];
+		if (p->chan == NULL || p->is_slow || (best != NULL && p->n_conns >= best->n_conns))
+			continue;
+		best = p;
+		*instance = i;
+	}
+	return best;
+}
+
+static void
+on_idle(struct ev_timer *t)
+{
+	conn_close(ph_container_of(t, struct conn, idle), CONN_QUIT);
+}
+
+static struct conn *
+make(struct queue *q, const struct route_host *host, uint32_t deliverer)
+{
+	struct conn *c = xcalloc(1, sizeof *c);
+
+	if (numbers.item == 0)
+		slab_init(&numbers, sizeof(struct conn *));
+	c->number = slab_new(&numbers);
+	*slot(c->number) = c;
+	c->queue = q;
+	c->deliverer = deliverer;
+	c->dst = host->addr;
+	c->host = xstrdup(host->name);
+	STAILQ_INIT(&c->txns);
+	ev_timer_init(&c->idle, on_idle);
+	TAILQ_INSERT_TAIL(&q->conns, c, link);
+	q->n_conns++;
+	return c;
+}
+
+static void
+unmake(struct conn *c)
+{
+	TAILQ_REMOVE(&c->queue->conns, c, link);
+	c->queue->n_conns--;
+	if (c->up)
+		c->queue->n_up--;
+	ev_timer_stop(&c->idle);
+	limit_give(&qd.total_out);
+	limit_give(&c->queue->vmta->out);
+	slab_free(&numbers, c->number);
+	free(c->host);
+	free(c->tls_protocol);
+	free(c->tls_cipher);
+	free(c);
+}
+
+bool
+conn_open(struct queue *q, const struct route_host *host, const struct conf_source_host *src)
+{
+	struct ipc_conn_open msg = {.window = CONN_WINDOW};
+	uint32_t	     instance = 0;
+	struct peer	    *p = least_loaded(&instance);
+	struct conn	    *c;
+	struct str	     texts[4];
+
+	if (p == NULL)
+		return false;
+	c = make(q, host, instance);
+	p->n_conns++;
+	limit_take(&qd.total_out);
+	limit_take(&q->vmta->out);
+	msg.conn = c->number;
+	net_to_ipc(&host->addr, &msg.dst);
+	net_to_ipc(&src->addr, &msg.src);
+	c->src = src->addr;
+	texts[0] = str_of(c->host);
+	texts[1] = src->host;
+	texts[2] = queue_domain(q);
+	texts[3] = queue_vmta_name(q);
+	ipc_send(p->chan, IPC_CONN_OPEN, &msg, texts, -1);
+	return true;
+}
+
+static uint32_t
+window(const struct conn *c)
+{
+	const struct queue *q = c->queue;
+
+	/* it is all there is: keep the pipe full */
+	if (q->n_conns >= q->policy->max_out || !limit_has_room(&q->vmta->out) ||
+	    !limit_has_room(&qd.total_out))
+		return CONN_WINDOW;
+	if (c->txn_ms <= 0)
+		return c->n_delivered > 0 ? CONN_WINDOW / 2 : 2;
+	return (uint32_t)PH_MAX(PH_MIN(AHEAD_MS / c->txn_ms, CONN_WINDOW / 2), 1);
+}
+
+uint32_t
+conn_room(const struct conn *c)
+{
+	uint32_t w = window(c), max = c->queue->policy->max_msg_per_conn;
+
+	if (!c->up || c->closing || qd.deliverers[c->deliverer].is_slow || c->n_txns >= w)
+		return 0;
+	if (max > 0)
+		w = PH_MIN(w, c->n_txns + max - PH_MIN(c->n_given, max));
+	return w - PH_MIN(c->n_txns, w);
+}
+
+static void
+fly(struct queue *q, struct txn *t, uint32_t rcpt)
+{
+	queue_take(q, rcpt);
+	rcpt_at(rcpt)->state = RCPT_FLIGHT;
+	rlist_push_back(&t->rcpts, rcpt);
+	q->n_flight++;
+	message_at(t->message)->n_busy++;
+}
+
+/* recipients of one message stand next to each other in the queue */
+static size_t
+gather(struct queue *q, struct txn *t, uint32_t *indices, size_t max)
+{
+	size_t n = 0;
+
+	while (n < max && q->ready.head != 0) {
+		uint32_t rcpt = q->ready.head;
+		if (rcpt_at(rcpt)->message != t->message)
+			break;
+		indices[n++] = rcpt_at(rcpt)->index;
+		fly(q, t, rcpt);
+	}
+	return n;
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+void
+conn_give(struct conn *c)
+{
+	static uint32_t indices[4000];
+	struct queue   *q = c->queue;
+	struct txn     *t = xcalloc(1, sizeof *t);
+	struct ipc_txn	msg = {.conn = c->number};
+	struct str	text;
+	size_t		n;
+
+	t->number = c->next_txn++;
+	t->message = rcpt_at(q->ready.head)->message;
+	n = gather(q, t, indices, PH_MIN(countof(indices), (size_t)q->policy->max_rcpt_per_txn));
+	qsort(indices, n, sizeof *indices, by_value);
+	STAILQ_INSERT_TAIL(&c->txns, t, link);
+	if (c->n_txns++ == 0)
+		c->last_done = ev_now();
+	c->n_given++;
+	ev_timer_stop(&c->idle);
+	msg.place = message_place(message_at(t->message));
+	msg.txn = t->number;
+	text = str_from((const char *)indices, n * sizeof *indices);
+	ipc_send(qd.deliverers[c->deliverer].chan, IPC_TXN, &msg, &text, -1);
+}
+
+void
+conn_set_idle(struct conn *c)
+{
+	if (!c->up || c->closing || c->n_txns > 0 || ev_timer_is_armed(&c->idle))
+		return;
+	ev_timer_in_ms(&c->idle, PH_MAX(c->queue->policy->idle_ms, (int64_t)LINGER_MS));
+}
+
+void
+conn_close(struct conn *c, enum conn_close how)
+{
+	struct ipc_conn_close msg = {.conn = c->number, .how = (uint32_t)how};
+
+	ev_timer_stop(&c->idle);
+	c->closing = true;
+	ipc_send(qd.deliverers[c->deliverer].chan, IPC_CONN_CLOSE, &msg, NULL, -1);
+}
+
+/* the connection a message speaks of, if it belongs to that deliverd: anything else is stale */
+static struct conn *
+conn_of(const struct peer *p, uint32_t number)
+{
+	struct conn *c = conn_find(number);
+
+	return c != NULL && &qd.deliverers[c->deliverer] == p ? c : NULL;
+}
+
+void
+conn_came_up(struct peer *p, const struct ipc_msg *m)
+{
+	const struct ipc_conn_up *up = m->head;
+	struct conn		 *c = conn_of(p, up->conn);
+
+	if (c == NULL || c->up)
+		return;
+	c->up = true;
+	c->queue->n_up++;
+	c->extensions = up->extensions;
+	net_from_ipc(&up->src, &c->src);
+	if (m->text[0].len > 0) {
+		c->tls_protocol = xstrdup_str(m->text[0]);
+		c->tls_cipher = xstrdup_str(m->text[1]);
+	}
+	queue_kick(c->queue);
+}
+
+static struct txn *
+txn_find(struct conn *c, uint32_t number)
+{
+	struct txn *t;
+
+	STAILQ_FOREACH(t, &c->txns, link)
+	{
+		if (t->number == number)
+			return t;
+	}
+	return NULL;
+}
+
+static uint32_t
+rcpt_find(const struct txn *t, uint32_t index)
+{
+	for (uint32_t h = t->rcpts.head; h != 0; h = rcpt_at(h)->next) {
+		if (rcpt_at(h)->index == index)
+			return h;
+	}
+	return 0;
+}
+
+void
+conn_result(struct peer *p, const struct ipc_msg *m)
+{
+	const struct ipc_result *r = m->head;
+	struct conn		*c = conn_of(p, r->conn);
+	struct txn		*t = c == NULL ? NULL : txn_find(c, r->txn);
+	uint32_t		 rcpt = t == NULL ? 0 : rcpt_find(t, r->rcpt);
+
+	if (rcpt == 0 || message_at(t->message)->id != r->id)
+		return;
+	rlist_remove(&t->rcpts, rcpt);
+	if (r->outcome == OUT_DELIVERED)
+		t->delivered = true;
+	outcome_rcpt(c, rcpt, r, m->text[0]);
+}
+
+/* those without a result go back to where they came from: no attempt was made */
+static void
+give_back(struct conn *c, struct txn *t)
+{
+	while (t->rcpts.tail != 0) {
+		uint32_t rcpt = t->rcpts.tail;
+		rlist_remove(&t->rcpts, rcpt);
+		outcome_untried(c->queue, rcpt);
+	}
+}
+
+static void
+txn_end(struct conn *c, struct txn *t)
+{
+	int64_t took = mono_diff_ms(c->last_done, ev_now());
+
+	give_back(c, t);
+	STAILQ_REMOVE(&c->txns, t, txn, link);
+	c->n_txns--;
+	c->txn_ms = (c->txn_ms * 3 + took) / 4;
+	c->last_done = ev_now();
+	if (t->delivered)
+		c->n_delivered++;
+	free(t);
+}
+
+void
+conn_txn_done(struct peer *p, const struct ipc_msg *m)
+{
+	const struct ipc_txn_done *d = m->head;
+	struct conn		  *c = conn_of(p, d->conn);
+	struct txn		  *t = c == NULL ? NULL : txn_find(c, d->txn);
+
+	if (t == NULL)
+		return;
+	txn_end(c, t);
+	if (c->queue->policy->max_msg_per_conn > 0 && c->n_txns == 0 && !c->closing &&
+	    c->n_given >= c->queue->policy->max_msg_per_conn)
+		conn_close(c, CONN_QUIT);
+	queue_kick(c->queue);
+}
+
+static void
+give_back_all(struct conn *c)
+{
+	/* the latest first, so that the order in the queue is kept */
+	while (!STAILQ_EMPTY(&c->txns)) {
+		struct txn *t = STAILQ_LAST(&c->txns, txn, link);
+		give_back(c, t);
+		STAILQ_REMOVE(&c->txns, t, txn, link);
+		free(t);
+	}
+	c->n_txns = 0;
+}
+
+void
+conn_went_down(struct peer *p, const struct ipc_msg *m)
+{
+	const struct ipc_conn_down *d = m->head;
+	struct conn		   *c = conn_of(p, d->conn);
+	struct queue		   *q;
+
+	if (c == NULL)
+		return;
+	q = c->queue;
+	give_back_all(c);
+	outcome_conn(c, d, m->text[0]);
+	p->n_conns--;
+	unmake(c);
+	queue_kick(q);
+}
+
+void
+conn_deliverer_gone(uint32_t instance)
+{
+	for (uint32_t n = 1; n < slab_end(&numbers); n++) {
+		struct conn  *c = conn_find(n);
+		struct queue *q;
+		if (c == NULL || c->deliverer != instance)
+			continue;
+		q = c->queue;
+		give_back_all(c);
+		unmake(c);
+		queue_kick(q);
+	}
+	qd.deliverers[instance].n_conns = 0;
+}

@@ -1,0 +1,65 @@
+/*
+ * Connections that queued granted to a deliverd, and the transactions it gave them. Numbers of connections are
+ * queued's own; one is used again only after CONN_DOWN, which is the last message about it.
+ */
+#ifndef PH_QUEUED_CONN_H
+#define PH_QUEUED_CONN_H
+
+#include "lib/ev/ev.h"
+#include "lib/ipc/ipc.h"
+#include "queued/queue.h"
+
+struct peer;
+struct route_host;
+
+#define CONN_WINDOW 32
+
+struct txn {
+	STAILQ_ENTRY(txn) link;
+	uint32_t	  number;
+	uint32_t	  message;
+	struct rlist	  rcpts; /* those without a result */
+	bool		  delivered;
+};
+
+struct conn {
+	TAILQ_ENTRY(conn) link; /* the queue's */
+	struct queue	   *queue;
+	uint32_t	    number;
+	uint32_t	    deliverer;
+	uint32_t	    next_txn;
+	uint32_t	    n_txns; /* given, not done */
+	uint32_t	    n_given;
+	uint32_t	    n_delivered;
+	uint32_t	    extensions;
+	bool		    up;
+	bool		    closing;
+	int64_t		    txn_ms; /* a transaction's usual length, smoothed */
+	struct mono	    last_done;
+	STAILQ_HEAD(, txn)  txns;
+	struct net_addr	    dst, src;
+	char		   *host; /* owned */
+	char		   *tls_protocol, *tls_cipher; /* owned, may be NULL */
+	struct ev_timer	    idle;
+};
+
+/* Grants a connection to `host` and takes the limits for it. false: no deliverd can take one now. */
+bool conn_open(struct queue *q, const struct route_host *host, const struct conf_source_host *src);
+/* How many more transactions it should be given now. */
+uint32_t conn_room(const struct conn *c);
+/* Builds one transaction from the head of the queue's ready recipients and sends it. */
+void conn_give(struct conn *c);
+/* Nothing to do: closes after the queue's idle time. */
+void conn_set_idle(struct conn *c);
+void conn_close(struct conn *c, enum conn_close how);
+struct conn *conn_find(uint32_t number);
+
+/* From deliverd. */
+void conn_came_up(struct peer *p, const struct ipc_msg *m);
+void conn_result(struct peer *p, const struct ipc_msg *m);
+void conn_txn_done(struct peer *p, const struct ipc_msg *m);
+void conn_went_down(struct peer *p, const struct ipc_msg *m);
+/* That deliverd died: what it had is given back. */
+void conn_deliverer_gone(uint32_t instance);
+
+#endif

@@ -1,0 +1,331 @@
+#include "queued/control.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/base/xalloc.h"
+#include "lib/daemon/daemon.h"
+#include "lib/stats/stats.h"
+#include "queued/control_int.h"
+#include "queued/state.h"
+
+#define MAX_CLIENTS 1024
+#define MAX_PAGES   128
+
+struct client {
+	enum ctl_rights rights;
+	uint32_t	token; /* of the question under way, 0: none */
+	struct ipc_chan *chan;
+	struct client  *next;
+};
+
+static struct {
+	struct ev_io		 io;
+	struct client		*clients;
+	uint32_t		 n_clients;
+	uint32_t		 token;
+	gid_t			 group; /* pmta: may read and operate */
+	const struct stats_page *pages[MAX_PAGES];
+	uint32_t		 n_pages;
+} ctl;
+
+static const struct {
+	enum ctl_command command;
+	control_fn	*fn;
+} functions[] = {
+    {CTL_SHOW_STATUS, control_show_status},
+    {CTL_SHOW_QUEUES, control_show_queues},
+    {CTL_SHOW_TOPQUEUES, control_show_queues},
+    {CTL_SHOW_DOMAINS, control_show_domains},
+    {CTL_SHOW_TOPDOMAINS, control_show_domains},
+    {CTL_SHOW_VMTAS, control_show_vmtas},
+    {CTL_SHOW_JOBS, control_show_jobs},
+    {CTL_SHOW_SETTINGS, control_show_settings},
+    {CTL_SHOW_VERSION, control_show_version},
+    {CTL_LIST, control_list},
+    {CTL_CAT, control_cat},
+    {CTL_EXPLAIN, control_explain},
+    {CTL_DELETE, control_delete},
+    {CTL_SCHEDULE, control_schedule},
+    {CTL_PAUSE_QUEUE, control_pause_queue},
+    {CTL_RESUME_QUEUE, control_resume_queue},
+    {CTL_PAUSE_JOB, control_pause_job},
+    {CTL_RESUME_JOB, control_resume_job},
+    {CTL_PAUSE_DOMAIN, control_pause_domain},
+    {CTL_RESUME_DOMAIN, control_resume_domain},
+    {CTL_HOLD, control_hold},
+    {CTL_RELEASE, control_release},
+    {CTL_RESOLVE, control_resolve},
+    {CTL_CLEAR_DNSCACHE, control_clear_dnscache},
+    {CTL_RELOAD, control_reload},
+    {CTL_ROTATE_LOG, control_rotate_log},
+    {CTL_ROTATE_ACCT, control_rotate_acct},
+    {CTL_RESET_COUNTERS, control_reset_counters},
+    {CTL_STOP, control_stop},
+    {CTL_LEDGER, control_ledger},
+};
+
+/* ---- answering ---- */
+
+static void
+leaf(struct control *c, enum ctl_value kind, struct str value, const char *fmt, va_list ap)
+{
+	struct ipc_ctl_field f = {.kind = (uint32_t)kind};
+	char		     path[256];
+	struct str	     texts[2];
+	int		     n = vsnprintf(path, sizeof path, fmt, ap);
+
+	texts[0] = str_from(path, PH_MIN((size_t)PH_MAX(n, 0), sizeof path - 1));
+	texts[1] = str_sub(value, 0, 4096);
+	ipc_send(c->chan, IPC_CTL_FIELD, &f, texts, -1);
+}
+
+void
+control_text(struct control *c, struct str value, const char *path, ...)
+{
+	va_list ap;
+
+	va_start(ap, path);
+	leaf(c, CTL_TEXT, value, path, ap);
+	va_end(ap);
+}
+
+void
+control_number(struct control *c, uint64_t value, const char *path, ...)
+{
+	char	text[24];
+	va_list ap;
+	int	n = snprintf(text, sizeof text, "%lu", value);
+
+	va_start(ap, path);
+	leaf(c, CTL_NUMBER, str_from(text, (size_t)n), path, ap);
+	va_end(ap);
+}
+
+void
+control_bool(struct control *c, bool value, const char *path, ...)
+{
+	va_list ap;
+
+	va_start(ap, path);
+	leaf(c, CTL_BOOL, value ? STR("yes") : STR("no"), path, ap);
+	va_end(ap);
+}
+
+static void
+send_end(struct ipc_chan *chan, bool ok, uint64_t cursor, struct str text)
+{
+	struct ipc_ctl_end end = {.cursor = cursor, .ok = ok};
+
+	text = str_sub(text, 0, 2000);
+	ipc_send(chan, IPC_CTL_END, &end, &text, -1);
+}
+
+void
+control_end(struct control *c, bool ok, const char *fmt, ...)
+{
+	char	text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	send_end(c->chan, ok, c->next, str_of(text));
+	c->later = true; /* it was ended */
+}
+
+struct str
+control_arg(const struct control *c, enum ctl_arg a)
+{
+	return c->args[a];
+}
+
+bool
+control_flag(const struct control *c, const char *word)
+{
+	struct str rest = c->args[ARG_FLAGS], piece;
+
+	while (str_next(&rest, ',', &piece)) {
+		if (str_eq(piece, str_of(word)))
+			return true;
+	}
+	return false;
+}
+
+void
+control_ask(struct control *c, struct ipc_chan *whom, enum ask_what what, struct str argument)
+{
+	struct client *cl = ipc_ctx(c->chan);
+	struct ipc_ask ask = {.what = (uint32_t)what};
+
+	if (whom == NULL) {
+		control_end(c, false, "The process that does this is away; try again.");
+		return;
+	}
+	if (++ctl.token == 0)
+		ctl.token = 1;
+	ask.token = cl->token = ctl.token;
+	ipc_send(whom, IPC_ASK, &ask, &argument, -1);
+	c->later = true;
+}
+
+void
+control_answer(const struct ipc_msg *m)
+{
+	const struct ipc_answer *a = m->head;
+
+	for (struct client *cl = ctl.clients; cl != NULL; cl = cl->next) {
+		if (cl->token != a->token)
+			continue;
+		cl->token = 0;
+		send_end(cl->chan, a->ok != 0, 0, m->text[0]);
+		return;
+	}
+}
+
+static void
+answer(struct ipc_chan *chan, struct ipc_msg *m)
+{
+	const struct ipc_ctl_request *req = m->head;
+	const struct client	     *cl = ipc_ctx(chan);
+	const struct ctl_row	     *row = ctl_row_of(req->command);
+	struct control c = {.chan = chan, .req = req, .args = m->text, .rights = cl->rights};
+
+	if (row == NULL) {
+		control_end(&c, false, "This server does not know that command.");
+		return;
+	}
+	if (row->rights > cl->rights) {
+		control_end(&c, false, "You may not use \"%s\".", row->words);
+		return;
+	}
+	for (size_t i = 0; i < countof(functions); i++) {
+		if (functions[i].command == row->command)
+			functions[i].fn(&c);
+	}
+	if (!c.later)
+		control_end(&c, true, "%s", "");
+}
+
+/* ---- clients ---- */
+
+static void
+on_down(struct ipc_chan *chan, const struct why *why)
+{
+	struct client *cl = ipc_ctx(chan), **at = &ctl.clients;
+
+	while (*at != cl)
+		at = &(*at)->next;
+	*at = cl->next;
+	ctl.n_clients--;
+	ipc_chan_free(&cl->chan);
+	free(cl);
+}
+
+static const struct ipc_events events = {.msg = answer, .down = on_down};
+
+void
+control_init(void)
+{
+	const struct group *g = getgrnam("pmta");
+
+	ctl.group = g == NULL ? (gid_t)-1 : g->gr_gid;
+}
+
+/* -1: nothing at all */
+static int
+rights_of(int fd)
+{
+	struct ucred cred;
+	socklen_t    len = sizeof cred;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1)
+		return -1;
+	if (cred.uid == 0 || cred.uid == geteuid())
+		return CTL_RIGHT_ADMIN;
+	return cred.gid == ctl.group ? CTL_RIGHT_OPERATE : -1;
+}
+
+static void
+add_client(int fd, int rights)
+{
+	struct client *cl = xcalloc(1, sizeof *cl);
+
+	cl->rights = (enum ctl_rights)rights;
+	cl->chan = ipc_chan_new(fd, ROLE_QUEUE, ROLE_CTL, 0, &events, cl);
+	cl->next = ctl.clients;
+	ctl.clients = cl;
+	ctl.n_clients++;
+}
+
+static void
+on_accept(struct ev_io *io, int what)
+{
+	int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int rights;
+
+	if (fd == -1) {
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			log_warn("event=control-accept-failed errno=%d", errno);
+		return;
+	}
+	rights = rights_of(fd);
+	if (rights == -1 || ctl.n_clients >= MAX_CLIENTS) {
+		if (close(fd) == -1)
+			log_warn("event=close-failed");
+		return;
+	}
+	add_client(fd, rights);
+}
+
+void
+control_listen(int fd)
+{
+	if (ctl.io.cb != NULL) {
+		ev_io_stop(&ctl.io);
+		if (close(ctl.io.fd) == -1)
+			log_warn("event=close-failed");
+	}
+	ev_io_init(&ctl.io, fd, on_accept);
+	ev_io_want(&ctl.io, EV_IN);
+}
+
+/* ---- statistics ---- */
+
+void
+control_stats_page(const struct ipc_fd *what, int fd)
+{
+	const struct stats_page *p = stats_map(fd);
+
+	if (close(fd) == -1 || p == NULL) {
+		log_warn("event=stats-page-unreadable role=%s", ipc_role_name(what->role));
+		return;
+	}
+	for (uint32_t i = 0; i < ctl.n_pages; i++) {
+		if (ctl.pages[i]->role == what->role && ctl.pages[i]->instance == what->index) {
+			munmap((void *)(uintptr_t)ctl.pages[i], sizeof *p);
+			ctl.pages[i] = p;
+			return;
+		}
+	}
+	if (ctl.n_pages < MAX_PAGES)
+		ctl.pages[ctl.n_pages++] = p;
+}
+
+uint64_t
+control_stat(uint32_t stat_id)
+{
+	uint64_t sum = stats_own->v[stat_id];
+
+	for (uint32_t i = 0; i < ctl.n_pages; i++) {
+		if (ctl.pages[i]->role != ROLE_QUEUE)
+			sum += ctl.pages[i]->v[stat_id];
+	}
+	return sum;
+}

@@ -1,0 +1,192 @@
+/* the commands that change something */
+#include "lib/daemon/daemon.h"
+#include "queued/control_int.h"
+#include "queued/final.h"
+#include "queued/pause.h"
+#include "queued/state.h"
+
+static void
+pause_or_resume(struct control *c, enum pause_kind kind, bool on, const char *done)
+{
+	struct str what = control_arg(c, ARG_TARGET);
+	struct why why;
+
+	if (what.len == 0) {
+		control_end(c, false, "Say which.");
+		return;
+	}
+	if (pause_set(kind, what, on, &why) == -1)
+		control_end(c, false, "%s", why.text);
+	else
+		control_end(c, true, "%s", done);
+}
+
+void
+control_pause_queue(struct control *c)
+{
+	pause_or_resume(c, PAUSE_QUEUE, true, "Queue(s) paused.");
+}
+
+void
+control_resume_queue(struct control *c)
+{
+	pause_or_resume(c, PAUSE_QUEUE, false, "Queue(s) resumed.");
+}
+
+void
+control_pause_job(struct control *c)
+{
+	pause_or_resume(c, PAUSE_JOB, true, "paused job.");
+}
+
+void
+control_resume_job(struct control *c)
+{
+	pause_or_resume(c, PAUSE_JOB, false, "resumed job.");
+}
+
+void
+control_hold(struct control *c)
+{
+	pause_or_resume(c, PAUSE_VMTA, true, "VirtualMTA held.");
+}
+
+void
+control_release(struct control *c)
+{
+	pause_or_resume(c, PAUSE_VMTA, false, "VirtualMTA released.");
+}
+
+void
+control_pause_domain(struct control *c)
+{
+	pause_or_resume(c, PAUSE_QUEUE, true, "Domain paused.");
+}
+
+static uint32_t
+schedule(struct str pattern, bool rcpts, uint32_t *n_all)
+{
+	uint32_t n = 0;
+
+	*n_all = 0;
+	for (uint32_t h = 0; (h = queue_next(h)) != 0;) {
+		struct queue *q = queue_at(h);
+		(*n_all)++;
+		if (!pause_match(pattern, str_of(q->name)))
+			continue;
+		queue_schedule(q, rcpts);
+		n++;
+	}
+	return n;
+}
+
+void
+control_resume_domain(struct control *c)
+{
+	uint32_t n_all;
+
+	pause_or_resume(c, PAUSE_QUEUE, false, "Domain resumed.");
+	schedule(control_arg(c, ARG_TARGET), false, &n_all);
+}
+
+void
+control_schedule(struct control *c)
+{
+	uint32_t n_all, n;
+
+	n = schedule(control_arg(c, ARG_TARGET), control_flag(c, "retry-recipients"), &n_all);
+	control_end(c, true, "%u of %u matching queues scheduled.", n, n_all);
+}
+
+static void
+delete_one(struct control *c, struct queue *q, uint32_t rcpt)
+{
+	struct final_facts f = {.reply = STR("deleted by administrator"), .enh = {5, 0, 0}, .local = true,
+	    .quiet = control_flag(c, "no-accounting"), .no_report = !control_flag(c, "dsn")};
+
+	stat_inc(STAT_Q_DELETED);
+	final_begin(q, rcpt, FINAL_DELETED, &f);
+}
+
+static uint32_t
+delete_from(struct selection *s, struct queue *q, struct rlist *l)
+{
+	struct str address, sender;
+	uint32_t   n = 0, next;
+
+	for (uint32_t h = l->head; h != 0; h = next) {
+		next = rcpt_at(h)->next;
+		if (!selection_has(s, q, h, &address, &sender))
+			continue;
+		n++;
+		if (!control_flag(s->c, "dry-run"))
+			delete_one(s->c, q, h);
+	}
+	return n;
+}
+
+void
+control_delete(struct control *c)
+{
+	struct selection s;
+	uint32_t	 n = 0;
+
+	selection_init(&s, c);
+	if (selection_is_empty(&s)) {
+		control_end(c, false, "At least one selector is required.");
+		return;
+	}
+	for (uint32_t h = 0; (h = queue_next(h)) != 0;) {
+		struct queue *q = queue_at(h);
+		if (s.queue.len > 0 && !pause_match(s.queue, str_of(q->name)))
+			continue;
+		n += delete_from(&s, q, &q->ready) + delete_from(&s, q, &q->deferred) +
+		    delete_from(&s, q, &q->held);
+		queue_kick(q);
+	}
+	control_end(c, true, control_flag(c, "dry-run") ? "%u recipients would be deleted." :
+							   "%u recipients deleted.", n);
+}
+
+void
+control_reload(struct control *c)
+{
+	control_ask(c, daemon_master(), ASK_RELOAD, STR(""));
+}
+
+void
+control_rotate_log(struct control *c)
+{
+	control_ask(c, daemon_master(), ASK_ROTATE_LOG, STR(""));
+}
+
+void
+control_rotate_acct(struct control *c)
+{
+	control_ask(c, qd.acct.chan, ASK_ROTATE_ACCT, control_arg(c, ARG_TARGET));
+}
+
+void
+control_stop(struct control *c)
+{
+	control_ask(c, daemon_master(), ASK_STOP, STR(""));
+}
+
+void
+control_clear_dnscache(struct control *c)
+{
+	struct ipc_empty none = {0};
+	struct str	 what = control_arg(c, ARG_TARGET);
+
+	if (qd.dns.chan == NULL) {
+		control_end(c, false, "The resolver is away; try again.");
+		return;
+	}
+	if (what.len == 0)
+		what = STR("*");
+	ipc_send(qd.dns.chan, IPC_DNS_CLEAR, &none, &what, -1);
+	if (str_eq(what, STR("*")))
+		control_end(c, true, "DNS cache cleared.");
+	else
+		control_end(c, true, "Cleared %.*s from DNS cache.", STR_ARG(what));
+}

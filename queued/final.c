@@ -1,0 +1,329 @@
+#include "queued/final.h"
+
+#include "lib/base/log.h"
+#include "lib/base/xalloc.h"
+#include "lib/daemon/daemon.h"
+#include "queued/names.h"
+#include "queued/report.h"
+#include "queued/state.h"
+#include "queued/vmta.h"
+
+#define N_TEXTS	     8
+#define SYNC_AGAIN_MS 1000
+
+struct record_texts {
+	struct str t[N_TEXTS];
+};
+
+static struct {
+	struct final_list unacked; /* by seq */
+	struct final_list ended;   /* appended to the done log, not flushed */
+	struct final_list syncing;
+	uint64_t	  seq;
+	bool		  made, is_syncing;
+	struct ev_timer	  again;
+} fin;
+
+static void sync_done(void);
+
+static void
+on_again(struct ev_timer *t)
+{
+	sync_done();
+}
+
+static void
+make_once(void)
+{
+	if (fin.made)
+		return;
+	TAILQ_INIT(&fin.unacked);
+	TAILQ_INIT(&fin.ended);
+	TAILQ_INIT(&fin.syncing);
+	ev_timer_init(&fin.again, on_again);
+	fin.made = true;
+}
+
+/* ---- the record ---- */
+
+static void
+send_record(const struct final *f)
+{
+	struct str texts[N_TEXTS];
+	size_t	   at = 0;
+
+	if (qd.acct.chan == NULL)
+		return;
+	for (size_t i = 0; i < N_TEXTS; i++) {
+		texts[i] = str_from(f->texts + at, f->text_len[i]);
+		at += f->text_len[i];
+	}
+	ipc_send(qd.acct.chan, IPC_RECORD, &f->record, texts, -1);
+}
+
+static struct final *
+new_final(const struct record_texts *texts)
+{
+	size_t	      len = 0, at = 0;
+	struct final *f;
+
+	for (size_t i = 0; i < N_TEXTS; i++)
+		len += PH_MIN(texts->t[i].len, (size_t)1200);
+	f = xcalloc(1, sizeof *f + len);
+	for (size_t i = 0; i < N_TEXTS; i++) {
+		f->text_len[i] = (uint16_t)PH_MIN(texts->t[i].len, (size_t)1200);
+		if (f->text_len[i] > 0)
+			memcpy(f->texts + at, texts->t[i].p, f->text_len[i]);
+		at += f->text_len[i];
+	}
+	return f;
+}
+
+static struct record_texts
+texts_of(const struct queue *q, uint32_t pool, const struct final_facts *facts)
+{
+	const struct conn  *c = facts->conn;
+	struct record_texts t = {.t = {facts->reply, STR(""), queue_vmta_name(q), name_text(pool),
+				     str_of(q->name), STR(""), STR(""), STR("")}};
+
+	if (c == NULL)
+		return t;
+	t.t[1] = str_of(c->host);
+	t.t[5] = str_of(c->tls_protocol);
+	t.t[6] = str_of(c->tls_cipher);
+	return t;
+}
+
+static void
+fill(struct ipc_record *r, const struct final_facts *facts)
+{
+	r->seq = ++fin.seq;
+	r->logged_ns = ev_wall().ns;
+	r->bytes = facts->bytes;
+	r->code = facts->code;
+	memcpy(r->enh, facts->enh, sizeof r->enh);
+	r->local = facts->local;
+	r->dsn_relayed = facts->dsn_relayed;
+	r->quiet = facts->quiet;
+	if (facts->conn == NULL)
+		return;
+	net_to_ipc(&facts->conn->src, &r->src);
+	net_to_ipc(&facts->conn->dst, &r->dst);
+	r->extensions = facts->conn->extensions;
+}
+
+static struct final *
+post(struct queue *q, uint32_t rcpt, enum acct_type type, const struct final_facts *facts)
+{
+	struct message	   *m = rcpt == 0 ? NULL : message_at(rcpt_at(rcpt)->message);
+	struct record_texts texts = texts_of(q, m == NULL ? 0 : m->pool, facts);
+	struct final	   *f;
+
+	make_once();
+	f = new_final(&texts);
+	fill(&f->record, facts);
+	f->record.type = (uint8_t)type;
+	if (q->policy->no_acct & 1u << type)
+		f->record.quiet = 1;
+	if (m != NULL) {
+		f->record.place = message_place(m);
+		f->record.rcpt = rcpt_at(rcpt)->index;
+	}
+	limit_take(&qd.accounting);
+	TAILQ_INSERT_TAIL(&fin.unacked, f, link);
+	return f;
+}
+
+static bool
+is_wanted(enum acct_type type)
+{
+	return (qd.acct_wants & 1u << type) != 0;
+}
+
+/* ---- beginning ---- */
+
+static bool
+is_report_due(const struct rcpt *r, enum final_kind kind, const struct final_facts *facts)
+{
+	const struct message *m = message_at(r->message);
+
+	if (facts->no_report || (m->flags & (MSG_NULL_SENDER | MSG_REPORT | MSG_NO_DSN)) != 0 ||
+	    (r->notify & NOTIFY_NEVER) != 0)
+		return false;
+	if (kind == FINAL_DELIVERED)
+		return (r->notify & NOTIFY_SUCCESS) != 0 && facts->dsn_relayed;
+	if (kind == FINAL_BOUNCED || kind == FINAL_EXPIRED)
+		return r->notify == NOTIFY_DEFAULT || (r->notify & NOTIFY_FAILURE) != 0;
+	return false;
+}
+
+static void
+to_ending(struct queue *q, struct rcpt *r, uint32_t rcpt)
+{
+	if (r->state == RCPT_FLIGHT)
+		q->n_flight--;
+	else {
+		queue_take(q, rcpt);
+		message_at(r->message)->n_busy++;
+	}
+	r->state = RCPT_ENDING;
+	q->n_ending++;
+}
+
+void
+final_begin(struct queue *q, uint32_t rcpt, enum final_kind kind, const struct final_facts *facts)
+{
+	struct rcpt  *r = rcpt_at(rcpt);
+	struct final *f;
+
+	to_ending(q, r, rcpt);
+	f = post(q, rcpt, kind == FINAL_DELIVERED ? ACCT_DELIVERED : ACCT_BOUNCED, facts);
+	f->record.final = (uint8_t)kind;
+	f->rcpt = rcpt;
+	f->queue = q->handle;
+	f->report_due = is_report_due(r, kind, facts);
+	send_record(f);
+}
+
+void
+final_expired(struct queue *q, uint32_t rcpt)
+{
+	struct final_facts f = {.reply = STR("delivery time expired"), .enh = {5, 4, 7}, .local = true};
+
+	q->n_bounced++;
+	stat_inc(STAT_Q_EXPIRED);
+	final_begin(q, rcpt, FINAL_EXPIRED, &f);
+}
+
+void
+final_transient(struct queue *q, uint32_t rcpt, const struct final_facts *facts)
+{
+	if (is_wanted(ACCT_TRANSIENT))
+		send_record(post(q, rcpt, ACCT_TRANSIENT, facts));
+}
+
+void
+final_queue_transient(struct queue *q, const struct final_facts *facts)
+{
+	if (is_wanted(ACCT_QUEUE))
+		send_record(post(q, 0, ACCT_QUEUE, facts));
+}
+
+void
+final_received(struct queue *q, uint32_t rcpt)
+{
+	struct final_facts f = {.reply = STR("")};
+
+	if (is_wanted(ACCT_RECEIVED))
+		send_record(post(q, rcpt, ACCT_RECEIVED, &f));
+}
+
+/* ---- ending ---- */
+
+static void
+forget(struct final *f)
+{
+	struct queue *q = queue_at(f->queue);
+
+	q->n_ending--;
+	q->bytes -= message_at(rcpt_at(f->rcpt)->message)->len;
+	rcpt_forget(f->rcpt);
+	free(f);
+	if (queue_n_rcpts(q) == 0)
+		queue_kick(q);
+}
+
+/* back to where they were: the store will write them anew */
+static void
+sync_failed(const struct why *why)
+{
+	struct final *f;
+
+	log_error("event=done-log-failed text=\"%s\"", why->text);
+	while ((f = TAILQ_FIRST(&fin.syncing)) != NULL) {
+		TAILQ_REMOVE(&fin.syncing, f, link);
+		spool_done_append(qd.store, &f->record.place, f->record.rcpt,
+		    (enum final_kind)f->record.final, ev_wall());
+		TAILQ_INSERT_TAIL(&fin.ended, f, link);
+	}
+	ev_timer_in_ms(&fin.again, SYNC_AGAIN_MS);
+}
+
+static void
+synced(void *ctx, const struct why *why)
+{
+	struct final *f;
+
+	fin.is_syncing = false;
+	if (why != NULL) {
+		sync_failed(why);
+		return;
+	}
+	while ((f = TAILQ_FIRST(&fin.syncing)) != NULL) {
+		TAILQ_REMOVE(&fin.syncing, f, link);
+		limit_give(&qd.accounting);
+		forget(f);
+	}
+	sync_done();
+}
+
+static void
+sync_done(void)
+{
+	if (fin.is_syncing || TAILQ_EMPTY(&fin.ended) || ev_timer_is_armed(&fin.again))
+		return;
+	fin.is_syncing = true;
+	TAILQ_CONCAT(&fin.syncing, &fin.ended, link);
+	spool_store_sync(qd.store, synced, NULL);
+}
+
+void
+final_end(struct final *f)
+{
+	spool_done_append(qd.store, &f->record.place, f->record.rcpt,
+	    (enum final_kind)f->record.final, ev_wall());
+	TAILQ_INSERT_TAIL(&fin.ended, f, link);
+}
+
+void
+final_end_flush(void)
+{
+	sync_done();
+}
+
+void
+final_acknowledged(uint64_t seq)
+{
+	struct final *f;
+
+	make_once();
+	while ((f = TAILQ_FIRST(&fin.unacked)) != NULL && f->record.seq <= seq) {
+		TAILQ_REMOVE(&fin.unacked, f, link);
+		if (f->rcpt == 0) {
+			limit_give(&qd.accounting);
+			free(f);
+		} else if (f->report_due)
+			report_add(f);
+		else
+			final_end(f);
+	}
+	report_send_new();
+	sync_done();
+}
+
+void
+final_resend_records(void)
+{
+	struct final *f;
+
+	make_once();
+	TAILQ_FOREACH(f, &fin.unacked, link)
+		send_record(f);
+}
+
+bool
+final_is_idle(void)
+{
+	make_once();
+	return TAILQ_EMPTY(&fin.unacked) && TAILQ_EMPTY(&fin.ended) && TAILQ_EMPTY(&fin.syncing);
+}

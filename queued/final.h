@@ -1,0 +1,43 @@
+/*
+ * A recipient's end, in the order that loses nothing: its record goes to acctd and is acknowledged; a report for
+ * the sender, where one is due, is durable in the spool; the done log has it and is flushed; only then it is
+ * forgotten. Each step may be repeated after a crash of whoever does it.
+ */
+#ifndef PH_QUEUED_FINAL_H
+#define PH_QUEUED_FINAL_H
+
+#include "queued/conn.h"
+
+/* what is known of an attempt; conn NULL: none was made */
+struct final_facts {
+	const struct conn *conn;
+	struct str	   reply; /* borrowed for the call */
+	uint64_t	   bytes;
+	uint16_t	   code;
+	uint8_t		   enh[3];
+	bool		   dsn_relayed;
+	bool		   local; /* our own verdict, not a remote's reply */
+	bool		   quiet; /* no accounting line */
+	bool		   no_report;
+};
+
+/* The recipient (in flight or waiting; it is taken out of its list here) ends. */
+void final_begin(struct queue *q, uint32_t rcpt, enum final_kind kind, const struct final_facts *f);
+void final_expired(struct queue *q, uint32_t rcpt);
+/* A `t` record: the attempt failed, the recipient stays. */
+void final_transient(struct queue *q, uint32_t rcpt, const struct final_facts *f);
+/* A `tq` record: the queue could not be tried at all. */
+void final_queue_transient(struct queue *q, const struct final_facts *f);
+/* An `r` record. */
+void final_received(struct queue *q, uint32_t rcpt);
+
+/* From acctd and bounced. */
+void final_acknowledged(uint64_t seq);
+void final_reported(const struct ipc_report_done *d);
+/* A new acctd or bounced has come: everything open is sent again. */
+void final_resend_records(void);
+void final_resend_reports(void);
+/* Nothing is on its way any more (for the end of the process). */
+bool final_is_idle(void);
+
+#endif

@@ -1,0 +1,121 @@
+#include "queued/message.h"
+
+#include "queued/job.h"
+#include "queued/segment.h"
+#include "queued/state.h"
+
+struct message *
+message_at(uint32_t handle)
+{
+	return slab_at(&qd.messages, handle);
+}
+
+struct rcpt *
+rcpt_at(uint32_t handle)
+{
+	return slab_at(&qd.rcpts, handle);
+}
+
+uint32_t
+message_new(void)
+{
+	return slab_new(&qd.messages);
+}
+
+uint32_t
+rcpt_new(void)
+{
+	return slab_new(&qd.rcpts);
+}
+
+struct spool_place
+message_place(const struct message *m)
+{
+	struct spool_place p = {.id = m->id, .len = m->len, .env_len = m->env_len};
+
+	if (m->segment == 0) {
+		p.kind = SPOOL_FILE;
+		return p;
+	}
+	p.kind = SPOOL_JOURNAL;
+	p.offset = m->offset;
+	segment_fill_place(m->segment, &p);
+	return p;
+}
+
+/* puts `rcpt` behind `after` (0: at the front) */
+static void
+insert_after(struct rlist *l, uint32_t after, uint32_t rcpt)
+{
+	struct rcpt *r = rcpt_at(rcpt);
+	uint32_t     next = after == 0 ? l->head : rcpt_at(after)->next;
+
+	r->prev = after;
+	r->next = next;
+	if (after == 0)
+		l->head = rcpt;
+	else
+		rcpt_at(after)->next = rcpt;
+	if (next == 0)
+		l->tail = rcpt;
+	else
+		rcpt_at(next)->prev = rcpt;
+	l->n++;
+}
+
+void
+rlist_push_back(struct rlist *l, uint32_t rcpt)
+{
+	insert_after(l, l->tail, rcpt);
+}
+
+void
+rlist_push_front(struct rlist *l, uint32_t rcpt)
+{
+	insert_after(l, 0, rcpt);
+}
+
+void
+rlist_insert_due(struct rlist *l, uint32_t rcpt)
+{
+	int32_t	 due = rcpt_at(rcpt)->due.t;
+	uint32_t at = l->tail;
+
+	while (at != 0 && rcpt_at(at)->due.t > due)
+		at = rcpt_at(at)->prev;
+	insert_after(l, at, rcpt);
+}
+
+void
+rlist_remove(struct rlist *l, uint32_t rcpt)
+{
+	struct rcpt *r = rcpt_at(rcpt);
+
+	if (r->prev == 0)
+		l->head = r->next;
+	else
+		rcpt_at(r->prev)->next = r->next;
+	if (r->next == 0)
+		l->tail = r->prev;
+	else
+		rcpt_at(r->next)->prev = r->prev;
+	r->next = r->prev = 0;
+	l->n--;
+}
+
+void
+rcpt_forget(uint32_t rcpt)
+{
+	uint32_t	message = rcpt_at(rcpt)->message;
+	struct message *m = message_at(message);
+
+	slab_free(&qd.rcpts, rcpt);
+	if (m->job != 0)
+		job_drop_rcpt(m->job);
+	m->n_busy--;
+	if (--m->n_open > 0)
+		return;
+	qd.n_queued_bytes -= m->len;
+	segment_message_gone(m);
+	slab_free(&qd.messages, message);
+}

@@ -1,0 +1,227 @@
+#include "queued/outcome.h"
+
+#include "lib/daemon/daemon.h"
+#include "queued/events.h"
+#include "queued/expire.h"
+#include "queued/final.h"
+#include "queued/route.h"
+#include "queued/state.h"
+
+#define LOCAL_TROUBLE_MS (60 * 1000)
+
+static void
+land(struct queue *q, uint32_t rcpt)
+{
+	q->n_flight--;
+	message_at(rcpt_at(rcpt)->message)->n_busy--;
+}
+
+void
+outcome_untried(struct queue *q, uint32_t rcpt)
+{
+	land(q, rcpt);
+	queue_add_ready(q, rcpt, true);
+}
+
+static struct final_facts
+facts_of(const struct conn *c, const struct ipc_result *r, struct str reply)
+{
+	return (struct final_facts){.conn = c, .reply = reply, .code = r->code,
+	    .enh = {r->enh[0], r->enh[1], r->enh[2]}, .bytes = r->bytes,
+	    .dsn_relayed = r->dsn_relayed != 0, .local = r->code == 0};
+}
+
+static void
+delivered(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str reply)
+{
+	struct final_facts f = facts_of(c, r, reply);
+
+	c->queue->n_delivered++;
+	stat_inc(STAT_Q_DELIVERED);
+	queue_succeeded(c->queue);
+	route_host_worked(c->queue, &c->dst);
+	f.local = false;
+	final_begin(c->queue, rcpt, FINAL_DELIVERED, &f);
+}
+
+static void
+failed(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str reply)
+{
+	struct final_facts f = facts_of(c, r, reply);
+
+	/* a bare 553 at RCPT speaks of the mailbox */
+	if (r->code == 553 && r->enh[1] == 0 && r->enh[2] == 0 && c->queue->policy->means_invalid_553)
+		f.enh[1] = f.enh[2] = 1;
+	c->queue->n_bounced++;
+	stat_inc(STAT_Q_BOUNCED);
+	final_begin(c->queue, rcpt, FINAL_BOUNCED, &f);
+}
+
+static void
+deferred(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str reply)
+{
+	struct queue	  *q = c->queue;
+	struct rcpt	  *rc = rcpt_at(rcpt);
+	struct final_facts f = facts_of(c, r, reply);
+
+	q->n_deferred++;
+	stat_inc(STAT_Q_DEFERRED);
+	events_add(q, reply);
+	rc->tries = (uint8_t)PH_MIN(rc->tries + 1, UINT8_MAX);
+	final_transient(q, rcpt, &f);
+	if (q->policy->max_tries > 0 && rc->tries >= q->policy->max_tries) {
+		final_begin(q, rcpt, FINAL_BOUNCED, &f);
+		return;
+	}
+	if (expire_is_over(q, rc)) {
+		final_begin(q, rcpt, FINAL_EXPIRED, &f);
+		return;
+	}
+	land(q, rcpt);
+	queue_add_deferred(q, rcpt, tick_in_ms(q->policy->retry_rcpts_ms));
+}
+
+void
+outcome_rcpt(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str reply)
+{
+	switch (r->outcome) {
+	case OUT_DELIVERED:
+		delivered(c, rcpt, r, reply);
+		break;
+	case OUT_FAILED:
+		failed(c, rcpt, r, reply);
+		break;
+	case OUT_DEFERRED:
+		deferred(c, rcpt, r, reply);
+		break;
+	default:
+		outcome_untried(c->queue, rcpt);
+	}
+	queue_kick(c->queue);
+}
+
+static struct final_facts
+facts_of_down(const struct conn *c, const struct ipc_conn_down *d, struct str text)
+{
+	return (struct final_facts){.conn = c, .reply = text, .code = d->code,
+	    .enh = {d->enh[0], d->enh[1], d->enh[2]}, .local = d->code == 0};
+}
+
+/* one transaction's worth: the next connection may meet another host or another mood */
+static void
+bounce_head(struct queue *q, const struct final_facts *f)
+{
+	uint32_t message = q->ready.head == 0 ? 0 : rcpt_at(q->ready.head)->message;
+
+	while (q->ready.head != 0 && rcpt_at(q->ready.head)->message == message) {
+		uint32_t rcpt = q->ready.head;
+		q->n_bounced++;
+		stat_inc(STAT_Q_BOUNCED);
+		final_begin(q, rcpt, FINAL_BOUNCED, f);
+	}
+}
+
+static void
+host_failed(struct conn *c, const struct final_facts *f)
+{
+	struct queue	  *q = c->queue;
+	struct route_host *h = route_find(q, &c->dst);
+
+	if (h != NULL && !tick_is_due(h->bad_until))
+		return; /* several connections met the same failure: it counts once */
+	route_host_failed(q, &c->dst);
+	q->n_failed++;
+	if (q->n_up > (c->up ? 1u : 0u))
+		return; /* others still deliver */
+	if (q->route != NULL && route_next(q) != NULL && q->n_failed < q->policy->max_attempts)
+		return;
+	final_queue_transient(q, f);
+	route_forgive(q);
+	queue_retry_later(q, -1);
+}
+
+static bool
+is_in_order(const struct conn *c, const struct ipc_conn_down *d)
+{
+	if (d->end == END_CLOSED || (d->stage == STAGE_IDLE && d->up) || d->stage == STAGE_QUIT)
+		return true;
+	return c->n_delivered > 0 && d->end != END_REPLY;
+}
+
+void
+outcome_conn(struct conn *c, const struct ipc_conn_down *d, struct str text)
+{
+	struct queue	  *q = c->queue;
+	struct final_facts f = facts_of_down(c, d, text);
+
+	if (is_in_order(c, d))
+		return;
+	events_add(q, text);
+	if (d->end == END_LOCAL) {
+		queue_retry_later(q, LOCAL_TROUBLE_MS);
+		return;
+	}
+	if (d->stage == STAGE_TLS && q->n_failed < q->policy->max_attempts) {
+		q->n_failed++; /* deliverd goes on in clear where that is allowed */
+		return;
+	}
+	if (d->stage == STAGE_GREETING && d->code >= 500 && q->policy->bounce_5xx_greeting) {
+		bounce_head(q, &f);
+		return;
+	}
+	host_failed(c, &f);
+}
+
+static void
+bounce_all(struct queue *q, struct rlist *l, const struct final_facts *f, int64_t min_age_ms)
+{
+	uint32_t next;
+
+	for (uint32_t h = l->head; h != 0; h = next) {
+		struct rcpt *r = rcpt_at(h);
+		next = r->next;
+		if (tick_diff_ms(message_at(r->message)->born, tick_now()) < min_age_ms)
+			continue;
+		q->n_bounced++;
+		stat_inc(STAT_Q_BOUNCED);
+		final_begin(q, h, FINAL_BOUNCED, f);
+	}
+}
+
+/* rows: enum dns_status → enhanced status, and may it be bounced at once */
+static const struct {
+	uint8_t enh[3];
+	bool	is_final;
+	bool	by_no_mx; /* final only as bounce-upon-no-mx says */
+} dns_rows[DNS_STATUS_MAX] = {
+    [DNS_NXDOMAIN] = {{5, 1, 2}, true, false},
+    [DNS_NODATA] = {{4, 4, 4}, false, true},
+    [DNS_NULL_MX] = {{5, 1, 10}, true, false},
+    [DNS_SERVFAIL] = {{4, 4, 3}, false, false},
+    [DNS_TIMEOUT] = {{4, 4, 3}, false, false},
+    [DNS_NO_ADDR] = {{4, 4, 4}, false, true},
+    [DNS_BAD_NAME] = {{5, 1, 2}, true, false},
+};
+
+void
+outcome_no_route(struct queue *q)
+{
+	uint8_t		   status = q->route->status % DNS_STATUS_MAX;
+	bool		   by_no_mx = dns_rows[status].by_no_mx;
+	int64_t		   age = by_no_mx ? q->policy->bounce_no_mx_ms : 0;
+	struct final_facts f = {.reply = str_of(q->route->why.text), .local = true};
+
+	memcpy(f.enh, dns_rows[status].enh, 3);
+	events_add(q, f.reply);
+	if (dns_rows[status].is_final || (by_no_mx && age != CONF_NEVER)) {
+		f.enh[0] = 5;
+		bounce_all(q, &q->ready, &f, age);
+		bounce_all(q, &q->deferred, &f, age);
+	}
+	if (q->ready.n + q->deferred.n > 0) {
+		f.enh[0] = 4;
+		final_queue_transient(q, &f);
+		queue_retry_later(q, q->policy->retry_dns_ms);
+	}
+	route_drop(q);
+}

@@ -1,0 +1,18 @@
+/*
+ * What follows from what deliverd reports: a recipient is done, waits, or has failed; a host or the whole queue is
+ * left alone for a while. Only what a remote said or did counts as an attempt.
+ */
+#ifndef PH_QUEUED_OUTCOME_H
+#define PH_QUEUED_OUTCOME_H
+
+#include "queued/conn.h"
+
+void outcome_rcpt(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str reply);
+/* A recipient in flight comes back without an attempt. */
+void outcome_untried(struct queue *q, uint32_t rcpt);
+/* The connection ended; its transactions were given back before. */
+void outcome_conn(struct conn *c, const struct ipc_conn_down *d, struct str text);
+/* The name server had no host for the queue. */
+void outcome_no_route(struct queue *q);
+
+#endif

@@ -1,0 +1,280 @@
+#include "queued/peers.h"
+
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/conf/conf.h"
+#include "lib/daemon/daemon.h"
+#include "queued/arrive.h"
+#include "queued/conn.h"
+#include "queued/control.h"
+#include "queued/final.h"
+#include "queued/route.h"
+#include "queued/segment.h"
+#include "queued/state.h"
+
+#define BOUNCE_WRITER 15
+
+static struct peer *
+peer_of(enum ipc_role role, uint32_t instance)
+{
+	switch (role) {
+	case ROLE_INJECT:
+		return instance < BOUNCE_WRITER ? &qd.injectors[instance] : NULL;
+	case ROLE_DELIVER:
+		return instance < MAX_PEERS ? &qd.deliverers[instance] : NULL;
+	case ROLE_DNS:
+		return &qd.dns;
+	case ROLE_ACCT:
+		return &qd.acct;
+	case ROLE_BOUNCE:
+		return &qd.bounce;
+	default:
+		return NULL;
+	}
+}
+
+static struct peer *
+peer_of_chan(const struct ipc_chan *c)
+{
+	return peer_of(ipc_peer(c), ipc_peer_instance(c));
+}
+
+static uint16_t
+writer_of(const struct ipc_chan *c)
+{
+	return ipc_peer(c) == ROLE_BOUNCE ? BOUNCE_WRITER : (uint16_t)ipc_peer_instance(c);
+}
+
+/* ---- what the messages mean ---- */
+
+static void
+on_segment_open(struct ipc_chan *c, struct ipc_msg *m)
+{
+	struct ipc_segment s = *(const struct ipc_segment *)m->head;
+
+	s.writer = writer_of(c); /* who sent it is known from the channel */
+	segment_opened(&s);
+}
+
+static void
+on_segment_sealed(struct ipc_chan *c, struct ipc_msg *m)
+{
+	struct ipc_segment s = *(const struct ipc_segment *)m->head;
+
+	s.writer = writer_of(c);
+	segment_sealed(&s);
+}
+
+static void
+on_accepted(struct ipc_chan *c, struct ipc_msg *m)
+{
+	struct spool_place p = *(const struct spool_place *)m->head;
+
+	if (p.kind == SPOOL_JOURNAL)
+		p.writer = writer_of(c);
+	arrive_accepted(&p);
+}
+
+static void
+on_dns_addr(struct ipc_chan *c, struct ipc_msg *m)
+{
+	route_dns_addr(m);
+}
+
+static void
+on_dns_done(struct ipc_chan *c, struct ipc_msg *m)
+{
+	route_dns_done(m);
+}
+
+static void
+on_conn_up(struct ipc_chan *c, struct ipc_msg *m)
+{
+	conn_came_up(peer_of_chan(c), m);
+}
+
+static void
+on_conn_down(struct ipc_chan *c, struct ipc_msg *m)
+{
+	conn_went_down(peer_of_chan(c), m);
+	limit_wake_all(&qd.no_deliverd);
+}
+
+static void
+on_result(struct ipc_chan *c, struct ipc_msg *m)
+{
+	conn_result(peer_of_chan(c), m);
+}
+
+static void
+on_txn_done(struct ipc_chan *c, struct ipc_msg *m)
+{
+	conn_txn_done(peer_of_chan(c), m);
+}
+
+static void
+on_record_ack(struct ipc_chan *c, struct ipc_msg *m)
+{
+	final_acknowledged(((const struct ipc_record_ack *)m->head)->seq);
+}
+
+static void
+on_report_done(struct ipc_chan *c, struct ipc_msg *m)
+{
+	final_reported(m->head);
+}
+
+static void
+on_answer(struct ipc_chan *c, struct ipc_msg *m)
+{
+	control_answer(m);
+}
+
+static const struct {
+	enum ipc_type type;
+	ipc_msg_cb   *fn;
+} handlers[] = {
+    {IPC_SEGMENT_OPEN, on_segment_open},
+    {IPC_SEGMENT_SEALED, on_segment_sealed},
+    {IPC_ACCEPTED, on_accepted},
+    {IPC_DNS_ADDR, on_dns_addr},
+    {IPC_DNS_DONE, on_dns_done},
+    {IPC_CONN_UP, on_conn_up},
+    {IPC_CONN_DOWN, on_conn_down},
+    {IPC_RESULT, on_result},
+    {IPC_TXN_DONE, on_txn_done},
+    {IPC_RECORD_ACK, on_record_ack},
+    {IPC_REPORT_DONE, on_report_done},
+    {IPC_ANSWER, on_answer},
+};
+
+static void
+on_msg(struct ipc_chan *c, struct ipc_msg *m)
+{
+	for (size_t i = 0; i < countof(handlers); i++) {
+		if (handlers[i].type == m->type) {
+			handlers[i].fn(c, m);
+			return;
+		}
+	}
+}
+
+/* ---- coming and going ---- */
+
+static void
+gone(enum ipc_role role, uint32_t instance)
+{
+	if (role == ROLE_DELIVER)
+		conn_deliverer_gone(instance);
+	else if (role == ROLE_DNS)
+		route_dns_gone();
+	else if (role == ROLE_INJECT)
+		segment_writer_gone((uint16_t)instance);
+	else if (role == ROLE_BOUNCE)
+		segment_writer_gone(BOUNCE_WRITER);
+}
+
+static void
+on_down(struct ipc_chan *c, const struct why *why)
+{
+	enum ipc_role role = ipc_peer(c);
+	uint32_t      instance = ipc_peer_instance(c);
+	struct peer  *p = peer_of_chan(c);
+
+	log_info("event=peer-gone peer=%s instance=%u text=\"%s\"", ipc_role_name(role), instance,
+	    why->text);
+	ipc_chan_free(&p->chan);
+	p->is_slow = false;
+	gone(role, instance);
+}
+
+static void
+on_pressure(struct ipc_chan *c, bool high)
+{
+	struct peer *p = peer_of_chan(c);
+
+	p->is_slow = high;
+	if (!high && ipc_peer(c) == ROLE_DELIVER)
+		queue_kick_all();
+}
+
+static void
+came(enum ipc_role role, uint32_t instance)
+{
+	if (role == ROLE_DELIVER)
+		limit_wake_all(&qd.no_deliverd);
+	else if (role == ROLE_DNS)
+		queue_kick_all();
+	else if (role == ROLE_ACCT)
+		final_resend_records();
+	else if (role == ROLE_INJECT)
+		segment_writer_came((uint16_t)instance);
+	else if (role == ROLE_BOUNCE) {
+		segment_writer_came(BOUNCE_WRITER);
+		final_resend_reports();
+	}
+	peers_tell_spool_state();
+}
+
+void
+peers_add(enum ipc_role role, uint32_t instance, int fd)
+{
+	static const struct ipc_events events = {.msg = on_msg, .down = on_down, .pressure = on_pressure};
+	struct peer		      *p = peer_of(role, instance);
+
+	if (p == NULL) {
+		log_error("event=unknown-peer peer=%s instance=%u", ipc_role_name(role), instance);
+		if (close(fd) == -1)
+			log_warn("event=close-failed");
+		return;
+	}
+	if (p->chan != NULL) {
+		ipc_chan_free(&p->chan);
+		gone(role, instance);
+	}
+	p->is_slow = false;
+	p->chan = ipc_chan_new(fd, ROLE_QUEUE, role, instance, &events, NULL);
+	came(role, instance);
+}
+
+/* ---- may injectors accept? ---- */
+
+static bool
+may_accept(struct why *why)
+{
+	const struct conf_set *g = conf_global(daemon_conf());
+	struct str	       max = conf_str(g, CONF_GLOBAL_SPOOL_MAX_RECIPIENTS);
+	uint64_t	       bytes = UINT64_MAX;
+
+	if (max.len > 0 && !str_ieq(max, STR("auto")) &&
+	    qd.rcpts.n_used >= conf_u64(g, CONF_GLOBAL_SPOOL_MAX_RECIPIENTS))
+		return why_set(why, "spool-max-recipients is reached") == 0;
+	if (conf_is_set(g, CONF_GLOBAL_MAX_QUEUE_SIZE))
+		bytes = conf_u64(g, CONF_GLOBAL_MAX_QUEUE_SIZE);
+	if (qd.n_queued_bytes >= bytes)
+		return why_set(why, "max-queue-size is reached") == 0;
+	return true;
+}
+
+static void
+tell(struct peer *p, const struct ipc_spool_state *s, const struct str *text)
+{
+	if (p->chan != NULL)
+		ipc_send(p->chan, IPC_SPOOL_STATE, s, text, -1);
+}
+
+void
+peers_tell_spool_state(void)
+{
+	struct why	       why = {{0}};
+	struct ipc_spool_state s = {
+	    .queued_rcpts = qd.rcpts.n_used, .queued_bytes = qd.n_queued_bytes};
+	struct str	       text;
+
+	s.accept = may_accept(&why);
+	text = str_of(why.text);
+	for (uint32_t i = 0; i < MAX_PEERS; i++)
+		tell(&qd.injectors[i], &s, &text);
+	tell(&qd.bounce, &s, &text);
+}

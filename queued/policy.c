@@ -1,0 +1,121 @@
+#include "queued/policy.h"
+
+#include "lib/base/xalloc.h"
+#include "lib/ipc/structs.h"
+
+static struct {
+	struct policy **list;
+	size_t		n;
+} cache;
+
+static uint32_t
+as_u32(uint64_t v)
+{
+	return (uint32_t)PH_MIN(v, (uint64_t)UINT32_MAX);
+}
+
+/* a number for which both 0 and "unlimited" mean no limit */
+static uint32_t
+zero_if_unlimited(uint64_t v)
+{
+	return v == CONF_UNLIMITED ? 0 : as_u32(v);
+}
+
+static uint8_t
+disabled_records(const struct conf_set *set)
+{
+	static const struct {
+		struct str name;
+		int	   type;
+	} rows[] = {{STR("d"), ACCT_DELIVERED}, {STR("b"), ACCT_BOUNCED}, {STR("t"), ACCT_TRANSIENT},
+	    {STR("tq"), ACCT_QUEUE}};
+	unsigned bits = 0;
+
+	for (size_t i = 0; i < conf_n(set, CONF_DOMAIN_DISABLE_ACCT_RECORDS); i++) {
+		struct str item = conf_item(set, CONF_DOMAIN_DISABLE_ACCT_RECORDS, i);
+		for (size_t k = 0; k < countof(rows); k++) {
+			if (str_ieq(item, rows[k].name))
+				bits |= 1u << rows[k].type;
+		}
+	}
+	return (uint8_t)bits;
+}
+
+static void
+read_retries(struct policy *p)
+{
+	size_t n = PH_MIN(conf_n(p->set, CONF_DOMAIN_RETRY_AFTER), (size_t)POLICY_MAX_RETRIES);
+
+	for (size_t i = 0; i < n; i++)
+		p->retry_after_ms[i] = conf_item_ms(p->set, CONF_DOMAIN_RETRY_AFTER, i);
+	p->n_retry_after = (uint32_t)n;
+	if (n == 0)
+		p->retry_after_ms[p->n_retry_after++] = 600 * 1000;
+}
+
+/* bounce-upon-no-mx: yes at once, no or never not at all, or only what was queued for a time */
+static int64_t
+bounce_no_mx_ms(const struct conf_set *set)
+{
+	struct str v = conf_str(set, CONF_DOMAIN_BOUNCE_UPON_NO_MX);
+
+	if (str_ieq(v, STR("yes")) || str_ieq(v, STR("true")))
+		return 0;
+	if (v.len == 0 || str_ieq(v, STR("no")) || str_ieq(v, STR("false")) || str_ieq(v, STR("never")))
+		return CONF_NEVER;
+	return conf_ms(set, CONF_DOMAIN_BOUNCE_UPON_NO_MX);
+}
+
+static struct policy *
+make(const struct conf_set *set)
+{
+	struct policy *p = xcalloc(1, sizeof *p);
+
+	p->set = set;
+	read_retries(p);
+	p->max_out = as_u32(conf_u64(set, CONF_DOMAIN_MAX_SMTP_OUT));
+	p->max_msg_per_conn = zero_if_unlimited(conf_u64(set, CONF_DOMAIN_MAX_MSG_PER_CONNECTION));
+	p->max_rcpt_per_txn = zero_if_unlimited(conf_u64(set, CONF_DOMAIN_MAX_RCPT_PER_TRANSACTION));
+	p->max_rcpt_per_txn = p->max_rcpt_per_txn == 0 ? 1000 : PH_MIN(p->max_rcpt_per_txn, 4000u);
+	p->max_attempts = as_u32(conf_u64(set, CONF_DOMAIN_MX_CONNECTION_ATTEMPTS));
+	p->max_tries = zero_if_unlimited(conf_u64(set, CONF_DOMAIN_MAX_SMTP_RETRIES));
+	p->retry_rcpts_ms = conf_ms(set, CONF_DOMAIN_RETRY_RECIPIENTS_AFTER);
+	p->retry_dns_ms = conf_ms(set, CONF_DOMAIN_RETRY_AFTER_DNS_ERROR);
+	p->bounce_after_ms = conf_ms(set, CONF_DOMAIN_BOUNCE_AFTER);
+	p->idle_ms = conf_ms(set, CONF_DOMAIN_CONNECTION_IDLE_TIMEOUT);
+	p->bounce_no_mx_ms = bounce_no_mx_ms(set);
+	p->port = (uint16_t)conf_u64(set, CONF_DOMAIN_DEFAULT_SMTP_PORT);
+	p->hold = conf_bool(set, CONF_DOMAIN_HOLD_DOMAIN);
+	p->bounce_5xx_greeting = conf_bool(set, CONF_DOMAIN_BOUNCE_UPON_5XX_GREETING);
+	p->means_invalid_553 = conf_bool(set, CONF_DOMAIN_SMTP_553_MEANS_INVALID_MAILBOX);
+	p->retry_upon_new_mail = conf_bool(set, CONF_DOMAIN_RETRY_UPON_NEW_MAIL);
+	p->no_acct = disabled_records(set);
+	return p;
+}
+
+const struct policy *
+policy_of(const struct conf_set *set)
+{
+	for (size_t i = cache.n; i > 0; i--) {
+		if (cache.list[i - 1]->set == set)
+			return cache.list[i - 1];
+	}
+	cache.list = xreallocarray(cache.list, cache.n + 1, sizeof *cache.list);
+	cache.list[cache.n] = make(set);
+	return cache.list[cache.n++];
+}
+
+void
+policy_forget_all(void)
+{
+	for (size_t i = 0; i < cache.n; i++)
+		free(cache.list[i]);
+	xfree(&cache.list);
+	cache.n = 0;
+}
+
+int64_t
+policy_retry_ms(const struct policy *p, uint32_t nth)
+{
+	return p->retry_after_ms[PH_MIN(nth, p->n_retry_after - 1)];
+}

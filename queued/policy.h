@@ -1,0 +1,40 @@
+/*
+ * A queue's settings as numbers, made once from each configuration set and shared by all queues of that set.
+ */
+#ifndef PH_QUEUED_POLICY_H
+#define PH_QUEUED_POLICY_H
+
+#include "lib/conf/conf.h"
+
+#define POLICY_MAX_RETRIES 30
+
+struct policy {
+	const struct conf_set *set;
+	int64_t		       retry_after_ms[POLICY_MAX_RETRIES];
+	uint32_t	       n_retry_after;
+	uint32_t	       max_out;
+	uint32_t	       max_msg_per_conn; /* 0: no limit */
+	uint32_t	       max_rcpt_per_txn;
+	uint32_t	       max_attempts; /* MX hosts tried before the queue waits */
+	uint32_t	       max_tries;    /* of a recipient, 0: no limit */
+	int64_t		       retry_rcpts_ms;
+	int64_t		       retry_dns_ms;
+	int64_t		       bounce_after_ms;
+	int64_t		       idle_ms;
+	int64_t		       bounce_no_mx_ms; /* CONF_NEVER: defer; else bounce when queued so long */
+	uint16_t	       port;
+	bool		       hold;
+	bool		       bounce_5xx_greeting;
+	bool		       means_invalid_553;
+	bool		       retry_upon_new_mail;
+	uint8_t		       no_acct; /* 1 << enum acct_type: disabled */
+};
+
+/* Shared; valid until policy_forget_all(). */
+const struct policy *policy_of(const struct conf_set *set);
+/* The configuration changes: all policies go. */
+void policy_forget_all(void);
+/* The queue-level wait after the nth failure in a row, from 0. */
+int64_t policy_retry_ms(const struct policy *p, uint32_t nth);
+
+#endif

@@ -1,0 +1,292 @@
+#include "queued/queue.h"
+
+#include "lib/base/log.h"
+#include "lib/base/xalloc.h"
+#include "lib/daemon/daemon.h"
+#include "queued/events.h"
+#include "queued/expire.h"
+#include "queued/job.h"
+#include "queued/pause.h"
+#include "queued/route.h"
+#include "queued/run.h"
+#include "queued/state.h"
+#include "queued/vmta.h"
+
+static const char *const hold_names[] = {
+#define X(name, text) #name,
+    QUEUE_HOLDS(X)
+#undef X
+};
+static const char *const hold_texts[] = {
+#define X(name, text) text,
+    QUEUE_HOLDS(X)
+#undef X
+};
+
+const char *
+hold_name(enum queue_hold h)
+{
+	return h < HOLD_MAX ? hold_names[h] : "?";
+}
+
+const char *
+hold_text(enum queue_hold h)
+{
+	return h < HOLD_MAX ? hold_texts[h] : "?";
+}
+
+/* the slab keeps pointers, so that the queue's own memory need not be a multiple of chunks */
+static struct queue **
+slot(uint32_t handle)
+{
+	return slab_at(&qd.queues, handle);
+}
+
+struct queue *
+queue_at(uint32_t handle)
+{
+	return *slot(handle);
+}
+
+uint32_t
+queue_next(uint32_t handle)
+{
+	for (handle++; handle < slab_end(&qd.queues); handle++) {
+		struct queue *q = *slot(handle);
+		/* a free slot holds a small number, never an object's address */
+		if ((uintptr_t)q > UINT32_MAX && q->handle == handle)
+			return handle;
+	}
+	return 0;
+}
+
+struct str
+queue_domain(const struct queue *q)
+{
+	return str_from(q->name, q->domain_len);
+}
+
+struct str
+queue_vmta_name(const struct queue *q)
+{
+	return q->vmta->name;
+}
+
+uint32_t
+queue_n_rcpts(const struct queue *q)
+{
+	return q->ready.n + q->deferred.n + q->held.n + q->n_flight + q->n_ending;
+}
+
+static bool
+is_queue(const void *key, uint32_t handle)
+{
+	const struct str *name = key;
+
+	return str_ieq(*name, str_of(queue_at(handle)->name));
+}
+
+struct queue *
+queue_find(struct str name)
+{
+	uint32_t h = hmap_find(&qd.queue_map, str_ihash(name), is_queue, &name);
+
+	return h == 0 ? NULL : queue_at(h);
+}
+
+static void
+on_timer(struct ev_timer *t)
+{
+	queue_kick(ph_container_of(t, struct queue, timer));
+}
+
+static void
+configure(struct queue *q)
+{
+	q->policy = policy_of(conf_queue(daemon_conf(), queue_domain(q), q->vmta->name));
+}
+
+static struct queue *
+make(struct str domain, struct str vmta, struct str name)
+{
+	struct queue *q = xcalloc(1, sizeof *q);
+
+	q->name = xstrdup_str(name);
+	q->domain_len = (uint16_t)domain.len;
+	q->vmta = vmta_get(vmta);
+	q->handle = slab_new(&qd.queues);
+	*slot(q->handle) = q;
+	TAILQ_INIT(&q->conns);
+	ev_timer_init(&q->timer, on_timer);
+	q->hold = HOLD_EMPTY;
+	q->hold_since = tick_now();
+	q->paused = pause_covers(str_of(q->name));
+	configure(q);
+	hmap_add(&qd.queue_map, str_ihash(name), q->handle);
+	stat_set(STAT_Q_QUEUES, qd.queues.n_used);
+	return q;
+}
+
+struct queue *
+queue_get(struct str domain, struct str vmta)
+{
+	char	      text[600];
+	struct str    shown = vmta.len == 0 ? STR("{default}") : vmta;
+	int	      n;
+	struct queue *q;
+
+	n = snprintf(text, sizeof text, "%.*s/%.*s", STR_ARG(str_sub(domain, 0, 255)),
+	    STR_ARG(str_sub(shown, 0, 255)));
+	q = queue_find(str_from(text, (size_t)n));
+	if (q != NULL)
+		return q;
+	return make(str_sub(domain, 0, 255), vmta, str_from(text, (size_t)n));
+}
+
+void
+queue_maybe_free(struct queue *q)
+{
+	if (queue_n_rcpts(q) > 0 || q->n_conns > 0 || q->retrying || q->in_run_line)
+		return;
+	limit_leave(q);
+	ev_timer_stop(&q->timer);
+	route_drop(q);
+	events_free(q);
+	hmap_remove(&qd.queue_map, str_ihash(str_of(q->name)), q->handle);
+	slab_free(&qd.queues, q->handle);
+	free(q->name);
+	free(q);
+	stat_set(STAT_Q_QUEUES, qd.queues.n_used);
+}
+
+static void
+came_in(struct queue *q, struct rcpt *r, enum rcpt_state state)
+{
+	r->queue = q->handle;
+	r->state = (uint8_t)state;
+	expire_note(q, r);
+}
+
+void
+queue_add_ready(struct queue *q, uint32_t rcpt, bool in_front)
+{
+	struct rcpt *r = rcpt_at(rcpt);
+
+	if (job_is_paused(message_at(r->message)->job)) {
+		queue_add_held(q, rcpt);
+		return;
+	}
+	came_in(q, r, RCPT_READY);
+	if (in_front)
+		rlist_push_front(&q->ready, rcpt);
+	else
+		rlist_push_back(&q->ready, rcpt);
+}
+
+void
+queue_add_deferred(struct queue *q, uint32_t rcpt, struct tick due)
+{
+	struct rcpt *r = rcpt_at(rcpt);
+
+	came_in(q, r, RCPT_DEFERRED);
+	r->due = due;
+	rlist_insert_due(&q->deferred, rcpt);
+}
+
+void
+queue_add_held(struct queue *q, uint32_t rcpt)
+{
+	came_in(q, rcpt_at(rcpt), RCPT_HELD);
+	rlist_push_back(&q->held, rcpt);
+}
+
+void
+queue_take(struct queue *q, uint32_t rcpt)
+{
+	struct rcpt *r = rcpt_at(rcpt);
+
+	if (r->state == RCPT_READY)
+		rlist_remove(&q->ready, rcpt);
+	else if (r->state == RCPT_DEFERRED)
+		rlist_remove(&q->deferred, rcpt);
+	else if (r->state == RCPT_HELD)
+		rlist_remove(&q->held, rcpt);
+	else
+		panic("queue %s: recipient taken in state %d", q->name, r->state);
+}
+
+void
+queue_kick(struct queue *q)
+{
+	if (q->in_run_line)
+		return;
+	q->in_run_line = true;
+	TAILQ_INSERT_TAIL(&qd.run_line, q, run_link);
+	ev_defer_queue(&qd.run);
+}
+
+void
+queue_kick_all(void)
+{
+	for (uint32_t h = 0; (h = queue_next(h)) != 0;)
+		queue_kick(queue_at(h));
+}
+
+void
+queue_set_hold(struct queue *q, enum queue_hold hold)
+{
+	if (q->hold == hold)
+		return;
+	q->hold = (uint8_t)hold;
+	q->hold_since = tick_now();
+}
+
+void
+queue_retry_later(struct queue *q, int64_t ms)
+{
+	if (ms < 0)
+		ms = policy_retry_ms(q->policy, q->retry_nth++);
+	q->retrying = true;
+	q->retry_at = tick_in_ms(ms);
+	q->n_failed = 0;
+	queue_kick(q);
+}
+
+void
+queue_succeeded(struct queue *q)
+{
+	q->retry_nth = 0;
+	q->retrying = false;
+	q->n_failed = 0;
+}
+
+static void
+wake_deferred_all(struct queue *q)
+{
+	while (q->deferred.head != 0) {
+		uint32_t rcpt = q->deferred.head;
+		rlist_remove(&q->deferred, rcpt);
+		queue_add_ready(q, rcpt, false);
+	}
+}
+
+void
+queue_schedule(struct queue *q, bool rcpts)
+{
+	q->retrying = false;
+	route_forgive(q);
+	if (rcpts)
+		wake_deferred_all(q);
+	queue_kick(q);
+}
+
+void
+queue_reconfigure_all(void)
+{
+	policy_forget_all();
+	for (uint32_t h = 0; (h = queue_next(h)) != 0;) {
+		configure(queue_at(h));
+		expire_again(queue_at(h));
+		queue_kick(queue_at(h));
+	}
+}

@@ -1,0 +1,116 @@
+/*
+ * A queue: the recipients of one domain over one VirtualMTA, its connections, its route, and why it does not move.
+ * A queue without mail costs nothing: it is freed as soon as nothing is left to remember.
+ */
+#ifndef PH_QUEUED_QUEUE_H
+#define PH_QUEUED_QUEUE_H
+
+#include <sys/queue.h>
+
+#include "lib/ev/ev.h"
+#include "queued/limit.h"
+#include "queued/message.h"
+#include "queued/policy.h"
+
+/* why a queue does not move: row = name, sentence for a person */
+#define QUEUE_HOLDS(X)                                                                  \
+	X(EMPTY, "no mail is queued")                                                   \
+	X(DELIVERING, "connections are busy with its mail")                             \
+	X(CONNECTING, "a connection is being opened")                                   \
+	X(RESOLVING, "the name server was asked for its hosts")                         \
+	X(RETRY, "the last attempt failed; the queue waits for its retry time")         \
+	X(RCPT_WAIT, "every recipient was deferred and waits for its own retry time")   \
+	X(SCHEDULED, "all its mail is scheduled for later")                             \
+	X(PAUSED, "paused by the operator")                                             \
+	X(HELD_DOMAIN, "hold-domain is set in the configuration")                       \
+	X(HELD_VMTA, "the VirtualMTA is held by the operator")                          \
+	X(HELD_JOBS, "the jobs of all its mail are paused")                             \
+	X(LIMIT, "a limit is reached")                                                  \
+	X(NO_DELIVERD, "the delivery process is away and will be restarted")            \
+	X(ACCOUNTING, "accounting cannot be written, so deliveries wait")               \
+	X(NO_VMTA, "its VirtualMTA does not exist")                                     \
+	X(NO_SOURCE, "the VirtualMTA has no source address of the destination's family")
+
+enum queue_hold {
+#define X(name, text) HOLD_##name,
+	QUEUE_HOLDS(X)
+#undef X
+	HOLD_MAX
+};
+const char *hold_name(enum queue_hold h);
+const char *hold_text(enum queue_hold h);
+
+struct conn;
+TAILQ_HEAD(conn_list, conn);
+struct route;
+struct vmta;
+struct events;
+
+struct queue {
+	uint32_t	     handle;
+	uint16_t	     domain_len;
+	bool		     paused;
+	bool		     in_run_line;
+	char		    *name; /* domain "/" VirtualMTA, owned */
+	struct vmta	    *vmta;
+	const struct policy *policy;
+	struct rlist	     ready, deferred, held;
+	uint32_t	     n_flight, n_ending;
+	uint64_t	     bytes;
+
+	struct conn_list conns;
+	uint32_t	 n_conns; /* opening, up or closing */
+	uint32_t	 n_up;
+	struct route	*route;
+	uint32_t	 n_failed; /* hosts that failed since the last success */
+	uint32_t	 retry_nth;
+	struct tick	 retry_at; /* the queue waits until then when `retrying` */
+	bool		 retrying;
+	bool		 expiry_known;
+	uint8_t		 hold; /* enum queue_hold */
+	uint8_t		 pad;
+	struct tick	 next_expiry;
+	struct tick	 hold_since;
+	struct ev_timer	 timer;
+	struct limit	*waits_for;
+	struct events	*events; /* the last errors, NULL: none */
+	uint64_t	 n_delivered, n_bounced, n_deferred;
+
+	TAILQ_ENTRY(queue) line_link; /* in a limit's line */
+	TAILQ_ENTRY(queue) run_link;
+};
+
+/* Finds or makes. Domain in lower case; the VirtualMTA's name may be empty (default). */
+struct queue *queue_get(struct str domain, struct str vmta);
+struct queue *queue_find(struct str name);
+struct queue *queue_at(uint32_t handle);
+/* Walks all queues: pass 0 first; 0 at the end. */
+uint32_t      queue_next(uint32_t handle);
+struct str    queue_domain(const struct queue *q);
+struct str    queue_vmta_name(const struct queue *q);
+uint32_t      queue_n_rcpts(const struct queue *q);
+
+/* A recipient comes in (state set here), ready now or due later. */
+void queue_add_ready(struct queue *q, uint32_t rcpt, bool in_front);
+void queue_add_deferred(struct queue *q, uint32_t rcpt, struct tick due);
+void queue_add_held(struct queue *q, uint32_t rcpt);
+/* Takes a waiting recipient out of its list. */
+void queue_take(struct queue *q, uint32_t rcpt);
+
+/* Something changed: look at the queue before the turn of the loop ends. */
+void queue_kick(struct queue *q);
+void queue_kick_all(void);
+/* Nothing more to remember of it: frees it when it is empty and idle. */
+void queue_maybe_free(struct queue *q);
+/* Records what holds it (for explain and show). */
+void queue_set_hold(struct queue *q, enum queue_hold hold);
+/* The queue failed as a whole: waits its retry-after, or `ms` when >= 0. */
+void queue_retry_later(struct queue *q, int64_t ms);
+/* A delivery went through: the retry interval begins anew. */
+void queue_succeeded(struct queue *q);
+/* Try now: forgets the queue's retry time; with `rcpts` also those of its recipients. */
+void queue_schedule(struct queue *q, bool rcpts);
+/* The configuration changed: settings are looked up again. */
+void queue_reconfigure_all(void);
+
+#endif

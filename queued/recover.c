@@ -1,0 +1,149 @@
+#include "queued/recover.h"
+
+#include "lib/base/log.h"
+#include "lib/base/xalloc.h"
+#include "lib/ev/ev.h"
+#include "queued/arrive.h"
+#include "queued/final.h"
+#include "queued/segment.h"
+#include "queued/state.h"
+
+#define SLICE_MS      5
+#define RECORDS_A_TURN 2000
+/* ids hold their time in the upper bits (lib/spool/journal.h); a writer's clock may run ahead by its lease */
+#define ID_TIME_SHIFT 22
+#define LEASE_MS      120000
+
+/* ids that may be met twice while the scan runs */
+static struct {
+	struct spool_walk *walk;
+	uint64_t	  *ids;
+	uint32_t	   n, room;
+	struct hmap	   map;
+	uint64_t	   recent; /* ids from here on may come by message as well */
+	uint64_t	   n_records, n_bad;
+	struct mono	   began;
+	struct ev_timer	   next;
+} rec;
+
+static bool
+is_id(const void *key, uint32_t handle)
+{
+	const uint64_t *id = key;
+
+	return rec.ids[handle - 1] == *id;
+}
+
+static uint64_t
+hash_of(uint64_t id)
+{
+	return id * UINT64_C(0x9e3779b97f4a7c15) >> 16;
+}
+
+static bool
+is_seen(uint64_t id)
+{
+	return hmap_find(&rec.map, hash_of(id), is_id, &id) != 0;
+}
+
+static void
+remember(uint64_t id)
+{
+	if (rec.n == rec.room) {
+		rec.room = rec.room == 0 ? 1024 : rec.room * 2;
+		rec.ids = xreallocarray(rec.ids, rec.room, sizeof *rec.ids);
+	}
+	rec.ids[rec.n++] = id;
+	hmap_add(&rec.map, hash_of(id), rec.n);
+}
+
+bool
+recover_is_running(void)
+{
+	return rec.walk != NULL;
+}
+
+bool
+recover_knows(uint64_t id)
+{
+	if (rec.walk == NULL && rec.n == 0)
+		return false;
+	if (is_seen(id))
+		return true;
+	if (rec.walk != NULL)
+		remember(id);
+	return false;
+}
+
+static void
+record(const struct walk_item *item)
+{
+	rec.n_records++;
+	/* a message may lie in its segment and, moved out of it, in a file: the file came first and counts */
+	if (is_seen(item->place.id))
+		return;
+	if (item->place.id >= rec.recent || item->place.kind == SPOOL_FILE)
+		remember(item->place.id);
+	arrive_envelope(&item->place, item->env, true);
+}
+
+static void
+finish(void)
+{
+	spool_walk_free(&rec.walk);
+	spool_recovered(qd.store);
+	stat_set(STAT_Q_SCAN_PERCENT, 100);
+	log_info("event=spool-scanned records=%lu recipients=%u bad=%lu ms=%ld", rec.n_records,
+	    qd.rcpts.n_used, rec.n_bad, (long)mono_diff_ms(rec.began, ev_now()));
+}
+
+/* one step of the walk; false: the turn is over */
+static bool
+step(void)
+{
+	struct walk_item item;
+
+	switch (spool_walk_next(rec.walk, SLICE_MS, &item)) {
+	case WALK_RECORD:
+		record(&item);
+		return true;
+	case WALK_SEGMENT:
+		segment_scanned(&item.segment);
+		return true;
+	case WALK_BAD:
+		rec.n_bad++;
+		log_warn("event=set-aside text=\"%s\"", item.why.text);
+		return true;
+	case WALK_AGAIN:
+		return false;
+	case WALK_END:
+		break;
+	}
+	finish();
+	return false;
+}
+
+static void
+on_next(struct ev_timer *t)
+{
+	for (int n = 0; n < RECORDS_A_TURN && rec.walk != NULL; n++) {
+		if (!step())
+			break;
+	}
+	if (rec.walk != NULL)
+		ev_timer_in_ms(t, 0);
+}
+
+void
+recover_start(void)
+{
+	int64_t epoch_ms = INT64_C(1577836800000); /* 2020-01-01 */
+	int64_t now_ms = ev_wall().ns / NS_PER_MS - epoch_ms - LEASE_MS;
+
+	rec.began = ev_now();
+	rec.recent = (uint64_t)PH_MAX(now_ms, 0) << ID_TIME_SHIFT;
+	rec.walk = spool_walk_new(qd.spool_fd);
+	stat_set(STAT_Q_SCAN_PERCENT, 0);
+	ev_timer_init(&rec.next, on_next);
+	ev_timer_in_ms(&rec.next, 0);
+}

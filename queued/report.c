@@ -1,0 +1,205 @@
+#include "queued/report.h"
+
+#include "lib/base/slab.h"
+#include "lib/base/xalloc.h"
+#include "lib/ev/ev.h"
+#include "queued/final.h"
+#include "queued/state.h"
+
+#define RETRY_MS 5000
+
+struct report {
+	TAILQ_ENTRY(report) link;
+	uint64_t	    id;
+	uint32_t	    handle;
+	bool		    sent;
+	struct final_list   finals;
+};
+
+static struct {
+	TAILQ_HEAD(report_list, report) all;
+	struct slab	     slots;
+	struct hmap	     by_id;
+	struct ev_timer	     retry;
+	bool		     made;
+} rep;
+
+static void
+on_retry(struct ev_timer *t)
+{
+	report_send_new();
+}
+
+static void
+make_once(void)
+{
+	if (rep.made)
+		return;
+	TAILQ_INIT(&rep.all);
+	slab_init(&rep.slots, sizeof(struct report *));
+	ev_timer_init(&rep.retry, on_retry);
+	rep.made = true;
+}
+
+static struct report **
+slot(uint32_t handle)
+{
+	return slab_at(&rep.slots, handle);
+}
+
+static bool
+is_report(const void *key, uint32_t handle)
+{
+	const uint64_t *id = key;
+
+	return (*slot(handle))->id == *id;
+}
+
+static uint64_t
+hash_of(uint64_t id)
+{
+	return id * UINT64_C(0x9e3779b97f4a7c15) >> 20;
+}
+
+static struct report *
+get(uint64_t id)
+{
+	uint32_t       h = hmap_find(&rep.by_id, hash_of(id), is_report, &id);
+	struct report *r;
+
+	/* one that was sent already is complete: recipients that fail later have a report of their own, after it */
+	if (h != 0)
+		return *slot(h);
+	r = xcalloc(1, sizeof *r);
+	r->id = id;
+	r->handle = slab_new(&rep.slots);
+	*slot(r->handle) = r;
+	TAILQ_INIT(&r->finals);
+	TAILQ_INSERT_TAIL(&rep.all, r, link);
+	hmap_add(&rep.by_id, hash_of(id), r->handle);
+	return r;
+}
+
+static void
+drop(struct report *r)
+{
+	hmap_remove(&rep.by_id, hash_of(r->id), r->handle);
+	slab_free(&rep.slots, r->handle);
+	TAILQ_REMOVE(&rep.all, r, link);
+	free(r);
+}
+
+void
+report_add(struct final *f)
+{
+	struct report *r;
+
+	make_once();
+	r = get(f->record.place.id);
+	TAILQ_INSERT_TAIL(&r->finals, f, link);
+	f->report_due = true;
+}
+
+static void
+send_rcpt(struct final *f)
+{
+	const struct ipc_record *rec = &f->record;
+	struct ipc_report_rcpt	 msg = {.id = rec->place.id, .when_ns = rec->logged_ns, .rcpt = rec->rcpt,
+		  .code = rec->code, .enh = {rec->enh[0], rec->enh[1], rec->enh[2]}, .local = rec->local,
+		  .kind = rec->final == FINAL_DELIVERED ? REPORT_RELAYED : REPORT_FAILED};
+	struct str		 texts[3] = {str_from(f->texts, f->text_len[0]),
+			      str_from(f->texts + f->text_len[0], f->text_len[1]),
+			      str_from(f->texts + f->text_len[0] + f->text_len[1], f->text_len[2])};
+
+	ipc_send(qd.bounce.chan, IPC_REPORT_RCPT, &msg, texts, -1);
+	f->report_due = false; /* told */
+}
+
+static void
+send_report(struct report *r)
+{
+	struct ipc_report msg = {.place = TAILQ_FIRST(&r->finals)->record.place};
+	struct final	 *f;
+
+	r->sent = true;
+	TAILQ_FOREACH(f, &r->finals, link)
+		send_rcpt(f);
+	ipc_send(qd.bounce.chan, IPC_REPORT, &msg, NULL, -1);
+}
+
+void
+report_send_new(void)
+{
+	struct report *r;
+
+	make_once();
+	if (qd.bounce.chan == NULL)
+		return;
+	/* new ones are at the end */
+	TAILQ_FOREACH_REVERSE(r, &rep.all, report_list, link)
+	{
+		if (r->sent)
+			break;
+		send_report(r);
+	}
+}
+
+void
+final_resend_reports(void)
+{
+	struct report *r;
+	struct final  *f;
+
+	make_once();
+	TAILQ_FOREACH(r, &rep.all, link)
+	{
+		r->sent = false;
+		TAILQ_FOREACH(f, &r->finals, link)
+			f->report_due = true;
+	}
+	report_send_new();
+}
+
+/* those told are done; those that joined after the sending get a report of their own */
+static void
+end_told(struct report *r)
+{
+	struct final *f, *next;
+
+	for (f = TAILQ_FIRST(&r->finals); f != NULL; f = next) {
+		next = TAILQ_NEXT(f, link);
+		if (f->report_due)
+			continue;
+		TAILQ_REMOVE(&r->finals, f, link);
+		final_end(f);
+	}
+}
+
+void
+final_reported(const struct ipc_report_done *d)
+{
+	uint32_t       h;
+	struct report *r;
+
+	make_once();
+	h = hmap_find(&rep.by_id, hash_of(d->id), is_report, &d->id);
+	if (h == 0)
+		return;
+	r = *slot(h);
+	if (d->ok)
+		end_told(r);
+	if (TAILQ_EMPTY(&r->finals)) {
+		drop(r);
+		final_end_flush();
+		return;
+	}
+	/* to the end of the list, where report_send_new() looks */
+	TAILQ_REMOVE(&rep.all, r, link);
+	TAILQ_INSERT_TAIL(&rep.all, r, link);
+	r->sent = false;
+	final_end_flush();
+	if (d->ok)
+		report_send_new();
+	else
+		ev_timer_in_ms(&rep.retry, RETRY_MS);
+}

@@ -1,0 +1,33 @@
+/*
+ * The wait between a failed recipient's record and its report for the sender: the recipients of one message that
+ * ended together are reported together, and end when bounced says that the report is durable.
+ */
+#ifndef PH_QUEUED_REPORT_H
+#define PH_QUEUED_REPORT_H
+
+#include <sys/queue.h>
+
+#include "lib/ipc/ipc.h"
+
+/* one end under way */
+struct final {
+	TAILQ_ENTRY(final) link;
+	struct ipc_record  record;
+	uint32_t	   rcpt; /* handle; 0: a record only (t, tq, r) */
+	uint32_t	   queue;
+	bool		   report_due;
+	uint16_t	   text_len[8];
+	char		   texts[];
+};
+TAILQ_HEAD(final_list, final);
+
+/* Takes f until its report is durable; then it goes to final_end(). */
+void report_add(struct final *f);
+/* Sends what report_add() gathered since the last call. */
+void report_send_new(void);
+
+/* of final.c: the record is acknowledged and no report is open: into the done log; flush begins one round */
+void final_end(struct final *f);
+void final_end_flush(void);
+
+#endif
