@@ -6,8 +6,13 @@
 B	?= build
 PREFIX	?= /usr
 DESTDIR	?=
-CC	?= gcc
+ifeq ($(origin CC),default)
+CC	:= gcc
+endif
 CFLAGS	?= -O2 -g
+# make V=1 shows the whole commands
+Q	= $(if $(V),,@)
+say	= $(if $(V),,@echo '  $(1)	$(patsubst $(B)/%,%,$@)')
 
 WARN	:= -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wvla -Wformat=2 \
 	   -Wimplicit-fallthrough -Wno-unused-parameter -Wno-missing-field-initializers -Werror
@@ -16,7 +21,7 @@ try	= $(shell echo 'int main(void){return 0;}' | $(CC) -Werror $(1) -x c - -o /d
 HARDEN	+= $(call try,-fcf-protection)
 LDHARD	:= -pie -Wl,-z,relro,-z,now
 ifdef SAN
-B	:= $(B)-san
+override B := $(B)-san
 CFLAGS	:= -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 LDHARD	+= -fsanitize=address,undefined
 else
@@ -51,7 +56,8 @@ libobjs = $(foreach u,$(call closure,$(1)),$(OBJ-lib/$(u)))
 define program_rule
 $(B)/$(PROG-$(1)): $(OBJ-$(1)) $(call libobjs,$(USES-$(1)))
 	@mkdir -p $$(@D)
-	$(CC) $(LDHARD) -o $$@ $$^ $(LDLIBS)
+	$$(call say,LD)
+	$(Q)$(CC) $(LDHARD) -o $$@ $$^ $(LDLIBS)
 PROGRAMS += $(B)/$(PROG-$(1))
 endef
 PROGRAMS :=
@@ -63,7 +69,8 @@ $(B)/sbin/pmta: | $(B)/sbin/pmtactl
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
 # ---- unit tests: tests/unit/X/foo_test.c sees lib/X (or the program X without its main.c) and what that uses -----
@@ -75,10 +82,20 @@ $(B)/tests/unit/$(1): $(B)/obj/tests/unit/$(1).o \
     $(if $(wildcard lib/$(call subject,$(1))/module.mk),$(call libobjs,$(call subject,$(1))),\
     $(filter-out %/main.o,$(OBJ-$(call subject,$(1)))) $(call libobjs,$(USES-$(call subject,$(1)))))
 	@mkdir -p $$(@D)
-	$(CC) $(LDHARD) -o $$@ $$^ $(LDLIBS) -lcmocka
+	$$(call say,LD)
+	$(Q)$(CC) $(LDHARD) -o $$@ $$^ $(LDLIBS) -lcmocka
 endef
 $(foreach t,$(patsubst tests/unit/%.c,%,$(UNIT_SRC)),$(eval $(call unit_rule,$(t))))
 unit: $(UNIT_BIN)
+
+# ---- replays: queued with the fake clock, without disk and daemon ----------------------------------------------
+REPLAY_OBJ := $(filter-out %/main.o %/control.o %/control_act.o %/control_list.o %/control_show.o %/control_explain.o,\
+    $(OBJ-queued)) $(filter-out $(B)/obj/lib/daemon/% $(B)/obj/lib/spool/% %/ev_libevent.o,$(call libobjs,$(USES-queued))) \
+    $(B)/obj/lib/spool/envelope.o $(B)/obj/lib/spool/record.o $(B)/obj/lib/ev/ev_fake.o $(B)/obj/tests/replay/fakes.o $(B)/obj/tests/replay/replay.o
+$(B)/tests/replay: $(REPLAY_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(LDHARD) -o $@ $^ $(LDLIBS)
 
 -include scripts/targets.mk
 

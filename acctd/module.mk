@@ -1,3 +1,3 @@
 sources := $(notdir $(wildcard acctd/*.c))
-uses := daemon spool smtp mail
+uses := acct daemon spool smtp mail
 program := libexec/posthaste/acctd

@@ -1,3 +1,3 @@
 sources := $(notdir $(wildcard dnsd/*.c))
-uses := daemon
+uses := daemon conf net ipc ev stats base
 program := libexec/posthaste/dnsd

@@ -16,7 +16,7 @@ struct arrival {
 	struct message *m;
 	uint32_t	message; /* handle, 0: not made yet */
 	uint32_t	job;
-	bool		recovering;
+	enum arrive_how how;
 };
 
 static struct str
@@ -57,7 +57,7 @@ make_message(struct arrival *a, const struct spool_place *place)
 	m->offset = (uint32_t)place->offset;
 	m->len = (uint32_t)PH_MIN(place->len, (uint64_t)UINT32_MAX);
 	m->env_len = place->env_len;
-	m->segment = place->kind == SPOOL_FILE ? 0 : segment_get(place, !a->recovering);
+	m->segment = place->kind == SPOOL_FILE ? 0 : segment_get(place, a->how == ARRIVE_TOLD);
 	m->pool = name_number(a->env.pool);
 	m->born = tick_of_wall(a->env.accepted);
 	m->priority = a->env.priority;
@@ -87,7 +87,7 @@ add_rcpt(struct arrival *a, uint32_t index, const struct env_rcpt *er)
 		    tick_in_ms((a->env.not_before.ns - ev_wall().ns) / NS_PER_MS));
 	else
 		queue_add_ready(q, h, false);
-	if (!a->recovering)
+	if (a->how != ARRIVE_FIRST_SCAN)
 		final_received(q, h);
 	if (q->retrying && q->policy->retry_upon_new_mail)
 		queue_schedule(q, false);
@@ -104,7 +104,7 @@ add_rcpts(struct arrival *a, const struct spool_place *place, struct str text)
 
 	env_iter_init(&it, text);
 	while (env_iter_next(&it, &index, &er)) {
-		if (a->recovering && spool_is_done(qd.store, place->id, index, &kind))
+		if (a->how == ARRIVE_FIRST_SCAN && spool_is_done(qd.store, place->id, index, &kind))
 			continue;
 		if (a->message == 0)
 			make_message(a, place);
@@ -123,10 +123,10 @@ drop_finished(const struct spool_place *place)
 }
 
 void
-arrive_envelope(const struct spool_place *place, struct str text, bool recovering)
+arrive_envelope(const struct spool_place *place, struct str text, enum arrive_how how)
 {
 	static struct buf scratch;
-	struct arrival	  a = {.recovering = recovering};
+	struct arrival	  a = {.how = how};
 	struct why	  why;
 
 	if (scratch.cap == 0)
@@ -137,7 +137,7 @@ arrive_envelope(const struct spool_place *place, struct str text, bool recoverin
 		spool_set_aside(qd.store, place, &why);
 		return;
 	}
-	if (!recovering) {
+	if (how != ARRIVE_FIRST_SCAN) {
 		spool_count_accepted(qd.store, a.env.n_rcpts);
 		stat_add(STAT_Q_ACCEPTED, a.env.n_rcpts);
 	}
@@ -152,6 +152,10 @@ arrive_accepted(const struct spool_place *place)
 	static struct buf b;
 	struct why	  why;
 
+	if (place->kind == SPOOL_JOURNAL) {
+		qd.told[place->writer].generation = place->generation;
+		qd.told[place->writer].offset = place->offset + place->len;
+	}
 	if (recover_knows(place->id))
 		return;
 	if (b.cap == 0)
@@ -160,5 +164,5 @@ arrive_accepted(const struct spool_place *place)
 		log_error("id=%016lx event=unreadable text=\"%s\"", place->id, why.text);
 		return;
 	}
-	arrive_envelope(place, str_skip(buf_str(&b), SPOOL_HEADER_LEN), false);
+	arrive_envelope(place, str_skip(buf_str(&b), SPOOL_HEADER_LEN), ARRIVE_TOLD);
 }

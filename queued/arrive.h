@@ -10,7 +10,9 @@
 
 /* From an injector; the envelope is read here. */
 void arrive_accepted(const struct spool_place *place);
-/* The envelope's lines are at hand; recipients that the done log knows are skipped when `recovering`. */
-void arrive_envelope(const struct spool_place *place, struct str env, bool recovering);
+/* How it came: by message; by the scan at the start (the done log is asked); by a scan for what a writer left. */
+enum arrive_how { ARRIVE_TOLD, ARRIVE_FIRST_SCAN, ARRIVE_LATE_SCAN };
+/* The envelope's lines are at hand. */
+void arrive_envelope(const struct spool_place *place, struct str env, enum arrive_how how);
 
 #endif

@@ -177,6 +177,8 @@ queued_init(void)
 	if (pause_load(qd.spool_fd, &why) == -1)
 		fatal("event=pauses-unreadable text=\"%s\"", why.text);
 	recover_start();
+	qd.started = true;
+	peers_tell_spool_state();
 	ev_timer_in_ms(&housekeeping, HOUSEKEEPING_MS);
 }
 

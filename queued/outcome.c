@@ -127,7 +127,7 @@ host_failed(struct conn *c, const struct final_facts *f)
 	struct queue	  *q = c->queue;
 	struct route_host *h = route_find(q, &c->dst);
 
-	if (h != NULL && !tick_is_due(h->bad_until))
+	if (q->retrying || (h != NULL && !tick_is_due(h->bad_until)))
 		return; /* several connections met the same failure: it counts once */
 	route_host_failed(q, &c->dst);
 	q->n_failed++;

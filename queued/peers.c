@@ -9,6 +9,7 @@
 #include "queued/conn.h"
 #include "queued/control.h"
 #include "queued/final.h"
+#include "queued/recover.h"
 #include "queued/route.h"
 #include "queued/segment.h"
 #include "queued/state.h"
@@ -163,6 +164,14 @@ on_msg(struct ipc_chan *c, struct ipc_msg *m)
 /* ---- coming and going ---- */
 
 static void
+writer_gone(uint16_t writer)
+{
+	segment_writer_gone(writer);
+	if (!qd.stopping)
+		recover_writer(writer);
+}
+
+static void
 gone(enum ipc_role role, uint32_t instance)
 {
 	if (role == ROLE_DELIVER)
@@ -170,9 +179,9 @@ gone(enum ipc_role role, uint32_t instance)
 	else if (role == ROLE_DNS)
 		route_dns_gone();
 	else if (role == ROLE_INJECT)
-		segment_writer_gone((uint16_t)instance);
+		writer_gone((uint16_t)instance);
 	else if (role == ROLE_BOUNCE)
-		segment_writer_gone(BOUNCE_WRITER);
+		writer_gone(BOUNCE_WRITER);
 }
 
 static void
@@ -217,25 +226,32 @@ came(enum ipc_role role, uint32_t instance)
 	peers_tell_spool_state();
 }
 
+const struct ipc_events peers_events = {.msg = on_msg, .down = on_down, .pressure = on_pressure};
+
+void
+peers_join(struct ipc_chan *chan)
+{
+	struct peer *p = peer_of_chan(chan);
+
+	if (p->chan != NULL) {
+		ipc_chan_free(&p->chan);
+		gone(ipc_peer(chan), ipc_peer_instance(chan));
+	}
+	p->is_slow = false;
+	p->chan = chan;
+	came(ipc_peer(chan), ipc_peer_instance(chan));
+}
+
 void
 peers_add(enum ipc_role role, uint32_t instance, int fd)
 {
-	static const struct ipc_events events = {.msg = on_msg, .down = on_down, .pressure = on_pressure};
-	struct peer		      *p = peer_of(role, instance);
-
-	if (p == NULL) {
-		log_error("event=unknown-peer peer=%s instance=%u", ipc_role_name(role), instance);
-		if (close(fd) == -1)
-			log_warn("event=close-failed");
+	if (peer_of(role, instance) != NULL) {
+		peers_join(ipc_chan_new(fd, ROLE_QUEUE, role, instance, &peers_events, NULL));
 		return;
 	}
-	if (p->chan != NULL) {
-		ipc_chan_free(&p->chan);
-		gone(role, instance);
-	}
-	p->is_slow = false;
-	p->chan = ipc_chan_new(fd, ROLE_QUEUE, role, instance, &events, NULL);
-	came(role, instance);
+	log_error("event=unknown-peer peer=%s instance=%u", ipc_role_name(role), instance);
+	if (close(fd) == -1)
+		log_warn("event=close-failed");
 }
 
 /* ---- may injectors accept? ---- */
@@ -272,6 +288,8 @@ peers_tell_spool_state(void)
 	    .queued_rcpts = qd.rcpts.n_used, .queued_bytes = qd.n_queued_bytes};
 	struct str	       text;
 
+	if (!qd.started)
+		return; /* there is no configuration yet */
 	s.accept = may_accept(&why);
 	text = str_of(why.text);
 	for (uint32_t i = 0; i < MAX_PEERS; i++)

@@ -13,6 +13,8 @@
 /* ids hold their time in the upper bits (lib/spool/journal.h); a writer's clock may run ahead by its lease */
 #define ID_TIME_SHIFT 22
 #define LEASE_MS      120000
+#define ID_WRITER_SHIFT 18
+#define MAX_WRITERS	16u
 
 /* ids that may be met twice while the scan runs */
 static struct {
@@ -24,6 +26,8 @@ static struct {
 	uint64_t	   n_records, n_bad;
 	struct mono	   began;
 	struct ev_timer	   next;
+	bool		   is_first; /* the scan of everything */
+	bool		   wanted[MAX_WRITERS];
 } rec;
 
 static bool
@@ -66,12 +70,11 @@ recover_is_running(void)
 bool
 recover_knows(uint64_t id)
 {
-	if (rec.walk == NULL && rec.n == 0)
+	if (rec.walk == NULL)
 		return false;
 	if (is_seen(id))
 		return true;
-	if (rec.walk != NULL)
-		remember(id);
+	remember(id);
 	return false;
 }
 
@@ -84,15 +87,61 @@ record(const struct walk_item *item)
 		return;
 	if (item->place.id >= rec.recent || item->place.kind == SPOOL_FILE)
 		remember(item->place.id);
-	arrive_envelope(&item->place, item->env, true);
+	arrive_envelope(&item->place, item->env, rec.is_first ? ARRIVE_FIRST_SCAN : ARRIVE_LATE_SCAN);
+}
+
+static void
+forget_ids(void)
+{
+	hmap_clear(&rec.map);
+	rec.n = 0;
+}
+
+/* what is queued of that writer's need not come again */
+static void
+remember_queued(uint16_t writer)
+{
+	for (uint32_t h = 1; h < slab_end(&qd.messages); h++) {
+		const struct message *m = message_at(h);
+		if (m->n_open > 0 && (m->id >> ID_WRITER_SHIFT) % MAX_WRITERS == writer && !is_seen(m->id))
+			remember(m->id);
+	}
+}
+
+static void
+start_next(void)
+{
+	for (uint16_t w = 0; w < MAX_WRITERS; w++) {
+		if (!rec.wanted[w])
+			continue;
+		rec.wanted[w] = false;
+		remember_queued(w);
+		rec.began = ev_now();
+		rec.n_records = rec.n_bad = 0;
+		rec.walk = spool_walk_new_writer(qd.spool_fd, w, qd.told[w].generation, qd.told[w].offset);
+		ev_timer_in_ms(&rec.next, 0);
+		return;
+	}
+}
+
+void
+recover_writer(uint16_t writer)
+{
+	rec.wanted[writer % MAX_WRITERS] = true;
+	if (rec.walk == NULL)
+		start_next();
 }
 
 static void
 finish(void)
 {
 	spool_walk_free(&rec.walk);
-	spool_recovered(qd.store);
+	if (rec.is_first)
+		spool_recovered(qd.store);
+	rec.is_first = false;
+	forget_ids();
 	stat_set(STAT_Q_SCAN_PERCENT, 100);
+	start_next();
 	log_info("event=spool-scanned records=%lu recipients=%u bad=%lu ms=%ld", rec.n_records,
 	    qd.rcpts.n_used, rec.n_bad, (long)mono_diff_ms(rec.began, ev_now()));
 }
@@ -140,6 +189,7 @@ recover_start(void)
 	int64_t epoch_ms = INT64_C(1577836800000); /* 2020-01-01 */
 	int64_t now_ms = ev_wall().ns / NS_PER_MS - epoch_ms - LEASE_MS;
 
+	rec.is_first = true;
 	rec.began = ev_now();
 	rec.recent = (uint64_t)PH_MAX(now_ms, 0) << ID_TIME_SHIFT;
 	rec.walk = spool_walk_new(qd.spool_fd);

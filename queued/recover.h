@@ -1,6 +1,7 @@
 /*
- * The scan of the spool at the start. Delivery goes on meanwhile, and so does acceptance: mail that comes by
- * message during the scan and is also seen by it is told apart by its id.
+ * The scan of the spool at the start, and of what one writer left when its process died: it may have acknowledged
+ * mail of which no message reached us. Delivery goes on meanwhile, and so does acceptance: mail that comes by
+ * message during a scan and is also seen by it is told apart by its id.
  */
 #ifndef PH_QUEUED_RECOVER_H
 #define PH_QUEUED_RECOVER_H
@@ -8,6 +9,8 @@
 #include "lib/base/base.h"
 
 void recover_start(void);
+/* That writer's process is gone: scan behind the last place that it told. */
+void recover_writer(uint16_t writer);
 bool recover_is_running(void);
 /* For a message that comes from an injector: did the scan bring it already? Remembers it while the scan runs. */
 bool recover_knows(uint64_t id);

@@ -178,6 +178,8 @@ segment_writer_gone(uint16_t writer)
 		struct segment *s = at(h);
 		if (!s->known || s->writer != writer || s->is_free)
 			continue;
+		if (!s->sealed)
+			s->scanned = false; /* recover_writer() reads what it told nobody */
 		s->sealed = true;
 		s->sealed_at = tick_now();
 		free_if_empty(h);

@@ -35,6 +35,10 @@ struct queued {
 	struct peer injectors[MAX_PEERS]; /* by instance */
 	struct peer deliverers[MAX_PEERS];
 	struct peer dns, acct, bounce;
+	struct {
+		uint32_t generation;
+		uint64_t offset; /* behind the last record that the writer told */
+	} told[16];
 
 	struct limit total_out;	 /* total-max-smtp-out */
 	struct limit accounting; /* records not yet acknowledged */
@@ -48,7 +52,7 @@ struct queued {
 	struct spool_reader *reader;
 	uint64_t	     n_queued_bytes;
 	uint8_t		     acct_wants; /* 1 << enum acct_type: some file records it */
-	bool		     stopping;
+	bool		     started, stopping;
 };
 extern struct queued qd;
 

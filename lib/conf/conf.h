@@ -90,6 +90,8 @@ const struct conf_set *conf_queue(const struct conf *c, struct str domain, struc
 /* The settings for a client: by address (most specific CIDR wins), or by name, which overrides them ("{auth}", …). */
 const struct conf_set *conf_source(const struct conf *c, const struct net_addr *client);
 const struct conf_set *conf_source_named(const struct conf *c, struct str name); /* NULL: there is none */
+/* The settings of a name over those of the address; an unknown name adds nothing. */
+const struct conf_set *conf_source_with(const struct conf *c, struct str name, const struct net_addr *client);
 
 /* VirtualMTAs and pools share one name space; names compare without ASCII case. */
 struct conf_vmta {
@@ -125,6 +127,7 @@ const struct conf_pool *conf_pool_at(const struct conf *c, size_t i);
 size_t		       conf_n_blocks(const struct conf *c, enum conf_block block);
 const struct conf_set *conf_block_at(const struct conf *c, enum conf_block block, size_t i);
 struct str	       conf_block_name(const struct conf *c, enum conf_block block, size_t i); /* <acct-file NAME> */
+struct conf_origin     conf_block_origin(const struct conf *c, enum conf_block block, size_t i);
 /* All listeners, one-line directives and blocks alike; none written: one on 0.0.0.0:25. */
 struct conf_listener {
 	struct net_addr	       addr; /* with port */
@@ -136,7 +139,10 @@ struct conf_listener {
 size_t			    conf_n_listeners(const struct conf *c);
 const struct conf_listener *conf_listener_at(const struct conf *c, size_t i);
 
-/* May mail be relayed to this recipient domain or address from a source that may not relay? (relay-domain, host-name, relay-address) */
+/*
+ * May mail be relayed to this recipient's domain or address from a source that may not relay? (relay-domain,
+ * host-name, relay-address)
+ */
 bool conf_is_relay_rcpt(const struct conf *c, struct str address);
 
 /* Accounting: the columns of <acct-file> number i for a record type letter ("d", "tq", …) are kept as written, see lib/acct. */

@@ -15,13 +15,17 @@
 #include "lib/ipc/ipc.h"
 
 #define DAEMON_CHANNEL_FD 3
+/* Held open and never used: master's lock of the spool lasts until the last of its daemons is gone. */
+#define DAEMON_LOCK_FD 4
 
 struct daemon_ops {
 	enum ipc_role role;
 	/* master's GIVE_FD; takes fd. Also called later: new log, new directories after a reload. FD_LOG and FD_STATS_PAGE
-	 * of its own are dealt with by the module itself; other daemons' pages come here. */
+	 * of its own are dealt with by the module itself; other daemons' pages come here (for queued, its own too).
+	 * In a reload, directories come before config(), and FD_LISTEN_SMTP after it, with the new indices. */
 	void (*give_fd)(const struct ipc_fd *what, struct str text, int fd);
-	void (*take_fd)(const struct ipc_fd *what, struct str text); /* may be NULL */
+	/* may be NULL. In a reload that changes the listeners, all old ones are taken before config(). */
+	void (*take_fd)(const struct ipc_fd *what, struct str text);
 	/* A new channel to that daemon (again after it died and was restarted); takes it: make it with ipc_chan_new. */
 	void (*peer)(enum ipc_role role, uint32_t instance, int fd);
 	/* A new configuration was parsed and found good by all; switch. daemon_conf() is already the new one; `old` is

@@ -1,2 +1,2 @@
-sources := $(notdir $(wildcard lib/daemon/*.c))
+sources := daemon.c paths.c sandbox.c sandbox_calls.c
 uses := base ev ipc net conf stats

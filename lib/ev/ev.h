@@ -38,9 +38,10 @@ struct ev_timer {
 
 /* Runs once at the end of the current turn of the loop (or of the next one when queued from outside a handler). */
 struct ev_defer {
-	ev_defer_cb	*cb;
-	struct ev_defer *next;
-	bool		 queued;
+	ev_defer_cb	 *cb;
+	struct ev_defer	 *next;
+	struct ev_defer **back; /* what points here */
+	bool		  queued;
 };
 
 /* Once a process, before any other call. */
@@ -83,5 +84,7 @@ void ev_fake_advance_ms(int64_t ms);
 void ev_fake_set_wall(struct wall w);
 /* The time of the earliest armed timer, MONO_NEVER when none. */
 struct mono ev_fake_next(void);
+/* The descriptor becomes ready: calls the watcher, if it wants one of these bits, and what that defers. */
+void ev_fake_ready(struct ev_io *io, int what);
 
 #endif

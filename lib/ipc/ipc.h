@@ -77,7 +77,7 @@ uint32_t      ipc_peer_instance(const struct ipc_chan *c);
 int	      ipc_fd(const struct ipc_chan *c);
 
 /*
- * Appends one message: the row's head struct, and as many texts as the row has. Panics when the row forbids it
+ * Appends one message: the row's head struct (NULL: all zero), and as many texts as the row has. Panics when the row forbids it
  * (we are wrong). A text longer than fits is the caller's fault and panics too: cut before. fd -1: none;
  * otherwise it is duplicated here and the caller keeps his own.
  */
@@ -101,6 +101,12 @@ struct ipc_chan *ipc_chan_new_test(enum ipc_role self, enum ipc_role peer, uint3
     const struct ipc_events *events, void *ctx);
 bool ipc_test_take(struct ipc_chan *c, struct ipc_msg *m);
 void ipc_test_deliver(struct ipc_chan *c, enum ipc_type type, const void *head, const struct str *texts);
+/* The same with a descriptor, which the handler takes. */
+void ipc_test_deliver_fd(struct ipc_chan *c, enum ipc_type type, const void *head, const struct str *texts, int fd);
+/* The same for raw bytes, as if the socket had given them: frames, or what only resembles them. */
+void ipc_test_deliver_bytes(struct ipc_chan *c, struct str bytes);
+/* As if the peer had gone: calls `down`. */
+void ipc_test_down(struct ipc_chan *c);
 
 const char *ipc_type_name(uint32_t type);
 uint64_t    ipc_protocol_hash(void);

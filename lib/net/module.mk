@@ -1,2 +1,2 @@
-sources := $(notdir $(wildcard lib/net/*.c))
+sources := addr.c
 uses := base

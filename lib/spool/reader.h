@@ -24,6 +24,10 @@ void		     spool_reader_free(struct spool_reader **r);
 int spool_read(struct spool_reader *r, const struct spool_place *place, size_t want, struct buf *b, int *fd,
     uint64_t *offset, struct why *why) PH_MUST_CHECK;
 
+/* Below spool/queue: "hh/iiiiiiiiiiiiiiii". */
+#define SPOOL_FILE_NAME 20
+const char *spool_file_name(uint64_t id, char name[SPOOL_FILE_NAME]);
+
 /* ---- the walk ---- */
 
 struct spool_walk;
@@ -40,9 +44,21 @@ struct walk_item {
 	struct ipc_segment segment;
 	struct why	   why;
 };
-/* First the queue files, then each segment of each writer, oldest first. */
+/*
+ * First the queue files, then each segment of each writer, oldest first. What the done log says is gone or was moved
+ * out is left out (a segment that is gone comes as WALK_SEGMENT without records: its writer may have it back), and no
+ * id comes twice. The newest segment of each writer is synced before it is read.
+ */
 struct spool_walk *spool_walk_new(int dirfd);
-/* Works for at most `slice_ms`. */
+/*
+ * Only what `writer` has: its queue files (also those already known: tell by id), and its journal from `offset` of the
+ * segment with this generation on. For queued after that writer died: acknowledged, but ACCEPTED did not arrive.
+ */
+struct spool_walk *spool_walk_new_writer(int dirfd, uint16_t writer, uint32_t generation, uint64_t offset);
+/*
+ * The next item. WALK_AGAIN when `slice_ms` have passed since the first call or the last WALK_AGAIN: call again in a
+ * later turn. slice_ms < 0: never (for tools without a loop). WALK_BAD: `why`, and where (place.kind 0: nowhere).
+ */
 enum walk_event spool_walk_next(struct spool_walk *w, int slice_ms, struct walk_item *item);
 void		spool_walk_free(struct spool_walk **w);
 /* For the walk of a running spool: the segments that a writer has open end here (SEGMENT_OPEN's or later ACCEPTED's

@@ -16,15 +16,16 @@ struct spool_store *spool_store_open(int dirfd, struct why *why);
 void		    spool_store_close(struct spool_store **s);
 
 /*
- * The done log: spool/done/NNNNNNNN, preallocated files of fixed-width lines with a checksum each:
- *   "K IIIIIIIIIIIIIIII RRRRRRRR TTTTTTTT SSSSSSSS\n"   kind letter, id, recipient, time, sum (hex)
+ * The done log: spool/done/NNNNNNNN, preallocated files of fixed-width lines with a checksum each, see docs/spool.md.
  * Appending is buffered; spool_store_sync() writes and flushes all that was appended (called each tick, blocking
  * only in the store's own thread; `synced` comes from the loop). The record of a recipient may be appended only
- * after acctd acknowledged its final record.
+ * after acctd acknowledged its final record. `place`: where queued has the message at that moment.
  */
 void spool_done_append(struct spool_store *s, const struct spool_place *place, uint32_t rcpt, enum final_kind kind,
     struct wall when);
-typedef void spool_synced_cb(void *ctx, const struct why *why); /* why NULL: everything appended before the call is on disk */
+/* why NULL: everything appended before the call is on disk. Else nothing of it may be taken for done; it stays
+ * appended, and the next sync tries again with a fresh file. Exactly one call each, never from inside the sync call. */
+typedef void spool_synced_cb(void *ctx, const struct why *why);
 void spool_store_sync(struct spool_store *s, spool_synced_cb *cb, void *ctx);
 
 /* At the start only: is this recipient done according to the log? And the totals, see below. */
@@ -33,8 +34,10 @@ bool spool_is_done(const struct spool_store *s, uint64_t id, uint32_t rcpt, enum
 void spool_recovered(struct spool_store *s);
 
 /*
- * The ledger: counts since the spool was made, durable with the done log. accepted = delivered + bounced +
- * expired + deleted + queued holds at every instant between two ticks; spool_audit() below proves it from disk.
+ * The ledger: counts since the spool was made; what ended is durable with the done log. At the start `accepted` is
+ * the sum of what ended: queued calls spool_count_accepted() for every recipient that the walk finds not done, and then
+ * for every one that arrives. So accepted = delivered + bounced + expired + deleted + queued holds at every instant
+ * between two ticks; spool_audit() below proves it from disk, where `accepted` comes from the writers.
  */
 struct spool_ledger {
 	uint64_t accepted;
@@ -43,20 +46,23 @@ struct spool_ledger {
 void spool_count_accepted(struct spool_store *s, uint32_t n_rcpts);
 struct spool_ledger spool_ledger(const struct spool_store *s);
 
-/* All recipients of a queue file's message are done and synced: removes the file. -1 with `why`: stop delivering. */
+/* All recipients of a queue file's message are done and synced: removes the file (none there: fine). -1 with `why`:
+ * stop delivering. */
 int spool_file_remove(struct spool_store *s, uint64_t id, struct why *why) PH_MUST_CHECK;
-/* Nothing in this segment is live any more and its done records are synced: done-log files that only it needed may go. */
+/* Nothing in this segment is live any more and its done records are synced: done-log files that only it needed may go.
+ * Its writer may be told at once (SEGMENT_FREE); the walk never gives its records again. Saying it twice is fine. */
 void spool_segment_gone(struct spool_store *s, const struct ipc_segment *seg);
 
 /*
  * Compaction: the records at `places` (all of one segment) are written out as queue files: tmp, one sync for the
- * batch, rename, directory sync. In the store's thread; `done` from the loop: the new places, or `why` and nothing
- * has changed.
+ * batch, rename, directory sync. In the store's thread; `cb` from the loop: the new places (in the order given,
+ * borrowed for the call), or `why` and the old places stay in force. Until then the old places are used as before; a
+ * message that ended meanwhile has got a queue file all the same: spool_file_remove() it.
  */
 typedef void spool_moved_cb(void *ctx, const struct spool_place *places, size_t n, const struct why *why);
 void spool_move_out(struct spool_store *s, const struct spool_place *places, size_t n, spool_moved_cb *cb, void *ctx);
 
-/* A state line appended to a queue file (attempts, next retry): kept for people and for the next start; not synced. */
+/* A state line ("state: " and this text, one line) appended to a queue file (attempts, next retry): kept for people and for the next start; not synced. */
 int spool_state_append(struct spool_store *s, uint64_t id, const char *line, struct why *why) PH_MUST_CHECK;
 
 /* Sets a broken record or file aside into spool/bad with its reason beside it. */
@@ -67,12 +73,17 @@ int spool_space(const struct spool_store *s, uint64_t *bytes, uint64_t *files, s
 
 /* ---- audit ---- */
 struct spool_audit {
-	struct spool_ledger ledger; /* from the checkpoint and the logs */
+	/* accepted: from the writers (headers of their segments, records, W.id), independent of queued; by_kind: from
+	 * the done log. Conservation: accepted == sum of by_kind + queued. */
+	struct spool_ledger ledger;
 	uint64_t	    queued; /* recipients in records that are not done */
 	uint64_t	    messages, files, segments, set_aside;
 	uint64_t	    twice; /* done records that repeat */
+	uint64_t	    broken; /* places that the walk could not read: what was there is missing from `queued` */
 };
 /* Reads only; may run beside a living server (then `moving` differences of one tick are possible) or on a dead spool. */
 int spool_audit(int dirfd, struct spool_audit *a, struct why *why) PH_MUST_CHECK;
+/* accepted - ended - queued: 0 when all is well, above: lost, below: made up. */
+int64_t spool_audit_missing(const struct spool_audit *a);
 
 #endif

@@ -1,2 +1,2 @@
-sources := $(notdir $(wildcard lib/stats/*.c))
+sources := stats.c
 uses := base

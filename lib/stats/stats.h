@@ -43,7 +43,7 @@ stat_set(enum stat_id id, uint64_t v)
 
 /* A new page in a sealed-size memfd; master's. Returns the descriptor, or -1 with errno. */
 int  stats_create(uint32_t role, uint32_t instance) PH_MUST_CHECK;
-/* Maps the descriptor as this process's own page (read-write). -1 with errno. */
+/* Maps the descriptor as this process's own page (read-write): counters go on, gauges begin at 0. -1 with errno. */
 int  stats_map_own(int fd) PH_MUST_CHECK;
 /* Maps another's page read-only; NULL with errno. */
 const struct stats_page *stats_map(int fd);

@@ -1,0 +1,179 @@
+#include "acctd/def.h"
+
+#include "lib/base/log.h"
+#include "lib/base/xalloc.h"
+
+#define MAX_BASE 180 /* so that every name made from it is a file name */
+
+struct acct_def *
+acct_def_new(struct str path, struct why *why)
+{
+	struct acct_def *d;
+	size_t		 slash = str_rfind(path, '/'), dot;
+	struct str	 file = slash == STR_NPOS ? STR_NULL : str_skip(path, slash + 1), base = file;
+
+	if (file.len == 0 || file.len > MAX_BASE || file.p[0] == '.' || memchr(path.p, '\0', path.len) != NULL) {
+		why_set(why, "\"%.*s\" is not the path of a file.", STR_ARG(str_sub(path, 0, 200)));
+		return NULL;
+	}
+	d = xcalloc(1, sizeof *d);
+	dot = str_rfind(file, '.');
+	if (dot != STR_NPOS)
+		base = str_sub(file, 0, dot);
+	d->path = xstrdup_str(path);
+	d->dir = xstrdup_str(slash == 0 ? STR("/") : str_sub(path, 0, slash));
+	d->base = xstrdup_str(base);
+	d->ext = xstrdup_str(str_skip(file, base.len));
+	d->move_to = xstrdup("");
+	d->user_string = xstrdup("");
+	acct_layout_init(&d->layout);
+	filter_init(&d->filter);
+	d->max_size = CONF_UNLIMITED;
+	d->move_interval_ms = d->delete_after_ms = CONF_NEVER;
+	return d;
+}
+
+void
+acct_def_free(struct acct_def **dp)
+{
+	struct acct_def *d = *dp;
+
+	*dp = NULL;
+	if (d == NULL)
+		return;
+	free(d->path);
+	free(d->dir);
+	free(d->base);
+	free(d->ext);
+	free(d->move_to);
+	free(d->user_string);
+	acct_layout_clear(&d->layout);
+	filter_clear(&d->filter);
+	free(d);
+}
+
+static bool
+layout_eq(const struct acct_layout *a, const struct acct_layout *b)
+{
+	if (a->n != b->n || a->records != b->records || memcmp(a->fills, b->fills, sizeof a->fills) != 0)
+		return false;
+	for (size_t i = 0; i < a->n; i++) {
+		if (strcmp(a->columns[i].name, b->columns[i].name) != 0)
+			return false;
+	}
+	return true;
+}
+
+bool
+acct_def_eq(const struct acct_def *a, const struct acct_def *b)
+{
+	return strcmp(a->path, b->path) == 0 && strcmp(a->move_to, b->move_to) == 0 &&
+	    strcmp(a->user_string, b->user_string) == 0 && layout_eq(&a->layout, &b->layout) &&
+	    filter_eq(&a->filter, &b->filter) && a->max_size == b->max_size &&
+	    a->move_interval_ms == b->move_interval_ms && a->delete_after_ms == b->delete_after_ms &&
+	    a->iso_times == b->iso_times && a->world_readable == b->world_readable && a->sync == b->sync;
+}
+
+/* the last `record-fields TYPE LIST` of that type, without the type; empty: none */
+static struct str
+fields_of(const struct conf_set *s, enum acct_rec r)
+{
+	struct str found = STR_NULL;
+
+	for (size_t i = 0; i < conf_n(s, CONF_ACCT_RECORD_FIELDS); i++) {
+		struct str    rest = conf_item(s, CONF_ACCT_RECORD_FIELDS, i), type;
+		enum acct_rec named;
+
+		if (str_next_word(&rest, &type) && acct_rec_parse(type, &named) && named == r)
+			found = str_trim(rest);
+	}
+	return found;
+}
+
+static void
+add_record(struct acct_def *d, const struct conf_set *s, struct str name)
+{
+	enum acct_rec r;
+	struct why    why;
+
+	if (!acct_rec_parse(name, &r)) {
+		log_error("acct file=%s unknown record type %s", log_quote(str_of(d->path)), log_quote(name));
+		return;
+	}
+	if ((d->layout.records & ACCT_BIT(r)) != 0)
+		return;
+	if (r == ACCT_REC_RB || r == ACCT_REC_RS || r == ACCT_REC_F)
+		log_warn("acct file=%s records of type %s are not yet honoured: none will be written",
+		    log_quote(str_of(d->path)), acct_rec_name(r));
+	if (acct_layout_add(&d->layout, r, fields_of(s, r), &why) == -1)
+		log_warn("acct file=%s type=%s %s", log_quote(str_of(d->path)), acct_rec_name(r), why.text);
+}
+
+static void
+load_records(struct acct_def *d, const struct conf_set *s)
+{
+	struct str rest, name;
+
+	for (size_t i = 0; i < conf_n(s, CONF_ACCT_RECORDS); i++) {
+		rest = conf_item(s, CONF_ACCT_RECORDS, i);
+		while (str_next(&rest, ',', &name)) {
+			if (str_trim(name).len > 0)
+				add_record(d, s, str_trim(name));
+		}
+	}
+}
+
+static void
+load_filter(struct acct_def *d, const struct conf_set *s)
+{
+	struct str rest, item;
+
+	for (size_t i = 0; i < conf_n(s, CONF_ACCT_QUEUE_FILTER); i++) {
+		rest = conf_item(s, CONF_ACCT_QUEUE_FILTER, i);
+		while (str_next(&rest, ',', &item)) {
+			if (!filter_add(&d->filter, item))
+				log_error("acct file=%s queue-filter item %s is not one",
+				    log_quote(str_of(d->path)), log_quote(item));
+		}
+	}
+}
+
+static char *
+without_end_slash(struct str path)
+{
+	while (path.len > 1 && path.p[path.len - 1] == '/')
+		path.len--;
+	return xstrdup_str(path);
+}
+
+struct acct_def *
+acct_def_load(const struct conf *c, size_t i)
+{
+	const struct conf_set *s = conf_block_at(c, CONF_BLOCK_ACCT, i);
+	struct str	       name = str_trim(conf_block_name(c, CONF_BLOCK_ACCT, i));
+	struct acct_def	      *d;
+	struct why	       why;
+
+	if (name.len > 0 && name.p[0] == '|') {
+		log_warn("acct file=%s accounting pipes are not yet honoured: nothing is sent there", log_quote(name));
+		return NULL;
+	}
+	d = acct_def_new(name, &why);
+	if (d == NULL) {
+		log_error("acct file=%s %s", log_quote(name), why.text);
+		return NULL;
+	}
+	free(d->move_to);
+	free(d->user_string);
+	d->move_to = without_end_slash(conf_str(s, CONF_ACCT_MOVE_TO));
+	d->user_string = xstrdup_str(conf_str(s, CONF_ACCT_USER_STRING));
+	d->max_size = conf_u64(s, CONF_ACCT_MAX_SIZE);
+	d->move_interval_ms = conf_ms(s, CONF_ACCT_MOVE_INTERVAL);
+	d->delete_after_ms = conf_ms(s, CONF_ACCT_DELETE_AFTER);
+	d->iso_times = conf_bool(s, CONF_ACCT_ISO_TIMES);
+	d->world_readable = conf_bool(s, CONF_ACCT_WORLD_READABLE);
+	d->sync = conf_bool(s, CONF_ACCT_SYNC);
+	load_records(d, s);
+	load_filter(d, s);
+	return d;
+}

@@ -1,0 +1,324 @@
+#include "bounced/bounced.h"
+
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/base/xalloc.h"
+#include "lib/stats/stats.h"
+
+#define SPARE_SEGMENTS 1
+#define MAX_TRIES      3
+/* of the journal's open bytes: above, queued is not listened to; below the half: again */
+#define HOLD_BYTES (8u * 1024 * 1024)
+
+/* one REPORT; the token of each message that it makes */
+struct job {
+	struct bounced *b;
+	uint64_t	id, epoch;
+	size_t		n_open;
+	bool		ok;
+	bool		composing;
+};
+
+/* ---- to queued ---- */
+
+static void
+set_hold(struct bounced *b)
+{
+	size_t pending = journal_pending(b->journal);
+	bool   hold = b->is_stopping || pending > (b->is_held ? HOLD_BYTES / 2 : HOLD_BYTES);
+
+	if (hold == b->is_held || b->queue == NULL)
+		return;
+	b->is_held = hold;
+	ipc_hold(b->queue, hold);
+}
+
+static void
+say_done(struct bounced *b, uint64_t id, bool ok)
+{
+	struct ipc_report_done head = {.id = id, .ok = ok};
+
+	if (b->queue != NULL)
+		ipc_send(b->queue, IPC_REPORT_DONE, &head, NULL, -1);
+}
+
+static void
+tell_accepted(struct bounced *b, const struct spool_place *p)
+{
+	segments_note_place(&b->segments, p);
+	if (b->queue != NULL) {
+		ipc_send(b->queue, IPC_ACCEPTED, p, NULL, -1);
+		return;
+	}
+	/* bounded by what was under way when queued went */
+	if (b->n_untold == b->cap_untold) {
+		b->cap_untold = PH_MAX(b->cap_untold * 2, (size_t)16);
+		b->untold = xreallocarray(b->untold, b->cap_untold, sizeof *b->untold);
+	}
+	b->untold[b->n_untold++] = *p;
+}
+
+static void
+leave_if_done(struct bounced *b)
+{
+	if (!b->is_stopping || b->n_jobs > 0)
+		return;
+	if (b->queue != NULL)
+		ipc_flush(b->queue);
+	b->leave_cb();
+}
+
+/* ---- a REPORT ---- */
+
+static void
+job_end_if_done(struct job *job)
+{
+	struct bounced *b = job->b;
+
+	if (job->n_open > 0 || job->composing)
+		return;
+	if (job->epoch == b->epoch)
+		say_done(b, job->id, job->ok);
+	b->n_jobs--;
+	free(job);
+	set_hold(b);
+	leave_if_done(b);
+}
+
+static void
+on_durable(void *token, const struct spool_place *place, const struct why *why)
+{
+	struct job *job = token;
+
+	job->n_open--;
+	if (place == NULL) {
+		log_warn("id=%016" PRIx64 " event=report-not-stored text=\"%s\"", job->id, why->text);
+		job->ok = false;
+	} else {
+		stat_inc(STAT_DSN_SENT);
+		log_info("id=%016" PRIx64 " event=report report=%016" PRIx64, job->id, place->id);
+		tell_accepted(job->b, place);
+	}
+	job_end_if_done(job);
+}
+
+static void
+on_segment(void *ctx, const struct ipc_segment *s, bool sealed)
+{
+	struct bounced *b = ctx;
+
+	segments_note(&b->segments, s, sealed);
+	if (b->queue != NULL)
+		ipc_send(b->queue, sealed ? IPC_SEGMENT_SEALED : IPC_SEGMENT_OPEN, s, NULL, -1);
+}
+
+static const struct journal_events journal_events = {.done = on_durable, .segment = on_segment};
+
+static uint64_t
+new_id(void *ctx)
+{
+	return journal_new_id(((struct job *)ctx)->b->journal);
+}
+
+static void
+store_report(void *ctx, uint64_t id, struct str env, struct str message)
+{
+	struct job *job = ctx;
+
+	job->n_open++;
+	journal_append(job->b->journal, id, env, message, job);
+}
+
+/* How often this message could not be read, with this time. */
+static unsigned
+count_trouble(struct bounced *b, uint64_t id)
+{
+	struct trouble *t;
+
+	for (size_t i = 0; i < countof(b->trouble); i++) {
+		if (b->trouble[i].id == id)
+			return ++b->trouble[i].n;
+	}
+	t = &b->trouble[b->next_trouble++ % countof(b->trouble)];
+	*t = (struct trouble){.id = id, .n = 1};
+	return 1;
+}
+
+/* A message that cannot be read may be a matter of a moment; but its recipients must not wait for ever. */
+static bool
+is_given_up(struct bounced *b, uint64_t id, const struct why *why)
+{
+	bool given_up = count_trouble(b, id) >= MAX_TRIES;
+
+	if (given_up)
+		log_error("id=%016" PRIx64 " event=no-report text=\"%s\"", id, why->text);
+	else
+		log_warn("id=%016" PRIx64 " event=report-later text=\"%s\"", id, why->text);
+	return given_up;
+}
+
+static void
+on_report(struct bounced *b, const struct ipc_report *r)
+{
+	struct gathered	  *g = gather_take(&b->gather, r->place.id);
+	struct compose_out out = {.new_id = new_id, .report = store_report};
+	struct job	  *job;
+	struct why	   why;
+
+	if (g == NULL) {
+		say_done(b, r->place.id, true);
+		return;
+	}
+	job = xcalloc(1, sizeof *job);
+	*job = (struct job){.b = b, .id = r->place.id, .epoch = b->epoch, .ok = true, .composing = true};
+	b->n_jobs++;
+	out.ctx = job;
+	if (compose(&b->composer, r, g, &out, &why) == -1)
+		job->ok = is_given_up(b, job->id, &why);
+	gathered_free(&g);
+	job->composing = false;
+	job_end_if_done(job);
+	set_hold(b);
+}
+
+/* ---- queued ---- */
+
+static void
+drop_queue(struct bounced *b)
+{
+	ipc_chan_free(&b->queue);
+	gather_clear(&b->gather); /* it will be said again */
+	b->epoch++;
+	b->is_held = false;
+}
+
+static void
+on_report_rcpt(struct bounced *b, const struct ipc_msg *m)
+{
+	const struct ipc_report_rcpt *head = m->head;
+
+	if (head->kind >= REPORT_FAILED && head->kind <= REPORT_RELAYED && gather_add(&b->gather, head, m->text))
+		return;
+	log_error("id=%016" PRIx64 " event=queued-dropped text=\"recipients without a report\"", head->id);
+	drop_queue(b);
+}
+
+static void
+on_segment_free(struct bounced *b, const struct ipc_segment *s)
+{
+	segments_note_freed(&b->segments, s);
+	journal_segment_freed(b->journal, s->segment, s->generation);
+}
+
+static void
+on_msg(struct ipc_chan *c, struct ipc_msg *m)
+{
+	struct bounced *b = ipc_ctx(c);
+
+	/* SPOOL_STATE is not obeyed: each report lets go of at least one recipient, so reports must go on when
+	 * the queue is full; a disk that is full refuses them itself. */
+	if (m->type == IPC_REPORT_RCPT)
+		on_report_rcpt(b, m);
+	else if (m->type == IPC_REPORT)
+		on_report(b, m->head);
+	else if (m->type == IPC_SEGMENT_FREE)
+		on_segment_free(b, m->head);
+}
+
+static void
+on_down(struct ipc_chan *c, const struct why *why)
+{
+	struct bounced *b = ipc_ctx(c);
+
+	if (!b->is_stopping)
+		log_warn("event=queued-gone text=\"%s\"", why->text);
+	drop_queue(b);
+}
+
+const struct ipc_events bounced_events = {.msg = on_msg, .down = on_down};
+
+void
+bounced_queue_chan(struct bounced *b, struct ipc_chan *c)
+{
+	drop_queue(b);
+	b->queue = c;
+	segments_tell(&b->segments, c);
+	for (size_t i = 0; i < b->n_untold; i++)
+		ipc_send(c, IPC_ACCEPTED, &b->untold[i], NULL, -1);
+	b->n_untold = 0;
+	set_hold(b);
+}
+
+void
+bounced_queue_up(struct bounced *b, int fd)
+{
+	bounced_queue_chan(b, ipc_chan_new(fd, ROLE_BOUNCE, ROLE_QUEUE, 0, &bounced_events, b));
+}
+
+/* ---- life ---- */
+
+static void
+on_leave(struct ev_timer *t)
+{
+	struct bounced *b = ph_container_of(t, struct bounced, leave);
+
+	b->leave_cb();
+}
+
+void
+bounced_init(struct bounced *b, int spool_fd, uint16_t host_id, void (*leave)(void))
+{
+	struct why why;
+
+	*b = (struct bounced){.leave_cb = leave};
+	composer_init(&b->composer, spool_fd);
+	gather_init(&b->gather);
+	ev_timer_init(&b->leave, on_leave);
+	b->journal = journal_open(spool_fd, BOUNCED_WRITER, host_id, &journal_events, b, &why);
+	if (b->journal == NULL || journal_prepare(b->journal, SPARE_SEGMENTS, &why) == -1)
+		fatal("event=no-journal text=\"%s\"", why.text);
+	if (gethostname(b->composer.host, sizeof b->composer.host - 1) == -1)
+		str_copy(b->composer.host, sizeof b->composer.host, STR("localhost"));
+}
+
+void
+bounced_clear(struct bounced *b)
+{
+	journal_close(&b->journal); /* tells the fate of all that is open */
+	if (b->queue != NULL)
+		ipc_flush(b->queue);
+	ipc_chan_free(&b->queue);
+	ev_timer_stop(&b->leave);
+	gather_clear(&b->gather);
+	composer_clear(&b->composer);
+	segments_clear(&b->segments);
+	xfree(&b->untold);
+}
+
+void
+bounced_use_conf(struct bounced *b, const struct conf *c)
+{
+	const struct conf_set *s = conf_global(c);
+	struct str	       host = conf_str(s, CONF_GLOBAL_HOST_NAME), from = conf_str(s, CONF_GLOBAL_CUSTOM_DSN_FROM_HEADER);
+
+	if (host.len > 0)
+		str_copy(b->composer.host, sizeof b->composer.host, host);
+	xfree(&b->composer.from);
+	if (from.len > 0)
+		b->composer.from = xstrdup_str(from);
+}
+
+void
+bounced_stop(struct bounced *b, int64_t drain_ms)
+{
+	b->is_stopping = true;
+	if (drain_ms == 0) {
+		b->leave_cb();
+		return;
+	}
+	ev_timer_in_ms(&b->leave, drain_ms);
+	set_hold(b);
+	leave_if_done(b);
+}

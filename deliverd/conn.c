@@ -1,0 +1,404 @@
+/* Connections: from queued's grant to the report of their end. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "deliverd/deliver.h"
+#include "deliverd/mail.h"
+#include "deliverd/settings.h"
+#include "lib/base/log.h"
+#include "lib/base/num.h"
+#include "lib/base/xalloc.h"
+#include "lib/daemon/daemon.h"
+#include "lib/stats/stats.h"
+
+#define MAX_REPORT_TEXT 1200u
+#define MAX_WINDOW      1024u
+
+/* ---- by number ---- */
+
+static uint64_t
+hash_of(uint32_t number)
+{
+	return str_hash(str_from((const char *)&number, sizeof number));
+}
+
+static bool
+is_number(const void *key, uint32_t handle)
+{
+	const struct conn *c = slab_at(&deliver.conns, handle);
+
+	return c->number == *(const uint32_t *)key;
+}
+
+static struct conn *
+find(uint32_t number)
+{
+	uint32_t handle = hmap_find(&deliver.by_number, hash_of(number), is_number, &number);
+
+	return handle == 0 ? NULL : slab_at(&deliver.conns, handle);
+}
+
+/* ---- what the session says ---- */
+
+static struct mail *
+on_load(
+    void *ctx, const struct spool_place *place, const uint32_t *idx, uint32_t n, struct why *why)
+{
+	struct mail *m = mail_load(deliver.reader, place, idx, n, why);
+
+	(void)ctx;
+	if (m == NULL)
+		log_error("id=%016llx event=cannot-read reason=%s", (unsigned long long)place->id,
+		    log_quote(str_of(why->text)));
+	return m;
+}
+
+static void
+on_up(void *ctx, uint32_t offered)
+{
+	struct conn *c = ctx;
+	struct ipc_conn_up up = {.conn = c->number, .extensions = offered};
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof ss;
+	struct net_addr bound = {0};
+	struct str texts[2] = {STR(""), STR("")};
+
+	/* what was bound is asked of the kernel, never taken from the configuration */
+	if (getsockname(c->fd, (struct sockaddr *)&ss, &len) == 0)
+		net_from_sockaddr((struct sockaddr *)&ss, len, &bound);
+	net_to_ipc(&bound, &up.src);
+	if (c->tls != NULL) {
+		texts[0] = str_of(tls_protocol(c->tls));
+		texts[1] = str_of(tls_cipher(c->tls));
+	}
+	if (deliver.queued != NULL)
+		ipc_send(deliver.queued, IPC_CONN_UP, &up, texts, -1);
+}
+
+static void
+on_result(void *ctx, const struct session_result *r)
+{
+	struct conn *c = ctx;
+	struct ipc_result res = {.id = r->id,
+	    .bytes = r->bytes,
+	    .conn = c->number,
+	    .txn = r->txn,
+	    .rcpt = r->rcpt,
+	    .code = r->code,
+	    .enh = {r->enh[0], r->enh[1], r->enh[2]},
+	    .outcome = (uint8_t)r->outcome,
+	    .stage = (uint8_t)r->stage,
+	    .dsn_relayed = r->dsn_relayed};
+	struct str text = str_sub(r->text, 0, MAX_REPORT_TEXT);
+
+	if (r->outcome == OUT_DELIVERED) {
+		if (c->n_counted != r->txn + 1)
+			stat_inc(STAT_OUT_MSGS);
+		c->n_counted = r->txn + 1;
+		stat_inc(STAT_OUT_RCPTS);
+		stat_add(STAT_OUT_BYTES, r->bytes);
+	}
+	if (deliver.queued != NULL)
+		ipc_send(deliver.queued, IPC_RESULT, &res, &text, -1);
+}
+
+static void
+on_txn_done(void *ctx, uint32_t txn)
+{
+	struct conn *c = ctx;
+	struct ipc_txn_done done = {.conn = c->number, .txn = txn};
+
+	if (deliver.queued != NULL)
+		ipc_send(deliver.queued, IPC_TXN_DONE, &done, NULL, -1);
+}
+
+/* Refused by us or the peer before a word was said: a good-bye costs nothing. */
+static void
+say_goodbye(struct conn *c, const struct session_end *e)
+{
+	if (c->fd == -1 || c->tls != NULL || e->end != END_REPLY || e->was_up)
+		return;
+	if (send(c->fd, "QUIT\r\n", 6, MSG_NOSIGNAL | MSG_DONTWAIT) == -1)
+		log_debug("conn=%u event=no-quit errno=%d", c->number, errno);
+}
+
+static void
+on_down(void *ctx, const struct session_end *e)
+{
+	struct conn *c = ctx;
+	struct ipc_conn_down down = {.conn = c->number,
+	    .code = e->code,
+	    .enh = {e->enh[0], e->enh[1], e->enh[2]},
+	    .stage = (uint8_t)e->stage,
+	    .end = (uint8_t)e->end,
+	    .up = e->was_up};
+	struct str text = str_sub(e->text, 0, MAX_REPORT_TEXT);
+
+	if (!e->was_up)
+		stat_inc(STAT_OUT_CONNS_FAILED);
+	if (e->stage == STAGE_TLS && e->end == END_PROTOCOL && !c->is_tls_required)
+		tls_avoid(&c->dst, ev_now());
+	say_goodbye(c, e);
+	ev_timer_stop(&c->timer);
+	ev_defer_cancel(&c->flush);
+	if (c->fd != -1)
+		ev_io_stop(&c->io);
+	hmap_remove(&deliver.by_number, hash_of(c->number), c->handle);
+	ev_defer_queue(&c->reap);
+	if (deliver.queued != NULL)
+		ipc_send(deliver.queued, IPC_CONN_DOWN, &down, &text, -1);
+}
+
+static void
+on_start_tls(void *ctx)
+{
+	conn_start_tls(ctx);
+}
+
+static const struct session_ops session_ops = {
+    .load = on_load,
+    .up = on_up,
+    .result = on_result,
+    .txn_done = on_txn_done,
+    .down = on_down,
+    .start_tls = on_start_tls,
+};
+
+/* ---- life ---- */
+
+static void
+reap(struct ev_defer *d)
+{
+	struct conn *c = ph_container_of(d, struct conn, reap);
+	uint32_t handle = c->handle;
+
+	if (c->tls != NULL)
+		tls_shutdown(c->tls);
+	tls_free(&c->tls);
+	if (c->fd != -1 && close(c->fd) == -1)
+		log_warn("conn=%u event=close errno=%d", c->number, errno);
+	session_free(&c->session);
+	free(c->host);
+	*c = (struct conn){0};
+	slab_free(&deliver.conns, handle);
+	stat_set(STAT_OUT_CONNS, --deliver.n_open);
+	if (deliver.is_stopping && deliver.n_open == 0)
+		daemon_exit();
+}
+
+static void
+on_timer(struct ev_timer *t)
+{
+	struct conn *c = ph_container_of(t, struct conn, timer);
+
+	session_tick(c->session, ev_now());
+	conn_update(c);
+}
+
+/* An armed timer is only ever moved forward; one that comes too early finds the deadline moved and
+ * is armed again. */
+static void
+arm(struct conn *c)
+{
+	struct mono at = session_deadline(c->session);
+
+	if (at.ns == MONO_NEVER.ns)
+		return;
+	if (!ev_timer_is_armed(&c->timer) || mono_is_before(at, c->timer.at))
+		ev_timer_at(&c->timer, at);
+}
+
+void
+conn_update(struct conn *c)
+{
+	if (session_is_dead(c->session))
+		return;
+	arm(c);
+	if (outq_unsent(session_out(c->session)) > 0 && !c->is_blocked && !c->in_handshake &&
+	    !c->write_wants_read)
+		ev_defer_queue(&c->flush);
+	conn_want(c);
+}
+
+void
+conn_failed(struct conn *c, int err)
+{
+	static const int ours[] = {EMFILE, ENFILE, ENOMEM, ENOBUFS, EADDRNOTAVAIL, EADDRINUSE,
+	    EACCES, EPERM, EAFNOSUPPORT};
+	enum conn_end end = c->is_connecting ? END_REFUSED : END_LOST;
+	const char *what = strerrordesc_np(err);
+
+	if (err == ETIMEDOUT)
+		end = END_TIMEOUT;
+	for (size_t i = 0; i < countof(ours) && c->is_connecting; i++)
+		if (err == ours[i])
+			end = END_LOCAL;
+	session_lost(c->session, ev_now(), end, what == NULL ? "unknown error" : what);
+}
+
+static void
+fill_conf(const struct ipc_conn_open *o, const struct str text[4], struct conn *c,
+    struct session_conf *conf)
+{
+	struct settings set;
+
+	settings_read(conf_queue(daemon_conf(), text[2], text[3]), &set);
+	*conf = set.session;
+	conf->window = o->window;
+	/* behind another port of this host there may be a relay with our own name */
+	conf->detect_loop = c->dst.port == 25 || !net_addr_is_loopback(&c->dst);
+	str_copy(conf->ehlo, sizeof conf->ehlo, text[1]);
+	c->tls_want = set.tls;
+	c->reuse_tls_session = set.reuse_tls_session;
+	c->is_tls_required = conf->tls == SESSION_TLS_MUST;
+	if (conf->tls == SESSION_TLS_MAY && tls_is_avoided(&c->dst, ev_now()))
+		conf->tls = SESSION_TLS_NO;
+}
+
+static bool
+is_name(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 127)
+			return false;
+	return s.len > 0 && s.len < sizeof((struct session_conf *)NULL)->ehlo;
+}
+
+int
+conn_open(const struct ipc_conn_open *o, const struct str text[4], struct why *why)
+{
+	uint32_t handle;
+	struct conn *c;
+	struct session_conf conf;
+
+	if (find(o->conn) != NULL)
+		return why_set(why, "connection %u is open already", o->conn);
+	if (o->window == 0 || o->window > MAX_WINDOW || !is_name(text[1]))
+		return why_set(why, "connection %u: window %u, EHLO name %s", o->conn, o->window,
+		    log_quote(text[1]));
+	if (o->dst.family != 4 && o->dst.family != 6)
+		return why_set(why, "connection %u has no address", o->conn);
+	handle = slab_new(&deliver.conns);
+	c = slab_at(&deliver.conns, handle);
+	*c = (struct conn){
+	    .handle = handle, .number = o->conn, .fd = -1, .host = xstrdup_str(text[0])};
+	net_from_ipc(&o->dst, &c->dst);
+	net_from_ipc(&o->src, &c->src);
+	fill_conf(o, text, c, &conf);
+	ev_timer_init(&c->timer, on_timer);
+	ev_defer_init(&c->flush, conn_flush_cb);
+	ev_defer_init(&c->reap, reap);
+	hmap_add(&deliver.by_number, hash_of(c->number), handle);
+	stat_inc(STAT_OUT_CONNS_TOTAL);
+	stat_set(STAT_OUT_CONNS, ++deliver.n_open);
+	c->session = session_new(&conf, &session_ops, c, ev_now());
+	if (deliver.is_stopping)
+		session_lost(c->session, ev_now(), END_LOCAL, "deliverd is stopping");
+	else
+		conn_connect(c);
+	conn_update(c);
+	return 0;
+}
+
+int
+conn_close(const struct ipc_conn_close *o, struct why *why)
+{
+	struct conn *c = find(o->conn);
+
+	if (o->how != CONN_QUIT && o->how != CONN_ABORT)
+		return why_set(why, "connection %u is to be closed in manner %u", o->conn, o->how);
+	/* it may have ended while the order was on its way */
+	if (c == NULL)
+		return 0;
+	if (o->how == CONN_QUIT)
+		session_quit(c->session, ev_now());
+	else
+		session_abort(c->session, ev_now(), "closed by order");
+	conn_update(c);
+	return 0;
+}
+
+int
+conn_txn(const struct ipc_txn *t, struct str indices, struct why *why)
+{
+	struct conn *c = find(t->conn);
+	uint32_t *idx;
+	uint32_t n = (uint32_t)(indices.len / sizeof *idx);
+	int result = 0;
+
+	if (n == 0 || indices.len % sizeof *idx != 0)
+		return why_set(why, "transaction %u of connection %u has %zu bytes of recipients",
+		    t->txn, t->conn, indices.len);
+	if (c == NULL)
+		return 0;
+	idx = xcalloc(n, sizeof *idx);
+	memcpy(idx, indices.p, indices.len);
+	for (uint32_t i = 1; i < n && result == 0; i++)
+		if (idx[i] <= idx[i - 1])
+			result = why_set(why,
+			    "transaction %u of connection %u has recipients out of order", t->txn,
+			    t->conn);
+	if (result == 0 && !session_txn(c->session, ev_now(), t, idx, n))
+		result = why_set(why, "connection %u is given more than its window", t->conn);
+	free(idx);
+	conn_update(c);
+	return result;
+}
+
+/* ---- all of them ---- */
+
+static void
+for_each(void (*act)(struct conn *, const void *), const void *arg)
+{
+	uint32_t end = slab_end(&deliver.conns);
+
+	for (uint32_t h = 1; h < end; h++) {
+		struct conn *c = slab_at(&deliver.conns, h);
+
+		/* a free slot's first words are the slab's; ours are zero behind them */
+		if (c->handle == h && !session_is_dead(c->session))
+			act(c, arg);
+	}
+}
+
+static void
+abort_one(struct conn *c, const void *what)
+{
+	session_abort(c->session, ev_now(), what);
+}
+
+void
+conn_abort_all(const char *what)
+{
+	for_each(abort_one, what);
+}
+
+static void
+drain_one(struct conn *c, const void *arg)
+{
+	(void)arg;
+	session_drain(c->session, ev_now());
+	conn_update(c);
+}
+
+void
+conn_drain_all(void)
+{
+	for_each(drain_one, NULL);
+}
+
+static void
+want_one(struct conn *c, const void *arg)
+{
+	(void)arg;
+	conn_want(c);
+}
+
+void
+conn_hold_all(bool hold)
+{
+	deliver.is_held = hold;
+	for_each(want_one, NULL);
+}

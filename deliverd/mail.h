@@ -1,0 +1,51 @@
+/*
+ * One message as a transaction needs it: the envelope's values, the recipients asked for, and the content, either
+ * in memory (small records: one read) or as a range of a file (for sendfile). Reads the spool, never writes it.
+ */
+#ifndef PH_DELIVERD_MAIL_H
+#define PH_DELIVERD_MAIL_H
+
+#include "lib/base/buf.h"
+#include "lib/base/why.h"
+#include "lib/ipc/structs.h"
+
+#define MAIL_SMALL_BYTES (64u * 1024u) /* records up to this length are read whole */
+
+struct mail_rcpt {
+	struct str address;
+	struct str orcpt;
+	uint8_t	   notify; /* enum env_notify bits */
+};
+struct mail {
+	struct buf	  record;  /* what was read of the spool */
+	struct buf	  scratch; /* decoded values */
+	struct str	  sender, envid;
+	struct mail_rcpt *rcpts; /* in the order asked for */
+	uint32_t	  n_rcpts;
+	uint64_t	  stored_len; /* content as stored: CRLF, dot-stuffed, no final dot */
+	uint64_t	  n_dots;     /* that the stuffing added */
+	struct str	  content;    /* the stored form, when it is in memory */
+	uint64_t	  offset;     /* otherwise: where it is in fd */
+	int		  fd;	      /* owned, or -1 */
+	uint8_t		  body;	      /* enum env_body */
+	uint8_t		  ret;	      /* enum env_ret */
+	bool		  smtputf8;
+	bool		  ends_in_crlf; /* the stored form is empty or ends with CRLF */
+};
+
+struct spool_reader;
+/*
+ * Reads the message at `place` and its recipients number idx[0..n). Returns owned, or NULL with `why` (a record
+ * that breaks its contract, an index that it does not have, trouble reading).
+ */
+struct mail *mail_load(struct spool_reader *r, const struct spool_place *place, const uint32_t *idx, uint32_t n,
+    struct why *why);
+void mail_free(struct mail **m);
+
+/* What is sent is this long (RFC 1870: without the added dots). */
+uint64_t mail_size(const struct mail *m);
+/* Is there a byte above 127: in the header or an address (needs SMTPUTF8), anywhere in the content (8BITMIME)? */
+bool mail_needs_utf8(const struct mail *m);
+bool mail_is_8bit(const struct mail *m);
+
+#endif

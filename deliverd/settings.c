@@ -1,0 +1,65 @@
+#include "deliverd/settings.h"
+
+/* RFC 5321 4.5.3.2, where the dialect has no directive of its own */
+#define COMMAND_MS (5 * 60 * 1000)
+#define DATA_MS    (2 * 60 * 1000)
+/* ours: a peer that stalls here keeps only its own connection */
+#define TLS_MS  (60 * 1000)
+#define QUIT_MS (5 * 1000)
+
+static enum session_tls
+tls_of(const struct conf_set *set)
+{
+	if (conf_bool(set, CONF_DOMAIN_REQUIRE_STARTTLS))
+		return SESSION_TLS_MUST;
+	return conf_bool(set, CONF_DOMAIN_USE_STARTTLS) ? SESSION_TLS_MAY : SESSION_TLS_NO;
+}
+
+static void
+read_tls(const struct conf_set *set, struct tls_settings *t)
+{
+	static const struct {
+		enum conf_key key;
+		enum tls_version bit;
+	} versions[] = {
+	    {CONF_DOMAIN_SMTP_TLS_ALLOW_TLSV1, TLS_1_0},
+	    {CONF_DOMAIN_SMTP_TLS_ALLOW_TLSV1_1, TLS_1_1},
+	    {CONF_DOMAIN_SMTP_TLS_ALLOW_TLSV1_2, TLS_1_2},
+	    {CONF_DOMAIN_SMTP_TLS_ALLOW_TLSV1_3, TLS_1_3},
+	};
+
+	*t = (struct tls_settings){0};
+	for (size_t i = 0; i < countof(versions); i++)
+		if (conf_bool(set, versions[i].key))
+			t->versions |= (uint32_t)versions[i].bit;
+	str_copy(t->ciphers, sizeof t->ciphers, conf_str(set, CONF_DOMAIN_SMTP_TLS_CIPHERS));
+	str_copy(
+	    t->suites, sizeof t->suites, conf_str(set, CONF_DOMAIN_SMTP_TLS_TLSV1_3_CIPHERSUITES));
+}
+
+void
+settings_read(const struct conf_set *set, struct settings *s)
+{
+	*s = (struct settings){
+	    .session = {
+		.connect_ms = conf_ms(set, CONF_DOMAIN_CONNECT_TIMEOUT),
+		.greeting_ms = conf_ms(set, CONF_DOMAIN_SMTP_GREETING_TIMEOUT),
+		.command_ms = COMMAND_MS,
+		.data_ms = DATA_MS,
+		.send_ms = conf_ms(set, CONF_DOMAIN_DATA_SEND_TIMEOUT),
+		.dot_ms = conf_ms(set, CONF_DOMAIN_SMTP_DATA_TERMINATION_TIMEOUT),
+		.multiline_ms = conf_ms(set, CONF_DOMAIN_SMTP_MULTIPLE_LINE_RESPONSE_TIMEOUT),
+		.tls_ms = TLS_MS,
+		.quit_ms = QUIT_MS,
+		.tls = (uint8_t)tls_of(set),
+		.ignore_8bitmime = conf_bool(set, CONF_DOMAIN_IGNORE_8BITMIME),
+		.ignore_chunking = conf_bool(set, CONF_DOMAIN_IGNORE_CHUNKING),
+		.ignore_pipelining = conf_bool(set, CONF_DOMAIN_IGNORE_PIPELINING),
+		.ignore_dsn = conf_bool(set, CONF_DOMAIN_IGNORE_DSN),
+		.break_on_421 = conf_bool(set, CONF_DOMAIN_SMTP_421_MEANS_MX_UNAVAILABLE),
+		.assume_delivered =
+		    conf_bool(set, CONF_DOMAIN_ASSUME_DELIVERY_UPON_DATA_TERMINATION_TIMEOUT),
+	    }};
+	read_tls(set, &s->tls);
+	s->reuse_tls_session = conf_bool(set, CONF_DOMAIN_REUSE_SSL_SESSION);
+}

@@ -1,0 +1,116 @@
+#include <unistd.h>
+
+#include "dnsd/resolve.h"
+#include "lib/base/buf.h"
+#include "lib/base/log.h"
+#include "lib/daemon/daemon.h"
+#include "lib/daemon/sandbox.h"
+
+#define SERVERS_MAX 500
+
+static struct {
+	struct resolver resolver;
+	bool		is_up; /* resolver_init() was called */
+	int		queue_fd;
+} state = {.queue_fd = -1};
+
+static void
+on_give_fd(const struct ipc_fd *what, struct str text, int fd)
+{
+	close(fd); /* it needs none */
+}
+
+static void
+on_peer(enum ipc_role role, uint32_t instance, int fd)
+{
+	if (role != ROLE_QUEUE) {
+		close(fd);
+	} else if (state.is_up) {
+		resolver_queue_up(&state.resolver, fd);
+	} else {
+		if (state.queue_fd != -1)
+			close(state.queue_fd);
+		state.queue_fd = fd;
+	}
+}
+
+static void
+use_servers(void)
+{
+	const struct conf_set *s = conf_global(daemon_conf());
+	struct buf	       b;
+	struct why	       why;
+
+	buf_init(&b, SERVERS_MAX);
+	for (size_t i = 0; i < conf_n(s, CONF_GLOBAL_NAME_SERVER); i++) {
+		struct str one = conf_item(s, CONF_GLOBAL_NAME_SERVER, i);
+		if (buf_addf(&b, "%s%.*s", i > 0 ? "," : "", STR_ARG(one)) == -1) {
+			log_warn("event=name-servers text=\"there are too many; the last ones are not asked\"");
+			break;
+		}
+	}
+	if (lookup_set_servers(&state.resolver.lookup, buf_str(&b), &why) == -1)
+		log_error("event=name-servers text=\"%s\"", why.text);
+	buf_clear(&b);
+}
+
+static void
+on_config(const struct conf *old)
+{
+	use_servers();
+}
+
+static void
+on_stop(int64_t drain_ms)
+{
+	daemon_exit();
+}
+
+static const struct daemon_ops dnsd_daemon = {
+    .role = ROLE_DNS,
+    .give_fd = on_give_fd,
+    .peer = on_peer,
+    .config = on_config,
+    .stop = on_stop,
+};
+
+static const struct sandbox dnsd_box = {
+    .user = "pmta-dns",
+    .calls = BOX_LOOP | BOX_CONNECT | BOX_CONFIG,
+};
+
+static void
+init(void)
+{
+	const struct conf_set *s = conf_global(daemon_conf());
+	int		       edns = 0;
+	struct why	       why;
+
+	if (conf_is_set(s, CONF_GLOBAL_EDNS_UDP_LENGTH))
+		edns = (int)conf_u64(s, CONF_GLOBAL_EDNS_UDP_LENGTH);
+	if (resolver_init(&state.resolver, edns, &why) == -1)
+		fatal("event=no-resolver text=\"%s\"", why.text);
+	state.is_up = true;
+	use_servers();
+}
+
+static void
+begin(void)
+{
+	if (state.queue_fd != -1)
+		resolver_queue_up(&state.resolver, state.queue_fd);
+	state.queue_fd = -1;
+}
+
+int
+main(int argc, char **argv)
+{
+	daemon_begin(argc, argv, &dnsd_daemon);
+	init();
+	sandbox_enter(&dnsd_box);
+	begin();
+	daemon_ready();
+	daemon_run();
+	resolver_clear(&state.resolver);
+	return 0;
+}

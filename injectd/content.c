@@ -1,0 +1,83 @@
+#include "injectd/head.h"
+#include "injectd/txn.h"
+#include "lib/mail/header.h"
+
+/* The header section ends at t->line_at: everything behind it is body. */
+static void
+end_head(struct txn *t)
+{
+	struct str all = buf_str(&t->head);
+	struct str rest = str_skip(all, t->line_at);
+
+	head_process(t, t->line_at, rest.len > 0 && header_line_kind(rest) != HEADER_LINE_EMPTY);
+	t->in_body = true;
+	content_store(t, rest);
+	buf_clear(&t->head);
+}
+
+/* may this line (at t->line_at) stand in a header section? */
+static bool
+is_head_line(const struct txn *t, struct str line)
+{
+	switch (header_line_kind(line)) {
+	case HEADER_LINE_FIELD:
+		return true;
+	case HEADER_LINE_CONTINUED:
+		return t->line_at > 0;
+	case HEADER_LINE_MBOX:
+		return t->line_at == 0;
+	default:
+		return false;
+	}
+}
+
+static void
+scan_head(struct txn *t)
+{
+	struct str rest = str_skip(buf_str(&t->head), t->line_at);
+	size_t	   lf;
+
+	while ((lf = str_find(rest, '\n')) != STR_NPOS) {
+		if (!is_head_line(t, str_sub(rest, 0, lf + 1))) {
+			end_head(t);
+			return;
+		}
+		t->line_at += lf + 1;
+		if (t->line_at > TXN_MAX_HEADER)
+			break;
+		rest = str_skip(rest, lf + 1);
+	}
+	if (buf_len(&t->head) > TXN_MAX_HEADER)
+		txn_fail(t, 552, 5, 3, 4, "The header section is too large");
+}
+
+void
+content_add(void *arg, struct str piece)
+{
+	struct txn *t = arg;
+
+	if (t->fault.smtp_code != 0)
+		return;
+	if (t->filter.n_bytes + piece.len > t->max_bytes) {
+		txn_fail(t, 552, 5, 3, 4, "The message is too large");
+		return;
+	}
+	if (t->in_body) {
+		content_store(t, piece);
+		return;
+	}
+	if (buf_add_str(&t->head, piece) == -1)
+		txn_fail(t, 552, 5, 3, 4, "The header section is too large");
+	else
+		scan_head(t);
+}
+
+void
+content_end(struct txn *t)
+{
+	if (t->in_body || t->fault.smtp_code != 0)
+		return;
+	/* no empty line came; all complete lines were header lines */
+	t->line_at = buf_len(&t->head);
+	end_head(t);
+}

@@ -1,0 +1,273 @@
+#include "injectd/head.h"
+
+#include "injectd/session.h"
+#include "injectd/vmta.h"
+#include "lib/ev/ev.h"
+#include "lib/mail/date.h"
+#include "lib/mail/header.h"
+
+#define MAX_NAME 256 /* of a VirtualMTA in a field, with NUL */
+
+/* what was found in the fields that came */
+struct found {
+	const struct conf_set *set;
+	char	   vmta[MAX_NAME], job[TXN_MAX_JOB + 1], header_job[TXN_MAX_JOB + 1], envid[TXN_MAX_ENVID + 1];
+	bool	   has_vmta, has_job, has_envid, has_date, has_message_id;
+	uint64_t   n_received;
+};
+
+/* ---- what is done with a field ---- */
+
+typedef void field_fn(struct found *f, struct str value);
+
+static void
+take_vmta(struct found *f, struct str value)
+{
+	if (!f->has_vmta && header_unfold(value, f->vmta, sizeof f->vmta) >= sizeof f->vmta)
+		f->vmta[0] = '\0';
+	f->has_vmta = true;
+}
+
+static void
+take_job(struct found *f, struct str value)
+{
+	if (!f->has_job)
+		(void)header_unfold(value, f->job, sizeof f->job);
+	f->has_job = true;
+}
+
+static void
+take_envid(struct found *f, struct str value)
+{
+	if (!f->has_envid)
+		(void)header_unfold(value, f->envid, sizeof f->envid);
+	f->has_envid = true;
+}
+
+static void
+see_received(struct found *f, struct str value)
+{
+	f->n_received++;
+}
+
+static void
+see_date(struct found *f, struct str value)
+{
+	f->has_date = true;
+}
+
+static void
+see_message_id(struct found *f, struct str value)
+{
+	f->has_message_id = true;
+}
+
+static bool
+drops_date(const struct conf_set *set)
+{
+	static const int is_override = 2; /* no|yes|override */
+
+	return conf_enum(set, CONF_SOURCE_ADD_DATE_HEADER) == is_override;
+}
+
+static bool
+drops_received(const struct conf_set *set)
+{
+	return conf_bool(set, CONF_SOURCE_REMOVE_RECEIVED_HEADERS);
+}
+
+static bool
+drops_vmta(const struct conf_set *set)
+{
+	return !conf_bool(set, CONF_SOURCE_RETAIN_X_VIRTUAL_MTA);
+}
+
+static bool
+drops_job(const struct conf_set *set)
+{
+	return !conf_bool(set, CONF_SOURCE_RETAIN_X_JOB);
+}
+
+static bool
+drops_always(const struct conf_set *set)
+{
+	return true;
+}
+
+/*
+ * A control field is honoured only where `honoured` says so, but never leaves the server unless it is retained: a
+ * client that may not choose must not be able to tell the next server either.
+ */
+static const struct rule {
+	struct str    name;
+	enum conf_key honoured; /* CONF_NONE: always */
+	field_fn     *take;
+	bool (*drops)(const struct conf_set *set); /* NULL: it stays */
+} rules[] = {
+    {{"x-virtual-mta", 13}, CONF_SOURCE_PROCESS_X_VIRTUAL_MTA, take_vmta, drops_vmta},
+    {{"x-virtualmta", 12}, CONF_SOURCE_PROCESS_X_VIRTUAL_MTA, take_vmta, drops_vmta},
+    {{"x-binding", 9}, CONF_SOURCE_PROCESS_X_VIRTUAL_MTA, take_vmta, drops_vmta},
+    {{"x-job", 5}, CONF_SOURCE_PROCESS_X_JOB, take_job, drops_job},
+    {{"x-envid", 7}, CONF_SOURCE_PROCESS_X_ENVID, take_envid, drops_always},
+    {{"received", 8}, CONF_NONE, see_received, drops_received},
+    {{"date", 4}, CONF_NONE, see_date, drops_date},
+    {{"message-id", 10}, CONF_NONE, see_message_id, NULL},
+};
+
+static const struct rule *
+find_rule(struct str name)
+{
+	for (size_t i = 0; i < countof(rules); i++)
+		if (str_ieq(name, rules[i].name))
+			return &rules[i];
+	return NULL;
+}
+
+static void
+see_field(struct found *f, const struct header_field *field)
+{
+	const struct rule *r = find_rule(field->name);
+	struct str	   job = conf_str(f->set, CONF_SOURCE_JOBID_HEADER);
+
+	if (job.len > 0 && f->header_job[0] == '\0' && str_ieq(field->name, job))
+		(void)header_unfold(field->value, f->header_job, sizeof f->header_job);
+	if (r != NULL && (r->honoured == CONF_NONE || conf_bool(f->set, r->honoured)))
+		r->take(f, field->value);
+}
+
+/* First pass: only looks. */
+static void
+see_fields(struct found *f, struct str head)
+{
+	struct header_iter  it;
+	struct header_field field;
+
+	header_iter_init(&it, head);
+	while (header_next(&it, &field))
+		see_field(f, &field);
+}
+
+static bool
+is_dropped(const struct found *f, const struct header_field *field)
+{
+	const struct rule *r = find_rule(field->name);
+
+	return r != NULL && r->drops != NULL && r->drops(f->set);
+}
+
+/* Second pass: stores what stays, in runs as long as possible. */
+static void
+store_rest(struct txn *t, const struct found *f, struct str head)
+{
+	struct header_iter  it;
+	struct header_field field;
+	const char	   *from = head.p;
+
+	header_iter_init(&it, head);
+	while (header_next(&it, &field)) {
+		if (!is_dropped(f, &field))
+			continue;
+		content_store(t, str_from(from, (size_t)(field.whole.p - from)));
+		from = field.whole.p + field.whole.len;
+		if (field.whole.p[0] == '.')
+			t->filter.n_dots--;
+	}
+	content_store(t, str_from(from, (size_t)(head.p + head.len - from)));
+}
+
+/* ---- our fields ---- */
+
+static void
+add_received(struct txn *t, struct buf *b)
+{
+	struct session *s = t->session;
+	char		date[MAIL_DATE_MAX];
+	const char     *with = t->env.smtputf8 ? "UTF8SMTP" : s->is_esmtp ? "ESMTP" : "SMTP";
+
+	(void)buf_add_cstr(b, "Received: ");
+	if (!conf_bool(session_set(s), CONF_SOURCE_HIDE_MESSAGE_SOURCE))
+		(void)buf_addf(b, "from %s ([%s])\r\n\t", s->helo, s->client_text);
+	(void)buf_addf(b, "by %s (Posthaste v%s) with %s id %016jx", t->world->host, PH_VERSION, with,
+	    (uintmax_t)t->env.id);
+	/* of several recipients none may learn of the others */
+	if (t->env.n_rcpts == 1)
+		(void)buf_addf(b, "\r\n\tfor <%s>", t->only_rcpt);
+	(void)buf_addf(b, ";\r\n\t%s\r\n", mail_date(t->env.accepted, date));
+}
+
+static void
+add_fields(struct txn *t, const struct found *f, struct buf *b)
+{
+	const struct conf_set *set = f->set;
+	const char	      *vmta = t->vmta != NULL ? t->vmta : t->pool;
+	char		       date[MAIL_DATE_MAX];
+
+	if (conf_bool(set, CONF_SOURCE_ADD_RECEIVED_HEADER))
+		add_received(t, b);
+	if (drops_date(set) || (conf_enum(set, CONF_SOURCE_ADD_DATE_HEADER) != 0 && !f->has_date))
+		(void)buf_addf(b, "Date: %s\r\n", mail_date(t->env.accepted, date));
+	if (conf_bool(set, CONF_SOURCE_ADD_MESSAGE_ID_HEADER) && !f->has_message_id)
+		(void)buf_addf(b, "Message-ID: <%016jx@%s>\r\n", (uintmax_t)t->env.id, t->world->host);
+	if (conf_bool(set, CONF_SOURCE_ADD_X_VIRTUAL_MTA_HEADER) && !f->has_vmta && vmta != NULL)
+		(void)buf_addf(b, "x-virtual-mta: %s\r\n", vmta);
+}
+
+/* Text that would follow our fields and is no field is kept from becoming one, without changing its bytes. */
+static void
+add_border(struct buf *b, struct str head, bool has_more)
+{
+	if (buf_len(b) == 0)
+		return;
+	if (str_has_prefix(head, STR("From ")) && header_line_kind(head) == HEADER_LINE_MBOX)
+		(void)buf_add_cstr(b, "X-Mailbox-Line: ");
+	else if (head.len == 0 && has_more)
+		(void)buf_add_cstr(b, "\r\n");
+}
+
+/* ---- the whole ---- */
+
+static void
+take_names(struct txn *t, const struct found *f)
+{
+	const char *job = f->has_job ? f->job : f->header_job;
+
+	(void)str_copy(t->job, sizeof t->job, str_of(job));
+	if (f->has_envid)
+		(void)str_copy(t->envid, sizeof t->envid, str_of(f->envid));
+}
+
+static bool
+check(struct txn *t, const struct found *f)
+{
+	struct why why = {0};
+
+	/* ours counts */
+	if (f->n_received >= conf_u64(f->set, CONF_SOURCE_MAX_MESSAGE_HOPS)) {
+		txn_fail(t, 554, 5, 4, 6, "Too many hops: the message loops");
+		return false;
+	}
+	if (vmta_choose(t, f->has_vmta ? str_of(f->vmta) : STR_NULL, &why) == -1) {
+		txn_fail(t, why.smtp_code, why.enh[0], why.enh[1], why.enh[2], why.text);
+		return false;
+	}
+	return true;
+}
+
+void
+head_process(struct txn *t, size_t len, bool has_more)
+{
+	struct str   head = str_sub(buf_str(&t->head), 0, len);
+	struct found f = {.set = session_set(t->session)};
+	struct buf   ours;
+
+	see_fields(&f, head);
+	if (!check(t, &f))
+		return;
+	take_names(t, &f);
+	buf_init(&ours, 4096);
+	add_fields(t, &f, &ours);
+	add_border(&ours, head, has_more);
+	content_store(t, buf_str(&ours));
+	buf_clear(&ours);
+	store_rest(t, &f, head);
+}

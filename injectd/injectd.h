@@ -1,0 +1,95 @@
+/*
+ * The daemon's one state, and what its files offer each other: listeners, connections, the way into the spool, and
+ * the watch over space. Sessions (session.h) know nothing of it.
+ */
+#ifndef PH_INJECTD_INJECTD_H
+#define PH_INJECTD_INJECTD_H
+
+#include "injectd/session.h"
+#include "lib/ev/ev.h"
+#include "lib/ipc/ipc.h"
+
+#define INJECTD_READ_BYTES (64u * 1024) /* of one read */
+
+struct conn {
+	struct session	session;
+	struct ev_io	io;
+	struct ev_timer timer;
+	struct conn    *next, **back;
+	uint64_t	n_drained; /* bytes thrown away after the last reply */
+	bool		is_eof;	   /* the client sends no more */
+	bool		is_shut;   /* we send no more */
+};
+
+/* Its number is the door's in the world. */
+struct listener {
+	struct ev_io	io;
+	struct net_addr addr;
+	bool		is_open;
+};
+
+/* A segment of ours that queued has not freed. */
+struct told_segment {
+	struct ipc_segment segment; /* end: bytes in use that queued has been told of */
+	bool		   is_sealed;
+};
+
+struct injectd {
+	struct world world;
+
+	struct listener listener[WORLD_MAX_DOORS];
+	struct ev_timer accept_again;
+	struct conn    *conns;
+	uint32_t	n_conns, max_conns;
+
+	int		     spool_fd, meminfo_fd, queue_fd;
+	struct journal	    *journal;
+	struct ipc_chan	    *queue; /* NULL: it is away */
+	bool		     queue_refuses, queue_is_behind;
+	char		     queue_text[256];
+	struct told_segment *segments;
+	size_t		     n_segments, cap_segments;
+
+	struct ev_timer space_tick, stop_tick;
+	bool		is_stopping, is_stop_due;
+
+	char read_buf[INJECTD_READ_BYTES];
+};
+extern struct injectd injectd;
+
+/* ---- listen.c ---- */
+void listen_init(void);
+void listen_add(struct str address, int fd); /* takes fd */
+void listen_remove(struct str address);
+void listen_start(void); /* accepts from now on */
+void listen_stop(void);
+/* The configuration was switched: rows of listeners, number of slots. */
+void listen_use_conf(void);
+void listen_slot_freed(void);
+
+/* ---- conn.c ---- */
+void conn_new(int fd, uint16_t door, const struct net_addr *client); /* takes fd */
+void conns_forget_conf(void);
+/* 421 to all that are idle. */
+void conns_stop(void);
+void conns_free(void);
+
+/* ---- intake.c ---- */
+extern const struct intake_ops intake_ops;
+void intake_open(void); /* the journal; fatal */
+void intake_queue_up(int fd);
+void intake_close(void);
+
+/* ---- space.c ---- */
+void space_init(void);
+/* Now: may mail be taken? Sets world.refusal. */
+void space_check(void);
+
+/* ---- stop.c ---- */
+void stop_init(void);
+/* Idle sessions end now, the others within drain_ms. */
+void stop_begin(int64_t drain_ms);
+/* A session has ended, or the journal has caught up: was it the last that the stop waits for? */
+void stop_check(void);
+
+#endif

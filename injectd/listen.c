@@ -1,0 +1,217 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "injectd/injectd.h"
+#include "lib/base/log.h"
+#include "lib/daemon/daemon.h"
+#include "lib/stats/stats.h"
+
+#define MAX_ACCEPTS	64 /* in one turn */
+#define NO_FD_PAUSE_MS	500
+#define THREADS_A_CHILD 16
+
+static bool
+is_full(void)
+{
+	return injectd.n_conns >= injectd.max_conns;
+}
+
+static void
+refuse(int fd)
+{
+	char text[WORLD_HOST_MAX + 64];
+	int  n = snprintf(text, sizeof text, "421 4.3.2 %s too many connections, try again later\r\n", injectd.world.host);
+
+	stat_inc(STAT_IN_CONNS_REFUSED);
+	/* the socket is new: it takes this, or the client is gone */
+	if (write(fd, text, (size_t)n) == n)
+		(void)shutdown(fd, SHUT_WR);
+	close(fd);
+}
+
+/* no descriptors or memory are left: level-triggered, it would spin */
+static void
+pause_accepting(void)
+{
+	log_warn("event=accept-failed why=\"%s\"", strerrordesc_np(errno));
+	listen_stop();
+	ev_timer_in_ms(&injectd.accept_again, NO_FD_PAUSE_MS);
+}
+
+/* One connection; false: none is there, or none may be taken now. */
+static bool
+accept_one(struct listener *l)
+{
+	uint16_t		door = (uint16_t)(l - injectd.listener);
+	struct sockaddr_storage ss;
+	socklen_t		len = sizeof ss;
+	struct net_addr		client = {0};
+	int			fd;
+
+	if (is_full() && injectd.world.door[door].is_await_slot) {
+		ev_io_want(&l->io, 0);
+		return false;
+	}
+	fd = accept4(l->io.fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd == -1) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			pause_accepting();
+		/* the client went away in between, or another process was faster */
+		return errno == ECONNABORTED || errno == EINTR;
+	}
+	(void)net_from_sockaddr((struct sockaddr *)&ss, len, &client);
+	if (is_full())
+		refuse(fd);
+	else
+		conn_new(fd, door, &client);
+	return true;
+}
+
+static void
+on_accept(struct ev_io *io, int what)
+{
+	struct listener *l = ph_container_of(io, struct listener, io);
+
+	for (int i = 0; i < MAX_ACCEPTS && accept_one(l); i++)
+		;
+}
+
+void
+listen_start(void)
+{
+	if (injectd.is_stopping)
+		return;
+	for (size_t i = 0; i < WORLD_MAX_DOORS; i++)
+		if (injectd.listener[i].is_open)
+			ev_io_want(&injectd.listener[i].io, EV_IN);
+}
+
+void
+listen_stop(void)
+{
+	for (size_t i = 0; i < WORLD_MAX_DOORS; i++)
+		if (injectd.listener[i].is_open)
+			ev_io_want(&injectd.listener[i].io, 0);
+}
+
+static void
+on_accept_again(struct ev_timer *t)
+{
+	listen_start();
+}
+
+void
+listen_init(void)
+{
+	ev_timer_init(&injectd.accept_again, on_accept_again);
+}
+
+void
+listen_slot_freed(void)
+{
+	if (!is_full() && !ev_timer_is_armed(&injectd.accept_again) && injectd.journal != NULL)
+		listen_start();
+}
+
+static struct listener *
+find(const struct net_addr *addr)
+{
+	for (size_t i = 0; i < WORLD_MAX_DOORS; i++) {
+		struct listener *l = &injectd.listener[i];
+		if (l->is_open && net_addr_eq(&l->addr, addr) && l->addr.port == addr->port)
+			return l;
+	}
+	return NULL;
+}
+
+static void
+close_listener(struct listener *l)
+{
+	ev_io_stop(&l->io);
+	close(l->io.fd);
+	l->is_open = false;
+}
+
+void
+listen_add(struct str address, int fd)
+{
+	struct net_addr addr;
+	struct listener *l;
+	size_t		 i = 0;
+
+	if (!net_addr_parse_port(address, &addr))
+		fatal("master gave a listener at %s", log_quote(address));
+	l = find(&addr);
+	if (l != NULL)
+		close_listener(l);
+	while (i < WORLD_MAX_DOORS && injectd.listener[i].is_open)
+		i++;
+	if (i == WORLD_MAX_DOORS) {
+		log_error("event=too-many-listeners address=%s", log_quote(address));
+		close(fd);
+		return;
+	}
+	/* accepted sockets inherit it: one system call less for each */
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)) == -1 ||
+	    fcntl(fd, F_SETFL, O_NONBLOCK) == -1)
+		log_warn("event=listener-options why=\"%s\"", strerrordesc_np(errno));
+	l = &injectd.listener[i];
+	*l = (struct listener){.addr = addr, .is_open = true};
+	ev_io_init(&l->io, fd, on_accept);
+	if (injectd.journal != NULL) {
+		listen_use_conf();
+		listen_start();
+	}
+}
+
+void
+listen_remove(struct str address)
+{
+	struct net_addr	 addr;
+	struct listener *l = net_addr_parse_port(address, &addr) ? find(&addr) : NULL;
+
+	if (l != NULL)
+		close_listener(l);
+}
+
+/* Of the whole server's slots those of this process. master starts so many of us (its kids.c). */
+static uint32_t
+my_slots(const struct conf *c)
+{
+	const struct conf_set *g = conf_global(c);
+	long		       online = sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t	       cpus = online < 1 ? 1 : (uint64_t)online, n = PH_MAX(cpus / 2, UINT64_C(1));
+	uint64_t	       threads = conf_u64(g, CONF_GLOBAL_SMTP_SERVER_THREADS);
+	uint64_t	       total = conf_u64(g, CONF_GLOBAL_TOTAL_MAX_SMTP_IN);
+
+	if (conf_is_set(g, CONF_GLOBAL_SMTP_SERVER_THREADS) && threads != CONF_UNLIMITED && threads > 0)
+		n = PH_MIN((threads + THREADS_A_CHILD - 1) / THREADS_A_CHILD, cpus);
+	n = PH_MIN(n, UINT64_C(15));
+	total = total / n + (daemon_instance() < total % n ? 1 : 0);
+	return (uint32_t)PH_MIN(PH_MAX(total, UINT64_C(1)), (uint64_t)UINT32_MAX);
+}
+
+void
+listen_use_conf(void)
+{
+	const struct conf *c = daemon_conf();
+	bool		   awaits = conf_bool(conf_global(c), CONF_GLOBAL_SMTP_AWAIT_SLOT);
+
+	memset(injectd.world.door, 0, sizeof injectd.world.door);
+	for (size_t i = 0; i < conf_n_listeners(c); i++) {
+		const struct conf_listener *row = conf_listener_at(c, i);
+		struct listener		   *l = find(&row->addr);
+		if (l == NULL)
+			continue;
+		injectd.world.door[l - injectd.listener] = (struct door){
+		    .source = row->source,
+		    .vmta = row->vmta,
+		    .is_await_slot = awaits || (row->set != NULL && conf_bool(row->set, CONF_LISTENER_AWAIT_SLOT)),
+		};
+	}
+	injectd.max_conns = my_slots(c);
+}

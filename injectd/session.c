@@ -1,0 +1,402 @@
+#include "injectd/session.h"
+
+#include <stdarg.h>
+
+#include "injectd/commands.h"
+#include "lib/base/log.h"
+#include "lib/base/xalloc.h"
+#include "lib/ev/ev.h"
+#include "lib/stats/stats.h"
+
+#define OUT_CAP	       (SESSION_OUT_PAUSE + 64u * 1024)
+#define PROGRESS_BYTES (16u * 1024) /* of content that earn another smtp-data-timeout */
+#define IDLE_OUT       1024u	    /* an empty buffer larger than this is given back */
+
+static const char *const state_names[SESSION_STATE_MAX] = {
+#define STATE(name) #name,
+    SESSION_STATES(STATE)
+#undef STATE
+};
+
+/* ---- settings ---- */
+
+const struct conf_set *
+session_set(struct session *s)
+{
+	struct str name = s->world->door[s->door].source;
+
+	if (s->set == NULL && name.len > 0)
+		s->set = conf_source_with(s->world->conf, name, &s->client);
+	if (s->set == NULL)
+		s->set = conf_source(s->world->conf, &s->client);
+	return s->set;
+}
+
+void
+session_forget_conf(struct session *s)
+{
+	s->set = NULL;
+}
+
+/* ---- states and deadlines ---- */
+
+/* what may follow what */
+static const uint8_t may_follow[SESSION_STATE_MAX] = {
+    [SESSION_COMMAND] = 1 << SESSION_DATA | 1 << SESSION_CHUNK | 1 << SESSION_CLOSING,
+    [SESSION_DATA] = 1 << SESSION_COMMAND | 1 << SESSION_WAIT | 1 << SESSION_CLOSING,
+    [SESSION_CHUNK] = 1 << SESSION_COMMAND | 1 << SESSION_WAIT | 1 << SESSION_CLOSING,
+    [SESSION_WAIT] = 1 << SESSION_COMMAND | 1 << SESSION_CLOSING,
+    [SESSION_CLOSING] = 1 << SESSION_CLOSING,
+};
+
+static void
+set_deadline(struct session *s)
+{
+	int64_t ms = -1;
+
+	if (s->state == SESSION_COMMAND)
+		ms = conf_ms(session_set(s), CONF_SOURCE_SMTP_COMMAND_TIMEOUT);
+	else if (s->state == SESSION_DATA || s->state == SESSION_CHUNK)
+		ms = conf_ms(session_set(s), CONF_SOURCE_SMTP_DATA_TIMEOUT);
+	/* the disk answers in any case */
+	s->deadline = ms < 0 || ms > INT64_MAX / NS_PER_MS / 2 ? MONO_NEVER : mono_add_ms(ev_now(), ms);
+}
+
+void
+session_enter(struct session *s, enum session_state state)
+{
+	if ((may_follow[s->state] & 1u << state) == 0)
+		panic("session: %s cannot follow %s", state_names[state], state_names[s->state]);
+	s->state = (uint8_t)state;
+	s->progress = 0;
+	set_deadline(s);
+}
+
+void
+session_close(struct session *s)
+{
+	if (s->state == SESSION_CLOSING)
+		return;
+	session_enter(s, SESSION_CLOSING);
+	txn_free(&s->txn);
+	buf_clear(&s->in);
+}
+
+/* ---- replies ---- */
+
+static void
+add_reply(struct session *s, int code, int enh, const char *fmt, va_list ap)
+{
+	size_t at = buf_len(&s->out);
+
+	(void)buf_addf(&s->out, "%d ", code);
+	if (enh != 0)
+		(void)buf_addf(&s->out, "%d.%d.%d ", enh / 10000, enh / 100 % 100, enh % 100);
+	(void)buf_addvf(&s->out, fmt, ap);
+	(void)buf_add_cstr(&s->out, "\r\n");
+	if (conf_bool(session_set(s), CONF_SOURCE_LOG_COMMANDS))
+		log_info("session=%016jx reply text=%s", (uintmax_t)s->id,
+		    log_quote(str_trim(str_skip(buf_str(&s->out), at))));
+}
+
+void
+session_reply(struct session *s, int code, int enh, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (s->state == SESSION_CLOSING)
+		return;
+	if (code / 100 == 4)
+		stat_inc(STAT_IN_TEMPFAILED);
+	if (code / 100 == 4 && code != 421 && conf_bool(session_set(s), CONF_SOURCE_DISCONNECT_ON_TRANSIENT_ERROR)) {
+		session_close(s);
+		return;
+	}
+	va_start(ap, fmt);
+	add_reply(s, code, enh, fmt, ap);
+	va_end(ap);
+}
+
+void
+session_reply_why(struct session *s, const struct why *why)
+{
+	session_reply(s, why->smtp_code, ENH(why->enh[0], why->enh[1], why->enh[2]), "%s", why->text);
+}
+
+void
+session_error(struct session *s)
+{
+	if (s->state == SESSION_CLOSING || ++s->n_errors < SESSION_MAX_ERRORS)
+		return;
+	session_reply(s, 421, ENH(4, 7, 0), "%s too many errors, closing the connection", s->world->host);
+	session_close(s);
+}
+
+/* ---- beginning and end ---- */
+
+void
+session_start(struct session *s, struct world *w, uint16_t door, const struct net_addr *client,
+    const struct net_addr *local)
+{
+	s->world = w;
+	s->set = NULL;
+	s->door = door;
+	s->client = *client;
+	s->local = *local;
+	s->id = ++w->last_session;
+	s->state = SESSION_COMMAND;
+	s->n_errors = s->n_messages = 0;
+	s->is_esmtp = s->is_last_chunk = s->is_overlong = s->is_polite = false;
+	s->helo = NULL;
+	s->txn = NULL;
+	buf_init(&s->in, SESSION_MAX_INPUT);
+	buf_init(&s->out, OUT_CAP);
+	(void)net_addr_text(client, s->client_text);
+	set_deadline(s);
+	if (!conf_bool(session_set(s), CONF_SOURCE_SMTP_SERVICE)) {
+		session_reply(s, 521, 0, "%s does not accept mail from you", w->host);
+		session_close(s);
+		return;
+	}
+	session_reply(s, 220, 0, "%s (Posthaste v%s) ESMTP service ready", w->host, PH_VERSION);
+}
+
+void
+session_clear(struct session *s)
+{
+	if (s->state == SESSION_WAIT)
+		s->txn->session = NULL; /* the spool's now: txn_settled() frees it */
+	else
+		txn_free(&s->txn);
+	s->txn = NULL;
+	buf_clear(&s->in);
+	buf_clear(&s->out);
+	xfree(&s->helo);
+}
+
+void
+session_timeout(struct session *s)
+{
+	session_reply(s, 421, ENH(4, 4, 2), "%s timed out waiting for your %s", s->world->host,
+	    s->state == SESSION_COMMAND ? "command" : "data");
+	session_close(s);
+}
+
+void
+session_stop(struct session *s)
+{
+	if (s->state != SESSION_COMMAND || s->txn != NULL)
+		return;
+	session_reply(s, 421, ENH(4, 3, 2), "%s service is being shut down", s->world->host);
+	session_close(s);
+}
+
+/* ---- input ---- */
+
+/* The length of the first line with its CRLF; 0: it is not complete. A lone LF or CR is part of the line. */
+static size_t
+line_length(struct str in)
+{
+	for (size_t from = 0, lf; from < in.len; from += lf + 1) {
+		lf = str_find(str_skip(in, from), '\n');
+		if (lf == STR_NPOS)
+			return 0;
+		if (from + lf > 0 && in.p[from + lf - 1] == '\r')
+			return from + lf + 1;
+	}
+	return 0;
+}
+
+/* A line that is too long is thrown away up to its end, then answered. */
+static size_t
+skip_overlong(struct session *s, struct str in, size_t len)
+{
+	if (len == 0) {
+		s->is_overlong = true;
+		/* a CR at the end may be half of a CRLF */
+		return in.p[in.len - 1] == '\r' ? in.len - 1 : in.len;
+	}
+	s->is_overlong = false;
+	session_reply(s, 500, ENH(5, 5, 2), "Line too long");
+	session_error(s);
+	return len;
+}
+
+static size_t
+step_command(struct session *s, struct str in)
+{
+	size_t len = line_length(in);
+
+	if (s->is_overlong || len > SESSION_MAX_LINE || (len == 0 && in.len >= SESSION_MAX_LINE))
+		return skip_overlong(s, in, len);
+	if (len == 0)
+		return 0;
+	command_run(s, str_sub(in, 0, len - 2));
+	if (s->state == SESSION_COMMAND)
+		set_deadline(s);
+	return len;
+}
+
+/* content came: the deadline moves only when it was enough */
+static void
+count_progress(struct session *s, size_t n)
+{
+	s->progress += n;
+	if (s->progress < PROGRESS_BYTES)
+		return;
+	s->progress = 0;
+	set_deadline(s);
+}
+
+/* The content is complete. */
+static void
+submit(struct session *s)
+{
+	struct why  why = {0};
+	struct txn *t = s->txn;
+
+	/* s->txn stays, to be told if the session goes before the answer comes */
+	if (txn_submit(&t, &why) == 0) {
+		session_enter(s, SESSION_WAIT);
+		return;
+	}
+	stat_inc(STAT_IN_REJECTED);
+	txn_free(&s->txn);
+	session_enter(s, SESSION_COMMAND);
+	session_reply_why(s, &why);
+}
+
+static size_t
+step_data(struct session *s, struct str in)
+{
+	size_t n = data_run(&s->txn->filter, in);
+
+	count_progress(s, n);
+	if (s->txn->filter.is_over)
+		submit(s);
+	return n;
+}
+
+static void
+end_chunk(struct session *s)
+{
+	uint64_t size = s->txn == NULL ? 0 : s->txn->filter.n_bytes;
+
+	if (s->chunk_why.smtp_code == 0 && s->is_last_chunk) {
+		data_end_chunks(&s->txn->filter);
+		submit(s);
+		return;
+	}
+	session_enter(s, SESSION_COMMAND);
+	if (s->chunk_why.smtp_code == 0 && s->txn->fault.smtp_code != 0)
+		s->chunk_why = s->txn->fault;
+	if (s->chunk_why.smtp_code == 0) {
+		session_reply(s, 250, ENH(2, 0, 0), "%ju octets received", (uintmax_t)size);
+		return;
+	}
+	txn_free(&s->txn);
+	session_reply_why(s, &s->chunk_why);
+	session_error(s);
+}
+
+static size_t
+step_chunk(struct session *s, struct str in)
+{
+	struct str piece = str_sub(in, 0, (size_t)PH_MIN((uint64_t)in.len, s->chunk_left));
+
+	if (s->chunk_why.smtp_code == 0)
+		data_run_chunk(&s->txn->filter, piece);
+	s->chunk_left -= piece.len;
+	count_progress(s, piece.len);
+	if (s->chunk_left == 0)
+		end_chunk(s);
+	return piece.len;
+}
+
+/* Consumes input in this state; 0: it needs more than there is. */
+typedef size_t step_fn(struct session *s, struct str in);
+static step_fn *const steps[SESSION_STATE_MAX] = {
+    [SESSION_COMMAND] = step_command,
+    [SESSION_DATA] = step_data,
+    [SESSION_CHUNK] = step_chunk,
+};
+
+/* Runs what there is. Returns the bytes that were used. */
+static size_t
+run(struct session *s, struct str in)
+{
+	size_t	used = 0, n;
+	uint8_t before;
+
+	while (steps[s->state] != NULL && buf_len(&s->out) < SESSION_OUT_PAUSE) {
+		/* an empty chunk ends without any input */
+		if (used == in.len && !(s->state == SESSION_CHUNK && s->chunk_left == 0))
+			break;
+		before = s->state;
+		n = steps[before](s, str_skip(in, used));
+		used += n;
+		if (n == 0 && s->state == before)
+			break;
+	}
+	return s->state == SESSION_CLOSING ? in.len : used;
+}
+
+bool
+session_wants_input(const struct session *s)
+{
+	return steps[s->state] != NULL && buf_len(&s->out) < SESSION_OUT_PAUSE &&
+	    buf_len(&s->in) <= SESSION_MAX_LINE;
+}
+
+static void
+keep(struct session *s, struct str rest)
+{
+	/* the connection asked session_wants_input() and brings at most one read */
+	if (rest.len > 0 && buf_add_str(&s->in, rest) == -1)
+		session_close(s);
+}
+
+void
+session_input(struct session *s, struct str bytes)
+{
+	if (s->state == SESSION_CLOSING)
+		return;
+	if (buf_len(&s->in) == 0) {
+		keep(s, str_skip(bytes, run(s, bytes)));
+		return;
+	}
+	keep(s, bytes);
+	session_resume(s);
+}
+
+void
+session_resume(struct session *s)
+{
+	size_t used;
+
+	if (buf_len(&s->in) > 0 && s->state != SESSION_CLOSING) {
+		used = run(s, buf_str(&s->in));
+		buf_consume(&s->in, PH_MIN(used, buf_len(&s->in)));
+	}
+	if (buf_len(&s->in) == 0)
+		buf_clear(&s->in);
+	if (buf_len(&s->out) == 0 && s->out.size > IDLE_OUT)
+		buf_clear(&s->out);
+}
+
+void
+session_settled(struct session *s, uint64_t id, const struct why *why)
+{
+	s->txn = NULL;
+	session_enter(s, SESSION_COMMAND);
+	if (why == NULL) {
+		s->n_messages++;
+		s->n_errors = 0;
+		session_reply(s, 250, ENH(2, 6, 0), "%016jx message received", (uintmax_t)id);
+	} else {
+		session_reply_why(s, why);
+	}
+	if (s->world->is_stopping)
+		session_stop(s);
+	s->wake(s);
+}

@@ -1,0 +1,91 @@
+/*
+ * A client's SMTP session without its socket: bytes in, bytes out. It takes what was read, runs every whole command,
+ * and gathers the replies; the connection writes them, arms the deadline and closes. Bounded: an idle session holds
+ * no buffers, input waits (at most what one read brought) while a message is on its way to the disk.
+ */
+#ifndef PH_INJECTD_SESSION_H
+#define PH_INJECTD_SESSION_H
+
+#include "injectd/txn.h"
+#include "injectd/world.h"
+#include "lib/base/clock.h"
+
+#define SESSION_MAX_LINE   4096u /* a command with its CRLF; parameters of DSN and SMTPUTF8 need more than 512 */
+#define SESSION_SHORT_LINE 512u	 /* other commands, RFC 5321 4.5.3.1.4 */
+#define SESSION_MAX_HELO   255u
+#define SESSION_MAX_ERRORS 20u
+#define SESSION_MAX_INPUT  (128u * 1024) /* kept unprocessed */
+#define SESSION_OUT_PAUSE  (32u * 1024)	 /* with so much unsent no further command is run */
+
+#define SESSION_STATES(STATE) \
+	STATE(COMMAND)  /* waits for a command */                        \
+	STATE(DATA)     /* within the content after 354 */               \
+	STATE(CHUNK)    /* within a BDAT chunk */                        \
+	STATE(WAIT)     /* the message is on its way to the disk */      \
+	STATE(CLOSING)  /* last replies are to be written, then it ends */
+enum session_state {
+#define STATE(name) SESSION_##name,
+	SESSION_STATES(STATE)
+#undef STATE
+	SESSION_STATE_MAX
+};
+
+struct session {
+	struct world		*world;
+	const struct conf_set	*set; /* its <source>; NULL: look it up again */
+	struct net_addr		 client, local;
+	char			 client_text[NET_ADDR_TEXT];
+	uint64_t		 id;
+	void (*wake)(struct session *s); /* there is output, or room for input, again */
+	char			*helo; /* owned; NULL: no greeting yet */
+	struct txn		*txn;  /* owned unless in WAIT; NULL: no transaction */
+	struct buf		 in, out;
+	struct mono		 deadline; /* MONO_NEVER: none */
+	uint64_t		 chunk_left; /* CHUNK: bytes to come */
+	uint64_t		 progress;   /* DATA, CHUNK: bytes since the deadline was moved */
+	struct why		 chunk_why;  /* CHUNK: why it will be refused; smtp_code 0: taken */
+	uint32_t		 n_errors;   /* since the last message that was accepted */
+	uint32_t		 n_messages;
+	uint16_t		 door;
+	uint8_t			 state; /* enum session_state */
+	bool			 is_esmtp, is_last_chunk, is_overlong, is_polite;
+};
+
+/* Greets into s->out, or refuses (then the state is CLOSING). client_text is made here. */
+void session_start(struct session *s, struct world *w, uint16_t door, const struct net_addr *client,
+    const struct net_addr *local);
+/* Ends it at whatever point; a message that waits for the disk goes on without it. */
+void session_clear(struct session *s);
+
+/* May more input be given? */
+bool session_wants_input(const struct session *s);
+/* Takes the bytes. */
+void session_input(struct session *s, struct str bytes);
+/* Output was written, or the state has changed: goes on with input that was kept. */
+void session_resume(struct session *s);
+/* The deadline has passed: 421 4.4.2. */
+void session_timeout(struct session *s);
+/* The daemon stops: 421 4.3.2 now, or after the message under way. */
+void session_stop(struct session *s);
+/* The configuration changes: no pointer into it is kept. */
+void session_forget_conf(struct session *s);
+
+/* ---- for the commands ---- */
+
+const struct conf_set *session_set(struct session *s);
+/* "250 2.1.0 text\r\n"; a == 0: without enhanced status. 4yz may close instead, see disconnect-on-transient-error. */
+void session_reply(struct session *s, int code, int enh, const char *fmt, ...) PH_PRINTF(4, 5);
+/* The same for a reason that has a code. */
+void session_reply_why(struct session *s, const struct why *why);
+/* Counts an error of the client's; too many end the session. */
+void session_error(struct session *s);
+/* No further input is looked at. */
+void session_close(struct session *s);
+void session_enter(struct session *s, enum session_state state);
+/* 5.1.3 as one number */
+#define ENH(a, b, c) ((a) * 10000 + (b) * 100 + (c))
+
+/* The disk has answered for the transaction of this session: replies. why NULL: accepted under `id`. */
+void session_settled(struct session *s, uint64_t id, const struct why *why);
+
+#endif

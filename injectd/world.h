@@ -1,0 +1,51 @@
+/*
+ * What a session knows of the process around it: the configuration in force, the name in greetings, the doors
+ * (listeners), whether mail may be taken now, and where messages go. The daemon fills it from its channels; a test
+ * fills it by hand, with an intake of its own. It must never hold a descriptor.
+ */
+#ifndef PH_INJECTD_WORLD_H
+#define PH_INJECTD_WORLD_H
+
+#include "lib/conf/conf.h"
+#include "lib/spool/journal.h"
+
+#define WORLD_MAX_DOORS 64
+#define WORLD_HOST_MAX	256
+
+/* Where messages go: lib/spool's journal, or a test's memory. The contracts are those of lib/spool/journal.h. */
+struct intake_ops {
+	uint64_t (*new_id)(void *ctx);
+	/* one call of txn_settled(token, …) follows, never from within */
+	void (*append)(void *ctx, uint64_t id, struct str env, struct str message, void *token);
+	void *(*large_start)(void *ctx, uint64_t id, size_t env_room, struct why *why);
+	int (*large_write)(void *large, struct str piece, struct why *why);
+	void (*large_commit)(void *large, struct str env, void *token);
+	void (*large_abort)(void *large);
+};
+
+/* A listener: what its row of the configuration says now. Views into the configuration in force. */
+struct door {
+	struct str source; /* named source, or empty */
+	struct str vmta;   /* VirtualMTA or pool, or empty */
+	bool	   is_await_slot;
+};
+
+struct world {
+	const struct conf	*conf;
+	const struct intake_ops *intake;
+	void			*intake_ctx;
+	struct door		 door[WORLD_MAX_DOORS];
+	char			 host[WORLD_HOST_MAX]; /* NUL-terminated */
+	struct why		 refusal;	       /* smtp_code != 0: what MAIL is answered */
+	bool			 is_stopping;
+	struct buf		 scratch; /* for one envelope; used within one call only */
+	uint64_t		 last_session;
+};
+
+/* The rest is cleared; conf may come later, by world_use_conf(). */
+void world_init(struct world *w, const struct intake_ops *ops, void *ctx);
+void world_clear(struct world *w);
+/* The configuration in force from now on; no session may keep a pointer into the old one (session_forget_conf). */
+void world_use_conf(struct world *w, const struct conf *conf);
+
+#endif

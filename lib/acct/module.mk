@@ -1,0 +1,2 @@
+sources := csv.c fields.c layout.c
+uses := base net

@@ -1,0 +1,160 @@
+#include "lib/base/log.h"
+#include "lib/conf/conf_int.h"
+
+static const struct conf_value *
+value_of(const struct conf_set *s, enum conf_key k)
+{
+	const struct conf_value *v;
+
+	ph_assert(k > CONF_NONE && k < CONF_N_KEYS && conf_row(k)->block == s->kind);
+	v = s->v[k - s->c->range[s->kind].first];
+	return v != NULL ? v : &s->c->defaults[k];
+}
+
+static const struct conf_item *
+first_of(const struct conf_set *s, enum conf_key k)
+{
+	static const struct conf_item none;
+	const struct conf_value	     *v = value_of(s, k);
+
+	return v->n == 0 ? &none : &v->items[0];
+}
+
+bool
+conf_bool(const struct conf_set *s, enum conf_key k)
+{
+	enum conf_type t = conf_row(k)->type;
+
+	ph_assert(t == CONF_TYPE_BOOL || t == CONF_TYPE_WHEN || t == CONF_TYPE_WORD);
+	return first_of(s, k)->num != 0;
+}
+
+uint64_t
+conf_u64(const struct conf_set *s, enum conf_key k)
+{
+	enum conf_type t = conf_row(k)->type;
+
+	ph_assert(t == CONF_TYPE_NUMBER || t == CONF_TYPE_SIZE);
+	return first_of(s, k)->num;
+}
+
+int64_t
+conf_ms(const struct conf_set *s, enum conf_key k)
+{
+	enum conf_type t = conf_row(k)->type;
+
+	ph_assert(t == CONF_TYPE_TIME || t == CONF_TYPE_TIMES || t == CONF_TYPE_WHEN);
+	return first_of(s, k)->ms;
+}
+
+int
+conf_enum(const struct conf_set *s, enum conf_key k)
+{
+	ph_assert(conf_row(k)->type == CONF_TYPE_WORD);
+	return (int)first_of(s, k)->num;
+}
+
+struct conf_rate
+conf_rate(const struct conf_set *s, enum conf_key k)
+{
+	enum conf_type t = conf_row(k)->type;
+
+	ph_assert(t == CONF_TYPE_RATE || t == CONF_TYPE_VOLUME);
+	return (struct conf_rate){.count = first_of(s, k)->num, .period_ms = first_of(s, k)->ms};
+}
+
+struct str
+conf_str(const struct conf_set *s, enum conf_key k)
+{
+	return first_of(s, k)->text;
+}
+
+size_t
+conf_n(const struct conf_set *s, enum conf_key k)
+{
+	return value_of(s, k)->n;
+}
+
+struct str
+conf_item(const struct conf_set *s, enum conf_key k, size_t i)
+{
+	const struct conf_value *v = value_of(s, k);
+
+	return i < v->n ? v->items[i].text : STR_NULL;
+}
+
+int64_t
+conf_item_ms(const struct conf_set *s, enum conf_key k, size_t i)
+{
+	const struct conf_value *v = value_of(s, k);
+
+	return i < v->n ? v->items[i].ms : 0;
+}
+
+bool
+conf_is_set(const struct conf_set *s, enum conf_key k)
+{
+	return value_of(s, k)->at.line != 0;
+}
+
+struct conf_origin
+conf_origin(const struct conf_set *s, enum conf_key k)
+{
+	const struct conf_value *v = value_of(s, k);
+
+	if (v->at.line == 0 || v->at.file >= s->c->n_files)
+		return (struct conf_origin){0};
+	return (struct conf_origin){.file = s->c->files[v->at.file].path, .line = v->at.line};
+}
+
+const struct conf_set *
+conf_global(const struct conf *c)
+{
+	return c->blocks[0]->set;
+}
+
+static const struct conf_blk *
+nth(const struct conf *c, enum conf_block block, size_t i)
+{
+	for (size_t j = 0; j < c->n_blocks; j++)
+		if (c->blocks[j]->kind == block && !c->blocks[j]->is_dead && i-- == 0)
+			return c->blocks[j];
+	return NULL;
+}
+
+size_t
+conf_n_blocks(const struct conf *c, enum conf_block block)
+{
+	size_t n = 0;
+
+	for (size_t j = 0; j < c->n_blocks; j++)
+		n += c->blocks[j]->kind == block && !c->blocks[j]->is_dead;
+	return n;
+}
+
+const struct conf_set *
+conf_block_at(const struct conf *c, enum conf_block block, size_t i)
+{
+	const struct conf_blk *b = nth(c, block, i);
+
+	ph_assert(b != NULL);
+	return b->set;
+}
+
+struct str
+conf_block_name(const struct conf *c, enum conf_block block, size_t i)
+{
+	const struct conf_blk *b = nth(c, block, i);
+
+	ph_assert(b != NULL);
+	return b->name;
+}
+
+struct conf_origin
+conf_block_origin(const struct conf *c, enum conf_block block, size_t i)
+{
+	const struct conf_blk *b = nth(c, block, i);
+
+	ph_assert(b != NULL);
+	return (struct conf_origin){.file = c->files[b->at.file].path, .line = b->at.line};
+}

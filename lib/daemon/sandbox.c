@@ -1,0 +1,130 @@
+#include "lib/daemon/sandbox_int.h"
+
+#include <errno.h>
+#include <execinfo.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/base/xalloc.h"
+#include "lib/daemon/daemon.h"
+#include "lib/daemon/paths.h"
+
+#ifdef __SANITIZE_ADDRESS__
+#define IS_SANITIZED true
+#else
+#define IS_SANITIZED false
+#endif
+
+struct ids {
+	uid_t uid;
+	gid_t gid;
+};
+
+/* what glibc would otherwise load or read only when first needed, behind the walls */
+static void
+load_what_is_lazy(void)
+{
+	void *frames[2];
+
+	setenv("TZ", ":/etc/localtime", 0);
+	tzset();
+	if (backtrace(frames, countof(frames)) < 0)
+		log_debug("no backtrace");
+}
+
+static struct ids
+find_user(const char *name)
+{
+	const struct passwd *pw;
+
+	errno = 0;
+	pw = getpwnam(name);
+	if (pw == NULL)
+		fatal("there is no user %s; `make install` and `make check` make it", name);
+	if (pw->pw_uid == 0 || pw->pw_gid == 0)
+		fatal("user %s must be neither root nor in root's group", name);
+	return (struct ids){.uid = pw->pw_uid, .gid = pw->pw_gid};
+}
+
+static void
+limit(int what, const char *name, rlim_t n)
+{
+	struct rlimit r, want;
+
+	if (getrlimit((__rlimit_resource_t)what, &r) == -1)
+		fatal("limit %s: %s", name, strerrordesc_np(errno));
+	want = (struct rlimit){.rlim_cur = n, .rlim_max = n};
+	if (setrlimit((__rlimit_resource_t)what, &want) == 0)
+		return;
+	/* who may not go beyond the hard limit (an ordinary user, a container's root) takes what there is */
+	n = PH_MIN(n, r.rlim_max);
+	want = (struct rlimit){.rlim_cur = n, .rlim_max = n};
+	if (setrlimit((__rlimit_resource_t)what, &want) == -1)
+		fatal("limit %s to %llu: %s", name, (unsigned long long)n, strerrordesc_np(errno));
+}
+
+static void
+enter_root(const struct sandbox *box)
+{
+	char *dir = paths_in_spool(daemon_conf(), box->root_spool ? "" : "empty");
+
+	if (chroot(dir) == -1 || chdir("/") == -1)
+		fatal("chroot to %s: %s", dir, strerrordesc_np(errno));
+	free(dir);
+}
+
+static void
+become(const struct ids *ids)
+{
+	uid_t r, e, s;
+
+	if (setgroups(1, &ids->gid) == -1 || setresgid(ids->gid, ids->gid, ids->gid) == -1 ||
+	    setresuid(ids->uid, ids->uid, ids->uid) == -1)
+		fatal("its user cannot be taken on: %s", strerrordesc_np(errno));
+	if (getresuid(&r, &e, &s) == -1 || r != ids->uid || e != ids->uid || s != ids->uid)
+		fatal("its user was not taken on");
+	if (setuid(0) != -1 || setgid(0) != -1)
+		fatal("root's rights could be had back");
+}
+
+/* taking on a user undoes both of these: they come behind it */
+static void
+set_process_flags(void)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
+		fatal("the parent-death signal cannot be set: %s", strerrordesc_np(errno));
+	if (!IS_SANITIZED && prctl(PR_SET_DUMPABLE, 0) == -1)
+		fatal("core dumps cannot be forbidden: %s", strerrordesc_np(errno));
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+		fatal("no_new_privs: %s", strerrordesc_np(errno));
+}
+
+void
+sandbox_enter(const struct sandbox *box)
+{
+	struct ids ids = {0};
+	bool	   is_root = !daemon_is_unprivileged();
+
+	load_what_is_lazy();
+	if (is_root)
+		ids = find_user(box->user);
+	limit(RLIMIT_CORE, "core", 0);
+	if (box->max_files != 0)
+		limit(RLIMIT_NOFILE, "nofile", box->max_files);
+	umask(0007);
+	if (is_root) {
+		enter_root(box);
+		become(&ids);
+	}
+	set_process_flags();
+	if (IS_SANITIZED)
+		log_warn("sandbox missing=\"filter of system calls, not dumpable\" reason=\"built with sanitizers\"");
+	else
+		sandbox_filter_calls(box->calls);
+}

@@ -1,0 +1,12 @@
+/*
+ * The filter of system calls, apart from the other steps of sandbox.c. Nothing outside of lib/daemon includes this.
+ */
+#ifndef PH_DAEMON_SANDBOX_INT_H
+#define PH_DAEMON_SANDBOX_INT_H
+
+#include "lib/daemon/sandbox.h"
+
+/* Loads the filter for these groups into all threads; fatal when it cannot. */
+void sandbox_filter_calls(unsigned calls);
+
+#endif

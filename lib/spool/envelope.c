@@ -1,0 +1,489 @@
+#include "lib/spool/envelope.h"
+
+#include "lib/base/num.h"
+#include "lib/spool/record_int.h"
+
+/*
+ *	envelope  = id rcpts *field *rcpt *pad
+ *	id	  = "id: " 16HEX LF
+ *	rcpts	  = "rcpts: " 8DIGIT LF			how many `rcpt` lines follow
+ *	field	  = name ": " value LF			each name at most once; table below
+ *	rcpt	  = "rcpt: " text [" notify=" words] [" orcpt=" text] LF
+ *	pad	  = "pad:" *"-" LF			room that was kept and not needed
+ *	text	  = *( %x21-24 / %x26-7E / "%" 2HEX )
+ */
+
+#define PRIORITY_USUAL 50
+#define MAX_TEXT       2048 /* of one address, decoded: the iterator's scratch */
+
+/* ---- text ---- */
+
+static bool
+is_plain(unsigned char c)
+{
+	return c > 0x20 && c < 0x7f && c != '%';
+}
+
+static int
+add_text(struct buf *b, struct str s)
+{
+	size_t from = 0;
+	char   enc[3] = {'%'};
+
+	for (size_t i = 0; i < s.len; i++) {
+		if (is_plain((unsigned char)s.p[i]))
+			continue;
+		put_hex(enc + 1, 2, (unsigned char)s.p[i]);
+		if (buf_add(b, s.p + from, i - from) < 0 || buf_add(b, enc, 3) < 0)
+			return -1;
+		from = i + 1;
+	}
+	return buf_add(b, s.p + from, s.len - from);
+}
+
+/* Decodes into dst[size]; the length, or -1 for what add_text() would not have written. */
+static ssize_t
+decode_text(char *dst, size_t size, struct str s)
+{
+	size_t n = 0;
+
+	while (s.len > 0) {
+		uint64_t c = (unsigned char)s.p[0];
+		if (c == '%') {
+			if (!take_hex(&s, "%", 2, &c) || is_plain((unsigned char)c))
+				return -1;
+		} else if (is_plain((unsigned char)c)) {
+			s = str_skip(s, 1);
+		} else {
+			return -1;
+		}
+		if (n == size)
+			return -1;
+		dst[n++] = (char)c;
+	}
+	return (ssize_t)n;
+}
+
+/* ---- writing ---- */
+
+static void
+add_text_field(struct buf *b, const char *name, struct str value)
+{
+	/* a failure is remembered by the buffer: asked once, at the end */
+	if (value.len == 0)
+		return;
+	(void)buf_add_cstr(b, name);
+	(void)buf_add(b, ": ", 2);
+	(void)add_text(b, value);
+	(void)buf_add_char(b, '\n');
+}
+
+static void
+add_number(struct buf *b, const char *name, int64_t n)
+{
+	if (n != 0)
+		(void)buf_addf(b, "%s: %jd\n", name, (intmax_t)n);
+}
+
+static void
+add_addr(struct buf *b, const char *name, const struct net_addr *a)
+{
+	char text[NET_ADDR_TEXT];
+
+	if (a->family != 0)
+		(void)buf_addf(b, "%s: %s\n", name, net_addr_text_port(a, text));
+}
+
+static void
+add_options(struct buf *b, const struct envelope *e)
+{
+	if (e->body == ENV_8BITMIME)
+		(void)buf_add_cstr(b, "body: 8bitmime\n");
+	if (e->ret != ENV_RET_NONE)
+		(void)buf_addf(b, "ret: %s\n", e->ret == ENV_RET_FULL ? "full" : "hdrs");
+	if (e->smtputf8)
+		(void)buf_add_cstr(b, "smtputf8: yes\n");
+	if (e->is_report)
+		(void)buf_add_cstr(b, "report: yes\n");
+	if (e->no_dsn)
+		(void)buf_add_cstr(b, "no-dsn: yes\n");
+	if (e->priority != PRIORITY_USUAL)
+		(void)buf_addf(b, "priority: %u\n", e->priority);
+}
+
+/* what nearly every message has, in one piece: id, recipients, time, sizes, sender */
+static void
+add_basics(struct buf *b, const struct envelope *e)
+{
+	char line[256];
+	int  n;
+
+	n = snprintf(line, sizeof line,
+	    "id: %016jx\nrcpts: %08u\naccepted: %jd\nsize: %ju\ndots: %ju\nsender: ",
+	    (uintmax_t)e->id, e->n_rcpts, (intmax_t)e->accepted.ns, (uintmax_t)e->body_len,
+	    (uintmax_t)e->n_dots);
+	(void)buf_add(b, line, (size_t)n);
+	(void)add_text(b, e->sender);
+	(void)buf_add_char(b, '\n');
+}
+
+int
+envelope_write(struct buf *b, const struct envelope *e)
+{
+	add_basics(b, e);
+	add_number(b, "not-before", e->not_before.ns);
+	add_number(b, "expires", e->expires.ns);
+	add_text_field(b, "vmta", e->vmta);
+	add_text_field(b, "pool", e->pool);
+	add_text_field(b, "job", e->job);
+	add_text_field(b, "envid", e->envid);
+	add_text_field(b, "source-type", e->src_type);
+	add_text_field(b, "source-mta", e->src_mta);
+	add_text_field(b, "user", e->user);
+	add_addr(b, "source", &e->src);
+	add_addr(b, "destination", &e->dst);
+	add_options(b, e);
+	return buf_is_overfull(b) ? -1 : 0;
+}
+
+static const struct {
+	const char *word;
+	uint8_t	    bit;
+} notify_words[] = {
+	{"never", NOTIFY_NEVER},
+	{"success", NOTIFY_SUCCESS},
+	{"failure", NOTIFY_FAILURE},
+	{"delay", NOTIFY_DELAY},
+};
+
+static void
+add_notify(struct buf *b, uint8_t notify)
+{
+	const char *sep = " notify=";
+
+	for (size_t i = 0; i < countof(notify_words); i++) {
+		if ((notify & notify_words[i].bit) == 0)
+			continue;
+		(void)buf_addf(b, "%s%s", sep, notify_words[i].word);
+		sep = ",";
+	}
+}
+
+int
+envelope_write_rcpt(struct buf *b, const struct env_rcpt *r)
+{
+	if (r->address.len == 0 || r->address.len > MAX_TEXT || r->orcpt.len > MAX_TEXT)
+		return -1;
+	(void)buf_add(b, "rcpt: ", 6);
+	(void)add_text(b, r->address);
+	add_notify(b, r->notify);
+	if (r->orcpt.len > 0) {
+		(void)buf_add(b, " orcpt=", 7);
+		(void)add_text(b, r->orcpt);
+	}
+	(void)buf_add_char(b, '\n');
+	return buf_is_overfull(b) ? -1 : 0;
+}
+
+/* ---- reading: the recipients ---- */
+
+static bool
+parse_notify(struct str s, uint8_t *notify)
+{
+	struct str word;
+
+	while (str_next(&s, ',', &word)) {
+		size_t i = 0;
+		while (i < countof(notify_words) && !str_eq(word, str_of(notify_words[i].word)))
+			i++;
+		if (i == countof(notify_words) || (*notify & notify_words[i].bit) != 0)
+			return false;
+		*notify |= notify_words[i].bit;
+	}
+	return true;
+}
+
+static bool
+decode_into(char *scratch, size_t size, struct str s, struct str *out)
+{
+	ssize_t n;
+
+	/* nothing encoded: the usual case, borrowed as it is (but looked at) */
+	n = decode_text(scratch, size, s);
+	if (n <= 0)
+		return false;
+	*out = str_from(scratch, (size_t)n);
+	return true;
+}
+
+static bool
+parse_rcpt(struct env_iter *it, struct str line, struct env_rcpt *r)
+{
+	struct str word, rest = line;
+
+	*r = (struct env_rcpt){0};
+	if (!str_next(&rest, ' ', &word) ||
+	    !decode_into(it->address, sizeof it->address, word, &r->address))
+		return false;
+	while (str_next(&rest, ' ', &word)) {
+		if (take_lit(&word, "notify=")) {
+			if (r->notify != 0 || !parse_notify(word, &r->notify))
+				return false;
+		} else if (!take_lit(&word, "orcpt=") || r->orcpt.len > 0 ||
+		    !decode_into(it->orcpt, sizeof it->orcpt, word, &r->orcpt)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* where the first `rcpt` line begins; env.len when there is none */
+static size_t
+find_rcpts(struct str env)
+{
+	static const char mark[] = "\nrcpt: ";
+	const char	 *p;
+
+	p = env.len == 0 ? NULL : memmem(env.p, env.len, mark, sizeof mark - 1);
+	return p == NULL ? env.len : (size_t)(p - env.p) + 1;
+}
+
+void
+env_iter_init(struct env_iter *it, struct str env)
+{
+	it->rest = str_skip(env, find_rcpts(env));
+	it->next_index = 0;
+}
+
+bool
+env_iter_next(struct env_iter *it, uint32_t *index, struct env_rcpt *r)
+{
+	struct str rest = it->rest, line;
+	size_t	   n = str_find(rest, '\n');
+
+	if (n == STR_NPOS)
+		return false;
+	line = str_sub(rest, 0, n);
+	if (!take_lit(&line, "rcpt: ") || !parse_rcpt(it, line, r))
+		return false;
+	*index = it->next_index++;
+	it->rest = str_skip(rest, n + 1);
+	return true;
+}
+
+/* ---- reading: the fields ---- */
+
+struct parse {
+	struct envelope *e;
+	char		*out; /* where the next decoded value goes */
+	size_t		 room;
+};
+
+static bool
+set_text(struct parse *p, void *member, struct str v)
+{
+	struct str *s = member;
+	ssize_t	    n = decode_text(p->out, p->room, v);
+
+	if (n < 0)
+		return false;
+	*s = str_from(p->out, (size_t)n);
+	p->out += n;
+	p->room -= (size_t)n;
+	return true;
+}
+
+static bool
+set_id(struct parse *p, void *member, struct str v)
+{
+	return v.len == 16 && take_hex(&v, "", 16, member);
+}
+
+static bool
+set_time(struct parse *p, void *member, struct str v)
+{
+	struct wall *w = member;
+	uint64_t     ns;
+
+	if (!parse_u64(v, 0, INT64_MAX, &ns))
+		return false;
+	w->ns = (int64_t)ns;
+	return true;
+}
+
+static bool
+set_u64(struct parse *p, void *member, struct str v)
+{
+	return parse_u64(v, 0, INT64_MAX, member);
+}
+
+static bool
+set_rcpts(struct parse *p, void *member, struct str v)
+{
+	return v.len == 8 && parse_u32(v, 1, SPOOL_MAX_RCPTS, member);
+}
+
+static bool
+set_addr(struct parse *p, void *member, struct str v)
+{
+	return net_addr_parse_port(v, member) || net_addr_parse(v, member);
+}
+
+static bool
+set_yes(struct parse *p, void *member, struct str v)
+{
+	*(bool *)member = true;
+	return str_eq(v, STR("yes"));
+}
+
+static bool
+set_body(struct parse *p, void *member, struct str v)
+{
+	*(uint8_t *)member = ENV_8BITMIME;
+	return str_eq(v, STR("8bitmime"));
+}
+
+static bool
+set_ret(struct parse *p, void *member, struct str v)
+{
+	*(uint8_t *)member = str_eq(v, STR("full")) ? ENV_RET_FULL : ENV_RET_HDRS;
+	return str_eq(v, STR("full")) || str_eq(v, STR("hdrs"));
+}
+
+static bool
+set_priority(struct parse *p, void *member, struct str v)
+{
+	uint32_t n;
+
+	if (!parse_u32(v, 0, 100, &n))
+		return false;
+	*(uint8_t *)member = (uint8_t)n;
+	return true;
+}
+
+#define AT(member) offsetof(struct envelope, member)
+static const struct field {
+	const char *name;
+	size_t	    offset;
+	bool (*set)(struct parse *, void *, struct str);
+	bool must;
+} fields[] = {
+	{"id", AT(id), set_id, true},
+	{"rcpts", AT(n_rcpts), set_rcpts, true},
+	{"accepted", AT(accepted), set_time, true},
+	{"size", AT(body_len), set_u64, true},
+	{"dots", AT(n_dots), set_u64, true},
+	{"sender", AT(sender), set_text, true},
+	{"not-before", AT(not_before), set_time, false},
+	{"expires", AT(expires), set_time, false},
+	{"vmta", AT(vmta), set_text, false},
+	{"pool", AT(pool), set_text, false},
+	{"job", AT(job), set_text, false},
+	{"envid", AT(envid), set_text, false},
+	{"source-type", AT(src_type), set_text, false},
+	{"source-mta", AT(src_mta), set_text, false},
+	{"user", AT(user), set_text, false},
+	{"source", AT(src), set_addr, false},
+	{"destination", AT(dst), set_addr, false},
+	{"body", AT(body), set_body, false},
+	{"ret", AT(ret), set_ret, false},
+	{"smtputf8", AT(smtputf8), set_yes, false},
+	{"report", AT(is_report), set_yes, false},
+	{"no-dsn", AT(no_dsn), set_yes, false},
+	{"priority", AT(priority), set_priority, false},
+};
+#undef AT
+
+static int
+parse_field(struct parse *p, struct str line, uint32_t *seen, struct why *why)
+{
+	struct str name, value;
+	size_t	   i, colon = str_find_str(line, STR(": "));
+
+	if (colon == STR_NPOS)
+		return why_set(why, "A line of the envelope has no name.");
+	name = str_sub(line, 0, colon);
+	value = str_skip(line, colon + 2);
+	for (i = 0; i < countof(fields); i++)
+		if (str_eq(name, str_of(fields[i].name)))
+			break;
+	if (i == countof(fields))
+		return why_set(why, "The envelope has a field that is unknown to this version.");
+	if ((*seen & 1u << i) != 0)
+		return why_set(why, "The envelope's field \"%s\" is there twice.", fields[i].name);
+	*seen |= 1u << i;
+	if (!fields[i].set(p, (char *)p->e + fields[i].offset, value))
+		return why_set(why, "The envelope's field \"%s\" is malformed.", fields[i].name);
+	return 0;
+}
+
+static int
+parse_fields(struct parse *p, struct str text, struct why *why)
+{
+	struct str line;
+	uint32_t   seen = 0;
+
+	while (text.len > 0) {
+		size_t n = str_find(text, '\n');
+		if (n == STR_NPOS)
+			return why_set(why, "The envelope's last field is cut.");
+		line = str_sub(text, 0, n);
+		text = str_skip(text, n + 1);
+		if (parse_field(p, line, &seen, why) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < countof(fields); i++)
+		if (fields[i].must && (seen & 1u << i) == 0)
+			return why_set(why, "The envelope lacks its field \"%s\".", fields[i].name);
+	return 0;
+}
+
+/* what may stand behind the recipients: padding, and the empty line */
+static bool
+is_padding(struct str s)
+{
+	if (take_lit(&s, "pad:")) {
+		while (s.len > 0 && s.p[0] == '-')
+			s = str_skip(s, 1);
+		if (!take_lit(&s, "\n"))
+			return false;
+	}
+	return str_eq(s, STR("\n"));
+}
+
+static int
+check_rcpts(struct str env, uint32_t n_rcpts, struct why *why)
+{
+	struct env_iter it;
+	struct env_rcpt r;
+	uint32_t	index;
+
+	env_iter_init(&it, env);
+	while (it.next_index < n_rcpts && env_iter_next(&it, &index, &r))
+		continue;
+	if (it.next_index != n_rcpts)
+		return why_set(why, "The envelope's recipient %u of %u is malformed or missing.",
+		    it.next_index, n_rcpts);
+	if (!is_padding(it.rest))
+		return why_set(why, "The envelope goes on behind its recipients.");
+	return 0;
+}
+
+bool
+envelope_parse(struct str env, struct envelope *e, struct buf *scratch, struct why *why)
+{
+	struct parse p = {.e = e};
+	struct str   text = str_sub(env, 0, find_rcpts(env));
+
+	*e = (struct envelope){.priority = PRIORITY_USUAL};
+	/* decoded values are never longer than the text: one reservation, so that no view can move */
+	p.out = buf_reserve(scratch, text.len + 1, &p.room);
+	if (p.out == NULL || p.room < text.len) {
+		why_set(why, "The envelope is too long.");
+		return false;
+	}
+	if (parse_fields(&p, text, why) < 0 || check_rcpts(env, e->n_rcpts, why) < 0)
+		return false;
+	buf_wrote(scratch, (size_t)(p.out - (scratch->base + scratch->tail)));
+	return true;
+}

@@ -1,0 +1,14 @@
+/*
+ * Large messages and the journal's id file: a large message leaves no record in a segment, so the id file counts it.
+ * It is named there, durably, before its rename, and the rule "no tmp file any more: it was accepted" settles after
+ * a crash what became of it.
+ */
+#ifndef PH_SPOOL_LARGE_INT_H
+#define PH_SPOOL_LARGE_INT_H
+
+#include "lib/spool/idfile_int.h"
+
+/* At the start: counts those under way that were accepted, forgets the rest and removes their tmp files. */
+int large_settle(struct idfile *f, int dirfd) PH_MUST_CHECK;
+
+#endif

@@ -1,0 +1,180 @@
+#include "master/master.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/base/xalloc.h"
+#include "lib/daemon/paths.h"
+
+static const unsigned spool_users =
+    ROLE_BIT(ROLE_INJECT) | ROLE_BIT(ROLE_QUEUE) | ROLE_BIT(ROLE_DELIVER) | ROLE_BIT(ROLE_BOUNCE) | ROLE_BIT(ROLE_ACCT);
+
+static void
+give(struct kid *k, enum ipc_fd_kind kind, uint32_t index, const char *text, int fd)
+{
+	const struct ipc_fd head = {.kind = kind, .index = index};
+	const struct str    t = str_of(text);
+
+	ipc_send(k->chan, IPC_GIVE_FD, &head, &t, fd);
+}
+
+static void
+give_stats_page(struct kid *k, enum ipc_role role, uint32_t instance, int fd)
+{
+	const struct ipc_fd head = {.kind = FD_STATS_PAGE, .index = instance, .role = role};
+	const struct str    t = str_of(ipc_role_name(role));
+
+	ipc_send(k->chan, IPC_GIVE_FD, &head, &t, fd);
+}
+
+static void
+give_stats_pages(struct kid *k)
+{
+	give_stats_page(k, k->role, k->instance, k->stats_fd);
+	if (k->role != ROLE_QUEUE)
+		return;
+	give_stats_page(k, ROLE_MASTER, 0, master.stats_fd);
+	for (size_t i = 0; i < master.n_kids; i++) {
+		if (&master.kids[i] != k)
+			give_stats_page(k, master.kids[i].role, master.kids[i].instance, master.kids[i].stats_fd);
+	}
+}
+
+void
+give_log(struct kid *k)
+{
+	/* index 1: in the foreground, to standard error as well */
+	if (kid_is_running(k))
+		give(k, FD_LOG, master.options.foreground, "", master.log_fd);
+}
+
+void
+give_listeners(struct kid *k)
+{
+	char text[NET_ADDR_TEXT];
+
+	for (size_t i = 0; i < master.listeners.n; i++)
+		give(k, FD_LISTEN_SMTP, (uint32_t)i, net_addr_text_port(&master.listeners.list[i].addr, text),
+		    master.listeners.list[i].fd);
+}
+
+void
+take_listeners(struct kid *k)
+{
+	char text[NET_ADDR_TEXT];
+
+	for (size_t i = 0; i < master.listeners.n; i++) {
+		const struct ipc_fd head = {.kind = FD_LISTEN_SMTP, .index = (uint32_t)i};
+		const struct str    t = str_of(net_addr_text_port(&master.listeners.list[i].addr, text));
+		ipc_send(k->chan, IPC_TAKE_FD, &head, &t, -1);
+	}
+}
+
+static int
+give_acct_dir(struct kid *k, enum ipc_fd_kind kind, size_t index, const char *path, struct why *why)
+{
+	int fd = dirs_open_acct(path, why);
+
+	if (fd == -1)
+		return -1;
+	if (k != NULL)
+		give(k, kind, (uint32_t)index, path, fd);
+	close(fd);
+	return 0;
+}
+
+/* the directory part of an accounting file's name: "." when it has none */
+static char *
+dir_of(struct str file)
+{
+	size_t slash = str_rfind(file, '/');
+
+	if (slash == STR_NPOS)
+		return xstrdup(".");
+	return xstrdup_str(slash == 0 ? STR("/") : str_sub(file, 0, slash));
+}
+
+int
+give_acct_dirs(struct kid *k, const struct conf *c, struct why *why)
+{
+	char *path;
+	int   r = 0;
+
+	for (size_t i = 0; r == 0 && i < conf_n_blocks(c, CONF_BLOCK_ACCT); i++) {
+		struct str name = conf_block_name(c, CONF_BLOCK_ACCT, i);
+		struct str move = conf_str(conf_block_at(c, CONF_BLOCK_ACCT, i), CONF_ACCT_MOVE_TO);
+		if (str_is_empty(name) || name.p[0] == '|')
+			continue;
+		path = dir_of(name);
+		r = give_acct_dir(k, FD_ACCT_DIR, i, path, why);
+		free(path);
+		if (r == -1 || str_is_empty(move))
+			continue;
+		path = xstrdup_str(move);
+		r = give_acct_dir(k, FD_MOVE_DIR, i, path, why);
+		free(path);
+	}
+	return r;
+}
+
+int
+give_config(struct kid *k, const struct conf *c, uint64_t generation, struct why *why)
+{
+	/* one for each: they would share the position in the file */
+	int fd = conf_snapshot(c);
+
+	if (fd == -1)
+		return why_errno(why, "a snapshot of the configuration cannot be made");
+	ipc_send(k->chan, IPC_CONFIG, &(struct ipc_config){.generation = generation}, NULL, fd);
+	close(fd);
+	return 0;
+}
+
+int
+give_start_set(struct kid *k, struct why *why)
+{
+	char *spool = paths_in_spool(master.conf, "");
+
+	give_log(k);
+	if (ROLE_BIT(k->role) & spool_users)
+		give(k, FD_SPOOL_DIR, 0, spool, master.spool_fd);
+	free(spool);
+	give_stats_pages(k);
+	if (give_config(k, master.conf, master.generation, why) == -1)
+		return -1;
+	if (k->role == ROLE_INJECT)
+		give_listeners(k);
+	if (k->role == ROLE_QUEUE)
+		give(k, FD_LISTEN_CONTROL, 0, "control", master.control_fd);
+	if (k->role == ROLE_ACCT)
+		return give_acct_dirs(k, master.conf, why);
+	return 0;
+}
+
+static void
+join(struct kid *a, struct kid *b)
+{
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == -1)
+		fatal("a socket pair cannot be made: %s", strerrordesc_np(errno));
+	ipc_send(a->chan, IPC_PEER, &(struct ipc_peer){.role = b->role, .instance = b->instance}, NULL, fds[0]);
+	ipc_send(b->chan, IPC_PEER, &(struct ipc_peer){.role = a->role, .instance = a->instance}, NULL, fds[1]);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+void
+give_peers(struct kid *k)
+{
+	for (size_t i = 0; i < master.n_kids; i++) {
+		struct kid *other = &master.kids[i];
+		/* queued is everybody's peer, and nobody has another */
+		if (other == k || !kid_is_running(other))
+			continue;
+		if (k->role == ROLE_QUEUE || other->role == ROLE_QUEUE)
+			join(k, other);
+	}
+}

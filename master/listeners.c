@@ -1,0 +1,126 @@
+#include "master/master.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/base/xalloc.h"
+
+#define LISTEN_BACKLOG 4096 /* the kernel cuts it at net.core.somaxconn */
+
+static int
+bind_to(int fd, const struct net_addr *addr)
+{
+	struct sockaddr_storage ss;
+	socklen_t		len = net_to_sockaddr(addr, &ss);
+	int			on = 1;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == -1)
+		return -1;
+	if (addr->family == 6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == -1)
+		return -1;
+	if (bind(fd, (struct sockaddr *)&ss, len) == -1)
+		return -1;
+	return listen(fd, LISTEN_BACKLOG);
+}
+
+static int
+open_one(const struct net_addr *addr, struct why *why)
+{
+	char text[NET_ADDR_TEXT];
+	int  fd = socket(addr->family == 6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	net_addr_text_port(addr, text);
+	if (fd == -1)
+		return why_errno(why, "no socket for smtp-listener %s", text);
+	if (bind_to(fd, addr) == 0)
+		return fd;
+	if (errno == EACCES && !master.is_root)
+		why_set(why, "smtp-listener %s: ports below 1024 need root", text);
+	else
+		why_errno(why, "smtp-listener %s", text);
+	close(fd);
+	return -1;
+}
+
+static const struct listener *
+find(const struct listeners *l, const struct net_addr *addr)
+{
+	for (size_t i = 0; l != NULL && i < l->n; i++) {
+		if (net_addr_eq(&l->list[i].addr, addr) && l->list[i].addr.port == addr->port)
+			return &l->list[i];
+	}
+	return NULL;
+}
+
+int
+listeners_open(const struct conf *c, const struct listeners *old, struct listeners *l, struct why *why)
+{
+	size_t n = conf_n_listeners(c);
+
+	*l = (struct listeners){0};
+	if (n > MASTER_MAX_LISTENERS)
+		return why_set(why, "more than %d smtp-listeners", MASTER_MAX_LISTENERS);
+	l->list = xcalloc(n, sizeof *l->list);
+	for (size_t i = 0; i < n; i++) {
+		const struct net_addr *addr = &conf_listener_at(c, i)->addr;
+		const struct listener *had = find(old, addr);
+		int fd = had == NULL ? open_one(addr, why) : fcntl(had->fd, F_DUPFD_CLOEXEC, 0);
+		if (fd == -1 && had != NULL)
+			why_errno(why, "a listener cannot be kept");
+		if (fd == -1) {
+			listeners_close(l);
+			return -1;
+		}
+		l->list[l->n++] = (struct listener){.addr = *addr, .fd = fd};
+	}
+	return 0;
+}
+
+void
+listeners_close(struct listeners *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		close(l->list[i].fd);
+	free(l->list);
+	*l = (struct listeners){0};
+}
+
+bool
+listeners_are_same(const struct listeners *a, const struct listeners *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++) {
+		if (!net_addr_eq(&a->list[i].addr, &b->list[i].addr) || a->list[i].addr.port != b->list[i].addr.port)
+			return false;
+	}
+	return true;
+}
+
+int
+listeners_open_control(struct why *why)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	mode_t		   mask = umask(0117);
+	int		   fd, r;
+
+	/* by way of the held directory: the spool's own path may be longer than a socket's address */
+	snprintf(un.sun_path, sizeof un.sun_path, "/proc/self/fd/%d/control", master.spool_fd);
+	if (unlinkat(master.spool_fd, "control", 0) == -1 && errno != ENOENT)
+		log_debug("old control socket: %s", strerrordesc_np(errno));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	r = fd == -1 ? -1 : bind(fd, (struct sockaddr *)&un, sizeof un);
+	umask(mask);
+	if (r == -1 || listen(fd, 128) == -1)
+		return why_errno(why, "the control socket cannot be made in the spool directory");
+	if (master.is_root && fchownat(master.spool_fd, "control", 0, users_gid(), AT_SYMLINK_NOFOLLOW) == -1)
+		return why_errno(why, "the control socket's group");
+	master.control_fd = fd;
+	return 0;
+}

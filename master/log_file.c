@@ -1,0 +1,124 @@
+#include "master/master.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/base/xalloc.h"
+
+static char *
+log_path(const struct conf *c)
+{
+	return xstrdup_str(conf_str(conf_global(c), CONF_GLOBAL_LOG_FILE));
+}
+
+int
+log_file_check(const struct conf *c, struct why *why)
+{
+	char *path = log_path(c);
+	int   fd = path[0] == '\0' ? -1 : open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+
+	if (path[0] == '\0')
+		why_set(why, "the configuration names no log-file");
+	else if (fd == -1)
+		why_errno(why, "log-file %s cannot be opened", path);
+	free(path);
+	if (fd == -1)
+		return -1;
+	close(fd);
+	return 0;
+}
+
+int
+log_file_open(const struct conf *c, struct why *why)
+{
+	char  *path = log_path(c);
+	mode_t mode = conf_bool(conf_global(c), CONF_GLOBAL_LOG_FILE_WORLD_READABLE) ? 0644 : 0640;
+	int    fd, old = master.log_fd;
+
+	if (path[0] == '\0') {
+		free(path);
+		return why_set(why, "the configuration names no log-file");
+	}
+	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, mode);
+	if (fd == -1) {
+		why_errno(why, "log-file %s cannot be opened", path);
+		free(path);
+		return -1;
+	}
+	/* the umask must not decide; a device or pipe is as it is */
+	if (fchmod(fd, mode) == -1)
+		log_debug("mode of the log: %s", strerrordesc_np(errno));
+	master.log_fd = fd;
+	log_to_fd(fd, true);
+	if (old != -1)
+		close(old);
+	free(path);
+	return 0;
+}
+
+static void
+shift_old_logs(const char *path, uint64_t keep)
+{
+	char *from, *to;
+
+	for (uint64_t i = keep; i > 0; i--) {
+		from = i == 1 ? xstrdup(path) : xasprintf("%s.%llu", path, (unsigned long long)(i - 1));
+		to = xasprintf("%s.%llu", path, (unsigned long long)i);
+		if (rename(from, to) == -1 && errno != ENOENT)
+			log_warn("%s cannot be renamed: %s", from, strerrordesc_np(errno));
+		free(from);
+		free(to);
+	}
+}
+
+int
+log_file_rotate(struct why *why)
+{
+	char	*path = log_path(master.conf);
+	uint64_t keep = conf_u64(conf_global(master.conf), CONF_GLOBAL_LOG_ROTATE);
+	int	 r;
+
+	if (keep == 0) {
+		free(path);
+		return why_set(why, "log-rotate is 0: the log is not rotated");
+	}
+	/* the number counts the current one too */
+	shift_old_logs(path, PH_MIN(keep, UINT64_C(1000)) - 1);
+	free(path);
+	r = log_file_open(master.conf, why);
+	for (size_t i = 0; i < master.n_kids; i++)
+		give_log(&master.kids[i]);
+	return r;
+}
+
+static void
+on_midnight(struct ev_timer *t)
+{
+	struct why why;
+
+	if (conf_bool(conf_global(master.conf), CONF_GLOBAL_LOG_AUTO_ROTATION) &&
+	    conf_u64(conf_global(master.conf), CONF_GLOBAL_LOG_ROTATE) > 1 && log_file_rotate(&why) == -1)
+		log_warn("log not rotated reason=\"%s\"", why.text);
+	log_file_arm_midnight();
+}
+
+void
+log_file_arm_midnight(void)
+{
+	time_t	  now = (time_t)wall_sec(ev_wall()), next;
+	struct tm tm;
+
+	if (master.midnight.cb == NULL)
+		ev_timer_init(&master.midnight, on_midnight);
+	if (localtime_r(&now, &tm) == NULL)
+		return;
+	tm.tm_mday++;
+	tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
+	tm.tm_isdst = -1;
+	next = mktime(&tm);
+	ev_timer_in_ms(&master.midnight, PH_MAX((int64_t)(next - now) * 1000, (int64_t)1000));
+}

@@ -1,0 +1,197 @@
+/*
+ * What the files of master share: its one state, and what each file offers to the others. Master has root's
+ * rights as long as it lives: it parses the configuration and nothing that a stranger sent.
+ */
+#ifndef PH_MASTER_MASTER_H
+#define PH_MASTER_MASTER_H
+
+#include <sys/types.h>
+
+#include "lib/conf/conf.h"
+#include "lib/ev/ev.h"
+#include "lib/ipc/ipc.h"
+#include "master/backoff.h"
+#include "master/options.h"
+
+#define MASTER_MAX_PER_ROLE  15 /* injectd is journal writer 0-14, bounced is 15 */
+#define MASTER_MAX_LISTENERS 256
+
+enum kid_state {
+	KID_DOWN,     /* not started yet, or ended and not wanted */
+	KID_STARTING, /* runs, has not said READY */
+	KID_READY,
+	KID_ENDING,   /* its channel is closed; if it does not end soon, it is killed */
+	KID_WAITS,    /* died; its timer runs */
+	KID_WAITS_CONF, /* said that the configuration is wrong: until the next one */
+};
+struct kid {
+	enum ipc_role	 role;
+	uint32_t	 instance;
+	enum kid_state	 state;
+	pid_t		 pid; /* 0: none */
+	struct ipc_chan *chan; /* NULL: none */
+	struct backoff	 backoff;
+	struct ev_timer	 restart; /* in KID_WAITS: start it; in KID_ENDING: kill it */
+	struct mono	 started;
+	int		 stats_fd;
+	bool		 said_ok; /* to the configuration that is on trial */
+};
+
+struct listener {
+	struct net_addr addr;
+	int		fd;
+};
+struct listeners {
+	struct listener *list;
+	size_t		 n;
+};
+
+enum reload_state { RELOAD_NONE, RELOAD_CHECKING, RELOAD_ASKING };
+struct reload {
+	enum reload_state state;
+	struct conf	 *conf; /* on trial */
+	uint64_t	  generation;
+	struct listeners  listeners;
+	pid_t		  checker;
+	uint32_t	  token; /* queued's, when it asked */
+	bool		  is_asked;
+	bool		  is_wanted_again; /* SIGHUP came meanwhile */
+	struct ev_timer	  limit;
+};
+
+enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_STOPPING };
+struct stop {
+	size_t		stage; /* index into the order of roles */
+	struct mono	deadline; /* until when what is in flight may finish */
+	struct ev_timer kill;
+	int		exit_status;
+};
+
+struct master {
+	struct options	 options;
+	struct conf	*conf;
+	uint64_t	 generation;
+	struct kid	*kids;
+	size_t		 n_kids;
+	struct listeners listeners;
+	enum phase	 phase;
+	struct reload	 reload;
+	struct stop	 stop;
+	struct ev_timer	 midnight;
+	char		*libexec; /* where the daemons' programs are */
+	int		 spool_fd, control_fd, stats_fd;
+	int		 lock_fd; /* shared with the daemons */
+	int		 own_lock_fd;
+	int		 log_fd;
+	int		 ready_fd; /* the waiting parent's pipe, -1 in the foreground */
+	bool		 is_root;
+};
+extern struct master master;
+
+/* ---- run.c ---- */
+/* The whole program; main.c only calls it, so that tests can too. */
+int master_main(int argc, char **argv);
+
+/* ---- users.c ---- */
+/* Ids of a user or group; fatal with what to do when it is missing. Without root: our own. */
+uid_t users_uid(const char *name);
+gid_t users_gid(void);
+/* Do all of them exist? Otherwise `why`. Without root: always. */
+int users_check(struct why *why) PH_MUST_CHECK;
+
+/* ---- config.c ---- */
+/* Prints all messages to standard error; after the log is open, into the log. */
+struct conf *config_load(const char *path, struct why *why);
+
+/* ---- dirs.c ---- */
+/* Makes and corrects the spool's directories; opens master.spool_fd. */
+int dirs_prepare(const struct conf *c, struct why *why) PH_MUST_CHECK;
+/* A directory of accounting, made if only its last part is missing: a descriptor, or -1 with why. */
+int dirs_open_acct(const char *path, struct why *why) PH_MUST_CHECK;
+
+/* ---- lock.c ---- */
+/* Refuses a second instance, waits for the daemons of an earlier one to be gone. */
+int  lock_take(struct why *why) PH_MUST_CHECK;
+void lock_write_pid(void);
+void lock_remove_pid(void);
+
+/* ---- log_file.c ---- */
+int  log_file_open(const struct conf *c, struct why *why) PH_MUST_CHECK;
+/* Could it be opened? Changes nothing in what is open now. */
+int  log_file_check(const struct conf *c, struct why *why) PH_MUST_CHECK;
+/* log.1 becomes log.2 and so on, a new one is opened and given to all. */
+int  log_file_rotate(struct why *why) PH_MUST_CHECK;
+void log_file_arm_midnight(void);
+
+/* ---- listeners.c ---- */
+/*
+ * Binds what `c` wants; what `old` already has under the same address is duplicated. On failure nothing stays open.
+ */
+int  listeners_open(const struct conf *c, const struct listeners *old, struct listeners *l, struct why *why)
+    PH_MUST_CHECK;
+void listeners_close(struct listeners *l);
+/* The same addresses in the same order? */
+bool listeners_are_same(const struct listeners *a, const struct listeners *b);
+int  listeners_open_control(struct why *why) PH_MUST_CHECK;
+
+/* ---- kids.c ---- */
+/* The table of daemons, by the number of CPUs and the configuration. */
+void kids_plan(const struct conf *c);
+void kids_start_all(void);
+/* Starts those that wait for a new configuration. */
+void kids_start_waiting(void);
+/* SIGCHLD */
+void kids_on_child(int signo, void *arg);
+/* It has a process and a channel. */
+bool kid_is_running(const struct kid *k);
+void kid_kill(struct kid *k);
+/* Starts none of them again. */
+void kids_give_up_restarts(void);
+/* "injectd.1" as in the log; one static buffer */
+const char *kid_name(const struct kid *k);
+
+/* ---- give.c ---- */
+/* Everything but peers that it needs before START. */
+int  give_start_set(struct kid *k, struct why *why) PH_MUST_CHECK;
+int  give_config(struct kid *k, const struct conf *c, uint64_t generation, struct why *why) PH_MUST_CHECK;
+void give_log(struct kid *k);
+void give_listeners(struct kid *k);
+void take_listeners(struct kid *k);
+/* The directories of `c`'s accounting files. k NULL: only makes and opens them, as a check. */
+int  give_acct_dirs(struct kid *k, const struct conf *c, struct why *why) PH_MUST_CHECK;
+/* Socket pairs between k and each of its peers that runs, both ends given. */
+void give_peers(struct kid *k);
+
+/* ---- reload.c ---- */
+void reload_start(bool is_asked, uint32_t token);
+/* A daemon's verdict on that generation; why NULL: it is good. */
+void reload_on_answer(struct kid *k, uint64_t generation, const struct str *why);
+/* The process that read it first ended with this wait status. */
+void reload_on_checked(int status);
+/* A daemon died meanwhile, or we stop. */
+void reload_cancel(const char *reason);
+
+/* ---- ask.c ---- */
+void ask_handle(struct kid *k, const struct ipc_msg *m);
+void ask_answer(uint32_t token, bool ok, const char *text);
+
+/* ---- stop.c ---- */
+/* Begins to stop in order; a second time: at once. */
+void stop_begin(int exit_status);
+/* A daemon is gone: perhaps the next stage. */
+void stop_on_exit(void);
+
+/* ---- notify.c ---- */
+/* systemd's sd_notify(3) by hand; nothing happens without NOTIFY_SOCKET. */
+void notify_ready(void);
+void notify_reloading(void);
+void notify_stopping(void);
+void notify_status(const char *fmt, ...) PH_PRINTF(1, 2);
+
+/* ---- background.c ---- */
+/* Goes to the background; the first process waits for the report and ends with this status. */
+void background_enter(void);
+/* 0: all are ready, the terminal is left. Once; nothing happens in the foreground. */
+void background_report(int status);
+
+#endif

@@ -1,0 +1,43 @@
+#include "master/options.h"
+
+#include <unistd.h>
+
+static int
+take(int letter, const char *value, struct options *o)
+{
+	switch (letter) {
+	case 'c':
+		o->config = value;
+		return 0;
+	case 'f':
+		o->foreground = true;
+		return 0;
+	case 't':
+		o->test = true;
+		return 0;
+	case 'v':
+		o->version = true;
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+int
+options_parse(int argc, char **argv, struct options *o, struct why *why)
+{
+	int letter;
+
+	*o = (struct options){.config = OPTIONS_DEFAULT_CONFIG};
+	optind = 0; /* 0, not 1: GNU's way to begin anew, tests parse many */
+	opterr = 0;
+	while ((letter = getopt(argc, argv, "+:c:ftv")) != -1) {
+		if (letter == ':')
+			return why_set(why, "option -%c needs a value; " OPTIONS_USAGE, optopt);
+		if (take(letter, optarg, o) == -1)
+			return why_set(why, "unknown option -%c; " OPTIONS_USAGE, optopt);
+	}
+	if (optind < argc)
+		return why_set(why, "unexpected argument %s; " OPTIONS_USAGE, argv[optind]);
+	return 0;
+}

@@ -1,0 +1,22 @@
+/*
+ * The command line of posthaste(8). Never touches anything but its arguments.
+ */
+#ifndef PH_MASTER_OPTIONS_H
+#define PH_MASTER_OPTIONS_H
+
+#include "lib/base/why.h"
+
+#define OPTIONS_DEFAULT_CONFIG "/etc/pmta/config"
+#define OPTIONS_USAGE	       "usage: posthaste [-c FILE] [-f] [-t] [-v]"
+
+struct options {
+	const char *config;	/* -c, borrowed from argv */
+	bool	    foreground; /* -f */
+	bool	    test;	/* -t: check the configuration and leave */
+	bool	    version;	/* -v */
+};
+
+/* 0, or -1 with `why` (the usage included). */
+int options_parse(int argc, char **argv, struct options *o, struct why *why) PH_MUST_CHECK;
+
+#endif

@@ -1,0 +1,66 @@
+#!/bin/sh
+# lint.sh BUILD short|full: the short part needs no compiler tools (limits, layers, manual pages); the full one adds
+# clang-tidy, cppcheck and shellcheck. Prints ok or not ok for each; the findings follow.
+set -u
+
+build=$1
+mode=${2:-full}
+failed=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+try() {
+	name=$1
+	shift
+	if "$@" >"$log" 2>&1; then
+		echo "ok $name"
+	else
+		echo "not ok $name"
+		sed 's/^/  /' "$log" | head -n 200
+		failed=1
+	fi
+}
+
+# shellcheck disable=SC2317
+manual_pages() {
+	found=0
+	for page in man/*.[1-8] "$build"/man/*.[1-8]; do
+		[ -e "$page" ] || continue
+		mandoc -T lint -W warning "$page" || found=1
+	done
+	return "$found"
+}
+
+# shellcheck disable=SC2317
+sources() {
+	git ls-files -co --exclude-standard '*.c' | while read -r f; do [ ! -e "$f" ] || echo "$f"; done
+}
+
+# shellcheck disable=SC2016,SC2317
+tidy() {
+	export build
+	sources | xargs -P "$(nproc)" -n 4 sh -c 'clang-tidy --quiet --config-file=scripts/clang-tidy.yaml "$@" -- \
+	    -std=c11 -D_GNU_SOURCE -I. -I"$build/gen" -isystem /usr/include/bsd -DLIBBSD_OVERLAY' sh 2>/dev/null
+}
+
+# shellcheck disable=SC2317
+check_c() {
+	sources | cppcheck --quiet --inline-suppr --enable=warning,performance,portability --error-exitcode=1 -j "$(nproc)" \
+	    --suppressions-list=scripts/cppcheck.suppress -D_GNU_SOURCE -I. -I"$build/gen" --std=c11 --file-list=-
+}
+
+# shellcheck disable=SC2317
+shell_scripts() {
+	shellcheck scripts/*.sh .ci/run
+}
+
+try "functions, files, folders and words keep to the limits" /usr/bin/python3 scripts/limits.py
+if command -v mandoc >/dev/null; then
+	try "the manual pages are clean" manual_pages
+fi
+if [ "$mode" = full ]; then
+	try "the scripts are clean (shellcheck)" shell_scripts
+	try "cppcheck finds nothing" check_c
+	try "clang-tidy finds nothing" tidy
+fi
+exit $failed

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Makes the group and the users that the daemons run as. Without root it says so and leaves: then all daemons run
+# as the calling user.
+set -eu
+
+if [ "$(id -u)" != 0 ]; then
+	exit 0
+fi
+getent group pmta >/dev/null || groupadd --system pmta
+for user in inject queue dns deliver bounce acct; do
+	getent passwd "pmta-$user" >/dev/null ||
+	    useradd --system --gid pmta --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin \
+	    "pmta-$user" 2>/dev/null
+done

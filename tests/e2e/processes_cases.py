@@ -1,0 +1,280 @@
+"""The processes: their rights as /proc tells them, their deaths, reload, stop."""
+import glob
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
+from cases import Skip, case, expect, expect_equal, main, wait_for  # noqa: E402
+from posthaste import BUILD, DAEMONS, USERS, World, is_alive, processes, queued_recipients  # noqa: E402
+
+EVERYWHERE = ",".join(f"u%r@{d}" for d in ("gmail.test", "yahoo.test", "outlook.test", "gmx.test", "web.test"))
+
+
+def status_of(pid):
+    return dict(line.rstrip("\n").split(":\t", 1) for line in open(f"/proc/{pid}/status") if ":\t" in line)
+
+
+def each_daemon(w):
+    for name, pids in w.ph.daemons().items():
+        for pid in pids:
+            yield name, pid
+
+
+@case("all six kinds of daemons run, each with no_new_privs and a seccomp filter")
+def confined():
+    with World() as w:
+        expect_equal(set(w.ph.daemons()), set(DAEMONS), "daemons")
+        for name, pid in each_daemon(w):
+            s = status_of(pid)
+            expect_equal((s["NoNewPrivs"], s["Seccomp"]), ("1", "2"), f"NoNewPrivs and Seccomp of {name}")
+
+
+@case("each daemon runs as its own user, with one group, without capabilities, in a chroot, not dumpable")
+def own_users():
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+    with World() as w:
+        w.inject(50)
+        for name, pid in each_daemon(w):
+            s = status_of(pid)
+            uid = pwd.getpwnam(USERS[name]).pw_uid
+            expect_equal(set(s["Uid"].split()), {str(uid)}, f"user ids of {name}")
+            gid = pwd.getpwnam(USERS[name]).pw_gid
+            expect_equal(set(s["Gid"].split()) | set(s["Groups"].split()), {str(gid)}, f"groups of {name}")
+            for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+                expect_equal(int(s[kind], 16), 0, f"{kind} of {name}")
+            expect(os.readlink(f"/proc/{pid}/root") != "/", f"{name} has no chroot")
+            expect_equal(os.stat(f"/proc/{pid}/stat").st_uid, 0, f"owner of /proc/{pid} of {name}, which is not dumpable")
+
+
+@case("only the spool's users have files of it open, and only deliverd and dnsd have outward sockets")
+def open_files():
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+    with World() as w:
+        for name, pid in each_daemon(w):
+            links = [os.readlink(p) for p in glob.glob(f"/proc/{pid}/fd/*") if os.path.islink(p)]
+            spool = [x for x in links if x.startswith(w.folder + "/spool/")]
+            if name == "dnsd":
+                expect_equal(spool, [], f"spool files of {name}")
+            expect(not any(x.startswith(("/etc", "/root", "/home")) for x in links), f"{name} holds {links}")
+
+
+def kill_under_load(name, may_repeat):
+    with World() as w:
+        load = w.start_inject(6000, EVERYWHERE, sessions=20, more=("-w", "60"))
+        for i in range(3):
+            wait_for("mail flows", lambda: w.mx.recipients() >= 300 * (i + 1), 60)
+            w.ph.kill_daemon(name)
+        w.end_inject(load)
+        acked = len(w.all_acks[0].pairs())
+        w.mx.wait_recipients(acked, 120)
+        repeated = w.conserve(may_repeat=may_repeat)
+        print(f"# {name}: {acked} acknowledged, {len(w.all_acks[0].unknown)} unknown, {repeated} duplicates")
+
+
+# a duplicate is possible only between a provider's 250 and the report of it: at most what was in flight, three times
+FLIGHT = 3 * 5 * 20
+for daemon, repeats in (("injectd", 0), ("queued", FLIGHT), ("dnsd", 0), ("deliverd", FLIGHT), ("bounced", 0),
+                        ("acctd", 0)):
+    case(f"{daemon} killed three times under load: nothing acknowledged is lost, nothing invented")(
+        lambda d=daemon, r=repeats: kill_under_load(d, r))
+
+
+@case("everything killed at once under load: after the next start all acknowledged mail arrives")
+def kill_all():
+    with World() as w:
+        load = w.start_inject(5000, EVERYWHERE, sessions=20, more=("-w", "60"))
+        wait_for("mail flows", lambda: w.mx.recipients() >= 500, 60)
+        w.ph.kill()
+        w.ph.start()
+        w.end_inject(load)
+        w.mx.wait_recipients(len(w.all_acks[0].pairs()), 120)
+        w.conserve(may_repeat=5 * 20)
+
+
+@case("a daemon that hangs (SIGSTOP) is no loss: the others go on and all arrives when it continues")
+def stopped_daemons():
+    with World() as w:
+        for name in ("acctd", "deliverd", "dnsd"):
+            pid = w.ph.signal_daemon(name, signal.SIGSTOP)
+            load = w.start_inject(300, EVERYWHERE)
+            w.end_inject(load)
+            os.kill(pid, signal.SIGCONT)
+        w.mx.wait_recipients(900)
+        w.conserve()
+
+
+@case("without master no daemon stays: kill -9 of master ends them all")
+def no_orphans():
+    with World() as w:
+        pids = [p for _, p in each_daemon(w)]
+        w.ph.process.kill()
+        w.ph.process.wait()
+        wait_for("the daemons are gone", lambda: not any(is_alive(p) for p in pids), 10)
+        w.ph.start()
+        w.inject(10)
+        w.mx.wait_recipients(10)
+
+
+@case("a second instance on the same spool is refused and disturbs nothing")
+def second_instance():
+    with World() as w:
+        r = subprocess.run([BUILD + "/sbin/posthaste", "-f", "-c", w.ph.config_path], capture_output=True, text=True,
+                           timeout=20)
+        expect(r.returncode != 0, "it was started")
+        expect("already" in r.stderr or "lock" in r.stderr or "instance" in r.stderr, f"it said: {r.stderr}")
+        w.inject(20)
+        w.mx.wait_recipients(20)
+        w.conserve()
+
+
+@case("SIGTERM drains: what is in flight is finished, the rest stays queued, the exit status is 0")
+def stop_drains():
+    policy = """
+port {mx_port}
+name-server {net}.53:{dns_port}
+provider gmail.test { mx {net}.10; latency 50ms; }
+"""
+    with World(policy=policy) as w:
+        _, acks = w.inject(1500, sessions=20)
+        pids = [p for _, p in each_daemon(w)]
+        expect_equal(w.ph.stop(), 0, "exit status")
+        expect(not any(is_alive(p) for p in pids), "daemons are left")
+        s = w.mx.stats()
+        expect_equal((s["duplicates"], s["providers"]["gmail.test"]["lost_in_transaction"]), (0, 0),
+                     "duplicates and broken transactions")
+        w.ph.start()
+        w.mx.wait_recipients(len(acks.pairs()), 90)
+        w.conserve()
+
+
+@case("stop by pmtactl ends the server too")
+def stop_by_command():
+    with World() as w:
+        w.ph.pmtactl("stop")
+        expect_equal(w.ph.process.wait(30), 0, "exit status")
+
+
+def effective(w, name):
+    rows = w.ph.json("show", "settings", "gmail.test")
+    return [r for r in find_rows(rows) if r.get("name") == name]
+
+
+def find_rows(tree):
+    if isinstance(tree, dict):
+        if "name" in tree:
+            yield tree
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for item in tree:
+            yield from find_rows(item)
+
+
+@case("reload under load puts the new configuration in force and loses nothing")
+def reload_under_load():
+    with World() as w:
+        load = w.start_inject(6000, EVERYWHERE, sessions=20, more=("-w", "60"))
+        for i in range(5):
+            wait_for("mail flows", lambda: w.mx.recipients() >= 300 * (i + 1), 60)
+            w.ph.write_config(w.config.replace("max-smtp-out 20", f"max-smtp-out {10 + i}"))
+            w.ph.pmtactl("reload")
+        w.end_inject(load)
+        w.mx.wait_recipients(6000, 90)
+        w.conserve()
+        expect("14" in str(effective(w, "max-smtp-out")), f"effective: {effective(w, 'max-smtp-out')}")
+
+
+@case("SIGHUP reloads as well")
+def reload_by_signal():
+    with World() as w:
+        w.ph.write_config(w.config.replace("max-smtp-out 20", "max-smtp-out 7"))
+        w.ph.process.send_signal(signal.SIGHUP)
+        wait_for("the new value", lambda: "7" in str(effective(w, "max-smtp-out")), 10)
+
+
+@case("an invalid configuration is refused whole, by name, and changes nothing")
+def bad_reload():
+    with World() as w:
+        before = str(effective(w, "max-smtp-out"))
+        w.ph.write_config(w.config.replace("max-smtp-out 20", "max-smtp-out 9\n\tretry-aftr 3s"))
+        r = w.ph.pmtactl("reload", check=False)
+        expect(r.returncode != 0, "the reload was accepted")
+        expect("retry-aftr" in r.stdout + r.stderr, f"it said: {r.stdout}{r.stderr}")
+        expect_equal(str(effective(w, "max-smtp-out")), before, "effective settings")
+        w.inject(20)
+        w.mx.wait_recipients(20)
+        w.conserve()
+        check = subprocess.run([BUILD + "/sbin/posthaste", "-t", "-c", w.ph.config_path], capture_output=True, text=True)
+        expect(check.returncode != 0 and "retry-aftr" in check.stderr + check.stdout, "-t accepts it")
+
+
+@case("reload adds and removes listeners without losing connections of the others")
+def reload_listeners():
+    with World() as w:
+        extra = f"smtp-listener {w.net}.2:{w.names['smtp_port']}\n"
+        with w.ph.client() as kept:
+            kept.ehlo("kept.inject.test")
+            w.ph.write_config(extra + w.config)
+            w.ph.pmtactl("reload")
+            with socket.create_connection((f"{w.net}.2", w.names["smtp_port"]), 5) as s:
+                expect_equal(s.recv(3), b"220", "greeting of the new listener")
+            w.ph.write_config(w.config)
+            w.ph.pmtactl("reload")
+            wait_for("the listener is closed", lambda: is_closed(f"{w.net}.2", w.names["smtp_port"]), 10)
+            kept.sendmail("a@inject.test", ["b@gmail.test"], b"Subject: kept\r\n\r\nx\r\n")
+        w.mx.wait_recipients(1)
+
+
+def is_closed(host, port):
+    try:
+        socket.create_connection((host, port), 2).close()
+        return False
+    except OSError:
+        return True
+
+
+@case("pause holds a queue, resume lets it go, and explain says why nothing moves")
+def pause_and_explain():
+    with World() as w:
+        w.ph.pmtactl("pause", "queue", "gmail.test/*")
+        w.inject(10, "u%r@gmail.test,u%r@yahoo.test")
+        w.mx.wait_recipients(5)
+        expect_equal(queued_recipients(w.ph), 5, "queued recipients")
+        said = w.ph.pmtactl("explain", "u0@gmail.test").stdout
+        expect("pause" in said.lower(), f"explain: {said}")
+        w.ph.pmtactl("resume", "queue", "gmail.test/*")
+        w.mx.wait_recipients(10)
+        w.conserve()
+
+
+@case("delete removes what its selectors name, with accounting, and the audit balances")
+def delete():
+    with World() as w:
+        w.ph.pmtactl("pause", "queue", "gmail.test/*")
+        w.inject(10, headers=("x-job: keep",))
+        w.inject(10, headers=("x-job: drop",))
+        w.ph.pmtactl("delete", "--jobId=drop")
+        wait_for("ten are left", lambda: queued_recipients(w.ph) == 10, 10)
+        w.ph.pmtactl("resume", "queue", "gmail.test/*")
+        w.mx.wait_recipients(10)
+        w.drained()
+        expect_equal(len(w.mx.log()), 10, "recipients that arrived")
+        w.ph.audit()
+
+
+@case("no process outlives its test: this one ends as it began")
+def nothing_left():
+    before = {p for p, (name, _) in processes().items() if name in DAEMONS}
+    with World() as w:
+        mine = {p for _, p in each_daemon(w)}
+    expect(not mine & set(processes()), "processes are left")
+    expect(not mine & before, "process ids were mixed up")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Processes killed, stopped and signalled at random under load (FI-11), power cuts at random under load (FI-3), and
+clocks that jump (FI-12)."""
+import os
+import random
+import signal
+import threading
+import time
+
+import load
+from page import cut_power
+from world import Broken, World, find
+
+SECOND, DAY = 1_000_000_000, 86400 * 1_000_000_000
+
+
+def roles(world):
+    """{program: [pid]} of the daemons, master left out."""
+    found = {}
+    for pid in world.group.pids():
+        try:
+            name = open(f"/proc/{pid}/comm").read().strip()
+        except OSError:
+            continue
+        if pid != world.process.pid:
+            found.setdefault(name, []).append(pid)
+    return found
+
+
+def hit_one(world, rng):
+    every = [pid for pids in roles(world).values() for pid in pids]
+    if not every:
+        return
+    pid, sig = rng.choice(every), rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM,
+                                              signal.SIGHUP])
+    try:
+        os.kill(pid, sig)
+        if sig == signal.SIGSTOP:
+            time.sleep(rng.uniform(0.2, 1.0))
+            os.kill(pid, signal.SIGCONT)
+    except ProcessLookupError:
+        pass
+
+
+def any_process_may_die(build, full):
+    """a random daemon is killed, stopped, ended or told to reload every 200 ms under load"""
+    rng = random.Random(1)
+    with World(build) as world:
+        world.start()
+        stop = threading.Event()
+
+        def keep_injecting():
+            while not stop.is_set():
+                world.inject(world.make(10) + world.make(2, "grey") + world.make(1, "refuse"))
+                stop.wait(0.05)
+
+        injector = threading.Thread(target=keep_injecting)
+        injector.start()
+        end = time.monotonic() + (600 if full else 8)
+        while time.monotonic() < end:
+            hit_one(world, rng)
+            time.sleep(0.2)
+        stop.set()
+        injector.join()
+        if world.process.poll() is not None:
+            raise Broken(f"I7: master ended ({world.process.returncode}): {world.last_words()}")
+        end = time.monotonic() + 40  # back-off of what was killed often
+        while not load.port_open(world.port) and time.monotonic() < end:
+            time.sleep(0.1)
+        world.settle(90)
+        world.check(time.monotonic_ns(), old_ns=2 ** 62)  # any of them may have been in flight at some crash
+        print(f"# chaos: {world.duplicates} duplicates")
+
+
+def power_cut_under_load(build, full):
+    """16 sessions, the power goes at a random moment; every acknowledged message is there afterwards"""
+    rng = random.Random(2)
+    for i in range(60 if full else 4):
+        kind = ("ext4", "xfs")[i % 2]
+        with World(build, kind) as world:
+            world.start()
+            if i % 4 < 2:
+                world.sinks["plain"].stop()
+            batch = world.make(2000)
+            injector = threading.Thread(target=world.inject, args=(batch, 16))
+            injector.start()
+            goal = rng.randrange(200, 1900)
+            load.wait_for("acknowledgements", lambda: sum(m.acked for m in batch) >= goal, 60, 0.002)
+            now = time.monotonic_ns()
+            cut_power(world.fs.mount)
+            acked = sum(m.acked for m in batch)
+            world.kill()
+            injector.join()
+            if world.sinks["plain"].process is None:
+                world.sinks["plain"].start()
+            world.fs.remount()
+            world.start()
+            world.settle(90)
+            world.check(now)
+            print(f"# cut after {acked} acknowledgements on {kind}: {world.duplicates} duplicates")
+
+
+def clock_steps(build, full):
+    """the wall clock jumps while mail waits: nothing expires for it, nothing is lost, retries go on"""
+    with World(build) as world:
+        for offset in (-3 * DAY, 400 * DAY, -SECOND, SECOND * 3600):
+            world.page.set(wall_offset_ns=0)
+            world.start()
+            world.sinks["plain"].stop()
+            world.inject(world.make(10) + world.make(2, "grey"))
+            world.page.set(wall_offset_ns=offset)
+            time.sleep(1.5)
+            world.inject(world.make(5))
+            world.sinks["plain"].start()
+            world.settle(60)
+            world.page.set(wall_offset_ns=0)
+            world.inject(world.make(5))
+            world.settle(60)
+            if str(find(world.audit()[1], "expired")) != "0":
+                raise Broken(f"FI-12: mail expired because the clock jumped by {offset // SECOND} s")
+            world.check()
+            world.terminate()
+
+
+def strange_dates(build, full):
+    """a start in 1970, 2038 and after; ids stay unique, mail flows, the files parse"""
+    with World(build) as world:
+        now = time.time_ns()
+        for year_s in (3600, 2147483640, 4102444800):
+            world.page.set(wall_offset_ns=year_s * SECOND - now)
+            world.start()
+            world.inject(world.make(20))
+            world.settle()
+            world.check()
+            world.terminate()
+
+
+TESTS = (any_process_may_die, power_cut_under_load, clock_steps, strange_dates)

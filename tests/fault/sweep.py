@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""A kill and a power cut at every call that changes the file system, scenario by scenario (FI-1, FI-2).
+
+usage: sweep.py [--build DIR] [--fs ext4,xfs] [--scenario NAME,…] [--seconds N] [--modes cut,kill] [--every N]
+With --seconds the sweep is stratified: of each kind of call (program, call, kind of file) the first and the middle
+one, dealt over file systems and modes, until the time is up. Without it: every call. Each point ends with a
+restart, everything delivered, the audit, bodies, accounting and duplicates checked. Needs root."""
+import argparse
+import os
+import random
+import signal
+import sys
+import time
+import traceback
+
+import scenarios
+from page import STOP, Watcher
+from world import Broken, World
+
+from machine import Missing  # found through world's path
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def prepare(world, scenario):
+    """The server as the scenario wants to find it."""
+    if scenario is scenarios.recovery:
+        world.sinks["plain"].stop()
+        world.inject(world.make(6) + world.make(1, size=1_200_000) + world.make(2, "grey"))
+        world.kill()
+        world.sinks["plain"].start()
+
+
+def census(world, scenario):
+    """What the scenario calls, in order, without any fault."""
+    prepare(world, scenario)
+    world.page.disarm()
+    before, watcher = world.page.counter, Watcher(world.page, world.kill)
+    if scenario is scenarios.recovery:
+        world.start()
+    scenario(world, watcher)
+    watcher.end()
+    entries = world.page.entries(before)
+    if scenario is scenarios.shutdown:
+        world.start()
+    world.settle()
+    world.check()
+    return entries
+
+
+def point(world, scenario, mode, at, call_class="", before=None, after=None):
+    """One crash; returns the call at which it came, or '' when the scenario ended before. `before` runs just before
+    the power goes, `after` on what was left of the file system."""
+    prepare(world, scenario)
+    world.page.arm(STOP, at, call_class)
+    watcher = Watcher(world.page, world.kill, world.fs.mount if mode == "cut" else None, before)
+    try:
+        if scenario is scenarios.recovery:
+            world.start(wait=False)
+        scenario(world, watcher)
+    except (OSError, RuntimeError, Broken):
+        if not watcher.crashed.wait(1):
+            raise
+    hit = watcher.end()
+    world.page.disarm()
+    if hit and mode == "cut":
+        world.fs.remount()
+        if after:
+            after()
+    if hit or scenario is scenarios.shutdown:
+        world.process.wait()
+        world.start()
+    world.settle()
+    world.check(watcher.at_ns if hit else None)
+    return watcher.what if hit else ""
+
+
+def strata(entries):
+    """[(class, k)]: of each class of calls the first, and one in the middle."""
+    counts = {}
+    for e in entries:
+        counts[e] = counts.get(e, 0) + 1
+    first = [(c, 1) for c in counts]
+    return first + [(c, 1 + n // 2) for c, n in counts.items() if n > 2]
+
+
+class Tally:
+    def __init__(self):
+        self.points, self.missed, self.broken, self.duplicates = 0, 0, [], 0
+
+
+def run_points(world, scenario, points, modes, tally, deadline):
+    """Goes through the points; after a broken promise the world is of no more use and this returns False."""
+    for i, (call_class, at) in enumerate(points):
+        if deadline and time.monotonic() > deadline:
+            return True
+        mode = modes[i % len(modes)]
+        name = f"{scenario.__name__} {mode} at {call_class or 'call'} {at} ({world.kind})"
+        try:
+            what = point(world, scenario, mode, at, call_class)
+            tally.points += bool(what)
+            tally.missed += not what
+        except (Broken, RuntimeError, OSError) as e:
+            tally.broken.append(f"{name}: {e}")
+            print(f"not ok {name}: {e}", flush=True)
+            if not isinstance(e, Broken):
+                traceback.print_exc()
+            return False
+    return True
+
+
+def sweep(a, kind, scenario, modes, tally, deadline):
+    """One scenario on one file system."""
+    points, start = None, time.monotonic()
+    while points is None or points:
+        with World(a.build, kind) as world:
+            world.start()
+            entries = census(world, scenario)
+            if points is None:
+                points = chosen(a, entries)
+                print(f"# {scenario.__name__} on {kind}: {len(entries)} calls, {len(points)} points", flush=True)
+            before = tally.points + tally.missed
+            whole = run_points(world, scenario, points, modes, tally, deadline)
+            tally.duplicates += world.duplicates
+            points = [] if whole else points[tally.points + tally.missed - before + 1:]
+    if not tally.broken:
+        print(f"ok {scenario.__name__} on {kind} ({time.monotonic() - start:.0f} s)", flush=True)
+
+
+def chosen(a, entries):
+    if a.seconds:
+        points = strata(entries)
+        random.Random(a.seed).shuffle(points)
+        return points
+    return [("", n) for n in range(1, len(entries) + 1, a.every)]
+
+
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--build", default=os.environ.get("B", TOP + "/build"))
+    p.add_argument("--fs", default="ext4,xfs")
+    p.add_argument("--scenario", default=",".join(s.__name__ for s in scenarios.ALL))
+    p.add_argument("--modes", default="cut,kill")
+    p.add_argument("--seconds", type=float)
+    p.add_argument("--every", type=int, default=1)
+    p.add_argument("--seed", type=int, default=1)
+    return p.parse_args()
+
+
+def main():
+    a, tally = arguments(), Tally()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that devices and mounts are given back
+    todo = [(kind, s, [mode]) for s in scenarios.ALL if s.__name__ in a.scenario.split(",")
+            for kind in a.fs.split(",") for mode in a.modes.split(",")]
+    if a.seconds:  # one world a scenario, modes in turn, file systems in turn
+        kinds = a.fs.split(",")
+        names = [s for s in scenarios.ALL if s.__name__ in a.scenario.split(",")]
+        todo = [(kinds[i % len(kinds)], s, a.modes.split(",")) for i, s in enumerate(names)]
+    start = time.monotonic()
+    try:
+        for i, (kind, scenario, modes) in enumerate(todo):
+            left = a.seconds - (time.monotonic() - start) if a.seconds else None
+            deadline = time.monotonic() + left / (len(todo) - i) if a.seconds else None
+            sweep(a, kind, scenario, modes, tally, deadline)
+    except Missing as e:
+        print(f"skip crash sweep: this machine lacks {e}")
+        return 0
+    print(f"# {tally.points} crashes, {tally.missed} points past the end, {tally.duplicates} duplicates in flight, "
+          f"{len(tally.broken)} broken promises, {time.monotonic() - start:.0f} s")
+    return 1 if tally.broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

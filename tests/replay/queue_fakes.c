@@ -1,0 +1,113 @@
+/*
+ * Stands in for lib/daemon and for the spool's thread, so that queued runs in one thread under the script's clock.
+ */
+#include "lib/base/xalloc.h"
+#include "lib/daemon/daemon.h"
+#include "lib/daemon/sandbox.h"
+#include "lib/ev/ev.h"
+#include "lib/spool/worker_int.h"
+#include "tests/replay/queue_replay.h"
+
+/* ---- in place of lib/daemon ---- */
+
+void
+daemon_begin(int argc, char **argv, const struct daemon_ops *o)
+{
+}
+void
+daemon_ready(void)
+{
+}
+void
+daemon_run(void)
+{
+}
+void
+daemon_exit(void)
+{
+}
+const struct conf *
+daemon_conf(void)
+{
+	return replay.conf;
+}
+uint32_t
+daemon_instance(void)
+{
+	return 0;
+}
+struct ipc_chan *
+daemon_master(void)
+{
+	return NULL;
+}
+bool
+daemon_is_unprivileged(void)
+{
+	return true;
+}
+void
+sandbox_enter(const struct sandbox *b)
+{
+}
+
+/* ---- in place of the spool's thread: at once, the result at the end of the turn ---- */
+
+struct spool_worker {
+	struct ev_defer	   defer;
+	struct spool_work *first, **last;
+	size_t		   n;
+};
+
+static void
+give_back(struct ev_defer *d)
+{
+	struct spool_worker *w = ph_container_of(d, struct spool_worker, defer);
+	struct spool_work   *work = w->first, *next;
+
+	w->first = NULL;
+	w->last = &w->first;
+	for (; work != NULL; work = next) {
+		next = work->next;
+		w->n--;
+		work->done(work);
+	}
+}
+
+struct spool_worker *
+spool_worker_new(void)
+{
+	struct spool_worker *w = xcalloc(1, sizeof *w);
+
+	w->last = &w->first;
+	ev_defer_init(&w->defer, give_back);
+	return w;
+}
+void
+spool_worker_submit(struct spool_worker *w, struct spool_work *work)
+{
+	work->next = NULL;
+	work->run(work);
+	*w->last = work;
+	w->last = &work->next;
+	w->n++;
+	ev_defer_queue(&w->defer);
+}
+bool
+spool_worker_is_busy(const struct spool_worker *w)
+{
+	return w->n > 0;
+}
+void
+spool_worker_drain(struct spool_worker *w)
+{
+	while (w->n > 0)
+		give_back(&w->defer);
+}
+void
+spool_worker_free(struct spool_worker **w)
+{
+	spool_worker_drain(*w);
+	ev_defer_cancel(&(*w)->defer);
+	xfree(w);
+}

@@ -1,0 +1,146 @@
+/*
+ * What queued says to the daemons around it, as lines of the replay; accounting and reports are acknowledged.
+ */
+#include <stdarg.h>
+
+#include "lib/base/xalloc.h"
+#include "lib/ev/ev.h"
+#include "tests/replay/queue_replay.h"
+
+/* ---- what queued says ---- */
+
+static void
+event(const char *fmt, ...)
+{
+	int64_t ms = mono_diff_ms(replay.start, ev_now());
+	va_list ap;
+
+	printf("! %lld.%03lld ", (long long)(ms / 1000), (long long)(ms % 1000));
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf("\n");
+}
+
+static const char *
+name_of(uint64_t id)
+{
+	for (size_t i = 0; i < replay.n_messages; i++)
+		if (replay.messages[i].id == id)
+			return replay.messages[i].name;
+	return "?";
+}
+
+static void
+said_resolve(const struct ipc_msg *m)
+{
+	const struct ipc_resolve *r = m->head;
+
+	event("resolve %.*s%s", STR_ARG(m->text[0]), r->kind == DNS_HOST ? " (host)" : "");
+	for (size_t i = 0; i < MAX_ASKED; i++) {
+		if (replay.asked[i].name == NULL) {
+			replay.asked[i].name = xstrdup_str(m->text[0]);
+			replay.asked[i].req = r->req;
+			return;
+		}
+	}
+	replay_die("too many questions");
+}
+
+static void
+said_open(const struct ipc_msg *m)
+{
+	const struct ipc_conn_open *o = m->head;
+
+	event("open conn=%u %u.%u.%u.%u:%u %.*s for %.*s/%.*s", o->conn, o->dst.bytes[0], o->dst.bytes[1],
+	    o->dst.bytes[2], o->dst.bytes[3], o->dst.port, STR_ARG(m->text[0]), STR_ARG(m->text[2]),
+	    STR_ARG(m->text[3]));
+}
+
+static void
+said_close(const struct ipc_msg *m)
+{
+	const struct ipc_conn_close *c = m->head;
+
+	event("%s conn=%u", c->how == CONN_QUIT ? "quit" : "abort", c->conn);
+}
+
+static void
+said_txn(const struct ipc_msg *m)
+{
+	const struct ipc_txn *t = m->head;
+	char		      list[256] = "";
+	size_t		      len = 0;
+	uint32_t	      index;
+
+	for (size_t at = 0; at + sizeof index <= m->text[0].len && len < sizeof list - 12; at += sizeof index) {
+		memcpy(&index, m->text[0].p + at, sizeof index);
+		len += (size_t)snprintf(list + len, sizeof list - len, "%s%u", at == 0 ? "" : ",", index);
+	}
+	event("txn conn=%u txn=%u %s rcpts=%s", t->conn, t->txn, name_of(t->place.id), list);
+}
+
+static void
+said_record(const struct ipc_msg *m)
+{
+	static const char *const types[ACCT_TYPE_MAX] = {"?", "d", "b", "t", "tq", "r"};
+	static const char *const finals[FINAL_MAX] = {"", " delivered", " bounced", " expired", " deleted"};
+	const struct ipc_record *r = m->head;
+	struct ipc_record_ack	 ack = {.seq = r->seq};
+
+	if (r->type == ACCT_QUEUE)
+		event("record tq \"%.*s\"", STR_ARG(m->text[0]));
+	else
+		event("record %s %s rcpt=%u%s code=%u %u.%u.%u \"%.*s\"", types[r->type % ACCT_TYPE_MAX],
+		    name_of(r->place.id), r->rcpt, finals[r->final % FINAL_MAX], r->code, r->enh[0], r->enh[1],
+		    r->enh[2], STR_ARG(m->text[0]));
+	ipc_test_deliver(replay.chan[ROLE_ACCT], IPC_RECORD_ACK, &ack, NULL);
+}
+
+static void
+said_report_rcpt(const struct ipc_msg *m)
+{
+	const struct ipc_report_rcpt *r = m->head;
+	static const char *const      kinds[] = {"?", "failed", "delayed", "delivered", "relayed"};
+
+	event("report %s rcpt=%u %s", name_of(r->id), r->rcpt, kinds[r->kind % countof(kinds)]);
+}
+
+static void
+said_report(const struct ipc_msg *m)
+{
+	const struct ipc_report *r = m->head;
+	struct ipc_report_done	 done = {.id = r->place.id, .ok = 1};
+
+	ipc_test_deliver(replay.chan[ROLE_BOUNCE], IPC_REPORT_DONE, &done, NULL);
+}
+
+static void
+said_free(const struct ipc_msg *m)
+{
+	const struct ipc_segment *s = m->head;
+
+	journal_segment_freed(replay.journal, s->segment, s->generation);
+}
+
+static const struct {
+	enum ipc_type type;
+	void (*run)(const struct ipc_msg *m);
+} sayings[] = {
+    {IPC_RESOLVE, said_resolve}, {IPC_CONN_OPEN, said_open}, {IPC_CONN_CLOSE, said_close}, {IPC_TXN, said_txn},
+    {IPC_RECORD, said_record}, {IPC_REPORT_RCPT, said_report_rcpt}, {IPC_REPORT, said_report},
+    {IPC_SEGMENT_FREE, said_free},
+};
+
+bool
+heard_one(struct ipc_chan *c)
+{
+	struct ipc_msg m;
+
+	if (c == NULL || !ipc_test_take(c, &m))
+		return false;
+	for (size_t i = 0; i < countof(sayings); i++)
+		if (sayings[i].type == m.type)
+			sayings[i].run(&m);
+	return true;
+}

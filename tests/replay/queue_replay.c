@@ -1,0 +1,494 @@
+/*
+ * Replays queued against a scripted resolver, scripted connections and a clock that the script turns: the real
+ * scheduler over a real spool in a temporary folder, with the daemons around it played by the script. Prints the
+ * script with what really happened put in; a replay is right when that is the file itself.
+ *
+ * usage: queue_replay FILE FOLDER      (FOLDER: empty, for its spool)
+ *
+ *   # …                           a comment
+ *   conf LINE                     a line of the configuration; before `start`
+ *   start
+ *   accept NAME SENDER RCPT[,RCPT…] [vmta=V] [job=J] [pool=P]      a message comes in
+ *   dns NAME STATUS [PREF=ADDRESS=HOST …]   the answer; STATUS: ok nxdomain nodata nullmx servfail timeout noaddr
+ *   up CONN
+ *   down CONN refused|lost|timeout|closed|local [STAGE]
+ *   greeting CONN CODE E.E.E TEXT           the connection ends with this reply as greeting
+ *   result CONN TXN RCPT delivered|failed|deferred|untried CODE E.E.E TEXT
+ *   done CONN TXN
+ *   deliver CONN TXN RCPT         result delivered, and done
+ *   defer CONN TXN RCPT           result deferred with a 451, and done
+ *   +TIME                         time passes: 10m, 1h30m, 59s
+ *   wall +TIME | wall -TIME       only the wall clock jumps
+ *   ! TEXT                        (expected) what queued says to the others, with the time since `start`
+ *
+ * Accounting and reports are acknowledged at once.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int queued_main(int argc, char **argv);
+#define main queued_main
+#include "queued/main.c" /* NOLINT(bugprone-suspicious-include): the program itself, driven from here */
+#undef main
+
+#include "lib/base/num.h"
+#include "lib/base/xalloc.h"
+#include "tests/replay/queue_replay.h"
+
+struct replay replay;
+
+void
+replay_die(const char *what)
+{
+	fprintf(stderr, "line %u: %s\n", replay.line, what);
+	exit(2);
+}
+
+/* ---- channels without sockets (the linker sends ipc_chan_new here) ---- */
+
+struct ipc_chan *__wrap_ipc_chan_new(int fd, enum ipc_role self, enum ipc_role peer, uint32_t instance,
+    const struct ipc_events *events, void *ctx);
+struct ipc_chan *
+__wrap_ipc_chan_new(int fd, enum ipc_role self, enum ipc_role peer, uint32_t instance,
+    const struct ipc_events *events, void *ctx)
+{
+	replay.chan[peer] = ipc_chan_new_test(self, peer, instance, events, ctx);
+	return replay.chan[peer];
+}
+
+/* until nobody has anything to say at this instant */
+static void
+settle(void)
+{
+	bool again = true;
+
+	while (again) {
+		ev_fake_advance_ms(0);
+		again = false;
+		for (size_t r = 0; r < ROLE_MAX; r++)
+			again |= heard_one(replay.chan[r]);
+	}
+}
+
+/* ---- the script's words ---- */
+
+static int64_t
+parse_time_ms(struct str s)
+{
+	int64_t total = 0, n = 0;
+
+	for (size_t i = 0; i < s.len; i++) {
+		if (ascii_is_digit(s.p[i])) {
+			n = n * 10 + (s.p[i] - '0');
+			continue;
+		}
+		total += n * (s.p[i] == 'd'   ? INT64_C(86400000)
+				 : s.p[i] == 'h' ? INT64_C(3600000)
+				 : s.p[i] == 'm' ? INT64_C(60000)
+						 : INT64_C(1000));
+		n = 0;
+	}
+	return total;
+}
+
+/* from timer to timer, so that everything is said at its own time */
+static void
+do_advance(struct str arg)
+{
+	struct mono target = mono_add_ms(ev_now(), parse_time_ms(arg));
+
+	while (mono_is_before(ev_fake_next(), target)) {
+		ev_fake_advance_ms((ev_fake_next().ns - ev_now().ns + NS_PER_MS - 1) / NS_PER_MS);
+		settle();
+	}
+	ev_fake_advance_ms(mono_diff_ms(ev_now(), target));
+}
+
+static void
+do_conf(struct str arg)
+{
+	if (buf_add_str(&replay.config, arg) < 0 || buf_add_char(&replay.config, '\n') < 0)
+		replay_die("configuration too long");
+}
+
+static uint64_t
+next_word_u64(struct str *arg)
+{
+	struct str word;
+	uint64_t   v;
+
+	if (!str_next_word(arg, &word) || !parse_u64(word, 0, UINT32_MAX, &v))
+		replay_die("a number is missing");
+	return v;
+}
+
+static void
+journal_done(void *token, const struct spool_place *place, const struct why *why)
+{
+	if (place == NULL)
+		replay_die(why->text);
+	ipc_test_deliver(replay.chan[ROLE_INJECT], IPC_ACCEPTED, place, NULL);
+}
+
+static void
+journal_segment(void *ctx, const struct ipc_segment *s, bool sealed)
+{
+	ipc_test_deliver(replay.chan[ROLE_INJECT], sealed ? IPC_SEGMENT_SEALED : IPC_SEGMENT_OPEN, s, NULL);
+}
+
+static void
+load_config(void)
+{
+	struct conf_messages messages = {0};
+	char		     path[128];
+	FILE		    *f;
+
+	snprintf(path, sizeof path, "%s/config", replay.folder);
+	f = fopen(path, "w");
+	if (f != NULL) /* what every configuration must have */
+		fprintf(f, "log-file %s/log\n<spool %s/spool>\n</spool>\n", replay.folder, replay.folder);
+	if (f == NULL || fwrite(buf_str(&replay.config).p, buf_len(&replay.config), 1, f) != 1 || fclose(f) != 0)
+		replay_die("cannot write the configuration");
+	replay.conf = conf_load(path, &messages);
+	for (size_t i = 0; i < messages.n; i++)
+		if (messages.list[i].is_error)
+			fprintf(stderr, "%s\n", messages.list[i].text);
+	if (replay.conf == NULL)
+		replay_die("the configuration is wrong");
+}
+
+static void
+do_start(struct str arg)
+{
+	static const enum ipc_role	   roles[] = {ROLE_INJECT, ROLE_DNS, ROLE_DELIVER, ROLE_BOUNCE, ROLE_ACCT};
+	static const struct journal_events events = {.done = journal_done, .segment = journal_segment};
+	char				   path[128];
+	struct why			   why;
+
+	load_config();
+	snprintf(path, sizeof path, "%s/spool", replay.folder);
+	if (mkdir(path, 0700) < 0)
+		replay_die("mkdir");
+	qd.spool_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ev_init();
+	init_tables();
+	ticks_init();
+	queued_init();
+	replay.start = ev_now();
+	for (size_t i = 0; i < countof(roles); i++)
+		peers_add(roles[i], 0, -1);
+	replay.journal = journal_open(qd.spool_fd, 0, 0, &events, NULL, &why);
+	if (replay.journal == NULL || journal_prepare(replay.journal, 1, &why) < 0)
+		replay_die(why.text);
+}
+
+static void
+option(struct envelope *e, struct str word)
+{
+	size_t	   eq = str_find(word, '=');
+	struct str name = str_sub(word, 0, eq), value = str_skip(word, eq + 1);
+
+	if (str_eq(name, STR("vmta")))
+		e->vmta = value;
+	else if (str_eq(name, STR("pool")))
+		e->pool = value;
+	else if (str_eq(name, STR("job")))
+		e->job = value;
+	else
+		replay_die("unknown option of accept");
+}
+
+static void
+append(struct envelope *e, struct str rcpts)
+{
+	struct buf b;
+	struct str one;
+
+	buf_init(&b, 65536);
+	if (envelope_write(&b, e) < 0)
+		replay_die("envelope");
+	while (str_next(&rcpts, ',', &one)) {
+		struct env_rcpt r = {.address = one};
+		if (envelope_write_rcpt(&b, &r) < 0)
+			replay_die("recipient");
+	}
+	journal_append(replay.journal, e->id, buf_str(&b), STR("Subject: s\r\n\r\ntext\r\n"), NULL);
+	buf_clear(&b);
+}
+
+static void
+do_accept(struct str arg)
+{
+	struct envelope e = {.id = journal_new_id(replay.journal), .accepted = ev_wall(), .priority = 50,
+	    .src_type = STR("smtp"), .body_len = sizeof "Subject: s\r\n\r\ntext\r\n" - 1};
+	struct str	name, sender, rcpts, rest, word;
+
+	if (!str_next_word(&arg, &name) || !str_next_word(&arg, &sender) || !str_next_word(&arg, &rcpts) ||
+	    replay.n_messages == MAX_MESSAGES)
+		replay_die("accept NAME SENDER RCPTS");
+	e.sender = str_eq(sender, STR("<>")) ? STR("") : sender;
+	for (rest = rcpts; str_next(&rest, ',', &word);)
+		e.n_rcpts++;
+	while (str_next_word(&arg, &word))
+		option(&e, word);
+	replay.messages[replay.n_messages].id = e.id;
+	replay.messages[replay.n_messages++].name = xstrdup_str(name);
+	append(&e, rcpts);
+}
+
+static uint32_t
+send_hosts(uint32_t req, struct str hosts)
+{
+	struct str word, pref, addr;
+	uint32_t   n = 0, v, byte;
+
+	for (; str_next_word(&hosts, &word); n++) {
+		struct ipc_dns_addr a = {.req = req, .addr = {.family = 4}};
+		struct str	    piece;
+		if (!str_next(&word, '=', &pref) || !str_next(&word, '=', &addr) ||
+		    !parse_u32(pref, 0, 65535, &v))
+			replay_die("PREF=ADDRESS=HOST");
+		a.pref = (uint16_t)v;
+		for (size_t i = 0; i < 4 && str_next(&addr, '.', &piece); i++)
+			a.addr.bytes[i] = parse_u32(piece, 0, 255, &byte) ? (uint8_t)byte : 0;
+		ipc_test_deliver(replay.chan[ROLE_DNS], IPC_DNS_ADDR, &a, &word);
+	}
+	return n;
+}
+
+static uint32_t
+take_question(struct str name)
+{
+	for (size_t i = 0; i < MAX_ASKED; i++) {
+		if (replay.asked[i].name != NULL && str_ieq(str_of(replay.asked[i].name), name)) {
+			xfree(&replay.asked[i].name);
+			return replay.asked[i].req;
+		}
+	}
+	replay_die("nobody asked for that");
+	return 0;
+}
+
+static void
+do_dns(struct str arg)
+{
+	static const char *const rows[DNS_STATUS_MAX] = {"ok", "nxdomain", "nodata", "nullmx", "servfail", "timeout",
+	    "noaddr", "badname"};
+	struct ipc_dns_done	 done = {.ttl_s = 300};
+	struct str		 name, status, text;
+	char			 why[128];
+
+	if (!str_next_word(&arg, &name) || !str_next_word(&arg, &status))
+		replay_die("dns NAME STATUS …");
+	done.req = take_question(name);
+	for (int i = 0; i < DNS_STATUS_MAX; i++)
+		if (str_eq(status, str_of(rows[i])))
+			done.status = (uint8_t)i;
+	done.n_addrs = (uint16_t)send_hosts(done.req, arg);
+	snprintf(why, sizeof why, "%.*s: %.*s", STR_ARG(name), STR_ARG(status));
+	text = done.status == DNS_OK ? STR("") : str_of(why);
+	ipc_test_deliver(replay.chan[ROLE_DNS], IPC_DNS_DONE, &done, &text);
+}
+
+static void
+do_up(struct str arg)
+{
+	struct ipc_conn_up up = {.conn = (uint32_t)next_word_u64(&arg), .src = {.family = 4, .bytes = {127, 0, 0, 1}}};
+	struct str	   texts[2] = {STR(""), STR("")};
+
+	ipc_test_deliver(replay.chan[ROLE_DELIVER], IPC_CONN_UP, &up, texts);
+}
+
+static void
+do_down(struct str arg)
+{
+	static const struct {
+		struct str    word;
+		enum conn_end end;
+	} ends[] = {{STR("refused"), END_REFUSED}, {STR("lost"), END_LOST}, {STR("timeout"), END_TIMEOUT},
+	    {STR("closed"), END_CLOSED}, {STR("local"), END_LOCAL}};
+	struct ipc_conn_down down = {.conn = (uint32_t)next_word_u64(&arg), .enh = {4, 4, 1}};
+	struct str	     word, text;
+
+	if (!str_next_word(&arg, &word))
+		replay_die("down CONN HOW");
+	for (size_t i = 0; i < countof(ends); i++)
+		if (str_eq(word, ends[i].word))
+			down.end = (uint8_t)ends[i].end;
+	down.up = down.end == END_CLOSED;
+	down.stage = down.end == END_CLOSED ? STAGE_IDLE : STAGE_CONNECT;
+	text = str_eq(word, STR("refused")) ? STR("connection refused") : word;
+	ipc_test_deliver(replay.chan[ROLE_DELIVER], IPC_CONN_DOWN, &down, &text);
+}
+
+static void
+parse_reply(struct str *arg, uint16_t *code, uint8_t enh[3])
+{
+	struct str word, digit;
+	uint32_t   v;
+
+	*code = (uint16_t)next_word_u64(arg);
+	if (!str_next_word(arg, &word))
+		replay_die("CODE E.E.E TEXT");
+	for (size_t i = 0; i < 3 && str_next(&word, '.', &digit); i++)
+		enh[i] = parse_u32(digit, 0, 255, &v) ? (uint8_t)v : 0;
+	*arg = str_trim(*arg);
+}
+
+static void
+do_greeting(struct str arg)
+{
+	struct ipc_conn_down down = {.conn = (uint32_t)next_word_u64(&arg), .stage = STAGE_GREETING, .end = END_REPLY};
+
+	parse_reply(&arg, &down.code, down.enh);
+	ipc_test_deliver(replay.chan[ROLE_DELIVER], IPC_CONN_DOWN, &down, &arg);
+}
+
+static uint64_t
+id_of_txn(uint32_t conn, uint32_t number)
+{
+	const struct conn *c = conn_find(conn);
+	const struct txn  *t;
+
+	if (c == NULL)
+		return 0;
+	STAILQ_FOREACH(t, &c->txns, link)
+	{
+		if (t->number == number)
+			return message_at(t->message)->id;
+	}
+	return 0;
+}
+
+static void
+give_result(uint32_t conn, uint32_t txn, uint32_t rcpt, struct ipc_result r, struct str text)
+{
+	r.conn = conn;
+	r.txn = txn;
+	r.rcpt = rcpt;
+	r.id = id_of_txn(conn, txn);
+	r.stage = STAGE_BODY;
+	ipc_test_deliver(replay.chan[ROLE_DELIVER], IPC_RESULT, &r, &text);
+}
+
+static void
+give_done(uint32_t conn, uint32_t txn)
+{
+	struct ipc_txn_done d = {.conn = conn, .txn = txn};
+
+	ipc_test_deliver(replay.chan[ROLE_DELIVER], IPC_TXN_DONE, &d, NULL);
+}
+
+static void
+do_result(struct str arg)
+{
+	static const char *const outcomes[OUT_MAX] = {"?", "delivered", "failed", "deferred", "untried"};
+	uint32_t		 conn = (uint32_t)next_word_u64(&arg), txn = (uint32_t)next_word_u64(&arg);
+	uint32_t		 rcpt = (uint32_t)next_word_u64(&arg);
+	struct ipc_result	 r = {0};
+	struct str		 word;
+
+	if (!str_next_word(&arg, &word))
+		replay_die("result CONN TXN RCPT OUTCOME CODE E.E.E TEXT");
+	for (int i = 1; i < OUT_MAX; i++)
+		if (str_eq(word, str_of(outcomes[i])))
+			r.outcome = (uint8_t)i;
+	parse_reply(&arg, &r.code, r.enh);
+	give_result(conn, txn, rcpt, r, arg);
+}
+
+static void
+do_done(struct str arg)
+{
+	uint32_t conn = (uint32_t)next_word_u64(&arg);
+
+	give_done(conn, (uint32_t)next_word_u64(&arg));
+}
+
+static void
+do_deliver(struct str arg)
+{
+	uint32_t conn = (uint32_t)next_word_u64(&arg), txn = (uint32_t)next_word_u64(&arg);
+
+	give_result(conn, txn, (uint32_t)next_word_u64(&arg),
+	    (struct ipc_result){.outcome = OUT_DELIVERED, .code = 250, .enh = {2, 0, 0}, .bytes = 20},
+	    STR("250 2.0.0 taken"));
+	give_done(conn, txn);
+}
+
+static void
+do_defer(struct str arg)
+{
+	uint32_t conn = (uint32_t)next_word_u64(&arg), txn = (uint32_t)next_word_u64(&arg);
+
+	give_result(conn, txn, (uint32_t)next_word_u64(&arg),
+	    (struct ipc_result){.outcome = OUT_DEFERRED, .code = 451, .enh = {4, 7, 1}},
+	    STR("451 4.7.1 not yet"));
+	give_done(conn, txn);
+}
+
+static void
+do_wall(struct str arg)
+{
+	int64_t by = parse_time_ms(str_skip(arg, 1)) * NS_PER_MS;
+
+	ev_fake_set_wall((struct wall){ev_wall().ns + (arg.p[0] == '-' ? -by : by)});
+}
+
+static const struct {
+	const char *word;
+	void (*run)(struct str arg);
+} words[] = {
+    {"conf", do_conf}, {"start", do_start}, {"accept", do_accept}, {"dns", do_dns}, {"up", do_up}, {"down", do_down},
+    {"greeting", do_greeting}, {"result", do_result}, {"done", do_done}, {"deliver", do_deliver},
+    {"defer", do_defer}, {"wall", do_wall},
+};
+
+static void
+run_line(struct str line)
+{
+	size_t	   blank = str_find(line, ' ');
+	struct str word = str_sub(line, 0, blank), arg = blank == STR_NPOS ? STR("") : str_skip(line, blank + 1);
+
+	if (line.p[0] == '+') {
+		do_advance(str_skip(line, 1));
+		return;
+	}
+	for (size_t i = 0; i < countof(words); i++) {
+		if (str_eq(word, str_of(words[i].word))) {
+			words[i].run(arg);
+			return;
+		}
+	}
+	replay_die("unknown word");
+}
+
+int
+main(int argc, char **argv)
+{
+	char  text[4096];
+	FILE *f = argc == 3 ? fopen(argv[1], "r") : NULL;
+
+	if (f == NULL)
+		replay_die("usage: queue_replay FILE FOLDER");
+	snprintf(replay.folder, sizeof replay.folder, "%s", argv[2]);
+	buf_init(&replay.config, 1 << 20);
+	log_init("replay", LOG_LEVEL_ERROR);
+	while (fgets(text, sizeof text, f) != NULL) {
+		struct str line = str_of(text);
+		if (line.len > 0 && line.p[line.len - 1] == '\n')
+			line.len--;
+		replay.line++;
+		if (line.len > 0 && line.p[0] == '!')
+			continue;
+		printf("%.*s\n", STR_ARG(line));
+		if (line.len == 0 || line.p[0] == '#')
+			continue;
+		run_line(line);
+		if (replay.journal != NULL)
+			settle();
+	}
+	fclose(f);
+	return 0;
+}

@@ -1,0 +1,41 @@
+/*
+ * What the files of the queue replay share: the world around queued as the script plays it.
+ */
+#ifndef PH_TESTS_REPLAY_QUEUE_REPLAY_H
+#define PH_TESTS_REPLAY_QUEUE_REPLAY_H
+
+#include "lib/base/buf.h"
+#include "lib/base/clock.h"
+#include "lib/conf/conf.h"
+#include "lib/ipc/ipc.h"
+#include "lib/spool/journal.h"
+
+#define MAX_MESSAGES 256
+#define MAX_ASKED    64
+
+struct replay {
+	struct buf	 config;
+	struct conf	*conf; /* what daemon_conf() gives */
+	struct ipc_chan *chan[ROLE_MAX];
+	struct journal	*journal;
+	struct mono	 start;
+	struct {
+		uint64_t id;
+		char	*name;
+	} messages[MAX_MESSAGES];
+	size_t n_messages;
+	struct {
+		uint32_t req;
+		char	*name; /* NULL: free */
+	} asked[MAX_ASKED];
+	char	 folder[64];
+	uint32_t line;
+};
+extern struct replay replay;
+
+/* The script is wrong: says where and ends. */
+void replay_die(const char *what) PH_NORETURN;
+/* Prints one message of queued to that daemon and answers what needs no script; false: there was none. */
+bool heard_one(struct ipc_chan *c);
+
+#endif

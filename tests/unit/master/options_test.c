@@ -1,0 +1,76 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "master/backoff.h"
+#include "master/options.h"
+
+static void
+options_are_read(void **state)
+{
+	static const struct {
+		const char *argv[6];
+		int	    r;
+		const char *config, *why;
+		bool	    foreground, test, version;
+	} cases[] = {
+	    {{"posthaste"}, 0, "/etc/pmta/config", NULL, false, false, false},
+	    {{"posthaste", "-c", "x"}, 0, "x", NULL, false, false, false},
+	    {{"posthaste", "-cx", "-f"}, 0, "x", NULL, true, false, false},
+	    {{"posthaste", "-ft"}, 0, "/etc/pmta/config", NULL, true, true, false},
+	    {{"posthaste", "-v"}, 0, "/etc/pmta/config", NULL, false, false, true},
+	    {{"posthaste", "-c"}, -1, NULL, "option -c needs a value", false, false, false},
+	    {{"posthaste", "-x"}, -1, NULL, "unknown option -x", false, false, false},
+	    {{"posthaste", "-f", "start"}, -1, NULL, "unexpected argument start", false, false, false},
+	};
+
+	for (size_t i = 0; i < countof(cases); i++) {
+		struct options o;
+		struct why     why;
+		char	      *argv[6] = {0};
+		int	       argc = 0;
+
+		while (argc < 5 && cases[i].argv[argc] != NULL) {
+			argv[argc] = strdup(cases[i].argv[argc]);
+			argc++;
+		}
+		assert_int_equal(options_parse(argc, argv, &o, &why), cases[i].r);
+		if (cases[i].r == -1) {
+			assert_non_null(strstr(why.text, cases[i].why));
+			assert_non_null(strstr(why.text, "usage: posthaste"));
+		} else {
+			assert_string_equal(o.config, cases[i].config);
+			assert_int_equal(o.foreground, cases[i].foreground);
+			assert_int_equal(o.test, cases[i].test);
+			assert_int_equal(o.version, cases[i].version);
+		}
+		for (int k = 0; k < argc; k++)
+			free(argv[k]);
+	}
+}
+
+static void
+restarts_come_later_and_later_and_a_long_run_forgives(void **state)
+{
+	static const struct {
+		int64_t ran_ms, wait_ms;
+	} steps[] = {{5, 1000}, {5, 2000}, {5, 4000}, {5, 8000}, {5, 16000}, {5, 32000}, {5, 60000}, {5, 60000},
+	    {59999, 60000}, {60000, 60000}, {60001, 1000}, {5, 2000}};
+	struct backoff b = {0};
+
+	for (size_t i = 0; i < countof(steps); i++)
+		assert_int_equal(backoff_next_ms(&b, steps[i].ran_ms), steps[i].wait_ms);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(options_are_read),
+	    cmocka_unit_test(restarts_come_later_and_later_and_a_long_run_forgives),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
