@@ -138,7 +138,8 @@ on_down(void *ctx, const struct session_end *e)
 
 	if (!e->was_up)
 		stat_inc(STAT_OUT_CONNS_FAILED);
-	if (e->stage == STAGE_TLS && e->end == END_PROTOCOL && !c->is_tls_required)
+	if (e->stage == STAGE_TLS &&
+	    (e->end == END_PROTOCOL || e->end == END_LOST || e->end == END_TIMEOUT))
 		tls_avoid(&c->dst, ev_now());
 	say_goodbye(c, e);
 	ev_timer_stop(&c->timer);
@@ -252,7 +253,6 @@ fill_conf(const struct ipc_conn_open *o, const struct str text[4], struct conn *
 	str_copy(conf->ehlo, sizeof conf->ehlo, text[1]);
 	c->tls_want = set.tls;
 	c->reuse_tls_session = set.reuse_tls_session;
-	c->is_tls_required = conf->tls == SESSION_TLS_MUST;
 	if (conf->tls == SESSION_TLS_MAY && tls_is_avoided(&c->dst, ev_now()))
 		conf->tls = SESSION_TLS_NO;
 }

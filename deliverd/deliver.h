@@ -47,7 +47,7 @@ struct conn {
 	bool		    in_handshake;
 	bool		    read_wants_write, write_wants_read; /* TLS may need the other direction */
 	bool		    is_blocked;			      /* the socket takes no more for now */
-	bool		    is_tls_required, reuse_tls_session;
+	bool		    reuse_tls_session;
 };
 
 /* ---- conn.c ---- */

@@ -123,6 +123,9 @@ session_die(struct session *s, struct session_end e)
 	if (s->state == SESSION_DEAD)
 		return;
 	e.was_up = s->is_up;
+	/* STAGE_TLS says that another connection, in clear, would do better */
+	if (e.stage == STAGE_TLS && s->conf.tls == SESSION_TLS_MUST)
+		e.stage = STAGE_EHLO;
 	report_under_way(s, &e);
 	s->expects.count = 0;
 	outq_clear(&s->out);

@@ -70,13 +70,14 @@ on_greeting(struct session *s, const struct expect *e)
 		session_die_of_reply(s, STAGE_GREETING);
 }
 
-/* In clear although TLS was to be: allowed, unless it is required. */
+/* In clear although TLS was to be: allowed, unless it is required; then no other connection here
+ * will do better. */
 static void
 go_on_in_clear(struct session *s, const char *why_not)
 {
 	if (s->conf.tls == SESSION_TLS_MUST)
 		session_die(s, (struct session_end){.end = END_PROTOCOL,
-				   .stage = STAGE_TLS,
+				   .stage = STAGE_EHLO,
 				   .enh = {4, 7, 0},
 				   .text = str_of(why_not)});
 	else
@@ -145,7 +146,7 @@ on_starttls(struct session *s, const struct expect *e)
 	} else if (class_of(s) < 4)
 		out_of_place(s);
 	else if (s->conf.tls == SESSION_TLS_MUST)
-		session_die_of_reply(s, STAGE_TLS);
+		session_die_of_reply(s, STAGE_EHLO);
 	else
 		come_up(s);
 }

@@ -6,7 +6,8 @@
 #include "lib/stats/stats.h"
 
 /* what is held before it must become a file: the header section may double by what is added */
-#define TEXT_CAP (SPOOL_LARGE_BYTES + 4u * TXN_MAX_HEADER)
+#define TEXT_CAP    (SPOOL_LARGE_BYTES + 4u * TXN_MAX_HEADER)
+#define LARGE_WRITE (256u * 1024) /* then in writes of this size */
 
 struct txn *
 txn_new(struct session *s, struct str sender)
@@ -124,6 +125,17 @@ fail_why(struct txn *t, const struct why *why)
 	txn_fail(t, has_code ? why->smtp_code : 451, has_code ? why->enh[0] : 4, why->enh[1], why->enh[2], why->text);
 }
 
+/* Of a large message: what was gathered goes to its file. */
+static void
+flush_large(struct txn *t)
+{
+	struct why why = {0};
+
+	if (buf_len(&t->text) > 0 && t->world->intake->large_write(t->large, buf_str(&t->text), &why) == -1)
+		fail_why(t, &why);
+	buf_reset(&t->text);
+}
+
 /* The message has become large: from now on it goes to its file. */
 static void
 start_large(struct txn *t)
@@ -134,27 +146,23 @@ start_large(struct txn *t)
 	t->env.body_len = t->env.n_dots = UINT64_MAX; /* the most room that their digits can take */
 	if (write_envelope(t, &why) == 0)
 		t->large = ops->large_start(t->world->intake_ctx, t->env.id, buf_len(&t->world->scratch), &why);
-	if (t->large == NULL || ops->large_write(t->large, buf_str(&t->text), &why) == -1)
+	if (t->large == NULL)
 		fail_why(t, &why);
-	buf_clear(&t->text);
+	else
+		flush_large(t);
 }
 
 void
 content_store(struct txn *t, struct str piece)
 {
-	struct why why = {0};
-
 	if (t->fault.smtp_code != 0)
 		return;
 	t->n_stored += piece.len;
-	if (t->large != NULL) {
-		if (t->world->intake->large_write(t->large, piece, &why) == -1)
-			fail_why(t, &why);
-		return;
-	}
 	if (buf_add_str(&t->text, piece) == -1)
 		txn_fail(t, 452, 4, 3, 1, "There is no room for the message");
-	else if (buf_len(&t->text) >= SPOOL_LARGE_BYTES && t->in_body)
+	else if (t->large != NULL && buf_len(&t->text) >= LARGE_WRITE)
+		flush_large(t);
+	else if (t->large == NULL && buf_len(&t->text) >= SPOOL_LARGE_BYTES && t->in_body)
 		start_large(t);
 }
 
@@ -165,6 +173,8 @@ check_content(struct txn *t, struct why *why)
 		txn_fail(t, 554, 5, 6, 0, faults[t->filter.fault]);
 	else
 		content_end(t);
+	if (t->large != NULL)
+		flush_large(t);
 	if (t->is_too_many)
 		txn_fail(t, 554, 5, 5, 3, "Too many recipients: the message is not accepted");
 	if (t->fault.smtp_code == 0)

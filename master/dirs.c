@@ -22,6 +22,7 @@ static const struct dir_row {
     {"tmp", "pmta-queue", 03770},
     {"done", "pmta-queue", 02770},
     {"bad", "pmta-queue", 02770},
+    {"state", "pmta-queue", 02770},
     {"empty", NULL, 00755},
 };
 
@@ -115,24 +116,63 @@ out:
 	return r;
 }
 
-int
-dirs_open_acct(const char *path, struct why *why)
+/* may the user of accounting write into it as it is? */
+static bool
+is_writable_for_acct(const struct stat *st, uid_t uid)
+{
+	if (st->st_uid == uid)
+		return true;
+	return (st->st_gid == users_gid() && (st->st_mode & S_IWGRP)) || (st->st_mode & S_IWOTH);
+}
+
+/* "/", "/srv", "/var/log": never given away, whatever the configuration says */
+static bool
+is_of_the_system(const char *path)
+{
+	char  *real = realpath(path, NULL);
+	size_t depth = 0;
+	bool   is;
+
+	for (const char *p = real; p != NULL && *p != '\0'; p++)
+		depth += *p == '/' && p[1] != '\0';
+	is = real == NULL || depth < 2 ||
+	     (depth == 2 && (strncmp(real, "/var/", 5) == 0 || strncmp(real, "/usr/", 5) == 0));
+	free(real);
+	return is;
+}
+
+static int
+give_to_acct(int fd, const char *path, bool is_new, struct why *why)
 {
 	struct stat st;
 	uid_t	    uid = users_uid("pmta-acct");
-	bool	    is_new = mkdir(path, 0750) == 0;
-	int	    fd;
+
+	if (fstat(fd, &st) == -1)
+		return why_errno(why, "the directory for accounting %s", path);
+	if (!master.is_root || (!is_new && is_writable_for_acct(&st, uid)))
+		return 0;
+	if (is_of_the_system(path))
+		return why_set(why, "pmta-acct cannot write into %s, which is not given to it: name a directory of its own", path);
+	if (fchown(fd, uid, users_gid()) == -1)
+		return why_errno(why, "the owner of %s", path);
+	if (!is_new)
+		log_info("directory given to pmta-acct path=%s", log_quote(str_of(path)));
+	return 0;
+}
+
+int
+dirs_open_acct(const char *path, struct why *why)
+{
+	bool is_new = mkdir(path, 0750) == 0;
+	int  fd;
 
 	if (!is_new && errno != EEXIST)
 		return why_errno(why, "the directory for accounting %s cannot be made", path);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (is_new ? O_NOFOLLOW : 0));
 	if (fd == -1)
 		return why_errno(why, "the directory for accounting %s cannot be opened", path);
-	/* one that somebody made for us keeps its group and mode */
-	if (master.is_root && (fstat(fd, &st) == -1 || (st.st_uid != uid && fchown(fd, uid, users_gid()) == -1))) {
-		why_errno(why, "the owner of %s", path);
-		close(fd);
-		return -1;
-	}
-	return fd;
+	if (give_to_acct(fd, path, is_new, why) == 0)
+		return fd;
+	close(fd);
+	return -1;
 }

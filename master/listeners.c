@@ -115,12 +115,12 @@ listeners_open_control(struct why *why)
 	if (unlinkat(master.spool_fd, "control", 0) == -1 && errno != ENOENT)
 		log_debug("old control socket: %s", strerrordesc_np(errno));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	master.control_fd = fd;
 	r = fd == -1 ? -1 : bind(fd, (struct sockaddr *)&un, sizeof un);
 	umask(mask);
 	if (r == -1 || listen(fd, 128) == -1)
 		return why_errno(why, "the control socket cannot be made in the spool directory");
 	if (master.is_root && fchownat(master.spool_fd, "control", 0, users_gid(), AT_SYMLINK_NOFOLLOW) == -1)
 		return why_errno(why, "the control socket's group");
-	master.control_fd = fd;
 	return 0;
 }

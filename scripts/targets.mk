@@ -20,8 +20,8 @@ demo:
 check:
 	@scripts/deps.sh check
 	@scripts/users.sh
-	@$(MAKE) --no-print-directory -s -j$(JOBS) all unit
-	@$(MAKE) --no-print-directory -s -j$(JOBS) SAN=1 B=$(B)-san fuzz-replays
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all unit $(B)/tests/replay
+	@$(MAKE) --no-print-directory -s -j$(JOBS) SAN=1 B=$(B) fuzz-replays
 	@$(PY) tests/lib/run_tests.py $(B)
 
 #: make install        DESTDIR= PREFIX=/usr

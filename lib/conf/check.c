@@ -138,13 +138,15 @@ check_pools(struct conf_load *l)
 	for (size_t i = 0; i < c->n_blocks; i++) {
 		struct conf_blk	  *b = c->blocks[i];
 		struct conf_value *v = b->kind == CONF_BLOCK_POOL ? conf_blk_value(b, CONF_POOL_VIRTUAL_MTA) : NULL;
+		bool		   has_own;
 		if (b->kind != CONF_BLOCK_POOL)
 			continue;
+		has_own = has_domains(c, (uint32_t)i);
 		if (v == NULL || v->n == 0) {
 			conf_error(l, b->at, "<virtual-mta-pool %.*s> has no virtual-mta", STR_ARG(b->name));
 			continue;
 		}
-		for (uint32_t j = 0; j < v->n && has_domains(c, (uint32_t)i); j++) {
+		for (uint32_t j = 0; j < v->n && has_own; j++) {
 			struct str rest = v->items[j].text, name;
 			uint32_t   other;
 			if (!str_next_word(&rest, &name) || conf_names_put(seen, name, (uint32_t)i))
@@ -194,8 +196,8 @@ static const struct {
 	enum conf_key key;
 	const char   *text;
 } risks[] = {
-    {CONF_GLOBAL_SYNC_MSG_CREATE, "mail of up to 1 s that was acknowledged may be lost in a crash of the machine"},
-    {CONF_GLOBAL_SYNC_MSG_UPDATE, "mail may be sent twice after a crash of the machine"},
+    {CONF_GLOBAL_SYNC_MSG_CREATE, "allows that mail acknowledged in the last second is lost when the machine crashes"},
+    {CONF_GLOBAL_SYNC_MSG_UPDATE, "allows that mail is sent twice after a crash of the machine"},
 };
 
 static void

@@ -125,8 +125,12 @@ finish(struct conf_load *l)
 		conf_addresses_expand(l);
 		conf_blk_drop_repeated(l);
 	}
-	for (size_t i = 0; i < c->n_blocks; i++)
+	for (size_t i = 0; i < c->n_blocks; i++) {
+		enum conf_block kind = c->blocks[i]->kind;
+		if (kind == CONF_BLOCK_DOMAIN || kind == CONF_BLOCK_SOURCE)
+			continue; /* only ever asked for together with others */
 		c->blocks[i]->set = conf_set_new(c, c->blocks[i]->kind, &c->blocks[i], 1);
+	}
 	conf_vmtas_build(l);
 	if (conf_macros_check(l)) {
 		conf_queues_build(l);

@@ -121,8 +121,10 @@ start_source(struct parse *p, struct source *s)
 static void
 end_source(struct parse *p)
 {
-	struct source *s = &p->sources[p->n_sources - 1];
+	struct source *s;
 
+	ph_assert(p->n_sources > 0 && p->sources != NULL);
+	s = &p->sources[p->n_sources - 1];
 	parse_macro_end(p);
 	if (s->in_comment)
 		conf_error(p->l, (struct conf_at){s->file, s->line, 1}, "the comment is not closed by -->");
@@ -184,6 +186,7 @@ add_source(struct parse *p, const char *path, uint32_t level, struct conf_at at)
 		return;
 	}
 	CONF_GROW(p->sources, p->n_sources, p->cap_sources);
+	ph_assert(p->sources != NULL);
 	p->sources[p->n_sources++] = (struct source){.path = xstrdup(path), .level = level, .at = at};
 }
 

@@ -10,13 +10,20 @@
 
 /* groups of system calls; each is a list in sandbox_calls.c */
 enum sandbox_calls {
-	BOX_LOOP = 1 << 0,     /* memory, time, epoll, signals, read, write, sendmsg, recvmsg, exit: always needed */
-	BOX_FILES_READ = 1 << 1, /* openat read-only, pread, fstat, lseek, getdents, close, mmap of files */
-	BOX_FILES_WRITE = 1 << 2, /* openat for writing, pwrite, ftruncate, fallocate, fdatasync, fsync, renameat2, unlinkat, mkdirat, symlinkat, flock */
-	BOX_ACCEPT = 1 << 3,   /* accept4, getsockname, getpeername, setsockopt */
-	BOX_CONNECT = 1 << 4,  /* socket, bind, connect, getsockopt, setsockopt, sendfile, sendto, recvfrom */
-	BOX_THREADS = 1 << 5,  /* futex, and clone for threads */
-	BOX_CONFIG = 1 << 6,   /* what parsing a snapshot after a reload needs */
+	/* memory, time, epoll, signals, read, write, sendmsg, recvmsg, exit: always there */
+	BOX_LOOP = 1 << 0,
+	/* openat read-only, pread, stat, getdents, statfs, flock */
+	BOX_FILES_READ = 1 << 1,
+	/* openat for writing, pwrite, ftruncate, fallocate, fdatasync, fsync, renameat2, unlinkat, mkdirat, symlinkat */
+	BOX_FILES_WRITE = 1 << 2,
+	/* accept4, getsockname, getpeername, setsockopt */
+	BOX_ACCEPT = 1 << 3,
+	/* socket (IPv4 and IPv6 only), bind, connect, getsockopt, setsockopt, sendfile */
+	BOX_CONNECT = 1 << 4,
+	/* clone for threads; those made before sandbox_enter need it not */
+	BOX_THREADS = 1 << 5,
+	/* what parsing a snapshot after a reload needs */
+	BOX_CONFIG = 1 << 6,
 };
 
 struct sandbox {

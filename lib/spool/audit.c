@@ -10,8 +10,8 @@
 #include "lib/spool/store.h"
 
 /*
- * Three sources that do not copy from each other: the writers' own counts (accepted), the done log (ended), and the
- * records that are there (queued).
+ * Three sources that do not copy from each other: the writers' own counts (accepted), the done log
+ * (ended), and the records that are there (queued).
  */
 
 struct ended {
@@ -21,9 +21,9 @@ struct ended {
 };
 struct audit {
 	struct spool_audit *a;
-	int		    dirfd;
-	struct ended	   *ended; /* sorted */
-	size_t		    n_ended, cap_ended;
+	int dirfd;
+	struct ended *ended; /* sorted */
+	size_t n_ended, cap_ended;
 };
 
 int64_t
@@ -49,16 +49,17 @@ add_ended(struct audit *au, const struct done_line *l, bool counts)
 }
 
 /*
- * From the newest file down: a good checkpoint ends the counting, and says how many lines of the file before count
- * (a file that failed was left behind with lines that stand in the next one again).
+ * From the newest file down: a good checkpoint ends the counting, and says how many lines of the
+ * file before count (a file that failed was left behind with lines that stand in the next one
+ * again).
  */
 static void
 take_lines(struct audit *au, const struct done_file *f, bool adds_up, size_t n_trusted)
 {
 	struct done_line l;
-	enum final_kind	 kind;
-	size_t		 at = 0;
-	bool		 counts;
+	enum final_kind kind;
+	size_t at = 0;
+	bool counts;
 
 	while (done_file_next(f, &at, &l)) {
 		kind = done_kind(l.kind, &counts);
@@ -74,9 +75,9 @@ static int
 take_done_files(struct audit *au, int done_fd, const uint32_t *number, size_t n, struct why *why)
 {
 	struct done_file f;
-	bool		 adds_up = true;
-	uint32_t	 trusted_file = 0;
-	size_t		 n_trusted = 0;
+	bool adds_up = true;
+	uint32_t trusted_file = 0;
+	size_t n_trusted = 0;
 
 	for (size_t i = n; i-- > 0;) {
 		if (done_file_read(&f, done_fd, number[i]) < 0) {
@@ -125,9 +126,9 @@ find_twice(struct audit *au)
 static int
 audit_done(struct audit *au, struct why *why)
 {
-	int	  done_fd = open_dir(au->dirfd, "done"), r;
+	int done_fd = open_dir(au->dirfd, "done"), r;
 	uint32_t *number;
-	size_t	  n;
+	size_t n;
 
 	if (done_fd < 0)
 		return why_errno(why, "Cannot open the spool's directory done");
@@ -148,7 +149,7 @@ has_ended(const struct audit *au, uint64_t id, uint32_t rcpt)
 	struct ended key = {.id = id, .rcpt = rcpt};
 
 	return au->n_ended > 0 &&
-	    bsearch(&key, au->ended, au->n_ended, sizeof key, compare_ended) != NULL;
+	       bsearch(&key, au->ended, au->n_ended, sizeof key, compare_ended) != NULL;
 }
 
 /* ---- accepted ---- */
@@ -157,11 +158,11 @@ has_ended(const struct audit *au, uint64_t id, uint32_t rcpt)
 static uint64_t
 count_segment(int fd, const struct segment_header *h)
 {
-	struct scan	   scan;
+	struct scan scan;
 	struct scan_record r;
-	enum scan_event	   e;
-	uint64_t	   id, n = 0;
-	uint32_t	   rcpts;
+	enum scan_event e;
+	uint64_t id, n = 0;
+	uint32_t rcpts;
 
 	scan_init(&scan);
 	scan_start(&scan, fd, h->generation, BLOCK_BYTES, SCAN_NO_LIMIT);
@@ -176,16 +177,16 @@ count_segment(int fd, const struct segment_header *h)
 
 struct writer_count {
 	struct segment_header newest;
-	bool		      has_newest;
-	uint64_t	      n_rcpts;
+	bool has_newest;
+	uint64_t n_rcpts;
 };
 
 static void
 look_at_segment(int journal_fd, const char *name, struct writer_count *w, unsigned writer)
 {
-	char		      block[BLOCK_BYTES];
+	char block[BLOCK_BYTES];
 	struct segment_header h;
-	int		      fd = open_file(journal_fd, name, O_RDONLY);
+	int fd = open_file(journal_fd, name, O_RDONLY);
 
 	if (fd < 0)
 		return;
@@ -202,8 +203,8 @@ look_at_segment(int journal_fd, const char *name, struct writer_count *w, unsign
 static bool
 tmp_is_gone(int dirfd, uint64_t id)
 {
-	char	    name[SPOOL_NAME + 4];
-	char	    hex[SPOOL_NAME];
+	char name[SPOOL_NAME + 4];
+	char hex[SPOOL_NAME];
 	struct stat st;
 
 	snprintf(name, sizeof name, "tmp/%s", id_name(hex, id));
@@ -214,9 +215,9 @@ static void
 add_writer(struct audit *au, int journal_fd, unsigned writer, const struct writer_count *w)
 {
 	struct idfile_text t;
-	char		   name[SPOOL_NAME];
-	uint64_t	   n = w->n_rcpts;
-	int		   fd = open_file(journal_fd, writer_name(name, writer), O_RDONLY);
+	char name[SPOOL_NAME];
+	uint64_t n = w->n_rcpts;
+	int fd = open_file(journal_fd, writer_name(name, writer), O_RDONLY);
 
 	if (fd >= 0 && idfile_read(fd, &t)) {
 		n = PH_MAX(n, t.n_rcpts) + t.large_rcpts;
@@ -232,13 +233,13 @@ add_writer(struct audit *au, int journal_fd, unsigned writer, const struct write
 static int
 audit_accepted(struct audit *au, struct why *why)
 {
-	int		     journal_fd = open_dir(au->dirfd, "journal");
-	int		     fd = journal_fd < 0 ? -1 : open_dir(journal_fd, ".");
-	DIR		    *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent	    *d;
+	int journal_fd = open_dir(au->dirfd, "journal");
+	int fd = journal_fd < 0 ? -1 : open_dir(journal_fd, ".");
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
 	struct writer_count *w;
-	unsigned	     writer;
-	uint32_t	     segment;
+	unsigned writer;
+	uint32_t segment;
 
 	if (dir == NULL)
 		return why_errno(why, "Cannot read the spool's directory journal");
@@ -277,8 +278,8 @@ static void
 audit_queued(struct audit *au)
 {
 	struct spool_walk *w = spool_walk_new(au->dirfd);
-	struct walk_item   item;
-	enum walk_event	   e;
+	struct walk_item item;
+	enum walk_event e;
 
 	while ((e = spool_walk_next(w, -1, &item)) != WALK_END) {
 		if (e == WALK_RECORD)
@@ -292,8 +293,8 @@ audit_queued(struct audit *au)
 static void
 count_set_aside(struct audit *au)
 {
-	int	       fd = open_dir(au->dirfd, "bad");
-	DIR	      *dir = fd < 0 ? NULL : fdopendir(fd);
+	int fd = open_dir(au->dirfd, "bad");
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *d;
 
 	if (dir == NULL)
@@ -308,7 +309,7 @@ int
 spool_audit(int dirfd, struct spool_audit *a, struct why *why)
 {
 	struct audit au = {.a = a, .dirfd = dirfd};
-	int	     r;
+	int r;
 
 	*a = (struct spool_audit){0};
 	r = audit_done(&au, why);

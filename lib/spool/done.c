@@ -9,8 +9,11 @@
 #include "lib/spool/files_int.h"
 
 static const char letters[FINAL_MAX] = {
-    [FINAL_NONE] = '?', [FINAL_DELIVERED] = 'D', [FINAL_BOUNCED] = 'B',
-    [FINAL_EXPIRED] = 'E', [FINAL_DELETED] = 'X',
+    [FINAL_NONE] = '?',
+    [FINAL_DELIVERED] = 'D',
+    [FINAL_BOUNCED] = 'B',
+    [FINAL_EXPIRED] = 'E',
+    [FINAL_DELETED] = 'X',
 };
 
 char
@@ -71,7 +74,7 @@ bool
 done_line_parse(const char *p, uint32_t number, struct done_line *l)
 {
 	struct str s = str_from(p + 1, DONE_LINE - 1);
-	uint64_t   rcpt, when, writer = DONE_NO_WRITER, gen, sum;
+	uint64_t rcpt, when, writer = DONE_NO_WRITER, gen, sum;
 
 	if (!is_kind(p[0]) || !take_hex(&s, " ", 16, &l->id) || !take_hex(&s, " ", 8, &rcpt) ||
 	    !take_hex(&s, " ", 8, &when) || !take_lit(&s, " "))
@@ -108,7 +111,7 @@ bool
 done_header_parse(const char block[BLOCK_BYTES], struct done_header *h)
 {
 	struct str s;
-	uint64_t   number, table, previous, lines;
+	uint64_t number, table, previous, lines;
 
 	*h = (struct done_header){0};
 	if (!block_open(block, &s) || !take_hex(&s, "posthaste-done-1 file=", 8, &number) ||
@@ -159,9 +162,9 @@ count_lines(const struct done_file *f, size_t n)
 int
 done_file_read(struct done_file *f, int done_fd, uint32_t number)
 {
-	char	name[SPOOL_NAME];
+	char name[SPOOL_NAME];
 	ssize_t n;
-	int	fd;
+	int fd;
 
 	*f = (struct done_file){.number = number};
 	fd = open_file(done_fd, done_name(name, number), O_RDONLY);
@@ -177,8 +180,8 @@ done_file_read(struct done_file *f, int done_fd, uint32_t number)
 	if (n < (ssize_t)BLOCK_BYTES)
 		return 0;
 	f->n_lines = count_lines(f, ((size_t)n - BLOCK_BYTES) / DONE_LINE);
-	f->is_good = done_header_parse(f->text, &f->head) && f->head.number == number &&
-	    has_good_table(f);
+	f->is_good =
+	    done_header_parse(f->text, &f->head) && f->head.number == number && has_good_table(f);
 	return 0;
 }
 
@@ -210,11 +213,11 @@ compare_numbers(const void *a, const void *b)
 int
 done_list(int done_fd, uint32_t **numbers, size_t *n)
 {
-	int	       fd = open_dir(done_fd, ".");
-	DIR	      *dir = fd < 0 ? NULL : fdopendir(fd);
+	int fd = open_dir(done_fd, ".");
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *d;
-	size_t	       cap = 0;
-	uint32_t       number;
+	size_t cap = 0;
+	uint32_t number;
 
 	*numbers = NULL;
 	*n = 0;

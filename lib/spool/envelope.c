@@ -28,7 +28,7 @@ static int
 add_text(struct buf *b, struct str s)
 {
 	size_t from = 0;
-	char   enc[3] = {'%'};
+	char enc[3] = {'%'};
 
 	for (size_t i = 0; i < s.len; i++) {
 		if (is_plain((unsigned char)s.p[i]))
@@ -116,7 +116,7 @@ static void
 add_basics(struct buf *b, const struct envelope *e)
 {
 	char line[256];
-	int  n;
+	int n;
 
 	n = snprintf(line, sizeof line,
 	    "id: %016jx\nrcpts: %08u\naccepted: %jd\nsize: %ju\ndots: %ju\nsender: ",
@@ -148,12 +148,12 @@ envelope_write(struct buf *b, const struct envelope *e)
 
 static const struct {
 	const char *word;
-	uint8_t	    bit;
+	uint8_t bit;
 } notify_words[] = {
-	{"never", NOTIFY_NEVER},
-	{"success", NOTIFY_SUCCESS},
-	{"failure", NOTIFY_FAILURE},
-	{"delay", NOTIFY_DELAY},
+    {"never", NOTIFY_NEVER},
+    {"success", NOTIFY_SUCCESS},
+    {"failure", NOTIFY_FAILURE},
+    {"delay", NOTIFY_DELAY},
 };
 
 static void
@@ -230,7 +230,7 @@ parse_rcpt(struct env_iter *it, struct str line, struct env_rcpt *r)
 			if (r->notify != 0 || !parse_notify(word, &r->notify))
 				return false;
 		} else if (!take_lit(&word, "orcpt=") || r->orcpt.len > 0 ||
-		    !decode_into(it->orcpt, sizeof it->orcpt, word, &r->orcpt)) {
+			   !decode_into(it->orcpt, sizeof it->orcpt, word, &r->orcpt)) {
 			return false;
 		}
 	}
@@ -242,7 +242,7 @@ static size_t
 find_rcpts(struct str env)
 {
 	static const char mark[] = "\nrcpt: ";
-	const char	 *p;
+	const char *p;
 
 	p = env.len == 0 ? NULL : memmem(env.p, env.len, mark, sizeof mark - 1);
 	return p == NULL ? env.len : (size_t)(p - env.p) + 1;
@@ -259,7 +259,7 @@ bool
 env_iter_next(struct env_iter *it, uint32_t *index, struct env_rcpt *r)
 {
 	struct str rest = it->rest, line;
-	size_t	   n = str_find(rest, '\n');
+	size_t n = str_find(rest, '\n');
 
 	if (n == STR_NPOS)
 		return false;
@@ -275,15 +275,15 @@ env_iter_next(struct env_iter *it, uint32_t *index, struct env_rcpt *r)
 
 struct parse {
 	struct envelope *e;
-	char		*out; /* where the next decoded value goes */
-	size_t		 room;
+	char *out; /* where the next decoded value goes */
+	size_t room;
 };
 
 static bool
 set_text(struct parse *p, void *member, struct str v)
 {
 	struct str *s = member;
-	ssize_t	    n = decode_text(p->out, p->room, v);
+	ssize_t n = decode_text(p->out, p->room, v);
 
 	if (n < 0)
 		return false;
@@ -303,7 +303,7 @@ static bool
 set_time(struct parse *p, void *member, struct str v)
 {
 	struct wall *w = member;
-	uint64_t     ns;
+	uint64_t ns;
 
 	if (!parse_u64(v, 0, INT64_MAX, &ns))
 		return false;
@@ -364,33 +364,33 @@ set_priority(struct parse *p, void *member, struct str v)
 #define AT(member) offsetof(struct envelope, member)
 static const struct field {
 	const char *name;
-	size_t	    offset;
+	size_t offset;
 	bool (*set)(struct parse *, void *, struct str);
 	bool must;
 } fields[] = {
-	{"id", AT(id), set_id, true},
-	{"rcpts", AT(n_rcpts), set_rcpts, true},
-	{"accepted", AT(accepted), set_time, true},
-	{"size", AT(body_len), set_u64, true},
-	{"dots", AT(n_dots), set_u64, true},
-	{"sender", AT(sender), set_text, true},
-	{"not-before", AT(not_before), set_time, false},
-	{"expires", AT(expires), set_time, false},
-	{"vmta", AT(vmta), set_text, false},
-	{"pool", AT(pool), set_text, false},
-	{"job", AT(job), set_text, false},
-	{"envid", AT(envid), set_text, false},
-	{"source-type", AT(src_type), set_text, false},
-	{"source-mta", AT(src_mta), set_text, false},
-	{"user", AT(user), set_text, false},
-	{"source", AT(src), set_addr, false},
-	{"destination", AT(dst), set_addr, false},
-	{"body", AT(body), set_body, false},
-	{"ret", AT(ret), set_ret, false},
-	{"smtputf8", AT(smtputf8), set_yes, false},
-	{"report", AT(is_report), set_yes, false},
-	{"no-dsn", AT(no_dsn), set_yes, false},
-	{"priority", AT(priority), set_priority, false},
+    {"id", AT(id), set_id, true},
+    {"rcpts", AT(n_rcpts), set_rcpts, true},
+    {"accepted", AT(accepted), set_time, true},
+    {"size", AT(body_len), set_u64, true},
+    {"dots", AT(n_dots), set_u64, true},
+    {"sender", AT(sender), set_text, true},
+    {"not-before", AT(not_before), set_time, false},
+    {"expires", AT(expires), set_time, false},
+    {"vmta", AT(vmta), set_text, false},
+    {"pool", AT(pool), set_text, false},
+    {"job", AT(job), set_text, false},
+    {"envid", AT(envid), set_text, false},
+    {"source-type", AT(src_type), set_text, false},
+    {"source-mta", AT(src_mta), set_text, false},
+    {"user", AT(user), set_text, false},
+    {"source", AT(src), set_addr, false},
+    {"destination", AT(dst), set_addr, false},
+    {"body", AT(body), set_body, false},
+    {"ret", AT(ret), set_ret, false},
+    {"smtputf8", AT(smtputf8), set_yes, false},
+    {"report", AT(is_report), set_yes, false},
+    {"no-dsn", AT(no_dsn), set_yes, false},
+    {"priority", AT(priority), set_priority, false},
 };
 #undef AT
 
@@ -398,7 +398,7 @@ static int
 parse_field(struct parse *p, struct str line, uint32_t *seen, struct why *why)
 {
 	struct str name, value;
-	size_t	   i, colon = str_find_str(line, STR(": "));
+	size_t i, colon = str_find_str(line, STR(": "));
 
 	if (colon == STR_NPOS)
 		return why_set(why, "A line of the envelope has no name.");
@@ -421,7 +421,7 @@ static int
 parse_fields(struct parse *p, struct str text, struct why *why)
 {
 	struct str line;
-	uint32_t   seen = 0;
+	uint32_t seen = 0;
 
 	while (text.len > 0) {
 		size_t n = str_find(text, '\n');
@@ -456,7 +456,7 @@ check_rcpts(struct str env, uint32_t n_rcpts, struct why *why)
 {
 	struct env_iter it;
 	struct env_rcpt r;
-	uint32_t	index;
+	uint32_t index;
 
 	env_iter_init(&it, env);
 	while (it.next_index < n_rcpts && env_iter_next(&it, &index, &r))
@@ -473,10 +473,11 @@ bool
 envelope_parse(struct str env, struct envelope *e, struct buf *scratch, struct why *why)
 {
 	struct parse p = {.e = e};
-	struct str   text = str_sub(env, 0, find_rcpts(env));
+	struct str text = str_sub(env, 0, find_rcpts(env));
 
 	*e = (struct envelope){.priority = PRIORITY_USUAL};
-	/* decoded values are never longer than the text: one reservation, so that no view can move */
+	/* decoded values are never longer than the text: one reservation, so that no view can move
+	 */
 	p.out = buf_reserve(scratch, text.len + 1, &p.room);
 	if (p.out == NULL || p.room < text.len) {
 		why_set(why, "The envelope is too long.");

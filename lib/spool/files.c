@@ -20,8 +20,8 @@ bool
 segment_name_parse(const char *name, unsigned *writer, uint32_t *segment)
 {
 	struct str s = str_of(name);
-	uint64_t   n;
-	unsigned   w = 0;
+	uint64_t n;
+	unsigned w = 0;
 
 	while (s.len > 0 && ascii_is_digit(s.p[0]) && w < SPOOL_WRITERS) {
 		w = w * 10 + (unsigned)(s.p[0] - '0');
@@ -77,7 +77,7 @@ bool
 done_name_parse(const char *name, uint32_t *number)
 {
 	struct str s = str_of(name);
-	uint64_t   n;
+	uint64_t n;
 
 	if (!take_hex(&s, "", 8, &n) || s.len > 0)
 		return false;
@@ -105,7 +105,7 @@ int
 open_file(int dirfd, const char *name, int flags)
 {
 	struct stat st;
-	int	    fd;
+	int fd;
 
 	/* O_NONBLOCK: a FIFO planted under the name must not hold us */
 	fd = openat(dirfd, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
@@ -124,7 +124,7 @@ int
 open_queue_file(int queue_fd, uint64_t id, int flags)
 {
 	char name[SPOOL_NAME];
-	int  dir, fd, err;
+	int dir, fd, err;
 
 	dir = open_dir(queue_fd, queue_dir_name(name, id));
 	if (dir < 0)
@@ -140,7 +140,7 @@ int
 create_file(int dirfd, const char *name, mode_t mode)
 {
 	struct stat st;
-	int	    fd, err;
+	int fd, err;
 
 	fd = openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
@@ -197,7 +197,7 @@ pwrite_all(int fd, const void *p, size_t len, uint64_t at)
 ssize_t
 pread_all(int fd, void *p, size_t len, uint64_t at)
 {
-	char  *to = p;
+	char *to = p;
 	size_t got = 0;
 
 	while (got < len) {
@@ -242,7 +242,7 @@ write_zeros(int fd, size_t bytes)
 {
 	enum { CHUNK = 1 << 18 };
 	char *zero = xcalloc(1, CHUNK);
-	int   r = 0;
+	int r = 0;
 
 	for (size_t at = 0; at < bytes && r == 0; at += CHUNK)
 		r = pwrite_all(fd, zero, PH_MIN(bytes - at, (size_t)CHUNK), at);
@@ -270,7 +270,7 @@ allocate_file(int fd, size_t bytes, bool zero)
 int
 why_disk(struct why *why, const char *what)
 {
-	int  err = errno;
+	int err = errno;
 	bool full = err == ENOSPC || err == EDQUOT;
 
 	why_smtp(why, full ? 452 : 451, 4, 3, full ? 1 : 0, "%s: %s", what, strerrordesc_np(err));

@@ -26,10 +26,10 @@ static size_t
 find_segment(const struct gone *g, uint32_t writer, uint32_t segment)
 {
 	uint64_t key = (uint64_t)writer << 32 | segment;
-	size_t	 lo = 0, hi = g->n_segments;
+	size_t lo = 0, hi = g->n_segments;
 
 	while (lo < hi) {
-		size_t			   mid = (lo + hi) / 2;
+		size_t mid = (lo + hi) / 2;
 		const struct gone_segment *s = &g->segment[mid];
 		if (((uint64_t)s->writer << 32 | s->segment) < key)
 			lo = mid + 1;
@@ -43,7 +43,7 @@ static bool
 is_segment(const struct gone *g, size_t i, uint32_t writer, uint32_t segment)
 {
 	return i < g->n_segments && g->segment[i].writer == writer &&
-	    g->segment[i].segment == segment;
+	       g->segment[i].segment == segment;
 }
 
 bool
@@ -105,7 +105,7 @@ gone_has_record(const struct gone *g, uint32_t writer, uint32_t generation, uint
 	size_t i = find_record(g, id);
 
 	return i < g->n_records && g->record[i].id == id && g->record[i].writer == writer &&
-	    g->record[i].generation == generation;
+	       g->record[i].generation == generation;
 }
 
 void
@@ -131,7 +131,7 @@ static void
 add_lines(struct gone *g, const struct done_file *f)
 {
 	struct done_line l;
-	size_t		 at = 0;
+	size_t at = 0;
 
 	while (done_file_next(f, &at, &l)) {
 		if (l.kind == 'S')
@@ -146,8 +146,8 @@ static int
 load_from(struct gone *g, int done_fd, const uint32_t *number, size_t n)
 {
 	struct done_file f;
-	size_t		 first = n;
-	bool		 is_good = false;
+	size_t first = n;
+	bool is_good = false;
 
 	while (first > 0 && !is_good) {
 		if (done_file_read(&f, done_fd, number[--first]) < 0) {
@@ -170,9 +170,9 @@ load_from(struct gone *g, int done_fd, const uint32_t *number, size_t n)
 int
 gone_load(struct gone *g, int dirfd)
 {
-	int	  done_fd = open_dir(dirfd, "done"), r;
+	int done_fd = open_dir(dirfd, "done"), r;
 	uint32_t *number;
-	size_t	  n;
+	size_t n;
 
 	if (done_fd < 0)
 		return errno == ENOENT ? 0 : -1;

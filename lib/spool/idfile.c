@@ -38,7 +38,7 @@ static bool
 parse_block(const char block[BLOCK_BYTES], struct idfile_text *t)
 {
 	struct str s;
-	uint64_t   gen, n;
+	uint64_t gen, n;
 
 	if (!block_open(block, &s) || !take_hex(&s, "posthaste-writer-1 turn=", 16, &t->turn) ||
 	    !take_hex(&s, " lease=", 16, &t->lease_ms) || !take_hex(&s, " gen=", 8, &gen) ||
@@ -58,9 +58,9 @@ parse_block(const char block[BLOCK_BYTES], struct idfile_text *t)
 bool
 idfile_read(int fd, struct idfile_text *t)
 {
-	char		   block[BLOCK_BYTES];
+	char block[BLOCK_BYTES];
 	struct idfile_text one;
-	bool		   found = false;
+	bool found = false;
 
 	for (unsigned i = 0; i < 2; i++) {
 		if (pread_all(fd, block, sizeof block, (uint64_t)i * BLOCK_BYTES) != BLOCK_BYTES)
@@ -97,7 +97,7 @@ idfile_open(struct idfile *f, int journal_fd, unsigned writer, struct why *why)
 int
 idfile_write(struct idfile *f)
 {
-	char		   block[BLOCK_BYTES];
+	char block[BLOCK_BYTES];
 	struct idfile_text next = f->t;
 
 	next.turn++;

@@ -9,7 +9,7 @@
 #include "lib/base/why.h"
 #include "lib/spool/record_int.h"
 
-#define IDFILE_LARGE 32 /* large messages between their tmp file and their acknowledgement */
+#define IDFILE_LARGE 80 /* large messages between their tmp file and their acknowledgement */
 
 struct idfile_large {
 	uint64_t id;

@@ -14,37 +14,38 @@
 
 /* One record of a group; offset and so on are filled in by the thread. */
 struct entry {
-	void	*token;
+	void *token;
 	uint64_t id, core, len;
-	size_t	 at; /* in the group's buffer */
+	size_t at; /* in the group's buffer */
 	uint64_t offset;
 	uint32_t env_len, n_rcpts;
 	uint32_t segment, generation;
-	bool	 is_refused; /* longer than a segment: takes no room */
+	bool is_refused; /* longer than a segment: takes no room */
 };
 
 struct seg_event {
 	struct ipc_segment segment;
-	size_t		   before; /* entry */
-	bool		   sealed;
+	size_t before; /* entry */
+	bool sealed;
 };
 
-/* What is written and flushed together. The loop fills it, the thread writes it, the loop tells the outcome. */
+/* What is written and flushed together. The loop fills it, the thread writes it, the loop tells the
+ * outcome. */
 struct group {
 	struct spool_work work;
-	struct journal	 *j;
-	char		 *data;
-	size_t		  used, size;
-	struct entry	 *entry;
-	size_t		  n, cap;
-	uint64_t	  max_ms;
-	struct mono	  now;
+	struct journal *j;
+	char *data;
+	size_t used, size;
+	struct entry *entry;
+	size_t n, cap;
+	uint64_t max_ms;
+	struct mono now;
 	/* outcome */
-	size_t		  n_durable;
-	uint64_t	  n_flushes;
-	struct why	  why;
+	size_t n_durable;
+	uint64_t n_flushes;
+	struct why why;
 	struct seg_event *event;
-	size_t		  n_events, cap_events;
+	size_t n_events, cap_events;
 };
 
 /* ---- ids ---- */
@@ -79,7 +80,7 @@ journal_new_id(struct journal *j)
 		j->id_seq++;
 	}
 	return j->id_ms << ID_MS_BITS | (uint64_t)j->writer << 18 | (uint64_t)j->host_id << 8 |
-	    j->id_seq;
+	       j->id_seq;
 }
 
 /* ---- groups ---- */
@@ -148,18 +149,18 @@ copy_record(char *p, struct entry *e, struct str env, struct str message)
 		memcpy(p + env_len, message.p, message.len);
 	e->env_len = (uint32_t)env_len;
 	e->len = env_len + message.len;
-	e->core = record_core(str_from(p + SPOOL_HEADER_LEN, env.len + 1),
-	    str_from(p + env_len, message.len));
+	e->core = record_core(
+	    str_from(p + SPOOL_HEADER_LEN, env.len + 1), str_from(p + env_len, message.len));
 }
 
 void
 journal_append(struct journal *j, uint64_t id, struct str env, struct str message, void *token)
 {
 	struct group *g = j->gather;
-	size_t	      room = SPOOL_HEADER_LEN + env.len + 1 + message.len;
-	struct entry  e = {.token = token, .id = id, .at = g->used};
-	uint64_t      env_id;
-	char	     *p;
+	size_t room = SPOOL_HEADER_LEN + env.len + 1 + message.len;
+	struct entry e = {.token = token, .id = id, .at = g->used};
+	uint64_t env_id;
+	char *p;
 
 	if (!record_peek(env, &env_id, &e.n_rcpts) || env_id != id)
 		panic("the envelope of %016jx is not what envelope_write() makes", (uintmax_t)id);
@@ -197,12 +198,12 @@ add_event(struct group *g, const struct ipc_segment *s, size_t before, bool seal
 
 /* Entries from..to get their place in the open segment, and their header lines. */
 static void
-place_entries(struct group *g, const struct segments *s, size_t from, size_t to,
-    struct segment_end *adds)
+place_entries(
+    struct group *g, const struct segments *s, size_t from, size_t to, struct segment_end *adds)
 {
 	for (size_t i = from; i < to; i++) {
 		struct entry *e = &g->entry[i];
-		uint32_t      gen = s->head.generation;
+		uint32_t gen = s->head.generation;
 
 		if (e->is_refused)
 			continue;
@@ -221,28 +222,29 @@ static size_t
 fitting(const struct group *g, const struct segments *s, size_t from)
 {
 	uint64_t pos = s->pos;
-	size_t	 to = from;
+	size_t to = from;
 
 	while (to < g->n && pos + g->entry[to].len <= SEGMENT_ROOM)
 		pos += g->entry[to++].len;
 	return to;
 }
 
-/* Writes the entries that fit into one segment. The first entry behind them, or 0 with the group's `why`. */
+/* Writes the entries that fit into one segment. The first entry behind them, or 0 with the group's
+ * `why`. */
 static size_t
 write_part(struct group *g, struct segments *s, size_t from)
 {
 	struct segment_end adds = {0};
 	struct ipc_segment sealed = {0}, opened;
-	size_t		   to, begin = g->entry[from].at, end;
-	bool		   was_open = s->fd >= 0;
-	int		   r;
+	size_t to, begin = g->entry[from].at, end;
+	int r;
 
 	r = segments_need_room(s, g->entry[from].len, g->now, &sealed, &g->why);
 	add_event(g, &sealed, from, true);
 	if (r < 0)
 		return 0;
-	if (!was_open || sealed.generation != 0) {
+	if (s->told != s->head.generation) {
+		s->told = s->head.generation;
 		opened = (struct ipc_segment){.writer = s->writer,
 		    .segment = s->head.segment,
 		    .generation = s->head.generation};
@@ -262,9 +264,9 @@ write_part(struct group *g, struct segments *s, size_t from)
 static void
 group_run(struct spool_work *work)
 {
-	struct group	*g = ph_container_of(work, struct group, work);
+	struct group *g = ph_container_of(work, struct group, work);
 	struct segments *s = &g->j->segs;
-	size_t		 next;
+	size_t next;
 
 	if (segments_lend(s, g->max_ms) < 0) {
 		why_disk(&g->why, "Cannot write the journal's id file");
@@ -301,7 +303,7 @@ static void
 tell_outcome(struct group *g)
 {
 	struct journal *j = g->j;
-	size_t		k = 0;
+	size_t k = 0;
 
 	for (size_t i = 0; i <= g->n; i++) {
 		for (; k < g->n_events && g->event[k].before <= i; k++)
@@ -314,7 +316,7 @@ tell_outcome(struct group *g)
 static void
 group_done(struct spool_work *work)
 {
-	struct group   *g = ph_container_of(work, struct group, work);
+	struct group *g = ph_container_of(work, struct group, work);
 	struct journal *j = g->j;
 
 	j->flushing = false;
@@ -351,8 +353,8 @@ on_end_of_turn(struct ev_defer *d)
 
 struct freed {
 	struct spool_work work;
-	struct journal	 *j;
-	uint32_t	  segment, generation;
+	struct journal *j;
+	uint32_t segment, generation;
 };
 
 static void
@@ -418,7 +420,7 @@ journal_prepare(struct journal *j, unsigned n, struct why *why)
 void
 journal_close(struct journal **jp)
 {
-	struct journal	  *j = *jp;
+	struct journal *j = *jp;
 	struct ipc_segment sealed;
 
 	if (j == NULL)

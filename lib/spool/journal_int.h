@@ -32,6 +32,10 @@ struct journal {
 	struct spool_worker *mover;   /* syncs large files: they must not delay the groups */
 	struct segments	     segs;
 	size_t		     n_large; /* being written or committed */
+
+	/* large ones on their way through W.id, and those that wait because it can name no more */
+	size_t		      n_named;
+	struct journal_large *waiting, *last_waiting;
 };
 
 /* The milliseconds of an id. */

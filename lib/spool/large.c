@@ -14,25 +14,26 @@
  *	mover	 envelope written into its room, file synced, spool/tmp synced
  *	flusher	 named in W.id as under way, W.id synced
  *	mover	 renamed to queue/hh/id, queue/hh synced
- *	flusher	 W.id counts it (in memory: written with the next change of W.id; "no tmp file" says the same)
+ *	flusher	 counted, in memory: written with W.id's next change; until then "no tmp file" says it
  */
 
 #define PAD_ROOM 16 /* so that a padding line always fits, see add_padding() */
 
 struct journal_large {
-	struct spool_work  work;
-	struct journal	  *j;
-	void		  *token;
-	XXH3_state_t	  *hash;
-	char		  *front; /* header line and envelope, `room` bytes */
-	size_t		   room;
+	struct spool_work work;
+	struct journal_large *next; /* waiting */
+	struct journal *j;
+	void *token;
+	XXH3_state_t *hash;
+	char *front; /* header line and envelope, `room` bytes */
+	size_t room;
 	struct spool_place place;
-	uint32_t	   n_rcpts;
-	int		   fd;
-	bool		   is_named;   /* in W.id */
-	bool		   is_renamed;
-	bool		   failed;
-	struct why	   why;
+	uint32_t n_rcpts;
+	int fd;
+	bool is_counted; /* in j->n_named */
+	bool is_renamed;
+	bool failed;
+	struct why why;
 };
 
 /* ---- at the start ---- */
@@ -40,7 +41,7 @@ struct journal_large {
 static int
 was_accepted(int tmp_fd, uint64_t id, bool *yes)
 {
-	char	    name[SPOOL_NAME];
+	char name[SPOOL_NAME];
 	struct stat st;
 
 	*yes = fstatat(tmp_fd, id_name(name, id), &st, AT_SYMLINK_NOFOLLOW) < 0;
@@ -61,7 +62,7 @@ static int
 settle(struct idfile *f, int tmp_fd)
 {
 	struct idfile_text before = f->t;
-	bool		   yes;
+	bool yes;
 
 	for (uint32_t i = 0; i < before.n_large; i++) {
 		if (was_accepted(tmp_fd, before.large[i].id, &yes) < 0)
@@ -70,7 +71,8 @@ settle(struct idfile *f, int tmp_fd)
 		f->t.large_rcpts += yes ? before.large[i].n_rcpts : 0;
 	}
 	f->t.n_large = 0;
-	/* first the file that no longer names them: then "no tmp file" cannot be read as "accepted" */
+	/* first the file that no longer names them: then "no tmp file" cannot be read as "accepted"
+	 */
 	if (before.n_large > 0 && idfile_write(f) < 0)
 		return -1;
 	remove_tmp_files(tmp_fd, before.large, before.n_large);
@@ -98,7 +100,7 @@ static void
 remove_tmp(struct journal_large *l)
 {
 	char name[SPOOL_NAME];
-	int  tmp_fd = open_dir(l->j->dirfd, "tmp");
+	int tmp_fd = open_dir(l->j->dirfd, "tmp");
 
 	if (tmp_fd < 0)
 		return;
@@ -121,7 +123,7 @@ static int
 make_tmp(struct journal *j, uint64_t id)
 {
 	char name[SPOOL_NAME];
-	int  fd, tmp_fd = open_dir(j->dirfd, "tmp");
+	int fd, tmp_fd = open_dir(j->dirfd, "tmp");
 
 	if (tmp_fd < 0)
 		return -1;
@@ -138,7 +140,7 @@ struct journal_large *
 journal_large_start(struct journal *j, uint64_t id, size_t env_room, struct why *why)
 {
 	struct journal_large *l;
-	int		      fd;
+	int fd;
 
 	if (env_room > SPOOL_MAX_ENV - SPOOL_HEADER_LEN - PAD_ROOM) {
 		why_smtp(why, 552, 5, 3, 4, "The envelope is too large.");
@@ -244,19 +246,16 @@ static void
 name_run(struct spool_work *work)
 {
 	struct journal_large *l = ph_container_of(work, struct journal_large, work);
-	struct idfile	     *f = &l->j->segs.ids;
+	struct idfile *f = &l->j->segs.ids;
 
-	if (segments_lend(&l->j->segs, journal_id_ms(l->place.id)) < 0 ||
-	    f->t.n_large == IDFILE_LARGE) {
-		errno = f->t.n_large == IDFILE_LARGE ? EBUSY : errno;
+	ph_assert(f->t.n_large < IDFILE_LARGE);
+	if (segments_lend(&l->j->segs, journal_id_ms(l->place.id)) < 0) {
 		(void)fail(l, "Cannot write the journal's id file");
 		return;
 	}
 	f->t.large[f->t.n_large++] = (struct idfile_large){l->place.id, l->n_rcpts};
-	if (idfile_write(f) == 0) {
-		l->is_named = true;
+	if (idfile_write(f) == 0)
 		return;
-	}
 	f->t.n_large--;
 	(void)fail(l, "Cannot write the journal's id file");
 }
@@ -265,7 +264,7 @@ static int
 rename_in(int queue_fd, int tmp_fd, uint64_t id)
 {
 	char dir[SPOOL_NAME], name[SPOOL_NAME];
-	int  r, to = open_dir(queue_fd, queue_dir_name(dir, id));
+	int r, to = open_dir(queue_fd, queue_dir_name(dir, id));
 
 	if (to < 0)
 		return -1;
@@ -282,8 +281,8 @@ static void
 rename_run(struct spool_work *work)
 {
 	struct journal_large *l = ph_container_of(work, struct journal_large, work);
-	int		      queue_fd = open_dir(l->j->dirfd, "queue");
-	int		      tmp_fd = open_dir(l->j->dirfd, "tmp"), r = -1;
+	int queue_fd = open_dir(l->j->dirfd, "queue");
+	int tmp_fd = open_dir(l->j->dirfd, "tmp"), r = -1;
 
 	if (queue_fd >= 0 && tmp_fd >= 0)
 		r = rename_in(queue_fd, tmp_fd, l->place.id);
@@ -297,15 +296,16 @@ rename_run(struct spool_work *work)
 }
 
 /*
- * In the flusher: what became of it. Renamed counts as accepted even if the client is told otherwise, for the file
- * may be there after a restart. If it was not renamed, W.id must forget it before its tmp file may go.
+ * In the flusher: what became of it. Renamed counts as accepted even if the client is told
+ * otherwise, for the file may be there after a restart. If it was not renamed, W.id must forget it
+ * before its tmp file may go.
  */
 static void
 settle_run(struct spool_work *work)
 {
 	struct journal_large *l = ph_container_of(work, struct journal_large, work);
-	struct idfile_text   *t = &l->j->segs.ids.t;
-	struct idfile_large  *named = find_named(t, l->place.id);
+	struct idfile_text *t = &l->j->segs.ids.t;
+	struct idfile_large *named = find_named(t, l->place.id);
 
 	if (named != NULL)
 		*named = t->large[--t->n_large];
@@ -318,10 +318,22 @@ settle_run(struct spool_work *work)
 		remove_tmp(l);
 }
 
+static void name_or_wait(struct journal_large *l);
+
 static void
 settle_done(struct spool_work *work)
 {
-	tell(ph_container_of(work, struct journal_large, work));
+	struct journal_large *l = ph_container_of(work, struct journal_large, work);
+	struct journal_large *next = l->j->waiting;
+
+	if (l->is_counted) {
+		l->j->n_named--;
+		if (next != NULL) {
+			l->j->waiting = next->next;
+			name_or_wait(next);
+		}
+	}
+	tell(l);
 }
 
 static void
@@ -344,6 +356,25 @@ name_done(struct spool_work *work)
 }
 
 static void
+name_or_wait(struct journal_large *l)
+{
+	struct journal *j = l->j;
+
+	l->next = NULL;
+	if (j->n_named < IDFILE_LARGE) {
+		j->n_named++;
+		l->is_counted = true;
+		next_step(l, j->flusher, name_run, name_done);
+		return;
+	}
+	if (j->waiting == NULL)
+		j->waiting = l;
+	else
+		j->last_waiting->next = l;
+	j->last_waiting = l;
+}
+
+static void
 sync_done(struct spool_work *work)
 {
 	struct journal_large *l = ph_container_of(work, struct journal_large, work);
@@ -351,14 +382,14 @@ sync_done(struct spool_work *work)
 	if (l->failed)
 		next_step(l, l->j->flusher, settle_run, settle_done);
 	else
-		next_step(l, l->j->flusher, name_run, name_done);
+		name_or_wait(l);
 }
 
 static void
 make_front(struct journal_large *l, struct str env)
 {
 	struct str all;
-	uint64_t   core;
+	uint64_t core;
 
 	l->front = xmalloc(l->room);
 	memcpy(l->front + SPOOL_HEADER_LEN, env.p, env.len);
@@ -373,7 +404,7 @@ void
 journal_large_commit(struct journal_large **lp, struct str env, void *token)
 {
 	struct journal_large *l = *lp;
-	uint64_t	      id;
+	uint64_t id;
 
 	*lp = NULL;
 	l->token = token;
@@ -382,7 +413,8 @@ journal_large_commit(struct journal_large **lp, struct str env, void *token)
 		    (uintmax_t)l->place.id);
 	if (env.len + PAD_ROOM > l->room - SPOOL_HEADER_LEN) {
 		l->failed = true;
-		why_smtp(&l->why, 552, 5, 3, 4, "The envelope is longer than the room kept for it.");
+		why_smtp(
+		    &l->why, 552, 5, 3, 4, "The envelope is longer than the room kept for it.");
 		next_step(l, l->j->flusher, settle_run, settle_done);
 		return;
 	}

@@ -36,15 +36,15 @@ is_zero(const char *p, size_t len)
 
 /* Keeps in *still those of *gone that are about a generation that a file still has. */
 static void
-look_at(struct live *v, int journal_fd, const char *name, const struct gone *gone,
-    struct gone *still)
+look_at(
+    struct live *v, int journal_fd, const char *name, const struct gone *gone, struct gone *still)
 {
-	char		      block[BLOCK_BYTES] = {0};
+	char block[BLOCK_BYTES] = {0};
 	struct segment_header h;
-	unsigned	      writer;
-	uint32_t	      segment;
-	int		      fd;
-	ssize_t		      n;
+	unsigned writer;
+	uint32_t segment;
+	int fd;
+	ssize_t n;
 
 	if (!segment_name_parse(name, &writer, &segment))
 		return;
@@ -89,10 +89,10 @@ keep(struct gone *gone, struct gone *still, const struct live *v)
 int
 live_load(struct live *v, int journal_fd, struct gone *gone)
 {
-	int	       fd = open_dir(journal_fd, ".");
-	DIR	      *dir = fd < 0 ? NULL : fdopendir(fd);
+	int fd = open_dir(journal_fd, ".");
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *d;
-	struct gone    still;
+	struct gone still;
 
 	*v = (struct live){0};
 	if (dir == NULL)

@@ -64,7 +64,7 @@ void
 needs_remove(struct needs *n, uint64_t key)
 {
 	struct need moved;
-	size_t	    i;
+	size_t i;
 
 	if (!needs_has(n, key))
 		return;

@@ -8,20 +8,20 @@
 #include "lib/spool/journal.h"
 #include "lib/spool/record_int.h"
 
-#define CACHE	 64 /* open segments */
+#define CACHE    64                 /* open segments */
 #define MAX_LINE (4u * 1024 * 1024) /* read at a time */
 
 struct cached {
-	int	 fd; /* -1: free */
+	int fd; /* -1: free */
 	uint16_t writer;
 	uint32_t segment;
 	uint64_t used; /* by the reader's clock: the smallest goes first */
 };
 struct spool_reader {
-	int	      dirfd; /* borrowed */
-	int	      journal_fd, queue_fd;
-	int	      file_fd; /* the queue file of the last call */
-	uint64_t      turn;
+	int dirfd; /* borrowed */
+	int journal_fd, queue_fd;
+	int file_fd; /* the queue file of the last call */
+	uint64_t turn;
 	struct cached cache[CACHE];
 };
 
@@ -84,9 +84,9 @@ oldest(struct spool_reader *r)
 static int
 segment_fd(struct spool_reader *r, const struct spool_place *place)
 {
-	char	       name[SPOOL_NAME];
+	char name[SPOOL_NAME];
 	struct cached *c;
-	int	       dir, fd;
+	int dir, fd;
 
 	r->turn++;
 	for (size_t i = 0; i < CACHE; i++) {
@@ -132,14 +132,14 @@ is_sane(const struct spool_place *p)
 	if (p->kind == SPOOL_FILE)
 		return p->offset == 0 && p->len <= INT64_MAX;
 	return p->kind == SPOOL_JOURNAL && p->offset >= BLOCK_BYTES &&
-	    p->offset <= JOURNAL_SEGMENT_BYTES && p->len <= JOURNAL_SEGMENT_BYTES - p->offset;
+	       p->offset <= JOURNAL_SEGMENT_BYTES && p->len <= JOURNAL_SEGMENT_BYTES - p->offset;
 }
 
 static int
 read_bytes(int fd, uint64_t at, size_t want, struct buf *b, struct why *why)
 {
-	size_t	room;
-	char   *p;
+	size_t room;
+	char *p;
 	ssize_t n;
 
 	while (want > 0) {
@@ -162,8 +162,8 @@ static int
 check_record(const struct spool_place *place, struct str s, struct why *why)
 {
 	struct record_header h;
-	uint64_t	     id;
-	struct str	     line = str_skip(s, SPOOL_HEADER_LEN);
+	uint64_t id;
+	struct str line = str_skip(s, SPOOL_HEADER_LEN);
 
 	if (!record_header_parse(s, &h))
 		return why_set(why, "There is no record at this place.");
@@ -193,8 +193,8 @@ read_record(struct spool_reader *r, const struct spool_place *place, size_t want
 	buf_reset(b);
 	*fd = place_fd(r, place);
 	if (*fd < 0)
-		return why_errno(why, "Cannot open the record of message %016jx",
-		    (uintmax_t)place->id);
+		return why_errno(
+		    why, "Cannot open the record of message %016jx", (uintmax_t)place->id);
 	if (read_bytes(*fd, place->offset, want, b, why) < 0)
 		return -1;
 	return check_record(place, buf_str(b), why);
@@ -205,7 +205,7 @@ spool_read(struct spool_reader *r, const struct spool_place *place, size_t want,
     int *fd, uint64_t *offset, struct why *why)
 {
 	const size_t least = SPOOL_HEADER_LEN + sizeof "id: 0123456789abcdef\n" - 1;
-	int	     from;
+	int from;
 
 	buf_reset(b);
 	if (!is_sane(place))

@@ -83,7 +83,7 @@ record_is_whole(struct str record, const struct record_header *h)
 	env = str_sub(record, SPOOL_HEADER_LEN, h->env_len - SPOOL_HEADER_LEN);
 	message = str_skip(record, h->env_len);
 	return env.len >= 2 && memcmp(env.p + env.len - 2, "\n\n", 2) == 0 &&
-	    record_sum(record_core(env, message), h->generation, h->len, h->env_len) == h->sum;
+	       record_sum(record_core(env, message), h->generation, h->len, h->env_len) == h->sum;
 }
 
 bool
@@ -92,7 +92,7 @@ record_peek(struct str env, uint64_t *id, uint32_t *n_rcpts)
 	if (!take_hex(&env, "id: ", 16, id) || !take_lit(&env, "\nrcpts: "))
 		return false;
 	return parse_u32(str_sub(env, 0, 8), 1, SPOOL_MAX_RCPTS, n_rcpts) && env.len > 8 &&
-	    env.p[8] == '\n';
+	       env.p[8] == '\n';
 }
 
 #define HEADER_FORM "posthaste-1 gen=GGGGGGGG len=LLLLLLLLLLLL env=EEEEEEEE sum=SSSSSSSSSSSSSSSS\n"
@@ -141,7 +141,7 @@ bool
 segment_end_parse(struct str s, struct segment_end *e)
 {
 	const char *line = s.p;
-	uint64_t    gen, sum;
+	uint64_t gen, sum;
 
 	if (!take_hex(&s, "posthaste-1 gen=", 8, &gen) || !take_hex(&s, " end=", 12, &e->n_msgs) ||
 	    !take_hex(&s, " rcp=", 8, &e->n_rcpts) || !take_hex(&s, " sum=", 16, &sum) ||
@@ -169,7 +169,7 @@ bool
 block_open(const char block[BLOCK_BYTES], struct str *text)
 {
 	struct str tail = str_from(block + BLOCK_SUM_AT, BLOCK_BYTES - BLOCK_SUM_AT);
-	uint64_t   sum;
+	uint64_t sum;
 
 	if (!take_hex(&tail, "sum=", 16, &sum) || !take_lit(&tail, "\n"))
 		return false;
@@ -213,7 +213,7 @@ bool
 segment_header_parse(const char block[BLOCK_BYTES], struct segment_header *h)
 {
 	struct str s;
-	uint64_t   writer, segment, gen, marks;
+	uint64_t writer, segment, gen, marks;
 
 	if (!block_open(block, &s))
 		return false;

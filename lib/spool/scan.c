@@ -34,19 +34,21 @@ scan_start(struct scan *s, int fd, uint32_t generation, uint64_t from, uint64_t 
 }
 
 /*
- * Makes `want` bytes from pos on lie in the buffer, fewer at the limit or the file's end. Reads a chunk ahead.
- * The bytes that are there, or -1.
+ * Makes `want` bytes from pos on lie in the buffer, fewer at the limit or the file's end. Reads a
+ * chunk ahead. The bytes that are there, or -1.
  */
 static ssize_t
 fill(struct scan *s, size_t want)
 {
-	size_t	skip = (size_t)(s->pos - s->base), room;
+	size_t skip = (size_t)(s->pos - s->base), room;
 	ssize_t n;
 
 	if (s->have >= skip + want)
 		return (ssize_t)want;
-	memmove(s->buf, s->buf + PH_MIN(skip, s->have), s->have - PH_MIN(skip, s->have));
-	s->have -= PH_MIN(skip, s->have);
+	skip = PH_MIN(skip, s->have);
+	s->have -= skip;
+	if (s->have > 0)
+		memmove(s->buf, s->buf + skip, s->have);
 	s->base = s->pos;
 	if (s->size < PH_MAX(want, (size_t)CHUNK)) {
 		s->size = PH_MAX(want, (size_t)CHUNK);
@@ -102,8 +104,8 @@ static int
 find_candidate(struct scan *s)
 {
 	static const char mark[] = "posthaste-1 gen=";
-	const char	 *hit;
-	ssize_t		  n;
+	const char *hit;
+	ssize_t n;
 
 	s->pos++;
 	for (;;) {
@@ -126,8 +128,8 @@ static enum scan_event
 resync(struct scan *s)
 {
 	struct scan_record r;
-	uint64_t	   from = s->pos;
-	int		   found, what = 0;
+	uint64_t from = s->pos;
+	int found, what = 0;
 
 	while ((found = find_candidate(s)) > 0)
 		if ((what = look(s, &r)) != 0)

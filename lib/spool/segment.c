@@ -10,9 +10,9 @@
 #include "lib/spool/gone_int.h"
 #include "lib/spool/large_int.h"
 
-#define LEASE_MS	 60000
+#define LEASE_MS         60000
 #define LEASE_GENERATION 256
-#define RETRY_MS	 1000
+#define RETRY_MS         1000
 
 /* ---- lists ---- */
 
@@ -65,8 +65,8 @@ segments_accepted(const struct segments *s, uint64_t *n_msgs, uint64_t *n_rcpts)
 
 struct found {
 	struct segment_header newest;
-	struct gone	      gone;
-	bool		      has_newest;
+	struct gone gone;
+	bool has_newest;
 };
 
 static bool
@@ -82,10 +82,10 @@ is_untouched(const char block[BLOCK_BYTES])
 static void
 take_stock_of(struct segments *s, const char *name, uint32_t segment, struct found *f)
 {
-	char		      block[2 * BLOCK_BYTES] = {0};
+	char block[2 * BLOCK_BYTES] = {0};
 	struct segment_header h;
-	int		      fd = open_file(s->journal_fd, name, O_RDONLY);
-	ssize_t		      n;
+	int fd = open_file(s->journal_fd, name, O_RDONLY);
+	ssize_t n;
 
 	s->next_number = PH_MAX(s->next_number, segment + 1);
 	if (fd < 0)
@@ -107,7 +107,7 @@ take_stock_of(struct segments *s, const char *name, uint32_t segment, struct fou
 		else
 			add_used(s, segment, h.generation, false);
 	} else if (n == (ssize_t)sizeof block && is_untouched(block) &&
-	    is_untouched(block + BLOCK_BYTES)) {
+		   is_untouched(block + BLOCK_BYTES)) {
 		add_spare(s, segment);
 	} else {
 		/* a broken header: its records may be good; queued says when it is free */
@@ -118,11 +118,11 @@ take_stock_of(struct segments *s, const char *name, uint32_t segment, struct fou
 static int
 take_stock(struct segments *s, struct found *f, struct why *why)
 {
-	int	       fd = open_dir(s->journal_fd, ".");
-	DIR	      *dir = fd < 0 ? NULL : fdopendir(fd);
+	int fd = open_dir(s->journal_fd, ".");
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *d;
-	unsigned       writer;
-	uint32_t       segment;
+	unsigned writer;
+	uint32_t segment;
 
 	if (dir == NULL)
 		return why_errno(why, "Cannot read the spool's directory journal");
@@ -158,18 +158,20 @@ mark_abandoned(struct segments *s)
 	s->head.n_marks = n;
 }
 
-/* Counts what is in the newest segment and, unless it was ended, ends it behind the last good record. */
+/* Counts what is in the newest segment and, unless it was ended, ends it behind the last good
+ * record. */
 static int
 end_newest(struct segments *s, struct scan *scan, int fd)
 {
 	struct scan_record r;
 	struct segment_end e = {.generation = s->head.generation};
-	char		   line[SPOOL_HEADER_LEN];
-	enum scan_event	   what;
-	uint64_t	   id, end = BLOCK_BYTES;
-	uint32_t	   n;
+	char line[SPOOL_HEADER_LEN];
+	enum scan_event what;
+	uint64_t id, end = BLOCK_BYTES;
+	uint32_t n;
 
-	/* what a killed process wrote but did not flush is visible: it must not vanish after it was counted */
+	/* what a killed process wrote but did not flush is visible: it must not vanish after it was
+	 * counted */
 	if (fdatasync(fd) < 0)
 		return -1;
 	scan_start(scan, fd, s->head.generation, BLOCK_BYTES, SCAN_NO_LIMIT);
@@ -195,8 +197,8 @@ static int
 count_newest(struct segments *s, struct why *why)
 {
 	struct scan scan;
-	char	    name[SPOOL_NAME];
-	int	    fd, r;
+	char name[SPOOL_NAME];
+	int fd, r;
 
 	segment_name(name, s->writer, s->head.segment);
 	fd = open_file(s->journal_fd, name, O_RDWR);
@@ -233,7 +235,7 @@ int
 segments_open(struct segments *s, int dirfd, unsigned writer, uint64_t now_ms, struct why *why)
 {
 	struct found f = {0};
-	int	     r;
+	int r;
 
 	*s = (struct segments){.fd = -1, .journal_fd = -1, .writer = writer, .ids.fd = -1};
 	s->journal_fd = open_dir(dirfd, "journal");
@@ -284,9 +286,9 @@ segments_close(struct segments *s, uint64_t last_ms)
 int
 segments_add_spare(struct segments *s, bool zero, struct why *why)
 {
-	char	 name[SPOOL_NAME];
+	char name[SPOOL_NAME];
 	uint32_t number = s->next_number;
-	int	 fd, r;
+	int fd, r;
 
 	segment_name(name, s->writer, number);
 	fd = create_file(s->journal_fd, name, SPOOL_FMODE);
@@ -321,14 +323,13 @@ drop_mark(struct segments *s, uint32_t segment, uint32_t generation)
 void
 segments_freed(struct segments *s, uint32_t segment, uint32_t generation)
 {
-	char   name[SPOOL_NAME];
-	bool   abandoned;
+	char name[SPOOL_NAME];
+	bool abandoned;
 	size_t i = 0;
 
 	while (i < s->n_used && s->used[i].segment != segment)
 		i++;
-	if (i == s->n_used ||
-	    (s->used[i].generation != generation && s->used[i].generation != 0))
+	if (i == s->n_used || (s->used[i].generation != generation && s->used[i].generation != 0))
 		return;
 	abandoned = s->used[i].abandoned;
 	s->used[i] = s->used[--s->n_used];
@@ -348,9 +349,9 @@ segments_freed(struct segments *s, uint32_t segment, uint32_t generation)
 static int
 open_spare(struct segments *s)
 {
-	char	    name[SPOOL_NAME];
+	char name[SPOOL_NAME];
 	struct stat st;
-	uint32_t    segment = s->spare[--s->n_spare];
+	uint32_t segment = s->spare[--s->n_spare];
 
 	s->fd = open_file(s->journal_fd, segment_name(name, s->writer, segment), O_RDWR);
 	if (s->fd < 0)
@@ -409,7 +410,7 @@ segments_seal(struct segments *s, struct ipc_segment *sealed)
 	segment_end_write(line, &s->in);
 	/* without its end line a segment is complete all the same: the walk only cannot prove it */
 	ok = !s->is_new && pwrite_all(s->fd, line, sizeof line, s->pos) == 0 &&
-	    fdatasync(s->fd) == 0;
+	     fdatasync(s->fd) == 0;
 	tell_sealed(s, sealed);
 	if (s->is_new)
 		add_spare(s, s->head.segment);
@@ -420,8 +421,8 @@ segments_seal(struct segments *s, struct ipc_segment *sealed)
 }
 
 int
-segments_need_room(struct segments *s, uint64_t len, struct mono now, struct ipc_segment *sealed,
-    struct why *why)
+segments_need_room(
+    struct segments *s, uint64_t len, struct mono now, struct ipc_segment *sealed, struct why *why)
 {
 	*sealed = (struct ipc_segment){0};
 	if (len > SEGMENT_ROOM - BLOCK_BYTES)
@@ -442,30 +443,52 @@ segments_need_room(struct segments *s, uint64_t len, struct mono now, struct ipc
 }
 
 static int
-write_group(struct segments *s, const char *data, size_t len)
+write_header(struct segments *s)
 {
 	char block[BLOCK_BYTES];
 
-	if (s->is_new) {
-		segment_header_write(block, &s->head);
-		if (pwrite_all(s->fd, block, sizeof block, 0) < 0)
-			return -1;
-	}
+	segment_header_write(block, &s->head);
+	return pwrite_all(s->fd, block, sizeof block, 0);
+}
+
+static int
+write_group(struct segments *s, const char *data, size_t len)
+{
+	if (s->is_new && write_header(s) < 0)
+		return -1;
 	if (pwrite_all(s->fd, data, len, s->pos) < 0)
 		return -1;
 	return fdatasync(s->fd);
 }
 
-/* After a failed write or flush nobody knows what the disk has: nothing behind pos is ever believed. */
+/* After a failed write or flush nobody knows what the disk has: nothing behind pos is ever
+ * believed. */
 static void
-abandon(struct segments *s, struct ipc_segment *sealed)
+abandon(struct segments *s)
 {
-	tell_sealed(s, sealed);
 	s->head.mark[s->head.n_marks++] =
 	    (struct segment_mark){s->head.segment, s->head.generation, s->pos};
 	add_used(s, s->head.segment, s->head.generation, true);
 	close(s->fd);
 	s->fd = -1;
+}
+
+/*
+ * The mark of the abandoned segment goes to disk with the header of the next one, at once: a crash
+ * before the next group must not bring back what was refused. If that fails as well the disk takes
+ * nothing at all.
+ */
+static void
+make_mark_durable(struct segments *s)
+{
+	struct why why;
+
+	if (open_next(s, &why) < 0)
+		return;
+	if (write_header(s) < 0 || fdatasync(s->fd) < 0)
+		abandon(s);
+	else
+		s->is_new = false;
 }
 
 int
@@ -474,7 +497,9 @@ segments_write(struct segments *s, const char *data, size_t len, const struct se
 {
 	if (write_group(s, data, len) < 0) {
 		why_disk(why, "Cannot write the journal");
-		abandon(s, sealed);
+		tell_sealed(s, sealed);
+		abandon(s);
+		make_mark_durable(s);
 		return -1;
 	}
 	s->is_new = false;

@@ -1,7 +1,7 @@
 /*
- * A writer's segments as its flush thread sees them: which are spare, which one is open, where its durable end is,
- * and what to do when the disk fails. Everything here may block; it is called before the thread's first job and then
- * only from the thread.
+ * A writer's segments as its flush thread sees them: which are spare, which one is open, where its
+ * durable end is, and what to do when the disk fails. Everything here may block; it is called
+ * before the thread's first job and then only from the thread.
  */
 #ifndef PH_SPOOL_SEGMENT_INT_H
 #define PH_SPOOL_SEGMENT_INT_H
@@ -19,48 +19,50 @@
 
 struct segment_used {
 	uint32_t segment, generation;
-	bool	 abandoned;
+	bool abandoned;
 };
 struct segments {
-	int	      journal_fd; /* owned */
-	unsigned      writer;
+	int journal_fd; /* owned */
+	unsigned writer;
 	struct idfile ids;
 
 	/* the open one; fd -1: none */
-	int		       fd;
-	bool		       is_new; /* its header has still to be written */
-	uint64_t	       pos;    /* durable up to here, and next write */
-	struct segment_end     in;     /* what is in it so far */
-	struct segment_header  head;   /* of the open one; its counts and marks go on into the next */
+	int fd;
+	bool is_new;                /* its header has still to be written */
+	uint32_t told;              /* generation of the last one that was told to have begun */
+	uint64_t pos;               /* durable up to here, and next write */
+	struct segment_end in;      /* what is in it so far */
+	struct segment_header head; /* of the open one; its counts and marks go on into the next */
 
-	uint32_t	     next_number;
-	uint32_t	    *spare;
-	size_t		     n_spare, cap_spare;
+	uint32_t next_number;
+	uint32_t *spare;
+	size_t n_spare, cap_spare;
 	struct segment_used *used; /* full or abandoned, waiting to be freed */
-	size_t		     n_used, cap_used;
+	size_t n_used, cap_used;
 
-	uint64_t    first_ms;	/* ids begin here: above all that may have been given before */
-	bool	    has_failed; /* the last attempt to open one */
+	uint64_t first_ms; /* ids begin here: above all that may have been given before */
+	bool has_failed;   /* the last attempt to open one */
 	struct mono failed_at;
-	struct why  why;
+	struct why why;
 };
 
 /*
- * Opens directory and id file, finds out what is there, closes the newest segment in order. now_ms: of ids. -1 with
- * `why`; segments_close() is due in any case.
+ * Opens directory and id file, finds out what is there, closes the newest segment in order. now_ms:
+ * of ids. -1 with `why`; segments_close() is due in any case.
  */
-int segments_open(struct segments *s, int dirfd, unsigned writer, uint64_t now_ms, struct why *why)
-    PH_MUST_CHECK;
+int segments_open(
+    struct segments *s, int dirfd, unsigned writer, uint64_t now_ms, struct why *why) PH_MUST_CHECK;
 /* last_ms: the last id given; 0: leave what was lent. */
 void segments_close(struct segments *s, uint64_t last_ms);
 /* One more spare segment. `zero`: written through, so that later flushes need no metadata. */
 int segments_add_spare(struct segments *s, bool zero, struct why *why) PH_MUST_CHECK;
-/* Makes a segment be open with room for `len` bytes (a full one is ended first: *sealed says so and how far). */
-int segments_need_room(struct segments *s, uint64_t len, struct mono now, struct ipc_segment *sealed,
-    struct why *why) PH_MUST_CHECK;
+/* Makes a segment be open with room for `len` bytes (a full one is ended first: *sealed says so and
+ * how far). */
+int segments_need_room(struct segments *s, uint64_t len, struct mono now,
+    struct ipc_segment *sealed, struct why *why) PH_MUST_CHECK;
 /*
- * Writes at pos and makes it durable. 0: pos and counts have moved; -1: the segment is abandoned, *sealed says up to
- * where it counts, `why` has the reply.
+ * Writes at pos and makes it durable. 0: pos and counts have moved; -1: the segment is abandoned,
+ * *sealed says up to where it counts, `why` has the reply.
  */
 int segments_write(struct segments *s, const char *data, size_t len, const struct segment_end *adds,
     struct ipc_segment *sealed, struct why *why) PH_MUST_CHECK;

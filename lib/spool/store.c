@@ -35,7 +35,7 @@ check_dir(int fd, const struct stat *top, const char *name, struct why *why)
 static int
 need_dir(int dirfd, const char *name, mode_t mode, const struct stat *top, struct why *why)
 {
-	int  fd;
+	int fd;
 	bool is_new = mkdirat(dirfd, name, 0700) == 0;
 
 	if (!is_new && errno != EEXIST)
@@ -56,7 +56,7 @@ static int
 need_queue_dirs(int queue_fd, const struct stat *top, struct why *why)
 {
 	char name[SPOOL_NAME];
-	int  fd;
+	int fd;
 
 	for (unsigned i = 0; i < N_QUEUE_DIRS; i++) {
 		queue_dir_name(name, (uint64_t)i << 32);
@@ -73,14 +73,14 @@ open_dirs(struct spool_store *s, struct why *why)
 {
 	const struct {
 		const char *name;
-		mode_t	    mode;
-		int	   *fd;
+		mode_t mode;
+		int *fd;
 	} dirs[] = {
-		{"journal", 02770, &s->journal_fd},
-		{"queue", 02770, &s->queue_fd},
-		{"tmp", 03770, &s->tmp_fd},
-		{"done", 02770, &s->done_fd},
-		{"bad", 02770, &s->bad_fd},
+	    {"journal", 02770, &s->journal_fd},
+	    {"queue", 02770, &s->queue_fd},
+	    {"tmp", 03770, &s->tmp_fd},
+	    {"done", 02770, &s->done_fd},
+	    {"bad", 02770, &s->bad_fd},
 	};
 	struct stat top;
 
@@ -100,14 +100,15 @@ open_dirs(struct spool_store *s, struct why *why)
 
 /* ---- what a crash left in tmp ---- */
 
-/* Is it named in a W.id, so that its being there is what tells that it was not accepted? Its writer removes it. */
+/* Is it named in a W.id, so that its being there is what tells that it was not accepted? Its writer
+ * removes it. */
 static bool
 is_under_way(const struct spool_store *s, uint64_t id)
 {
 	struct idfile_text t;
-	char		   name[SPOOL_NAME];
-	bool		   found = false, is_good;
-	int		   fd;
+	char name[SPOOL_NAME];
+	bool found = false, is_good;
+	int fd;
 
 	fd = open_file(s->journal_fd, writer_name(name, id >> 18 & 15), O_RDONLY);
 	if (fd < 0)
@@ -122,7 +123,7 @@ is_under_way(const struct spool_store *s, uint64_t id)
 static bool
 is_being_written(int tmp_fd, const char *name)
 {
-	int  fd = open_file(tmp_fd, name, O_RDONLY);
+	int fd = open_file(tmp_fd, name, O_RDONLY);
 	bool locked;
 
 	if (fd < 0)
@@ -135,10 +136,10 @@ is_being_written(int tmp_fd, const char *name)
 static int
 clean_tmp(struct spool_store *s, struct why *why)
 {
-	int	       fd = open_dir(s->tmp_fd, ".");
-	DIR	      *dir = fd < 0 ? NULL : fdopendir(fd);
+	int fd = open_dir(s->tmp_fd, ".");
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *d;
-	uint64_t       id;
+	uint64_t id;
 
 	if (dir == NULL)
 		return why_errno(why, "Cannot read the spool's directory tmp");
@@ -186,8 +187,13 @@ spool_store_open(int dirfd, struct why *why)
 {
 	struct spool_store *s = xcalloc(1, sizeof *s);
 
-	*s = (struct spool_store){.dirfd = dirfd, .done_fd = -1, .queue_fd = -1, .tmp_fd = -1,
-	    .bad_fd = -1, .journal_fd = -1, .log.fd = -1};
+	*s = (struct spool_store){.dirfd = dirfd,
+	    .done_fd = -1,
+	    .queue_fd = -1,
+	    .tmp_fd = -1,
+	    .bad_fd = -1,
+	    .journal_fd = -1,
+	    .log.fd = -1};
 	gone_init(&s->gone);
 	if (open_dirs(s, why) < 0 || clean_tmp(s, why) < 0 || log_load(s, why) < 0) {
 		store_free(s);
@@ -212,7 +218,7 @@ void
 spool_store_close(struct spool_store **sp)
 {
 	struct spool_store *s = *sp;
-	bool		    is_over = false;
+	bool is_over = false;
 
 	if (s == NULL)
 		return;
@@ -222,7 +228,7 @@ spool_store_close(struct spool_store **sp)
 		spool_worker_drain(s->syncer);
 		spool_worker_drain(s->mover);
 	} while (!is_over || s->moves != NULL || s->log.n_waiters > 0 ||
-	    spool_worker_is_busy(s->syncer) || spool_worker_is_busy(s->mover));
+		 spool_worker_is_busy(s->syncer) || spool_worker_is_busy(s->mover));
 	spool_worker_free(&s->mover);
 	spool_worker_free(&s->syncer);
 	store_free(s);
@@ -265,7 +271,7 @@ int
 spool_file_remove(struct spool_store *s, uint64_t id, struct why *why)
 {
 	char name[SPOOL_NAME];
-	int  dir = open_dir(s->queue_fd, queue_dir_name(name, id)), r = -1, err;
+	int dir = open_dir(s->queue_fd, queue_dir_name(name, id)), r = -1, err;
 
 	if (dir >= 0) {
 		r = unlinkat(dir, id_name(name, id), 0);
@@ -282,8 +288,8 @@ spool_file_remove(struct spool_store *s, uint64_t id, struct why *why)
 int
 spool_state_append(struct spool_store *s, uint64_t id, const char *line, struct why *why)
 {
-	char   text[1024];
-	int    fd, n, r;
+	char text[1024];
+	int fd, n, r;
 
 	n = snprintf(text, sizeof text - 1, "state: %s", line);
 	n = PH_MIN(n, (int)sizeof text - 2);
@@ -307,7 +313,7 @@ static void
 write_reason(struct spool_store *s, const char *name, const struct why *why)
 {
 	char file[2 * SPOOL_NAME];
-	int  fd;
+	int fd;
 
 	snprintf(file, sizeof file, "%s.why", name);
 	fd = create_file(s->bad_fd, file, SPOOL_FMODE);
@@ -322,9 +328,9 @@ static int
 copy_bytes(int from, uint64_t offset, uint64_t len, int to)
 {
 	enum { PIECE = 64 * 1024 };
-	char   *piece = xmalloc(PIECE);
+	char *piece = xmalloc(PIECE);
 	ssize_t n = 0;
-	int	r = 0;
+	int r = 0;
 
 	len = PH_MIN(len, (uint64_t)JOURNAL_SEGMENT_BYTES);
 	for (; len > 0 && r == 0; len -= (uint64_t)n, offset += (uint64_t)n) {
@@ -342,7 +348,7 @@ static void
 set_aside_record(struct spool_store *s, const struct spool_place *p, const struct why *why)
 {
 	char name[SPOOL_NAME], segment[SPOOL_NAME];
-	int  from, to;
+	int from, to;
 
 	snprintf(name, sizeof name, "%u-%08x-%08x-%08jx", p->writer, p->segment, p->generation,
 	    (uintmax_t)p->offset);
@@ -362,7 +368,7 @@ static void
 set_aside_file(struct spool_store *s, uint64_t id, const struct why *why)
 {
 	char name[SPOOL_NAME];
-	int  dir = open_dir(s->queue_fd, queue_dir_name(name, id));
+	int dir = open_dir(s->queue_fd, queue_dir_name(name, id));
 
 	if (dir < 0)
 		return;

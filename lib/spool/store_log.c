@@ -37,8 +37,7 @@ add_finished(struct spool_store *s, const struct done_line *l, enum final_kind k
 {
 	if (s->n_finished == s->cap_finished) {
 		s->cap_finished = PH_MAX(s->cap_finished * 2, (size_t)1024);
-		s->finished =
-		    xreallocarray(s->finished, s->cap_finished, sizeof *s->finished);
+		s->finished = xreallocarray(s->finished, s->cap_finished, sizeof *s->finished);
 	}
 	s->finished[s->n_finished++] = (struct finished){l->id, l->rcpt, kind};
 }
@@ -49,9 +48,9 @@ load_lines(struct spool_store *s, const struct done_file *f, struct log_file *fi
     const struct live *live, bool counts)
 {
 	struct done_line l;
-	enum final_kind	 kind;
-	size_t		 at = 0;
-	bool		 is_first;
+	enum final_kind kind;
+	size_t at = 0;
+	bool is_first;
 
 	while (done_file_next(f, &at, &l)) {
 		kind = done_kind(l.kind, &is_first);
@@ -101,7 +100,7 @@ load_files(struct spool_store *s, const uint32_t *number, size_t n, const struct
     struct why *why)
 {
 	struct done_file f;
-	size_t		 checkpoint = find_checkpoint(s, number, n);
+	size_t checkpoint = find_checkpoint(s, number, n);
 
 	for (size_t i = 0; i < n; i++) {
 		if (done_file_read(&f, s->done_fd, number[i]) < 0)
@@ -120,9 +119,9 @@ int
 log_load(struct spool_store *s, struct why *why)
 {
 	struct live live;
-	uint32_t   *number;
-	size_t	    n;
-	int	    r;
+	uint32_t *number;
+	size_t n;
+	int r;
 
 	s->log.fd = -1;
 	ev_defer_init(&s->log.kick, on_kick);
@@ -156,7 +155,7 @@ log_clear(struct spool_store *s)
 bool
 spool_is_done(const struct spool_store *s, uint64_t id, uint32_t rcpt, enum final_kind *kind)
 {
-	struct finished	 key = {.id = id, .rcpt = rcpt};
+	struct finished key = {.id = id, .rcpt = rcpt};
 	struct finished *f;
 
 	if (s->n_finished == 0)
@@ -170,23 +169,23 @@ spool_is_done(const struct spool_store *s, uint64_t id, uint32_t rcpt, enum fina
 /* ---- writing: in the thread ---- */
 
 struct sync_job {
-	struct spool_work   work;
+	struct spool_work work;
 	struct spool_store *s;
-	struct line_list    lines;
-	int		    fd;	    /* in: the file to go on in, -1: begin a new one; out: the file */
-	size_t		    at;	    /* line number in it */
-	struct done_header  head;   /* of a new one */
-	struct line_list    table;
-	bool		    failed; /* why */
-	struct why	    why;
+	struct line_list lines;
+	int fd;                  /* in: the file to go on in, -1: begin a new one; out: the file */
+	size_t at;               /* line number in it */
+	struct done_header head; /* of a new one */
+	struct line_list table;
+	bool failed; /* why */
+	struct why why;
 };
 
 /* The file that was kept in reserve for a full disk, or a new one. */
 static int
 make_file(struct sync_job *job)
 {
-	int	    dir = job->s->done_fd, fd;
-	char	    name[SPOOL_NAME];
+	int dir = job->s->done_fd, fd;
+	char name[SPOOL_NAME];
 	struct stat st;
 
 	done_name(name, job->head.number);
@@ -219,8 +218,8 @@ static int
 write_lines(struct sync_job *job, bool is_new)
 {
 	size_t len = (job->table.n + job->lines.n) * DONE_LINE + (is_new ? BLOCK_BYTES : 0);
-	char  *text = xmalloc(len + 1), *p = text;
-	int    r;
+	char *text = xmalloc(len + 1), *p = text;
+	int r;
 
 	if (is_new) {
 		done_header_write(text, &job->head);
@@ -237,7 +236,7 @@ static void
 sync_run(struct spool_work *work)
 {
 	struct sync_job *job = ph_container_of(work, struct sync_job, work);
-	bool		 is_new = job->fd < 0;
+	bool is_new = job->fd < 0;
 
 	if (is_new)
 		job->fd = make_file(job);
@@ -291,8 +290,8 @@ static void
 take_pending(struct spool_store *s, struct sync_job *job)
 {
 	struct line_list *pending = &s->log.pending;
-	size_t		  room = DONE_LINES - job->at - PH_MIN(job->table.n, DONE_LINES - job->at);
-	size_t		  n = PH_MIN(pending->n, room);
+	size_t room = DONE_LINES - job->at - PH_MIN(job->table.n, DONE_LINES - job->at);
+	size_t n = PH_MIN(pending->n, room);
 
 	if (n == pending->n) {
 		job->lines = *pending;
@@ -342,8 +341,8 @@ account(struct spool_store *s, const struct sync_job *job)
 {
 	struct done_log *log = &s->log;
 	struct log_file *f;
-	enum final_kind	 kind;
-	bool		 counts;
+	enum final_kind kind;
+	bool counts;
 
 	if (log->fd < 0)
 		add_file(log, job->head.number, job->table.n);
@@ -385,7 +384,7 @@ static void
 tell_waiters(struct spool_store *s, const struct why *why)
 {
 	struct done_log *log = &s->log;
-	struct waiter	 w;
+	struct waiter w;
 
 	/* a callback may ask for another sync: it is added behind */
 	for (size_t n = log->n_waiters; n > 0; n--) {
@@ -401,9 +400,9 @@ tell_waiters(struct spool_store *s, const struct why *why)
 static void
 sync_done(struct spool_work *work)
 {
-	struct sync_job	   *job = ph_container_of(work, struct sync_job, work);
+	struct sync_job *job = ph_container_of(work, struct sync_job, work);
 	struct spool_store *s = job->s;
-	bool		    was_new = s->log.fd < 0, is_second;
+	bool was_new = s->log.fd < 0, is_second;
 
 	s->log.syncing = false;
 	if (job->failed) {
@@ -467,8 +466,11 @@ void
 spool_done_append(struct spool_store *s, const struct spool_place *place, uint32_t rcpt,
     enum final_kind kind, struct wall when)
 {
-	struct done_line l = {.id = place->id, .rcpt = rcpt, .when_s = (uint32_t)wall_sec(when),
-	     .kind = done_letter(kind), .writer = DONE_NO_WRITER};
+	struct done_line l = {.id = place->id,
+	    .rcpt = rcpt,
+	    .when_s = (uint32_t)wall_sec(when),
+	    .kind = done_letter(kind),
+	    .writer = DONE_NO_WRITER};
 
 	ph_assert(kind > FINAL_NONE && kind < FINAL_MAX);
 	if (place->kind == SPOOL_JOURNAL &&
@@ -490,14 +492,15 @@ spool_done_append(struct spool_store *s, const struct spool_place *place, uint32
 void
 spool_segment_gone(struct spool_store *s, const struct ipc_segment *seg)
 {
-	struct done_line l = {.kind = 'S', .id = seg->segment, .writer = (uint8_t)seg->writer,
-	     .generation = seg->generation};
+	struct done_line l = {.kind = 'S',
+	    .id = seg->segment,
+	    .writer = (uint8_t)seg->writer,
+	    .generation = seg->generation};
 
 	if (gone_has_segment(&s->gone, seg->writer, seg->segment, seg->generation))
 		return;
 	gone_add_segment(&s->gone, seg->writer, seg->segment, seg->generation);
 	log_append(s, &l);
 	for (size_t i = 0; i < s->log.n_files; i++)
-		needs_remove(&s->log.file[i].needs,
-		    need_key_segment(seg->writer, seg->generation));
+		needs_remove(&s->log.file[i].needs, need_key_segment(seg->writer, seg->generation));
 }

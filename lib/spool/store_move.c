@@ -11,27 +11,28 @@
  * Moving records out of a segment into queue files:
  *	1 mover	records written to tmp, data synced, renamed, directories synced
  *	2 loop	what was appended to the done log is synced
- *	3 mover	lines about recipients that are done already are gathered from the log, for messages that have several
- *	4 loop	those lines are appended again with the queue file as holder, and an M line for each record: synced
- *	5 loop	the caller is told
- * From 1 on, lines about these messages are appended twice, see spool_done_append().
+ *	3 mover	lines about recipients that are done already are gathered from the log, for messages
+ *that have several
+ *	4 loop	those lines are appended again with the queue file as holder, and an M line for each
+ *record: synced 5 loop	the caller is told From 1 on, lines about these messages are appended twice,
+ *see spool_done_append().
  */
 
 struct move {
-	struct spool_work   work;
+	struct spool_work work;
 	struct spool_store *s;
-	struct move	   *next; /* under way */
+	struct move *next; /* under way */
 	struct spool_place *from, *to;
-	uint64_t	   *id; /* sorted */
-	size_t		    n, n_renamed;
-	spool_moved_cb	   *cb;
-	void		   *ctx;
-	bool		    has_several; /* recipients, in one message at least */
-	bool		    failed;
-	struct why	    why;
-	uint32_t	   *number; /* done-log files to search */
-	size_t		    n_numbers;
-	struct line_list    copies;
+	uint64_t *id; /* sorted */
+	size_t n, n_renamed;
+	spool_moved_cb *cb;
+	void *ctx;
+	bool has_several; /* recipients, in one message at least */
+	bool failed;
+	struct why why;
+	uint32_t *number; /* done-log files to search */
+	size_t n_numbers;
+	struct line_list copies;
 };
 
 static int
@@ -71,7 +72,7 @@ static int
 write_tmp(struct move *m, size_t i, const struct buf *text)
 {
 	char name[SPOOL_NAME];
-	int  r, fd = create_file(m->s->tmp_fd, tmp_name(name, m->from[i].id), SPOOL_FMODE);
+	int r, fd = create_file(m->s->tmp_fd, tmp_name(name, m->from[i].id), SPOOL_FMODE);
 
 	if (fd < 0)
 		return why_errno(&m->why, "Cannot make a queue file");
@@ -94,8 +95,11 @@ make_file_text(char *record, struct spool_place *place)
 
 	envelope_header(record, 0, place->len, place->env_len,
 	    record_sum(record_core(env, message), 0, place->len, place->env_len));
-	*place = (struct spool_place){.id = place->id, .len = place->len, .kind = SPOOL_FILE,
-	    .writer = place->writer, .env_len = place->env_len};
+	*place = (struct spool_place){.id = place->id,
+	    .len = place->len,
+	    .kind = SPOOL_FILE,
+	    .writer = place->writer,
+	    .env_len = place->env_len};
 }
 
 static int
@@ -117,8 +121,8 @@ static int
 copy_records(struct move *m)
 {
 	struct spool_reader *reader = spool_reader_new(m->s->dirfd);
-	struct buf	     text;
-	int		     r = 0;
+	struct buf text;
+	int r = 0;
 
 	buf_init(&text, JOURNAL_SEGMENT_BYTES);
 	for (size_t i = 0; i < m->n && r == 0; i++)
@@ -132,7 +136,7 @@ static int
 sync_tmp(struct move *m)
 {
 	char name[SPOOL_NAME];
-	int  fd, r = 0;
+	int fd, r = 0;
 
 	for (size_t i = 0; i < m->n && r == 0; i++) {
 		fd = open_file(m->s->tmp_fd, tmp_name(name, m->from[i].id), O_RDONLY);
@@ -170,7 +174,8 @@ sync_dirs(struct move *m, const bool is_dirty[N_QUEUE_DIRS])
 	return 0;
 }
 
-/* A file that comes back after a crash does no harm: record and file have one id, and the file is taken. */
+/* A file that comes back after a crash does no harm: record and file have one id, and the file is
+ * taken. */
 static void
 undo(struct move *m)
 {
@@ -186,10 +191,10 @@ static void
 copy_run(struct spool_work *work)
 {
 	struct move *m = ph_container_of(work, struct move, work);
-	bool	     is_dirty[N_QUEUE_DIRS] = {0};
+	bool is_dirty[N_QUEUE_DIRS] = {0};
 
 	m->failed = copy_records(m) < 0 || sync_tmp(m) < 0 || rename_tmp(m, is_dirty) < 0 ||
-	    sync_dirs(m, is_dirty) < 0;
+		    sync_dirs(m, is_dirty) < 0;
 	if (m->failed)
 		undo(m);
 }
@@ -206,8 +211,8 @@ static void
 gather_copies(struct move *m, const struct done_file *f)
 {
 	struct done_line l;
-	size_t		 at = 0;
-	bool		 counts;
+	size_t at = 0;
+	bool counts;
 
 	while (done_file_next(f, &at, &l)) {
 		if (done_kind(l.kind, &counts) == FINAL_NONE || !is_of_segment(m, &l) ||
@@ -223,7 +228,7 @@ gather_copies(struct move *m, const struct done_file *f)
 static void
 gather_run(struct spool_work *work)
 {
-	struct move	*m = ph_container_of(work, struct move, work);
+	struct move *m = ph_container_of(work, struct move, work);
 	struct done_file f;
 
 	for (size_t i = 0; i < m->n_numbers && !m->failed; i++) {
@@ -280,7 +285,7 @@ static void
 mark_moved(struct move *m)
 {
 	struct spool_store *s = m->s;
-	struct done_line    l = {.kind = 'M'};
+	struct done_line l = {.kind = 'M'};
 
 	for (size_t i = 0; i < m->copies.n; i++)
 		log_append(s, &m->copies.line[i]);
@@ -308,9 +313,9 @@ gather_done(struct spool_work *work)
 static void
 on_synced(void *ctx, const struct why *why)
 {
-	struct move	*m = ctx;
+	struct move *m = ctx;
 	struct done_log *log = &m->s->log;
-	uint64_t	 key = need_key_segment(m->from[0].writer, m->from[0].generation);
+	uint64_t key = need_key_segment(m->from[0].writer, m->from[0].generation);
 
 	if (why != NULL) {
 		fail(m, why);
@@ -353,7 +358,7 @@ spool_move_out(struct spool_store *s, const struct spool_place *places, size_t n
 	memcpy(m->to, places, n * sizeof *m->to);
 	for (size_t i = 0; i < n; i++) {
 		ph_assert(places[i].kind == SPOOL_JOURNAL &&
-		    places[i].generation == places[0].generation);
+			  places[i].generation == places[0].generation);
 		m->id[i] = places[i].id;
 	}
 	qsort(m->id, n, sizeof *m->id, compare_ids);

@@ -8,31 +8,31 @@
 
 /*
  * After a new done-log file has become durable (with it what is gone and moved):
- *	mover	directories of removed queue files are synced; files that nothing needed are unlinked; a spare is made
- *	loop	lines of those queue files are needed no more; what became unneeded goes the next time
- * and, when there are too many files:
- *	mover	the oldest file's lines that are still needed are gathered
- *	loop	and appended again; once they are durable nothing needs the old file: from the top
+ *	mover	directories of removed queue files are synced; files that nothing needed are
+ *unlinked; a spare is made loop	lines of those queue files are needed no more; what became
+ *unneeded goes the next time and, when there are too many files: mover	the oldest file's lines that
+ *are still needed are gathered loop	and appended again; once they are durable nothing needs the
+ *old file: from the top
  */
 
 struct recycle {
-	struct spool_work   work;
+	struct spool_work work;
 	struct spool_store *s;
-	uint64_t	   *limbo; /* ids */
-	size_t		    n_limbo;
-	bool		    is_dirty[N_QUEUE_DIRS];
-	bool		    synced;
-	uint32_t	   *number; /* files to unlink */
-	size_t		    n_numbers;
+	uint64_t *limbo; /* ids */
+	size_t n_limbo;
+	bool is_dirty[N_QUEUE_DIRS];
+	bool synced;
+	uint32_t *number; /* files to unlink */
+	size_t n_numbers;
 };
 
 struct compact {
-	struct spool_work   work;
+	struct spool_work work;
 	struct spool_store *s;
-	uint32_t	    number;
-	struct needs	    needs; /* a copy */
-	struct line_list    lines; /* outcome */
-	bool		    failed;
+	uint32_t number;
+	struct needs needs;     /* a copy */
+	struct line_list lines; /* outcome */
+	bool failed;
 };
 
 /* ---- in the thread ---- */
@@ -53,7 +53,7 @@ void
 make_spare(int done_fd)
 {
 	struct stat st;
-	int	    fd;
+	int fd;
 
 	if (fstatat(done_fd, "spare", &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return;
@@ -69,7 +69,7 @@ static void
 recycle_run(struct spool_work *work)
 {
 	struct recycle *r = ph_container_of(work, struct recycle, work);
-	char		name[SPOOL_NAME];
+	char name[SPOOL_NAME];
 
 	r->synced = sync_queue_dirs(r) == 0;
 	/* an unlinked queue file may come back: then its lines must not have gone before */
@@ -81,25 +81,25 @@ recycle_run(struct spool_work *work)
 static bool
 file_exists(int queue_fd, uint64_t id)
 {
-	char	    name[SPOOL_FILE_NAME];
+	char name[SPOOL_FILE_NAME];
 	struct stat st;
 
 	return fstatat(queue_fd, spool_file_name(id, name), &st, AT_SYMLINK_NOFOLLOW) == 0 ||
-	    errno != ENOENT;
+	       errno != ENOENT;
 }
 
 static void
 gather_needed(struct compact *c, const struct done_file *f, const struct live *live)
 {
 	struct done_line l;
-	size_t		 at = 0;
-	bool		 counts;
+	size_t at = 0;
+	bool counts;
 
 	while (done_file_next(f, &at, &l)) {
 		if (done_kind(l.kind, &counts) == FINAL_NONE || !needs_has(&c->needs, need_key(&l)))
 			continue;
-		if (l.writer == DONE_NO_WRITER ? !file_exists(c->s->queue_fd, l.id) :
-						 !live_needs(live, &l))
+		if (l.writer == DONE_NO_WRITER ? !file_exists(c->s->queue_fd, l.id)
+					       : !live_needs(live, &l))
 			continue;
 		l.kind = ascii_lower(l.kind);
 		lines_add(&c->lines, &l);
@@ -109,9 +109,9 @@ gather_needed(struct compact *c, const struct done_file *f, const struct live *l
 static void
 compact_run(struct spool_work *work)
 {
-	struct compact	*c = ph_container_of(work, struct compact, work);
+	struct compact *c = ph_container_of(work, struct compact, work);
 	struct done_file f;
-	struct live	 live;
+	struct live live;
 
 	c->failed = live_load(&live, c->s->journal_fd, NULL) < 0;
 	if (!c->failed)
@@ -146,7 +146,7 @@ compact_free(struct compact *c)
 static void
 on_compacted(void *ctx, const struct why *why)
 {
-	struct compact	*c = ctx;
+	struct compact *c = ctx;
 	struct log_file *f = find_file(c->s, c->number);
 
 	struct spool_store *s = c->s;
@@ -177,7 +177,7 @@ static void
 compact_oldest(struct spool_store *s)
 {
 	struct log_file *f = &s->log.file[0];
-	struct compact	*c;
+	struct compact *c;
 
 	/* a file that is needed for the most part is better left alone */
 	if (s->log.compacting || s->log.n_files <= DONE_FILES ||
@@ -203,7 +203,7 @@ forget_limbo(struct spool_store *s, const struct recycle *r)
 static void
 recycle_done(struct spool_work *work)
 {
-	struct recycle	   *r = ph_container_of(work, struct recycle, work);
+	struct recycle *r = ph_container_of(work, struct recycle, work);
 	struct spool_store *s = r->s;
 
 	s->log.recycling = false;
@@ -224,11 +224,12 @@ static void
 take_unneeded(struct spool_store *s, struct recycle *r)
 {
 	struct done_log *log = &s->log;
-	size_t		 n = 0;
+	size_t n = 0;
 
 	r->number = xcalloc(log->n_files, sizeof *r->number);
 	for (size_t i = 0; i < log->n_files; i++) {
-		/* the newest but one stays as well: the newest one's checkpoint can be proved from it */
+		/* the newest but one stays as well: the newest one's checkpoint can be proved from
+		 * it */
 		if (log->file[i].needs.n_keys == 0 && i + 2 < log->n_files) {
 			r->number[r->n_numbers++] = log->file[i].number;
 			needs_clear(&log->file[i].needs);

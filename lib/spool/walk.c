@@ -10,16 +10,17 @@
 #include "lib/spool/reader.h"
 #include "lib/spool/scan_int.h"
 
-#define FIRST_READ  (64u * 1024)	/* of a queue file: nearly always the whole envelope */
-#define CHECK_BYTES SPOOL_LARGE_BYTES	/* longer queue files are believed by their envelope and size */
-#define LOOK_AT_CLOCK 32		/* items between two looks */
-#define N_DIRS	    256
-#define ALL_WRITERS (-1)
+#define FIRST_READ (64u * 1024) /* of a queue file: nearly always the whole envelope */
+#define CHECK_BYTES                                                                                \
+	SPOOL_LARGE_BYTES /* longer queue files are believed by their envelope and size */
+#define LOOK_AT_CLOCK 32  /* items between two looks */
+#define N_DIRS        256
+#define ALL_WRITERS   (-1)
 
 struct walk_segment {
 	struct ipc_segment s;
 	uint64_t from, limit;
-	bool	 has_header, is_newest, is_gone, has_limit;
+	bool has_header, is_newest, is_gone, has_limit;
 };
 struct stop {
 	uint32_t writer, segment;
@@ -27,37 +28,37 @@ struct stop {
 };
 struct id_list {
 	uint64_t *id;
-	size_t	  n, cap;
+	size_t n, cap;
 };
 
 struct spool_walk {
-	int	    dirfd; /* borrowed */
-	int	    only_writer;
-	uint32_t    from_generation;
-	uint64_t    from_offset;
+	int dirfd; /* borrowed */
+	int only_writer;
+	uint32_t from_generation;
+	uint64_t from_offset;
 	struct gone gone;
 
 	/* queue files */
-	int	       queue_fd;
-	unsigned       n_dirs; /* begun */
-	DIR	      *dir;
-	struct buf     text;
+	int queue_fd;
+	unsigned n_dirs; /* begun */
+	DIR *dir;
+	struct buf text;
 	struct id_list files;
 
 	/* segments */
-	int		     journal_fd;
-	bool		     has_list;
+	int journal_fd;
+	bool has_list;
 	struct walk_segment *segment;
-	size_t		     n_segments, cap_segments, at;
-	int		     fd; /* of segment[at], -1: not begun */
-	bool		     told_end;
-	struct scan	     scan;
-	struct stop	    *stop;
-	size_t		     n_stops;
+	size_t n_segments, cap_segments, at;
+	int fd; /* of segment[at], -1: not begun */
+	bool told_end;
+	struct scan scan;
+	struct stop *stop;
+	size_t n_stops;
 
 	struct mono slice_began;
-	bool	    in_slice;
-	unsigned    n_items;
+	bool in_slice;
+	unsigned n_items;
 };
 
 const char *
@@ -162,8 +163,8 @@ has_id(const struct id_list *l, uint64_t id)
 static int
 read_more(struct spool_walk *w, int fd, size_t want, struct why *why)
 {
-	size_t	have = buf_len(&w->text), room;
-	char   *p;
+	size_t have = buf_len(&w->text), room;
+	char *p;
 	ssize_t n;
 
 	if (want <= have)
@@ -183,7 +184,7 @@ check_file(struct spool_walk *w, uint64_t id, const struct record_header *h, uin
     struct why *why)
 {
 	struct str text = buf_str(&w->text), line;
-	uint64_t   its_id;
+	uint64_t its_id;
 
 	if (size < h->len || text.len < h->env_len)
 		return why_set(why, "The file is cut off.");
@@ -201,8 +202,8 @@ static int
 read_file(struct spool_walk *w, int fd, uint64_t id, struct walk_item *item)
 {
 	struct record_header h;
-	struct stat	     st;
-	struct why	    *why = &item->why;
+	struct stat st;
+	struct why *why = &item->why;
 
 	buf_reset(&w->text);
 	if (fstat(fd, &st) < 0)
@@ -224,7 +225,7 @@ static enum walk_event
 take_file(struct spool_walk *w, uint64_t id, struct walk_item *item)
 {
 	char name[SPOOL_NAME];
-	int  fd, r;
+	int fd, r;
 
 	item->place = (struct spool_place){.id = id, .kind = SPOOL_FILE};
 	fd = open_file(dirfd(w->dir), id_name(name, id), O_RDONLY);
@@ -246,7 +247,7 @@ static bool
 next_dir(struct spool_walk *w)
 {
 	char name[SPOOL_NAME];
-	int  fd;
+	int fd;
 
 	while (w->dir == NULL && w->n_dirs < N_DIRS && w->queue_fd >= 0) {
 		fd = open_dir(w->queue_fd, queue_dir_name(name, (uint64_t)w->n_dirs++ << 32));
@@ -267,7 +268,7 @@ static enum walk_event
 next_file(struct spool_walk *w, struct walk_item *item)
 {
 	struct dirent *d;
-	uint64_t       id;
+	uint64_t id;
 
 	if (!next_dir(w))
 		return WALK_END;
@@ -310,11 +311,11 @@ is_zero(const char *p, size_t len)
 
 /* False: never used, or cannot be opened now. */
 static bool
-look_at_segment(struct spool_walk *w, const char *name, struct walk_segment *g,
-    struct segment_header *h)
+look_at_segment(
+    struct spool_walk *w, const char *name, struct walk_segment *g, struct segment_header *h)
 {
-	char	block[2 * BLOCK_BYTES] = {0};
-	int	fd = open_file(w->journal_fd, name, O_RDONLY);
+	char block[2 * BLOCK_BYTES] = {0};
+	int fd = open_file(w->journal_fd, name, O_RDONLY);
 	ssize_t n;
 
 	if (fd < 0)
@@ -324,7 +325,7 @@ look_at_segment(struct spool_walk *w, const char *name, struct walk_segment *g,
 	if (n >= 0 && is_zero(block, sizeof block))
 		return false;
 	g->has_header = segment_header_parse(block, h) && h->writer == g->s.writer &&
-	    h->segment == g->s.segment;
+			h->segment == g->s.segment;
 	if (!g->has_header)
 		return true;
 	g->s.generation = h->generation;
@@ -334,15 +335,15 @@ look_at_segment(struct spool_walk *w, const char *name, struct walk_segment *g,
 
 struct newest {
 	struct segment_header h;
-	bool		      is_set;
+	bool is_set;
 };
 
 static void
 list_segment(struct spool_walk *w, const char *name, struct newest newest[SPOOL_WRITERS])
 {
 	struct segment_header h;
-	struct walk_segment   g = {.from = BLOCK_BYTES, .limit = SCAN_NO_LIMIT};
-	unsigned	      writer;
+	struct walk_segment g = {.from = BLOCK_BYTES, .limit = SCAN_NO_LIMIT};
+	unsigned writer;
 
 	if (!segment_name_parse(name, &writer, &g.s.segment))
 		return;
@@ -351,8 +352,7 @@ list_segment(struct spool_walk *w, const char *name, struct newest newest[SPOOL_
 		return;
 	if (!look_at_segment(w, name, &g, &h))
 		return;
-	if (g.has_header &&
-	    (!newest[writer].is_set || h.generation > newest[writer].h.generation))
+	if (g.has_header && (!newest[writer].is_set || h.generation > newest[writer].h.generation))
 		newest[writer] = (struct newest){h, true};
 	if (g.has_header && g.s.generation < w->from_generation)
 		return;
@@ -398,8 +398,8 @@ static void
 list_segments(struct spool_walk *w)
 {
 	struct newest *newest = xcalloc(SPOOL_WRITERS, sizeof *newest);
-	int	       fd = w->journal_fd < 0 ? -1 : open_dir(w->journal_fd, ".");
-	DIR	      *dir = fd < 0 ? NULL : fdopendir(fd);
+	int fd = w->journal_fd < 0 ? -1 : open_dir(w->journal_fd, ".");
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *d;
 
 	w->has_list = true;
@@ -464,7 +464,7 @@ static enum walk_event
 begin_segment(struct spool_walk *w, struct walk_item *item)
 {
 	struct walk_segment *g = &w->segment[w->at];
-	char		     name[SPOOL_NAME];
+	char name[SPOOL_NAME];
 
 	if (g->is_gone)
 		return end_of_segment(w, item);
@@ -479,7 +479,8 @@ begin_segment(struct spool_walk *w, struct walk_item *item)
 		leave_segment(w);
 		return WALK_BAD;
 	}
-	/* a killed writer may have left records that are visible, but not on disk: what is told must stay */
+	/* a killed writer may have left records that are visible, but not on disk: what is told
+	 * must stay */
 	if (g->is_newest)
 		(void)fdatasync(w->fd);
 	scan_start(&w->scan, w->fd, g->s.generation, g->from, g->limit);
@@ -491,20 +492,20 @@ begin_segment(struct spool_walk *w, struct walk_item *item)
 }
 
 static bool
-is_elsewhere(const struct spool_walk *w, const struct walk_segment *g, uint32_t generation,
-    uint64_t id)
+is_elsewhere(
+    const struct spool_walk *w, const struct walk_segment *g, uint32_t generation, uint64_t id)
 {
 	return gone_has_record(&w->gone, g->s.writer, generation, id) ||
-	    (!g->has_header &&
-		gone_has_segment(&w->gone, g->s.writer, g->s.segment, generation)) ||
-	    has_id(&w->files, id);
+	       (!g->has_header &&
+		   gone_has_segment(&w->gone, g->s.writer, g->s.segment, generation)) ||
+	       has_id(&w->files, id);
 }
 
 static enum walk_event
 tell_record(struct spool_walk *w, const struct scan_record *r, struct walk_item *item)
 {
 	struct walk_segment *g = &w->segment[w->at];
-	uint32_t	     n;
+	uint32_t n;
 
 	set_place(item, g, r->offset, r->h.len);
 	item->place.env_len = r->h.env_len;
@@ -523,7 +524,7 @@ static enum walk_event
 next_in_segment(struct spool_walk *w, struct walk_item *item)
 {
 	struct walk_segment *g = &w->segment[w->at];
-	struct scan_record   r;
+	struct scan_record r;
 
 	if (w->fd < 0)
 		return begin_segment(w, item);

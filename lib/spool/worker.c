@@ -14,15 +14,15 @@ struct work_list {
 };
 
 struct spool_worker {
-	struct ev_io	 io;
-	pthread_t	 thread;
-	pthread_mutex_t	 lock; /* guards what follows, for moments */
-	pthread_cond_t	 wake;
-	pthread_cond_t	 came_back;
+	struct ev_io io;
+	pthread_t thread;
+	pthread_mutex_t lock; /* guards what follows, for moments */
+	pthread_cond_t wake;
+	pthread_cond_t came_back;
 	struct work_list in, out;
-	bool		 stop;
-	size_t		 n_under_way; /* loop only: submitted, `done` not yet called */
-	int		 fd;	      /* eventfd: `out` is no longer empty */
+	bool stop;
+	size_t n_under_way; /* loop only: submitted, `done` not yet called */
+	int fd;             /* eventfd: `out` is no longer empty */
 };
 
 static void
@@ -78,8 +78,8 @@ static void *
 thread_main(void *arg)
 {
 	struct spool_worker *w = arg;
-	struct spool_work   *work;
-	bool		     must_wake;
+	struct spool_work *work;
+	bool must_wake;
 
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
@@ -129,7 +129,7 @@ static void
 on_readable(struct ev_io *io, int what)
 {
 	struct spool_worker *w = ph_container_of(io, struct spool_worker, io);
-	uint64_t	     n;
+	uint64_t n;
 
 	if (read(w->fd, &n, sizeof n) == sizeof n)
 		deliver(w);
@@ -139,8 +139,8 @@ struct spool_worker *
 spool_worker_new(void)
 {
 	struct spool_worker *w = xcalloc(1, sizeof *w);
-	sigset_t	     all, before;
-	int		     err;
+	sigset_t all, before;
+	int err;
 
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->wake, NULL);

@@ -2,19 +2,36 @@
 
 s TEXT: say | r REGEX: read a line that matches (QUIT ends, RSET is answered) | rdata: read up to the final dot |
 rn N: read N bytes | drip TEXT SECONDS: say octet by octet | flood TEXT N: say it again and again, N octets |
-sleep SECONDS (ends when the client is gone) | close | rst | tls: handshake as a server | raw BYTES-AS-LATIN1
+sleep SECONDS (ends when the client is gone) | close | rst | tls: handshake as a server | renegotiate N
 What follows the script is answered with 250, QUIT with 221."""
 import re
 import select
 import socket
 import ssl
 import struct
+import subprocess
 import threading
 import time
 
 
 class End(Exception):
     """The connection is over."""
+
+
+def relay(source, target):
+    try:
+        while True:
+            piece = source.recv(65536)
+            if not piece:
+                break
+            target.sendall(piece)
+    except OSError:
+        pass
+    for s in (source, target):
+        try:
+            s.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
 
 
 class Client:
@@ -39,8 +56,6 @@ class Client:
 
     def do_s(self, text):
         self.sock.sendall(text.encode("latin-1"))
-
-    do_raw = do_s
 
     def do_r(self, pattern):
         line = self.line()
@@ -102,6 +117,50 @@ class Client:
         self.sock = self.server.context.wrap_socket(self.sock, server_side=True)
         self.server.tls_versions.append(self.sock.version())
 
+    def do_renegotiate(self, n):
+        """openssl s_server behind this socket, told to ask for a new handshake n times before it answers MAIL."""
+        back = socket.socket()
+        back.bind(("127.0.0.1", 0))
+        port = back.getsockname()[1]
+        back.close()
+        certificate, key = self.server.certificate
+        process = subprocess.Popen(["openssl", "s_server", "-tls1_2", "-accept", f"127.0.0.1:{port}", "-naccept", "1",
+                                    "-cert", certificate, "-key", key], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL)
+        try:
+            self._bridge(process, port, n)
+        finally:
+            process.kill()
+            process.wait()
+        raise End
+
+    def _bridge(self, process, port, n):
+        for line in process.stdout:
+            if line.startswith(b"ACCEPT"):
+                break
+        back = socket.create_connection(("127.0.0.1", port))
+        for a, b in ((self.sock, back), (back, self.sock)):
+            threading.Thread(target=relay, args=(a, b), daemon=True).start()
+        in_data = False
+        for line in process.stdout:
+            word, reply = line.rstrip(b"\r\n").upper(), None
+            if in_data:
+                in_data, reply = word != b".", b"250 taken" if word == b"." else None
+            elif word.startswith(b"MAIL"):
+                self.server.n_renegotiations = n
+                for _ in range(n):
+                    process.stdin.write(b"r\n")
+                reply = b"250 ok"
+            elif word.startswith(b"DATA"):
+                in_data, reply = True, b"354 go"
+            elif word.startswith((b"EHLO", b"RCPT", b"RSET")):
+                reply = b"250 ok"
+            elif word.startswith(b"QUIT"):
+                reply = b"221 bye"
+            if reply:
+                process.stdin.write(reply + b"\r\n")
+                process.stdin.flush()
+
     def play(self, script):
         for verb, *arguments in script:
             getattr(self, "do_" + verb)(*arguments)
@@ -115,8 +174,9 @@ class Client:
 class Server:
     """Listens at once; connections are counted. `scripts`: the n-th connection plays the n-th, the last one again."""
 
-    def __init__(self, address, scripts, context=None, receive_buffer=None):
-        self.scripts, self.context, self.connections = scripts, context, 0
+    def __init__(self, address, scripts, context=None, certificate=None, receive_buffer=None):
+        self.scripts, self.context, self.certificate, self.connections = scripts, context, certificate, 0
+        self.n_renegotiations = 0
         self.bodies, self.tls_versions, self.seen, self.errors = [], [], [], []
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

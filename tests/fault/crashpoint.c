@@ -234,6 +234,20 @@ openat64(int dirfd, const char *path, int flags, ...)
 	OPEN_BODY(openat64, dirfd, real(dirfd, path, flags, mode));
 }
 
+/* what a fortified openat() without a mode becomes */
+int __openat_2(int dirfd, const char *path, int flags);
+int
+__openat_2(int dirfd, const char *path, int flags)
+{
+	return openat(dirfd, path, flags);
+}
+int __open_2(const char *path, int flags);
+int
+__open_2(const char *path, int flags)
+{
+	return open(path, flags);
+}
+
 int
 close(int fd)
 {

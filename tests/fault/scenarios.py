@@ -6,8 +6,8 @@ import signal
 import load
 
 
-def over(world, watcher, condition, what, seconds=20):
-    load.wait_for(what, lambda: watcher.crashed.is_set() or condition(), seconds, 0.005)
+def over(world, watcher, condition, what, seconds=30):
+    load.wait_for(what, lambda: watcher.crashed.is_set() or condition(), seconds, 0.02)
 
 
 def mail(world, watcher):

@@ -2,6 +2,7 @@
 """A kill and a power cut at every call that changes the file system, scenario by scenario (FI-1, FI-2).
 
 usage: sweep.py [--build DIR] [--fs ext4,xfs] [--scenario NAME,…] [--seconds N] [--modes cut,kill] [--every N]
+                [--class "PROGRAM CALL FILE" --at N]
 With --seconds the sweep is stratified: of each kind of call (program, call, kind of file) the first and the middle
 one, dealt over file systems and modes, until the time is up. Without it: every call. Each point ends with a
 restart, everything delivered, the audit, bodies, accounting and duplicates checked. Needs root."""
@@ -13,11 +14,12 @@ import sys
 import time
 import traceback
 
-import scenarios
-from page import STOP, Watcher
-from world import Broken, World
+sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/bench")
+import scenarios  # noqa: E402
+from page import STOP, Watcher  # noqa: E402
+from world import Broken, World  # noqa: E402
 
-from machine import Missing  # found through world's path
+from machine import Missing  # noqa: E402
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -31,10 +33,13 @@ def prepare(world, scenario):
         world.sinks["plain"].start()
 
 
-def census(world, scenario):
-    """What the scenario calls, in order, without any fault."""
+def census(world, scenario, warm=False):
+    """What the scenario calls, in order, without any fault; the second time, when what a new spool needs was made."""
+    if not warm:
+        census(world, scenario, True)
     prepare(world, scenario)
     world.page.disarm()
+    world.quiet()
     before, watcher = world.page.counter, Watcher(world.page, world.kill)
     if scenario is scenarios.recovery:
         world.start()
@@ -52,6 +57,7 @@ def point(world, scenario, mode, at, call_class="", before=None, after=None):
     """One crash; returns the call at which it came, or '' when the scenario ended before. `before` runs just before
     the power goes, `after` on what was left of the file system."""
     prepare(world, scenario)
+    world.quiet()
     world.page.arm(STOP, at, call_class)
     watcher = Watcher(world.page, world.kill, world.fs.mount if mode == "cut" else None, before)
     try:
@@ -84,6 +90,9 @@ def strata(entries):
     return first + [(c, 1 + n // 2) for c, n in counts.items() if n > 2]
 
 
+VERBOSE = "--verbose" in sys.argv
+
+
 class Tally:
     def __init__(self):
         self.points, self.missed, self.broken, self.duplicates = 0, 0, [], 0
@@ -95,11 +104,14 @@ def run_points(world, scenario, points, modes, tally, deadline):
         if deadline and time.monotonic() > deadline:
             return True
         mode = modes[i % len(modes)]
+        began = time.monotonic()
         name = f"{scenario.__name__} {mode} at {call_class or 'call'} {at} ({world.kind})"
         try:
             what = point(world, scenario, mode, at, call_class)
             tally.points += bool(what)
             tally.missed += not what
+            if VERBOSE:
+                print(f"# {name}: {what or 'past the end'} ({time.monotonic() - began:.1f} s)", flush=True)
         except (Broken, RuntimeError, OSError) as e:
             tally.broken.append(f"{name}: {e}")
             print(f"not ok {name}: {e}", flush=True)
@@ -128,6 +140,8 @@ def sweep(a, kind, scenario, modes, tally, deadline):
 
 
 def chosen(a, entries):
+    if a.call_class:
+        return [(a.call_class, a.at)] * a.times
     if a.seconds:
         points = strata(entries)
         random.Random(a.seed).shuffle(points)
@@ -143,6 +157,10 @@ def arguments():
     p.add_argument("--modes", default="cut,kill")
     p.add_argument("--seconds", type=float)
     p.add_argument("--every", type=int, default=1)
+    p.add_argument("--class", dest="call_class", help="only this kind of call")
+    p.add_argument("--at", type=int, default=1)
+    p.add_argument("--times", type=int, default=1)
+    p.add_argument("--verbose", action="store_true")
     p.add_argument("--seed", type=int, default=1)
     return p.parse_args()
 

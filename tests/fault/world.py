@@ -40,6 +40,7 @@ log-file {log}
 <domain *>
 	max-smtp-out 4
 	retry-after 1s
+	retry-recipients-after 1s
 	bounce-after 1h
 </domain>
 <domain plain.test>
@@ -179,6 +180,14 @@ class World:
                 break
             time.sleep(0.1)
         return status, tree
+
+    def quiet(self):
+        """Until nobody has changed the file system for a while (what is prepared ahead is prepared)."""
+        end = time.monotonic() + 5
+        before = -1
+        while before != self.page.counter and time.monotonic() < end:
+            before = self.page.counter
+            time.sleep(0.15)
 
     # ---- mail ----
 

@@ -76,11 +76,26 @@ every_golden_file_gives_what_it_gave(void **state)
 	assert_int_equal(chdir("../../.."), 0);
 }
 
+static void
+the_sample_loads_without_a_complaint(void **state)
+{
+	struct conf_messages m;
+	struct conf	    *c = conf_load_with("conf/sample.conf", &m, CONF_ANY_ADDRESS);
+
+	print_messages(&m, false);
+	assert_int_equal(m.n, 0);
+	assert_non_null(c);
+	assert_round_trip(c);
+	conf_messages_clear(&m);
+	conf_free(&c);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_golden_file_gives_what_it_gave),
+	    cmocka_unit_test(the_sample_loads_without_a_complaint),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

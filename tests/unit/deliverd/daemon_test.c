@@ -166,9 +166,9 @@ required_tls_never_goes_in_clear(void **state)
 	start("<domain *>\nrequire-starttls yes\n</domain>\n");
 	for (int i = 0; i < 2; i++) {
 		open_conn(bad.port, NULL);
-		await_down(END_PROTOCOL, STAGE_TLS);
+		await_down(END_PROTOCOL, STAGE_EHLO);
 		open_conn(none.port, NULL);
-		await_down(END_PROTOCOL, STAGE_TLS);
+		await_down(END_PROTOCOL, STAGE_EHLO);
 	}
 	finish();
 	sink_stop(&bad);

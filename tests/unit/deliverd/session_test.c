@@ -317,23 +317,29 @@ static const struct row rows[] = {
 	"S:250-mx|250 DSN\nE:up DSN\n", TLS_MAY},
     {"not offered, opportunistic", NULL, "S:220 mx\nC:EHLO me\nS:250 mx\nE:up \n", TLS_MAY},
     {"not offered, required", NULL,
-	"S:220 mx\nC:EHLO me\nS:250 mx\nE:down protocol TLS 0 4.7.0 never TLS is required, but the peer does not offer "
+	"S:220 mx\nC:EHLO me\nS:250 mx\nE:down protocol EHLO 0 4.7.0 never TLS is required, but the peer does not offer "
 	"STARTTLS\n", TLS_MUST},
     {"HELO, required", NULL,
-	"S:220 mx\nC:EHLO me\nS:500 x\nC:HELO me\nS:250 mx\nE:down protocol TLS 0 4.7.0 never TLS is required, but the "
+	"S:220 mx\nC:EHLO me\nS:500 x\nC:HELO me\nS:250 mx\nE:down protocol EHLO 0 4.7.0 never TLS is required, but the "
 	"peer does not offer STARTTLS\n", TLS_MUST},
     {"refused, opportunistic: in clear on the same session", NULL,
 	"S:220 mx\nC:EHLO me\nS:250-mx|250 STARTTLS\nC:STARTTLS\nS:454 4.7.0 no\nE:up STARTTLS\nM:a 0\n"
 	"C:MAIL FROM:<s@x>\nA:\nE:down closed MAIL 0 0.0.0 up given up\n", TLS_MAY},
     {"refused, required", NULL,
 	"S:220 mx\nC:EHLO me\nS:250-mx|250 STARTTLS\nC:STARTTLS\nS:454 4.7.0 no\n"
-	"E:down reply TLS 454 4.7.0 never 454 4.7.0 no\n", TLS_MUST},
+	"E:down reply EHLO 454 4.7.0 never 454 4.7.0 no\n", TLS_MUST},
     {"the handshake fails", NULL,
 	"S:220 mx\nC:EHLO me\nS:250-mx|250 STARTTLS\nC:STARTTLS\nS:220 go\nE:tls\nH:fail\n"
 	"E:down protocol TLS 0 4.7.5 never TLS negotiation failed: no common cipher\n", TLS_MAY},
+    {"the handshake fails, required", NULL,
+	"S:220 mx\nC:EHLO me\nS:250-mx|250 STARTTLS\nC:STARTTLS\nS:220 go\nE:tls\nH:fail\n"
+	"E:down protocol EHLO 0 4.7.5 never TLS negotiation failed: no common cipher\n", TLS_MUST},
     {"the handshake stalls", NULL,
 	"S:220 mx\nC:EHLO me\nS:250-mx|250 STARTTLS\nC:STARTTLS\nS:220 go\nE:tls\nT:60000\n"
 	"E:down protocol TLS 0 4.7.5 never TLS negotiation failed: timed out\n", TLS_MAY},
+    {"lost at STARTTLS", NULL,
+	"S:220 mx\nC:EHLO me\nS:250-mx|250 STARTTLS\nC:STARTTLS\nX:\n"
+	"E:down lost TLS 0 4.4.2 never connection lost while waiting for the reply to STARTTLS\n", TLS_MAY},
     {"bytes behind the 220 to STARTTLS", NULL,
 	"S:220 mx\nC:EHLO me\nS:250-mx|250 STARTTLS\nC:STARTTLS\nS:220 go|250 injected\nE:tls\n"
 	"E:down protocol TLS 0 4.5.0 never protocol error: the peer spoke out of turn\n", TLS_MAY | WHOLE},

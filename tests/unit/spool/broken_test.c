@@ -13,15 +13,15 @@ static struct walked w;
 
 #define KEEP 16384
 
-static char	       whole[KEEP]; /* the front of a segment with three records, no end line */
-static uint64_t	       end[4];	    /* of the header and of each record */
-static char	       name_in_journal[SPOOL_NAME + 8];
+static char whole[KEEP]; /* the front of a segment with three records, no end line */
+static uint64_t end[4];  /* of the header and of each record */
+static char name_in_journal[SPOOL_NAME + 8];
 
 static void
 make_three(bool with_end)
 {
 	char name[SPOOL_NAME];
-	int  fd;
+	int fd;
 
 	append(1, STR("first\r\n"));
 	append(2, STR("second: with a few more bytes\r\n"));
@@ -142,9 +142,9 @@ static void
 a_place_that_is_not_true_is_not_read(void **state)
 {
 	struct spool_reader *r = spool_reader_new(h.fd);
-	struct spool_place   p;
-	struct buf	     b;
-	struct why	     why;
+	struct spool_place p;
+	struct buf b;
+	struct why why;
 
 	append(1, STR("first\r\n"));
 	append(1, STR("second\r\n"));
@@ -189,7 +189,7 @@ static void
 links_fifos_and_directories_are_not_followed(void **state)
 {
 	struct fate *f = append(1, STR("real\r\n"));
-	char	     name[SPOOL_NAME + 8];
+	char name[SPOOL_NAME + 8];
 
 	wait_for_fates();
 	assert_int_equal(symlinkat("1-00000000", h.fd, "journal/2-00000000"), 0);
@@ -206,8 +206,8 @@ links_fifos_and_directories_are_not_followed(void **state)
 	walk(&w);
 	assert_int_equal(w.n, 0);
 	struct spool_reader *r = spool_reader_new(h.fd);
-	struct buf	     b;
-	struct why	     why;
+	struct buf b;
+	struct why why;
 	buf_init(&b, 1 << 20);
 	assert_int_equal(spool_read(r, &f->place, 10, &b, NULL, NULL, &why), -1);
 	buf_clear(&b);
@@ -308,7 +308,7 @@ static void
 a_full_disk_is_answered_452_and_recovers(void **state)
 {
 	struct stat st;
-	int	    fd;
+	int fd;
 
 	if (geteuid() != 0 || setup_tmpfs(state) < 0) {
 		print_message("skipped: a file system of its own needs root\n");
@@ -340,10 +340,10 @@ a_full_disk_is_answered_452_and_recovers(void **state)
 	append_until_taken();
 	assert_audit(n_ok + 1, 1);
 	/* large ones as well */
-	struct why	      why;
-	uint64_t	      id = journal_new_id(h.j);
+	struct why why;
+	uint64_t id = journal_new_id(h.j);
 	struct journal_large *l = journal_large_start(h.j, id, 1000, &why);
-	int		      r = 0;
+	int r = 0;
 	assert_non_null(l);
 	for (int i = 0; i < 40 && r == 0; i++)
 		r = journal_large_write(l, make_body(0, 1 << 20), &why);

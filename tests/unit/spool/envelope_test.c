@@ -13,14 +13,27 @@ static struct buf text = {.cap = 1 << 20}, scratch = {.cap = 1 << 20};
 static struct envelope
 full(void)
 {
-	struct envelope e = {
-	    .id = UINT64_C(0x0123456789abcdef), .n_rcpts = 2, .accepted.ns = 1700000000123456789,
-	    .not_before.ns = 1700000100000000000, .expires.ns = 1700000200000000000,
-	    .sender = STR("a b%\n@example.org"), .vmta = STR("mta1"), .pool = STR("pool one"),
-	    .job = STR("job\r\nrcpt: evil@example.com"), .envid = STR("\xc3\xa9nv"),
-	    .src_type = STR("smtp"), .src_mta = STR("host (192.0.2.1)"), .user = STR("joe"),
-	    .body_len = 1234, .n_dots = 5, .body = ENV_8BITMIME, .ret = ENV_RET_HDRS,
-	    .smtputf8 = true, .is_report = true, .no_dsn = true, .priority = 99};
+	struct envelope e = {.id = UINT64_C(0x0123456789abcdef),
+	    .n_rcpts = 2,
+	    .accepted.ns = 1700000000123456789,
+	    .not_before.ns = 1700000100000000000,
+	    .expires.ns = 1700000200000000000,
+	    .sender = STR("a b%\n@example.org"),
+	    .vmta = STR("mta1"),
+	    .pool = STR("pool one"),
+	    .job = STR("job\r\nrcpt: evil@example.com"),
+	    .envid = STR("\xc3\xa9nv"),
+	    .src_type = STR("smtp"),
+	    .src_mta = STR("host (192.0.2.1)"),
+	    .user = STR("joe"),
+	    .body_len = 1234,
+	    .n_dots = 5,
+	    .body = ENV_8BITMIME,
+	    .ret = ENV_RET_HDRS,
+	    .smtputf8 = true,
+	    .is_report = true,
+	    .no_dsn = true,
+	    .priority = 99};
 
 	assert_true(net_addr_parse_port(STR("192.0.2.1:2525"), &e.src));
 	assert_true(net_addr_parse_port(STR("[2001:db8::1]:25"), &e.dst));
@@ -32,7 +45,8 @@ write_full(const struct envelope *e)
 {
 	struct env_rcpt one = {.address = STR("x@example.com")};
 	struct env_rcpt two = {.address = STR("\"a b\"@example.com"),
-	    .orcpt = STR("rfc822;a+b@example.com"), .notify = NOTIFY_SUCCESS | NOTIFY_DELAY};
+	    .orcpt = STR("rfc822;a+b@example.com"),
+	    .notify = NOTIFY_SUCCESS | NOTIFY_DELAY};
 
 	buf_reset(&text);
 	buf_reset(&scratch);
@@ -49,8 +63,8 @@ every_field_comes_back(void **state)
 	struct envelope a = full(), b;
 	struct env_iter it;
 	struct env_rcpt r;
-	struct why	why;
-	uint32_t	index;
+	struct why why;
+	uint32_t index;
 
 	write_full(&a);
 	if (!envelope_parse(buf_str(&text), &b, &scratch, &why))
@@ -84,20 +98,22 @@ static void
 outside_text_cannot_write_a_line(void **state)
 {
 	struct envelope e = full();
-	int		n_lines = 0;
+	int n_lines = 0;
 
 	write_full(&e);
 	for (size_t i = 0; i < buf_len(&text); i++)
 		n_lines += buf_str(&text).p[i] == '\n';
-	/* 6 basics, 2 times, 8 texts less the sender, 2 addresses, 6 options, 2 recipients, the empty line */
+	/* 6 basics, 2 times, 8 texts less the sender, 2 addresses, 6 options, 2 recipients, the
+	 * empty line */
 	assert_int_equal(n_lines, 6 + 2 + 7 + 2 + 6 + 2 + 1);
 	assert_int_equal(str_find_str(buf_str(&text), STR("\nrcpt: evil")), STR_NPOS);
 }
 
-static const char start[] = "id: 0000000000000001\nrcpts: 00000001\naccepted: 1\nsize: 0\ndots: 0\n";
+static const char start[] =
+    "id: 0000000000000001\nrcpts: 00000001\naccepted: 1\nsize: 0\ndots: 0\n";
 static const struct {
 	const char *name, *text;
-	bool	    good;
+	bool good;
 } cases[] = {
     {"least", "sender: \nrcpt: a\n\n", true},
     {"padding", "sender: \nrcpt: a\npad:---\n\n", true},
@@ -133,7 +149,7 @@ static void
 only_what_is_in_form_is_taken(void **state)
 {
 	struct envelope e;
-	struct why	why;
+	struct why why;
 
 	for (size_t i = 0; i < countof(cases); i++) {
 		buf_reset(&text);
@@ -151,20 +167,19 @@ static void
 a_cut_envelope_is_never_taken(void **state)
 {
 	struct envelope e = full(), got;
-	struct why	why;
+	struct why why;
 
 	write_full(&e);
 	for (size_t len = 0; len < buf_len(&text); len++) {
 		buf_reset(&scratch);
-		assert_false(
-		    envelope_parse(str_sub(buf_str(&text), 0, len), &got, &scratch, &why));
+		assert_false(envelope_parse(str_sub(buf_str(&text), 0, len), &got, &scratch, &why));
 	}
 }
 
 static void
 header_lines_have_one_spelling(void **state)
 {
-	char		     line[SPOOL_HEADER_LEN];
+	char line[SPOOL_HEADER_LEN];
 	struct record_header h;
 
 	envelope_header(line, 0xabcdef01, 0x123456789, 0x1234, UINT64_C(0xfedcba9876543210));
@@ -173,7 +188,7 @@ header_lines_have_one_spelling(void **state)
 	    SPOOL_HEADER_LEN);
 	assert_true(record_header_parse(str_from(line, sizeof line), &h));
 	assert_true(h.generation == 0xabcdef01 && h.len == 0x123456789 && h.env_len == 0x1234 &&
-	    h.sum == UINT64_C(0xfedcba9876543210));
+		    h.sum == UINT64_C(0xfedcba9876543210));
 	for (size_t len = 0; len < sizeof line; len++)
 		assert_false(record_header_parse(str_from(line, len), &h));
 	line[16] = 'A';
@@ -188,7 +203,7 @@ header_lines_have_one_spelling(void **state)
 static void
 an_overlong_address_is_refused(void **state)
 {
-	static char	address[3000];
+	static char address[3000];
 	struct env_rcpt r = {.address = {address, sizeof address}};
 
 	memset(address, 'a', sizeof address);

@@ -34,8 +34,8 @@ one_turn_is_one_contiguous_group(void **state)
 		append(1, make_body((unsigned)i, 500));
 	wait_for_fates();
 	for (int i = 1; i < 100; i++)
-		assert_int_equal(h.fate[i].place.offset,
-		    h.fate[i - 1].place.offset + h.fate[i - 1].place.len);
+		assert_int_equal(
+		    h.fate[i].place.offset, h.fate[i - 1].place.offset + h.fate[i - 1].place.len);
 	walk(&w);
 	assert_int_equal(w.n, 100);
 }
@@ -100,7 +100,7 @@ too_long_for_a_segment_is_refused_alone(void **state)
 
 	f[0] = append(1, STR("before\r\n"));
 	f[1] = &h.fate[h.n_fates++];
-	uint64_t   id = journal_new_id(h.j);
+	uint64_t id = journal_new_id(h.j);
 	static char body[17 << 20];
 	journal_append(h.j, id, make_env(id, 1, sizeof body), str_from(body, sizeof body), f[1]);
 	f[2] = append(1, STR("after\r\n"));
@@ -154,9 +154,9 @@ a_freed_segment_is_used_again_and_old_records_stay_dead(void **state)
 			assert_int_equal(w.place[i].generation, last->place.generation);
 	assert_false(walk_has(&w, h.fate[0].place.id));
 	assert_int_equal(w.n_bad, 0);
-	struct why	     why;
+	struct why why;
 	struct spool_reader *r = spool_reader_new(h.fd);
-	struct buf	     b;
+	struct buf b;
 	buf_init(&b, 4 << 20);
 	assert_int_equal(spool_read(r, &h.fate[0].place, 100, &b, NULL, NULL, &why), -1);
 	buf_clear(&b);
@@ -194,8 +194,8 @@ prepared_segments_are_made_once(void **state)
 	h.j = open_journal(1);
 	assert_int_equal(journal_prepare(h.j, 3, &why), 0);
 	journal_close(&h.j);
-	int	       n = 0, fd = openat(h.fd, "journal", O_RDONLY);
-	DIR	      *dir = fdopendir(fd);
+	int n = 0, fd = openat(h.fd, "journal", O_RDONLY);
+	DIR *dir = fdopendir(fd);
 	struct dirent *d;
 	while ((d = readdir(dir)) != NULL)
 		n += strchr(d->d_name, '-') != NULL;

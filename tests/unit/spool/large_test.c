@@ -48,7 +48,7 @@ static void
 no_record_is_acknowledged_beyond_the_lease(void **state)
 {
 	struct idfile_text t;
-	int		   fd = openat(h.fd, "journal/1.id", O_RDONLY | O_CLOEXEC);
+	int fd = openat(h.fd, "journal/1.id", O_RDONLY | O_CLOEXEC);
 
 	append(1, STR("x\r\n"));
 	/* an id from far ahead: the lease follows before the record is acknowledged */
@@ -64,17 +64,19 @@ static void
 a_torn_id_file_leaves_the_text_before(void **state)
 {
 	struct idfile_text before, after, t;
-	char		   block[2][BLOCK_BYTES], zero[BLOCK_BYTES] = {0};
-	int		   fd = openat(h.fd, "journal/1.id", O_RDWR | O_CLOEXEC);
+	char block[2][BLOCK_BYTES], zero[BLOCK_BYTES] = {0};
+	int fd = openat(h.fd, "journal/1.id", O_RDWR | O_CLOEXEC);
 
 	journal_close(&h.j);
 	assert_int_equal(pread(fd, block, sizeof block, 0), sizeof block);
 	assert_true(idfile_read(fd, &after));
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(pwrite(fd, zero, sizeof zero, i * (off_t)BLOCK_BYTES), BLOCK_BYTES);
+		assert_int_equal(
+		    pwrite(fd, zero, sizeof zero, i * (off_t)BLOCK_BYTES), BLOCK_BYTES);
 		assert_true(idfile_read(fd, &t));
 		before = t.turn < after.turn ? t : before;
-		assert_int_equal(pwrite(fd, block[i], BLOCK_BYTES, i * (off_t)BLOCK_BYTES), BLOCK_BYTES);
+		assert_int_equal(
+		    pwrite(fd, block[i], BLOCK_BYTES, i * (off_t)BLOCK_BYTES), BLOCK_BYTES);
 	}
 	assert_int_equal(before.turn, after.turn - 1);
 	close(fd);
@@ -86,10 +88,10 @@ a_torn_id_file_leaves_the_text_before(void **state)
 static struct fate *
 large(size_t pieces, uint32_t n_rcpts, size_t env_room)
 {
-	struct why	      why;
-	uint64_t	      id = journal_new_id(h.j);
+	struct why why;
+	uint64_t id = journal_new_id(h.j);
 	struct journal_large *l = journal_large_start(h.j, id, env_room, &why);
-	struct fate	     *f = &h.fate[h.n_fates++];
+	struct fate *f = &h.fate[h.n_fates++];
 
 	assert_non_null(l);
 	for (size_t i = 0; i < pieces; i++)
@@ -102,11 +104,11 @@ large(size_t pieces, uint32_t n_rcpts, size_t env_room)
 static void
 a_large_message_is_a_queue_file_at_once(void **state)
 {
-	struct fate	    *f = large(3, 2, 1000), *small = append(1, STR("small\r\n"));
-	struct buf	     b;
-	struct why	     why;
-	int		     fd;
-	uint64_t	     offset;
+	struct fate *f = large(3, 2, 1000), *small = append(1, STR("small\r\n"));
+	struct buf b;
+	struct why why;
+	int fd;
+	uint64_t offset;
 	struct spool_reader *r = spool_reader_new(h.fd);
 
 	wait_for_fates();
@@ -116,8 +118,9 @@ a_large_message_is_a_queue_file_at_once(void **state)
 	if (spool_read(r, &f->place, SIZE_MAX, &b, &fd, &offset, &why) < 0)
 		fail_msg("%s", why.text);
 	for (unsigned i = 0; i < 3; i++)
-		assert_true(str_eq(str_sub(buf_str(&b), f->place.env_len + ((size_t)i << 20), 1 << 20),
-		    make_body(i, 1 << 20)));
+		assert_true(
+		    str_eq(str_sub(buf_str(&b), f->place.env_len + ((size_t)i << 20), 1 << 20),
+			make_body(i, 1 << 20)));
 	char c;
 	assert_int_equal(pread(fd, &c, 1, (off_t)offset), 1);
 	assert_int_equal(c, make_body(0, 1 << 20).p[0]);
@@ -157,11 +160,22 @@ any_room_for_the_envelope_fits_to_the_byte(void **state)
 	assert_audit(20, 20);
 }
 
+static void
+more_at_once_than_the_id_file_can_name_wait_for_each_other(void **state)
+{
+	for (int i = 0; i < 150; i++)
+		large(1, 1, 500);
+	wait_for_fates();
+	for (int i = 0; i < 150; i++)
+		assert_true(h.fate[i].ok);
+	assert_audit(150, 150);
+}
+
 static int
 n_tmp(void)
 {
-	int	       n = 0;
-	DIR	      *dir = fdopendir(openat(h.fd, "tmp", O_RDONLY | O_DIRECTORY));
+	int n = 0;
+	DIR *dir = fdopendir(openat(h.fd, "tmp", O_RDONLY | O_DIRECTORY));
 	struct dirent *d;
 
 	while ((d = readdir(dir)) != NULL)
@@ -173,7 +187,7 @@ n_tmp(void)
 static void
 an_aborted_large_message_leaves_nothing(void **state)
 {
-	struct why	      why;
+	struct why why;
 	struct journal_large *l = journal_large_start(h.j, journal_new_id(h.j), 100, &why);
 
 	assert_int_equal(journal_large_write(l, make_body(0, 1 << 20), &why), 0);
@@ -192,7 +206,8 @@ an_aborted_large_message_leaves_nothing(void **state)
 	assert_int_equal(n_tmp(), 0);
 }
 
-/* Puts a large message into W.id as under way, as a crash between naming and renaming, or just behind it, leaves it. */
+/* Puts a large message into W.id as under way, as a crash between naming and renaming, or just
+ * behind it, leaves it. */
 static void
 name_under_way(uint64_t id, uint32_t n_rcpts)
 {
@@ -208,8 +223,8 @@ static void
 a_crash_around_the_rename_is_settled_by_the_tmp_file(void **state)
 {
 	struct fate *f = large(1, 3, 1000);
-	char	     name[SPOOL_NAME], path[SPOOL_NAME + 8];
-	uint64_t     other = journal_new_id(h.j);
+	char name[SPOOL_NAME], path[SPOOL_NAME + 8];
+	uint64_t other = journal_new_id(h.j);
 
 	wait_for_fates();
 	assert_audit(3, 3);
@@ -226,7 +241,8 @@ a_crash_around_the_rename_is_settled_by_the_tmp_file(void **state)
 	h.j = open_journal(1);
 	assert_int_equal(n_tmp(), 0);
 	assert_audit(3, 3);
-	/* renamed, but W.id still says under way: counted, before and after its writer has settled it */
+	/* renamed, but W.id still says under way: counted, before and after its writer has settled
+	 * it */
 	journal_close(&h.j);
 	struct idfile t = {.fd = openat(h.fd, "journal/1.id", O_RDWR | O_CLOEXEC)};
 	assert_true(idfile_read(t.fd, &t.t));
@@ -250,6 +266,7 @@ main(void)
 	    T(a_torn_id_file_leaves_the_text_before),
 	    T(a_large_message_is_a_queue_file_at_once),
 	    T(any_room_for_the_envelope_fits_to_the_byte),
+	    T(more_at_once_than_the_id_file_can_name_wait_for_each_other),
 	    T(an_aborted_large_message_leaves_nothing),
 	    T(a_crash_around_the_rename_is_settled_by_the_tmp_file),
 	};

@@ -23,8 +23,8 @@ is_done(const struct fate *f, uint32_t rcpt)
 static int
 count_files(const char *dir_name)
 {
-	int	       n = 0;
-	DIR	      *dir = fdopendir(openat(h.fd, dir_name, O_RDONLY | O_DIRECTORY));
+	int n = 0;
+	DIR *dir = fdopendir(openat(h.fd, dir_name, O_RDONLY | O_DIRECTORY));
 	struct dirent *d;
 
 	while ((d = readdir(dir)) != NULL)
@@ -36,8 +36,8 @@ count_files(const char *dir_name)
 static struct ipc_segment
 segment_of(const struct spool_place *p)
 {
-	return (struct ipc_segment){.segment = p->segment, .generation = p->generation,
-	    .writer = p->writer};
+	return (struct ipc_segment){
+	    .segment = p->segment, .generation = p->generation, .writer = p->writer};
 }
 
 static void
@@ -120,8 +120,8 @@ static void
 a_torn_or_turned_line_is_never_believed(void **state)
 {
 	struct fate *f = append(3, STR("x\r\n"));
-	char	     line[DONE_LINE];
-	uint64_t     at = BLOCK_BYTES + DONE_LINE;
+	char line[DONE_LINE];
+	uint64_t at = BLOCK_BYTES + DONE_LINE;
 
 	wait_for_fates();
 	for (uint32_t i = 0; i < 3; i++)
@@ -230,8 +230,8 @@ one_stuck_message_does_not_keep_the_done_log_for_ever(void **state)
 /* ---- moving out ---- */
 
 static struct spool_place moved[100];
-static size_t		  n_moved;
-static struct why	  move_why;
+static size_t n_moved;
+static struct why move_why;
 
 static void
 on_moved(void *ctx, const struct spool_place *places, size_t n, const struct why *why)
@@ -308,7 +308,8 @@ a_moved_and_finished_message_does_not_come_back_from_its_segment(void **state)
 	ev_run();
 	assert_int_equal(n_moved, 1);
 	for (uint32_t i = 0; i < 2; i++)
-		spool_done_append(h.store, &moved[0], i, FINAL_DELIVERED, wall_from_sec(1700000000));
+		spool_done_append(
+		    h.store, &moved[0], i, FINAL_DELIVERED, wall_from_sec(1700000000));
 	sync_store();
 	assert_int_equal(spool_file_remove(h.store, moved[0].id, &why), 0);
 	/* two restarts: what only the file needed has gone from the done log */
@@ -345,7 +346,7 @@ a_move_that_fails_changes_nothing(void **state)
 static void
 a_file_spoilt_at_any_byte_is_told_and_the_others_served(void **state)
 {
-	char	    name[SPOOL_FILE_NAME], path[SPOOL_FILE_NAME + 8], text[1024];
+	char name[SPOOL_FILE_NAME], path[SPOOL_FILE_NAME + 8], text[1024];
 	struct stat st;
 
 	append(1, STR("one\r\n"));
@@ -391,8 +392,8 @@ static void
 the_audit_sees_a_record_that_vanished(void **state)
 {
 	struct spool_audit a;
-	struct why	   why;
-	static char	   zero[400];
+	struct why why;
+	static char zero[400];
 
 	for (int i = 0; i < 5; i++)
 		append(2, make_body((unsigned)i, 400));
@@ -420,7 +421,7 @@ static void
 the_audit_sees_a_queue_file_that_vanished(void **state)
 {
 	struct spool_audit a;
-	struct why	   why;
+	struct why why;
 
 	append(1, STR("one\r\n"));
 	wait_for_fates();
@@ -439,7 +440,7 @@ static void
 the_audit_sees_what_ended_twice(void **state)
 {
 	struct spool_audit a;
-	struct why	   why;
+	struct why why;
 
 	append(1, STR("one\r\n"));
 	wait_for_fates();
@@ -467,7 +468,7 @@ a_spool_that_others_may_write_is_refused(void **state)
 static void
 space_is_told(void **state)
 {
-	uint64_t   bytes, files;
+	uint64_t bytes, files;
 	struct why why;
 
 	assert_int_equal(spool_space(h.store, &bytes, &files, &why), 0);
