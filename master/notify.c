@@ -1,9 +1,12 @@
 #include "master/master.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "lib/base/log.h"
 
 static void
 send_text(const char *text)
@@ -23,7 +26,7 @@ send_text(const char *text)
 		return;
 	len += offsetof(struct sockaddr_un, sun_path);
 	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&un, (socklen_t)len) == -1)
-		len = 0; /* whoever asked for it is gone */
+		log_debug("systemd was not told: %s", strerrordesc_np(errno));
 	close(fd);
 }
 

@@ -13,9 +13,11 @@ users_check(struct why *why)
 {
 	if (!master.is_root)
 		return 0;
+	/* cppcheck-suppress getgrnamCalled */
 	if (getgrnam("pmta") == NULL)
 		return why_set(why, "there is no group pmta; `make install` or `make check` makes it");
 	for (size_t i = 0; i < countof(users); i++) {
+		/* cppcheck-suppress getpwnamCalled */
 		if (getpwnam(users[i]) == NULL)
 			return why_set(why, "there is no user %s; `make install` or `make check` makes it", users[i]);
 	}
@@ -29,6 +31,7 @@ users_uid(const char *name)
 
 	if (!master.is_root)
 		return geteuid();
+	/* cppcheck-suppress getpwnamCalled */
 	pw = getpwnam(name);
 	if (pw == NULL)
 		fatal("user %s is gone", name);
@@ -42,6 +45,7 @@ users_gid(void)
 
 	if (!master.is_root)
 		return getegid();
+	/* cppcheck-suppress getgrnamCalled */
 	gr = getgrnam("pmta");
 	if (gr == NULL)
 		fatal("group pmta is gone");

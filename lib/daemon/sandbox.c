@@ -54,6 +54,7 @@ find_user(const char *name)
 	const struct passwd *pw;
 
 	errno = 0;
+	/* cppcheck-suppress getpwnamCalled */
 	pw = getpwnam(name);
 	if (pw == NULL)
 		fatal("there is no user %s; `make install` and `make check` make it", name);

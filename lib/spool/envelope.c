@@ -91,7 +91,8 @@ add_addr(struct buf *b, const char *name, const struct net_addr *a)
 	char text[NET_ADDR_TEXT];
 
 	if (a->family != 0)
-		(void)buf_addf(b, "%s: %s\n", name, net_addr_text_port(a, text));
+		(void)buf_addf(b, "%s: %s\n", name,
+		    a->port == 0 ? net_addr_text(a, text) : net_addr_text_port(a, text));
 }
 
 static void

@@ -1,5 +1,5 @@
 /* timers and deferred calls over the fake clock: this file brings the fake back end with it */
-#include "lib/ev/ev_fake.c"
+#include "lib/ev/ev_fake.c" /* NOLINT(bugprone-suspicious-include) */
 
 #include <setjmp.h>
 #include <stdarg.h>

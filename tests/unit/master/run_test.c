@@ -321,7 +321,10 @@ pid_of(const char *name)
 	snprintf(what, sizeof what, "info %s ready pid=", name);
 	for (const char *p = text; (p = strstr(p, what)) != NULL; p += strlen(what))
 		last = p + strlen(what);
-	assert_non_null(last);
+	if (last == NULL) {
+		fail_msg("%s was never ready", name);
+		return -1;
+	}
 	return (pid_t)strtol(last, NULL, 10);
 }
 
