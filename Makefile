@@ -35,7 +35,7 @@ LDLIBS	= -Wl,--as-needed -levent_core -lsodium -lcares -lxxhash -lssl -lcrypto -
 all: programs
 
 # ---- the folders ----------------------------------------------------------------------------------------------
-MODULES := $(patsubst %/module.mk,%,$(wildcard lib/*/module.mk */module.mk tests/*/module.mk))
+MODULES := $(patsubst %/module.mk,%,$(wildcard lib/*/module.mk */module.mk man/*/module.mk tests/*/module.mk))
 define load
 sources :=
 uses :=

@@ -108,11 +108,19 @@ add_xtext(struct outq *q, const char *before, struct str s)
 }
 
 static void
+say_path(struct outq *q, struct str command, struct str address)
+{
+	outq_add(q, command);
+	outq_add(q, address);
+	outq_add(q, STR(">"));
+}
+
+static void
 say_mail(struct session *s, const struct mail *m)
 {
 	struct outq *q = &s->out;
 
-	outq_addf(q, "MAIL FROM:<%.*s>", STR_ARG(m->sender));
+	say_path(q, STR("MAIL FROM:<"), m->sender);
 	if (has(s, SMTP_EXT_SIZE))
 		outq_addf(q, " SIZE=%llu", (unsigned long long)mail_size(m));
 	if (m->body == ENV_8BITMIME && has(s, SMTP_EXT_EIGHTBITMIME))
@@ -242,7 +250,7 @@ step_rcpt(struct session *s, struct txn *t)
 		return true;
 	}
 	r = &t->mail->rcpts[t->n_fed];
-	outq_addf(&s->out, "RCPT TO:<%.*s>", STR_ARG(r->address));
+	say_path(&s->out, STR("RCPT TO:<"), r->address);
 	if (has(s, SMTP_EXT_DSN)) {
 		say_notify(&s->out, r->notify);
 		say_orcpt(&s->out, r->orcpt);

@@ -278,25 +278,28 @@ step_data(struct session *s, struct str in)
 }
 
 static void
+refuse_chunk(struct session *s, const struct why *why)
+{
+	session_enter(s, SESSION_COMMAND);
+	session_reply_why(s, why);
+	txn_free(&s->txn);
+	session_error(s);
+}
+
+static void
 end_chunk(struct session *s)
 {
-	uint64_t size = s->txn == NULL ? 0 : s->txn->filter.n_bytes;
-
-	if (s->chunk_why.smtp_code == 0 && s->is_last_chunk) {
+	if (s->chunk_why.smtp_code != 0 || s->txn == NULL) {
+		refuse_chunk(s, &s->chunk_why);
+	} else if (s->is_last_chunk) {
 		data_end_chunks(&s->txn->filter);
 		submit(s);
-		return;
+	} else if (s->txn->fault.smtp_code != 0) {
+		refuse_chunk(s, &s->txn->fault);
+	} else {
+		session_enter(s, SESSION_COMMAND);
+		session_reply(s, 250, ENH(2, 0, 0), "%ju octets received", (uintmax_t)s->txn->filter.n_bytes);
 	}
-	session_enter(s, SESSION_COMMAND);
-	if (s->chunk_why.smtp_code == 0 && s->txn->fault.smtp_code != 0)
-		s->chunk_why = s->txn->fault;
-	if (s->chunk_why.smtp_code == 0) {
-		session_reply(s, 250, ENH(2, 0, 0), "%ju octets received", (uintmax_t)size);
-		return;
-	}
-	txn_free(&s->txn);
-	session_reply_why(s, &s->chunk_why);
-	session_error(s);
 }
 
 static size_t

@@ -169,10 +169,13 @@ content_store(struct txn *t, struct str piece)
 static int
 check_content(struct txn *t, struct why *why)
 {
-	if (t->filter.fault != DATA_GOOD)
+	if (t->filter.fault != DATA_GOOD) {
+		/* the client hears of this one, whatever was found before it */
+		t->fault = (struct why){0};
 		txn_fail(t, 554, 5, 6, 0, faults[t->filter.fault]);
-	else
+	} else {
 		content_end(t);
+	}
 	if (t->large != NULL)
 		flush_large(t);
 	if (t->is_too_many)

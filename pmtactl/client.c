@@ -13,6 +13,8 @@
 
 #define ANSWER_MS  60000
 #define RESOLVE_MS 100
+/* dnsd gives up after 20 s */
+#define RESOLVE_LOOKS 250
 
 static int
 connect_to(const char *path, struct why *why)
@@ -85,6 +87,8 @@ ask_pages(struct ipc_chan *chan, struct ipc_ctl_request req, const struct str *a
 			return -1;
 		if (req.command == CTL_RESOLVE && cursor != 0) {
 			struct timespec pause = {.tv_nsec = RESOLVE_MS * NS_PER_MS};
+			if (cursor > RESOLVE_LOOKS)
+				return why_set(why, "The name servers did not answer in time.");
 			nanosleep(&pause, NULL);
 		} else if (want > 0 && cursor >= want)
 			break;

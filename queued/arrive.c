@@ -142,6 +142,8 @@ arrive_envelope(const struct spool_place *place, struct str text, enum arrive_ho
 		stat_add(STAT_Q_ACCEPTED, a.env.n_rcpts);
 	}
 	add_rcpts(&a, place, text);
+	if (how == ARRIVE_FIRST_SCAN && a.message != 0)
+		spool_count_accepted(qd.store, a.m->n_open); /* the ledger began with what had ended */
 	if (a.message == 0)
 		drop_finished(place);
 }

@@ -8,6 +8,9 @@
 #include "queued/state.h"
 #include "queued/vmta.h"
 
+/* a route that was asked for is kept so long for the client's next look */
+#define RESOLVE_KEEP_MS 5000
+
 struct cause {
 	const struct conf_set *set;
 	enum conf_key	       key;
@@ -196,6 +199,7 @@ control_resolve(struct control *c)
 	enum route_state state = route_ensure(q);
 	char	      text[NET_ADDR_TEXT];
 
+	q->keep_until = tick_in_ms(RESOLVE_KEEP_MS);
 	if (state == ROUTE_WAIT) {
 		c->next = c->req->cursor + 1;
 		control_end(c, true, "asking");

@@ -233,19 +233,13 @@ forget(struct final *f)
 		queue_kick(q);
 }
 
-/* back to where they were: the store will write them anew */
+/* the lines are still the store's, which writes them with its next flush */
 static void
 sync_failed(const struct why *why)
 {
-	struct final *f;
-
 	log_error("event=done-log-failed text=\"%s\"", why->text);
-	while ((f = TAILQ_FIRST(&fin.syncing)) != NULL) {
-		TAILQ_REMOVE(&fin.syncing, f, link);
-		spool_done_append(qd.store, &f->record.place, f->record.rcpt,
-		    (enum final_kind)f->record.final, ev_wall());
-		TAILQ_INSERT_TAIL(&fin.ended, f, link);
-	}
+	TAILQ_CONCAT(&fin.syncing, &fin.ended, link);
+	TAILQ_CONCAT(&fin.ended, &fin.syncing, link);
 	ev_timer_in_ms(&fin.again, SYNC_AGAIN_MS);
 }
 

@@ -119,7 +119,7 @@ make(struct str domain, struct str vmta, struct str name)
 	TAILQ_INIT(&q->conns);
 	ev_timer_init(&q->timer, on_timer);
 	q->hold = HOLD_EMPTY;
-	q->hold_since = tick_now();
+	q->hold_since = q->keep_until = tick_now();
 	q->paused = pause_covers(str_of(q->name));
 	configure(q);
 	hmap_add(&qd.queue_map, str_ihash(name), q->handle);
@@ -146,6 +146,10 @@ queue_get(struct str domain, struct str vmta)
 void
 queue_maybe_free(struct queue *q)
 {
+	if (!tick_is_due(q->keep_until)) {
+		ev_timer_at(&q->timer, tick_to_mono(q->keep_until));
+		return;
+	}
 	if (queue_n_rcpts(q) > 0 || q->n_conns > 0 || q->retrying || q->in_run_line)
 		return;
 	limit_leave(q);

@@ -71,6 +71,7 @@ struct queue {
 	uint8_t		 pad;
 	struct tick	 next_expiry;
 	struct tick	 hold_since;
+	struct tick	 keep_until; /* not freed before: somebody waits for its route */
 	struct ev_timer	 timer;
 	struct limit	*waits_for;
 	struct events	*events; /* the last errors, NULL: none */

@@ -146,6 +146,20 @@ finish(void)
 	    qd.rcpts.n_used, rec.n_bad, (long)mono_diff_ms(rec.began, ev_now()));
 }
 
+/* where the first scan ended in each writer's newest segment: should that writer die before it tells us more, the
+ * next scan begins there */
+static void
+note_end(const struct ipc_segment *s)
+{
+	uint16_t w = (uint16_t)(s->writer % MAX_WRITERS);
+
+	if (!rec.is_first || s->generation < qd.told[w].generation ||
+	    (s->generation == qd.told[w].generation && s->end <= qd.told[w].offset))
+		return;
+	qd.told[w].generation = s->generation;
+	qd.told[w].offset = s->end;
+}
+
 /* one step of the walk; false: the turn is over */
 static bool
 step(void)
@@ -157,6 +171,7 @@ step(void)
 		record(&item);
 		return true;
 	case WALK_SEGMENT:
+		note_end(&item.segment);
 		segment_scanned(&item.segment);
 		return true;
 	case WALK_BAD:

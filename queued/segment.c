@@ -133,11 +133,27 @@ segment_message_gone(struct message *m)
 		fatal("id=%016lx event=remove-failed text=\"%s\"", m->id, why.text);
 }
 
+/* a writer appends to its newest segment only */
+static void
+seal_older(uint16_t writer, uint32_t generation)
+{
+	for (uint32_t h = 1; h < slab_end(&qd.segments); h++) {
+		struct segment *s = at(h);
+		if (!s->known || s->writer != writer || s->generation >= generation || s->sealed)
+			continue;
+		s->sealed = true;
+		s->sealed_at = tick_now();
+		free_if_empty(h);
+	}
+}
+
 void
 segment_opened(const struct ipc_segment *s)
 {
 	uint32_t h = find((uint16_t)s->writer, s->segment);
 
+	qd.told[s->writer % countof(qd.told)].open = s->generation;
+	seal_older((uint16_t)s->writer, s->generation);
 	if (h != 0 && at(h)->generation == s->generation)
 		return;
 	h = find_or_make((uint16_t)s->writer, s->segment, s->generation);
@@ -168,6 +184,10 @@ segment_scanned(const struct ipc_segment *s)
 	if (at(h)->generation != s->generation)
 		return;
 	at(h)->scanned = true;
+	if (s->generation < qd.told[s->writer % countof(qd.told)].open && !at(h)->sealed) {
+		at(h)->sealed = true;
+		at(h)->sealed_at = tick_now();
+	}
 	free_if_empty(h);
 }
 

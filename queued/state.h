@@ -38,6 +38,7 @@ struct queued {
 	struct {
 		uint32_t generation;
 		uint64_t offset; /* behind the last record that the writer told */
+		uint32_t open;	 /* generation of the segment that the writer appends to, 0: not known */
 	} told[16];
 
 	struct limit total_out;	 /* total-max-smtp-out */

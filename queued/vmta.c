@@ -20,10 +20,10 @@ configure(struct vmta *v)
 {
 	const struct conf_set *set;
 
-	v->conf = conf_vmta(daemon_conf(), v->name);
+	v->conf = v->name.len == 0 ? conf_default_vmta(daemon_conf()) : conf_vmta(daemon_conf(), v->name);
 	v->exists = v->name.len == 0 || v->conf != NULL;
 	v->out.max = UINT64_MAX;
-	if (v->conf == NULL)
+	if (v->conf == NULL || v->conf->set == NULL)
 		return;
 	set = v->conf->set;
 	v->out.set = set;
@@ -92,7 +92,7 @@ vmta_next_source(struct vmta *v, uint8_t family, struct conf_source_host *source
 
 	if (n == 0) {
 		*source = (struct conf_source_host){0};
-		if (v->conf != NULL)
+		if (v->conf != NULL && v->conf->set != NULL)
 			source->host = conf_str(v->conf->set, CONF_VMTA_HOST_NAME);
 		if (source->host.len == 0)
 			source->host = conf_str(conf_global(daemon_conf()), CONF_GLOBAL_HOST_NAME);

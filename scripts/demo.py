@@ -4,7 +4,6 @@
 demo.py BUILD [MESSAGES]. Everything happens on loopback addresses and in one folder, which is kept."""
 import collections
 import csv
-import json
 import os
 import subprocess
 import sys
@@ -76,7 +75,7 @@ def start_injecting(world):
 
 def numbers(world):
     """What the server counts: accepted, delivered, bounced, queued."""
-    ledger = json.loads(world.ph.pmtactl("--json", "show", "ledger").stdout)["ledger"]
+    ledger = world.ph.json("show", "ledger")["ledger"]
     return {k: ledger[k] for k in ("accepted", "delivered", "bounced", "expired", "queued")}
 
 

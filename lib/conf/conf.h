@@ -117,6 +117,8 @@ struct conf_pool {
 	size_t			       n_members;
 };
 const struct conf_vmta *conf_vmta(const struct conf *c, struct str name);
+/* The VirtualMTA of mail that chose none: nameless, its set NULL, with the global source addresses. */
+const struct conf_vmta *conf_default_vmta(const struct conf *c);
 const struct conf_pool *conf_pool(const struct conf *c, struct str name);
 size_t			conf_n_vmtas(const struct conf *c);
 const struct conf_vmta *conf_vmta_at(const struct conf *c, size_t i);

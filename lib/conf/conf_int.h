@@ -172,7 +172,7 @@ struct conf {
 	struct conf_queues  *queues;
 	struct conf_sources *sources;
 	struct conf_names   *names; /* VirtualMTAs and pools */
-	struct conf_vmta    *vmtas;
+	struct conf_vmta    *vmtas; /* and behind the last one the default */
 	size_t		     n_vmtas;
 	struct conf_pool    *pools;
 	size_t		     n_pools;

@@ -16,11 +16,12 @@ source_host(struct conf *c, struct str text, struct str host)
 	return h;
 }
 
+/* b NULL: of the default VirtualMTA */
 static void
 set_sources(struct conf *c, struct conf_blk *b, struct conf_vmta *v)
 {
-	const struct conf_value *own = conf_blk_value(b, CONF_VMTA_SMTP_SOURCE_HOST);
-	struct str		 host = conf_str(b->set, CONF_VMTA_HOST_NAME);
+	const struct conf_value *own = b == NULL ? NULL : conf_blk_value(b, CONF_VMTA_SMTP_SOURCE_HOST);
+	struct str		 host = b == NULL ? STR_NULL : conf_str(b->set, CONF_VMTA_HOST_NAME);
 	struct conf_source_host *list;
 
 	if (host.len == 0)
@@ -86,6 +87,8 @@ conf_vmtas_build(struct conf_load *l)
 		set_sources(c, b, &c->vmtas[c->n_vmtas++]);
 		conf_names_put(c->names, b->name, b->index);
 	}
+	c->vmtas[c->n_vmtas] = (struct conf_vmta){0};
+	set_sources(c, NULL, &c->vmtas[c->n_vmtas]);
 	for (size_t i = 0; i < c->n_blocks; i++) {
 		struct conf_blk *b = c->blocks[i];
 		if (b->kind != CONF_BLOCK_POOL || b->is_dead)
@@ -101,6 +104,12 @@ const struct conf_vmta *
 conf_vmta(const struct conf *c, struct str name)
 {
 	return vmta_of(c, name);
+}
+
+const struct conf_vmta *
+conf_default_vmta(const struct conf *c)
+{
+	return &c->vmtas[c->n_vmtas];
 }
 
 const struct conf_pool *

@@ -29,16 +29,30 @@ find_colon(struct str line, size_t *name_len)
 	return i > 0 && i < line.len && line.p[i] == ':' ? i : STR_NPOS;
 }
 
+/* without the dot that was added, or that a broken client forgot to double */
+static struct str
+undot(struct str line)
+{
+	return line.len > 0 && line.p[0] == '.' ? str_skip(line, 1) : line;
+}
+
+static bool
+is_folded(struct str line)
+{
+	line = undot(line);
+	return line.len > 0 && is_blank(line.p[0]);
+}
+
 enum header_line
 header_line_kind(struct str line)
 {
 	size_t name_len;
 
+	if (is_folded(line))
+		return HEADER_LINE_CONTINUED;
 	if (line.len == 0 || line.p[0] == '\r' || line.p[0] == '\n')
 		return HEADER_LINE_EMPTY;
-	if (is_blank(line.p[0]))
-		return HEADER_LINE_CONTINUED;
-	if (find_colon(line, &name_len) != STR_NPOS)
+	if (find_colon(undot(line), &name_len) != STR_NPOS)
 		return HEADER_LINE_FIELD;
 	return str_has_prefix(line, STR("From ")) ? HEADER_LINE_MBOX : HEADER_LINE_OTHER;
 }
@@ -53,11 +67,10 @@ static void
 take_field(struct str *rest, struct header_field *f)
 {
 	struct str line = take_line(*rest);
-	size_t	   len = line.len, colon, skip, name_len;
+	size_t	   len = line.len, skip = line.len - undot(line).len, colon, name_len;
 
-	skip = line.p[0] == '.' ? 1 : 0; /* doubled, as it is stored */
-	colon = find_colon(str_skip(line, skip), &name_len);
-	while (len < rest->len && is_blank(rest->p[len]))
+	colon = find_colon(undot(line), &name_len);
+	while (is_folded(str_skip(*rest, len)))
 		len += take_line(str_skip(*rest, len)).len;
 	f->whole = str_sub(*rest, 0, len);
 	f->name = str_sub(line, skip, name_len);

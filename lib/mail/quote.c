@@ -130,7 +130,7 @@ quote_field(struct buf *b, const char *name, struct str s, bool utf8)
 
 	make_harmless(&safe, s, utf8);
 	buf_addf(b, "%s%s ", name, typed ? ";" : ":");
-	add_lines(b, strlen(name) + 2, "\t", str_trim(buf_str(&safe)));
+	add_lines(b, strlen(name) + 2, " ", str_trim(buf_str(&safe)));
 	buf_clear(&safe);
 }
 
@@ -149,7 +149,7 @@ quote_wrapped(struct buf *b, const char *indent, struct str s, bool utf8)
 
 	make_harmless(&safe, s, utf8);
 	buf_add_cstr(b, indent);
-	add_lines(b, strlen(indent), "    ", str_trim(buf_str(&safe)));
+	add_lines(b, strlen(indent), indent[0] == ' ' ? "    " : "", str_trim(buf_str(&safe)));
 	buf_clear(&safe);
 }
 

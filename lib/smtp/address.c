@@ -106,7 +106,7 @@ ip_is_valid(int family, struct str s)
 	    inet_pton(family, text, addr) == 1;
 }
 
-/* General-address-literal = Standardized-tag ":" 1*dcontent */
+/* General-address-literal = Standardized-tag ":" 1*dcontent; without "@", so that an address is cut at its last one */
 static bool
 general_is_valid(struct str s)
 {
@@ -118,7 +118,7 @@ general_is_valid(struct str s)
 		if (!ascii_is_alnum(s.p[i]) && s.p[i] != '-')
 			return false;
 	for (size_t i = colon + 1; i < s.len; i++)
-		if (s.p[i] <= ' ' || s.p[i] > '~' || strchr("[\\]", s.p[i]) != NULL)
+		if (s.p[i] <= ' ' || s.p[i] > '~' || strchr("[\\]@", s.p[i]) != NULL)
 			return false;
 	return true;
 }
@@ -171,7 +171,8 @@ queue_name_idn(struct str domain, char *dst, size_t size)
 		return 0;
 	len = queue_name_ascii(str_of((const char *)a), dst, size);
 	idn2_free(a);
-	return len;
+	/* mapping may give other ASCII than letters, such as a blank */
+	return domain_is_valid(str_from(dst, len), false) ? len : 0;
 }
 
 size_t

@@ -2,7 +2,7 @@
 
 #include <sys/types.h>
 
-#define PREFIX_ROOM 16 /* "550 5.111.111 " */
+#define PREFIX_ROOM 16 /* "550 5.255.255 " */
 
 void
 reply_init(struct reply_parser *p)
@@ -115,22 +115,43 @@ take_enh(struct smtp_reply *r, struct str text)
 	return memcmp(r->enh, enh, sizeof enh) == 0 ? str_skip(text, n) : text;
 }
 
+/* a decimal number; returns its length */
+static size_t
+put_number(char *p, unsigned n)
+{
+	size_t digits = n >= 100 ? 3 : n >= 10 ? 2 : 1;
+
+	for (size_t i = digits; i > 0; i--, n /= 10)
+		p[i - 1] = (char)('0' + n % 10);
+	return digits;
+}
+
+/* "550" or "550 5.1.1", into PREFIX_ROOM bytes */
+static size_t
+put_prefix(char *p, const struct smtp_reply *r)
+{
+	size_t n = put_number(p, r->code);
+
+	for (unsigned i = 0; i < 3 && r->has_enh; i++) {
+		p[n++] = i == 0 ? ' ' : '.';
+		n += put_number(p + n, r->enh[i]);
+	}
+	return n;
+}
+
 static void
 finish(struct reply_parser *p)
 {
 	struct smtp_reply *r = &p->reply;
-	char prefix[PREFIX_ROOM + 1];
-	int n = snprintf(prefix, sizeof prefix, "%u", r->code);
+	char prefix[PREFIX_ROOM];
+	size_t n = put_prefix(prefix, r);
 
-	if (r->has_enh)
-		n += snprintf(prefix + n, sizeof prefix - (size_t)n, " %u.%u.%u", r->enh[0],
-		    r->enh[1], r->enh[2]);
-	else
+	if (!r->has_enh)
 		memcpy(r->enh, (uint8_t[3]){(uint8_t)(r->code / 100), 0, 0}, sizeof r->enh);
 	if (r->len > 0)
-		n += snprintf(prefix + n, sizeof prefix - (size_t)n, " ");
+		prefix[n++] = ' ';
 	memmove(r->text + n, r->text, r->len);
-	memcpy(r->text, prefix, (size_t)n);
+	memcpy(r->text, prefix, n);
 	r->len = (uint16_t)(r->len + n);
 	r->text[r->len] = '\0';
 	p->complete = true;

@@ -282,6 +282,7 @@ spool_file_remove(struct spool_store *s, uint64_t id, struct why *why)
 	if (r < 0 && errno != ENOENT)
 		return why_errno(why, "Cannot remove the finished message %016jx", (uintmax_t)id);
 	store_add_limbo(s, id);
+	move_file_removed(s, id);
 	return 0;
 }
 

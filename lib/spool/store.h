@@ -56,8 +56,9 @@ void spool_segment_gone(struct spool_store *s, const struct ipc_segment *seg);
 /*
  * Compaction: the records at `places` (all of one segment) are written out as queue files: tmp, one sync for the
  * batch, rename, directory sync. In the store's thread; `cb` from the loop: the new places (in the order given,
- * borrowed for the call), or `why` and the old places stay in force. Until then the old places are used as before; a
- * message that ended meanwhile has got a queue file all the same: spool_file_remove() it.
+ * borrowed for the call), or `why` and the old places stay in force. Until then the old places are used as before. For a
+ * message that ended meanwhile, or that must stay in its segment after all (deliverd is reading it): spool_file_remove()
+ * it inside the callback, and only there; of all others the record in the segment does not count any more afterwards.
  */
 typedef void spool_moved_cb(void *ctx, const struct spool_place *places, size_t n, const struct why *why);
 void spool_move_out(struct spool_store *s, const struct spool_place *places, size_t n, spool_moved_cb *cb, void *ctx);

@@ -71,7 +71,8 @@ struct spool_store {
 	struct finished *finished;
 	size_t		 n_finished, cap_finished;
 
-	struct move *moves; /* under way */
+	struct move *moves;   /* under way */
+	struct move *telling; /* whose caller is being told just now */
 };
 
 /* store.c */
@@ -95,5 +96,7 @@ void make_spare(int done_fd);
 /* store_move.c */
 /* Is this message being moved out just now? */
 bool move_has(const struct spool_store *s, uint64_t id);
+/* If that happens while a move's caller is told: the message stays where it was. */
+void move_file_removed(struct spool_store *s, uint64_t id);
 
 #endif

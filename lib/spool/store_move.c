@@ -11,11 +11,12 @@
  * Moving records out of a segment into queue files:
  *	1 mover	records written to tmp, data synced, renamed, directories synced
  *	2 loop	what was appended to the done log is synced
- *	3 mover	lines about recipients that are done already are gathered from the log, for messages
- *that have several
- *	4 loop	those lines are appended again with the queue file as holder, and an M line for each
- *record: synced 5 loop	the caller is told From 1 on, lines about these messages are appended twice,
- *see spool_done_append().
+ *	3 mover	lines about recipients who are done already are gathered from the log
+ *	4 loop	those lines are appended again with the queue file as holder, and synced
+ *	5 loop	the caller is told; whose file he removes during the call stays in its segment
+ *	6 loop	an M line for each of the others: its record in the segment no longer counts
+ * 2 to 4 only if a message has several recipients. From 1 to 5, lines about these messages are
+ * appended twice, see spool_done_append().
  */
 
 struct move {
@@ -33,6 +34,7 @@ struct move {
 	uint32_t *number; /* done-log files to search */
 	size_t n_numbers;
 	struct line_list copies;
+	bool *stays; /* in its segment: the caller removed the file again */
 };
 
 static int
@@ -244,18 +246,62 @@ gather_run(struct spool_work *work)
 
 /* ---- 2, 4, 5: in the loop ---- */
 
+/*
+ * The file alone counts from now on. Need not be durable yet: as long as it is not, record and file
+ * have one id, and the file's done lines are held by name.
+ */
+static void
+mark_moved(struct move *m)
+{
+	struct spool_store *s = m->s;
+	struct done_line l = {.kind = 'M'};
+
+	for (size_t i = 0; i < m->n; i++) {
+		if (m->stays[i])
+			continue;
+		l.id = m->from[i].id;
+		l.writer = (uint8_t)m->from[i].writer;
+		l.generation = m->from[i].generation;
+		gone_add_record(&s->gone, l.writer, l.generation, l.id);
+		log_append(s, &l);
+	}
+}
+
+void
+move_file_removed(struct spool_store *s, uint64_t id)
+{
+	struct move *m = s->telling;
+
+	for (size_t i = 0; m != NULL && i < m->n; i++)
+		m->stays[i] |= m->from[i].id == id;
+}
+
+static void
+tell(struct move *m)
+{
+	if (m->failed) {
+		m->cb(m->ctx, NULL, 0, &m->why);
+		return;
+	}
+	m->s->telling = m;
+	m->cb(m->ctx, m->to, m->n, NULL);
+	m->s->telling = NULL;
+	mark_moved(m);
+}
+
 static void
 finish(struct move *m)
 {
 	struct move **at = &m->s->moves;
 
+	tell(m);
 	while (*at != m)
 		at = &(*at)->next;
 	*at = m->next;
-	m->cb(m->ctx, m->failed ? NULL : m->to, m->failed ? 0 : m->n, m->failed ? &m->why : NULL);
 	free(m->from);
 	free(m->to);
 	free(m->id);
+	free(m->stays);
 	free(m->number);
 	free(m->copies.line);
 	free(m);
@@ -271,7 +317,7 @@ fail(struct move *m, const struct why *why)
 }
 
 static void
-on_marked(void *ctx, const struct why *why)
+on_repeated(void *ctx, const struct why *why)
 {
 	struct move *m = ctx;
 
@@ -282,21 +328,11 @@ on_marked(void *ctx, const struct why *why)
 }
 
 static void
-mark_moved(struct move *m)
+repeat_lines(struct move *m)
 {
-	struct spool_store *s = m->s;
-	struct done_line l = {.kind = 'M'};
-
 	for (size_t i = 0; i < m->copies.n; i++)
-		log_append(s, &m->copies.line[i]);
-	for (size_t i = 0; i < m->n; i++) {
-		l.id = m->from[i].id;
-		l.writer = (uint8_t)m->from[i].writer;
-		l.generation = m->from[i].generation;
-		gone_add_record(&s->gone, l.writer, l.generation, l.id);
-		log_append(s, &l);
-	}
-	spool_store_sync(s, on_marked, m);
+		log_append(m->s, &m->copies.line[i]);
+	spool_store_sync(m->s, on_repeated, m);
 }
 
 static void
@@ -307,7 +343,7 @@ gather_done(struct spool_work *work)
 	if (m->failed)
 		fail(m, NULL);
 	else
-		mark_moved(m);
+		repeat_lines(m);
 }
 
 static void
@@ -339,7 +375,7 @@ copy_done(struct spool_work *work)
 	else if (m->has_several)
 		spool_store_sync(m->s, on_synced, m);
 	else
-		mark_moved(m);
+		finish(m);
 }
 
 void
@@ -354,6 +390,7 @@ spool_move_out(struct spool_store *s, const struct spool_place *places, size_t n
 	m->from = xreallocarray(NULL, n, sizeof *m->from);
 	m->to = xreallocarray(NULL, n, sizeof *m->to);
 	m->id = xreallocarray(NULL, n, sizeof *m->id);
+	m->stays = xcalloc(n, sizeof *m->stays);
 	memcpy(m->from, places, n * sizeof *m->from);
 	memcpy(m->to, places, n * sizeof *m->to);
 	for (size_t i = 0; i < n; i++) {

@@ -83,10 +83,10 @@ class FreshFs:
         os.chmod(self.folder, 0o755)
         self.mount = self.folder + "/m"
         os.mkdir(self.mount)
-        image = self.folder + "/image"
+        self.image = self.folder + "/image"
         try:
-            subprocess.run(["fallocate", "-l", f"{self.megabytes}M", image], check=True)
-            self._attach(image)
+            subprocess.run(["fallocate", "-l", f"{self.megabytes}M", self.image], check=True)
+            self._attach(self.image)
             self._format()
             self.remount()
         except (subprocess.CalledProcessError, FileNotFoundError) as e:
@@ -111,12 +111,23 @@ class FreshFs:
         subprocess.run([*make, self.loop], check=True, capture_output=True)
 
     def remount(self):
-        if self.mounted:
-            self.unmount()
-        subprocess.run(["mount", "-t", self.kind, "-o", "noatime", self.loop, self.mount], check=True,
-                       capture_output=True)
-        self.mounted = True
-        os.chmod(self.mount, 0o755)
+        """Mounts (again). A file system that was shut down stays so while anybody has it mounted, in whatever mount
+        name space; then it is attached anew, as another device."""
+        for attempt in range(20):
+            if self.mounted:
+                self.unmount()
+            if attempt in (5, 15):
+                subprocess.run(["losetup", "-d", self.loop], capture_output=True)
+                self._attach(self.image)
+            subprocess.run(["mount", "-t", self.kind, "-o", "noatime" + (",nouuid" if self.kind == "xfs" else ""),
+                            self.loop, self.mount], check=True, capture_output=True)
+            self.mounted = True
+            try:
+                os.chmod(self.mount, 0o755)
+                return
+            except OSError:
+                time.sleep(0.1)
+        raise RuntimeError("the file system cannot be mounted again")
 
     def unmount(self):
         for _ in range(100):

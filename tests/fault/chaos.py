@@ -92,7 +92,7 @@ def power_cut_under_load(build, full):
             injector.join()
             if world.sinks["plain"].process is None:
                 world.sinks["plain"].start()
-            world.fs.remount()
+            world.after_power_cut()
             world.start()
             world.settle(90)
             world.check(now)

@@ -52,7 +52,7 @@ def failing_call(world, call_class, mode, error, cut):
         cut_power(world.fs.mount)
         world.kill()
         world.page.disarm()
-        world.fs.remount()
+        world.after_power_cut()
         world.start()
     world.page.disarm()
     accepts_again(world)

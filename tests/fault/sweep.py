@@ -70,7 +70,7 @@ def point(world, scenario, mode, at, call_class="", before=None, after=None):
     hit = watcher.end()
     world.page.disarm()
     if hit and mode == "cut":
-        world.fs.remount()
+        world.after_power_cut()
         if after:
             after()
     if hit or scenario is scenarios.shutdown:
@@ -114,7 +114,7 @@ def run_points(world, scenario, points, modes, tally, deadline):
                 print(f"# {name}: {what or 'past the end'} ({time.monotonic() - began:.1f} s)", flush=True)
         except (Broken, RuntimeError, OSError) as e:
             tally.broken.append(f"{name}: {e}")
-            print(f"not ok {name}: {e}", flush=True)
+            print(f"not ok {name}: {e} ({time.monotonic() - began:.1f} s)", flush=True)
             if not isinstance(e, Broken):
                 traceback.print_exc()
             return False

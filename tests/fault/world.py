@@ -135,7 +135,7 @@ class World:
     def is_up(self):
         if self.process.poll() is not None:
             raise Broken(f"the server ended by itself ({self.process.returncode}): {self.last_words()}")
-        return load.port_open(self.port)
+        return load.port_open(self.port) and self.ctl("show", "version")[0] == 0
 
     def last_words(self):
         words = ""
@@ -156,7 +156,7 @@ class World:
             raise Broken("SIGTERM: still there after %d s" % seconds) from None
         load.wait_for("the last process", lambda: not self.group.pids(), 5)
 
-    def ctl(self, *args, timeout=10):
+    def ctl(self, *args, timeout=20):
         """pmtactl as an operator runs it: (exit status, what it printed)."""
         try:
             r = subprocess.run([self.build + "/sbin/pmtactl", "-c", self.config, *args], capture_output=True,
@@ -173,13 +173,13 @@ class World:
             return status or 1, {"text": text}
 
     def audit(self):
-        """(0 when it balances, the figures); beside a living server one tick may be under way, so it is asked again."""
-        for _ in range(10):
-            status, tree = self.ask("audit")
-            if status == 0:
-                break
-            time.sleep(0.1)
-        return status, tree
+        """(0 when it balances, the figures); pmtactl itself asks again while a tick may be under way."""
+        return self.ask("audit")
+
+    def after_power_cut(self):
+        """Everything was killed; what is on the disk is what was flushed."""
+        self.fs.remount()
+        self.page.set(device=os.stat(self.fs.mount).st_dev)
 
     def quiet(self):
         """Until nobody has changed the file system for a while (what is prepared ahead is prepared)."""

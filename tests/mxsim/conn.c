@@ -14,6 +14,17 @@
 #define READS_MAX  8    /* a turn of the loop */
 #define DRAIN_MS   2000 /* how long a client may take to see that we ended */
 
+/* It no longer counts against the provider's limits. */
+static void
+conn_leave(struct conn *c)
+{
+	if (c->has_left)
+		return;
+	c->has_left = true;
+	provider_leave(c->provider, c->mx, c->source);
+	c->sim->n_conns--;
+}
+
 static void
 conn_free(struct conn *c)
 {
@@ -24,8 +35,6 @@ conn_free(struct conn *c)
 		provider_count(c->provider, COUNT_lost_in_transaction, 1);
 	message_end(&c->message, c->sim->counter.dump_fd, false);
 	message_clear(&c->message);
-	provider_leave(c->provider, c->mx, c->source);
-	c->sim->n_conns--;
 	SSL_free(c->ssl);
 	buf_clear(&c->in);
 	buf_clear(&c->out);
@@ -51,6 +60,7 @@ conn_kill(struct conn *c)
 	if (c->reset)
 		(void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &no_wait, sizeof(no_wait));
 	c->state = CONN_DEAD;
+	conn_leave(c);
 	ev_io_stop(&c->io);
 	ev_timer_stop(&c->timer);
 	ev_defer_queue(&c->reap);
@@ -72,6 +82,7 @@ conn_finish(struct conn *c)
 		conn_kill(c);
 		return;
 	}
+	conn_leave(c);
 	(void)shutdown(c->fd, SHUT_WR);
 	c->state = CONN_DRAIN;
 	ev_timer_in_ms(&c->timer, DRAIN_MS);

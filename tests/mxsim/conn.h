@@ -27,7 +27,7 @@ struct conn {
 	enum conn_state	 state;
 	char		 sender[1024], ehlo[256], peer[NET_ADDR_TEXT];
 	bool		 in_mail, last_chunk, in_chunks, skip_chunks, drop_in_body, is_8bit;
-	bool		 held, closing, reset, trickle, ssl_wants_write;
+	bool		 held, closing, reset, trickle, ssl_wants_write, has_left;
 };
 
 /* Takes the accepted descriptor. */

@@ -157,6 +157,41 @@ a_failed_handshake_makes_the_next_connection_go_in_clear(void **state)
 	sink_stop(&sink);
 }
 
+/* Was the TLS session of the second connection an earlier one's? */
+static bool
+is_session_reused(const char *conf)
+{
+	struct sink    sink = sink_start(SINK_PIPELINING | SINK_TLS);
+	struct made    made;
+	struct ipc_msg m;
+	uint32_t       extensions = 0;
+
+	start(conf);
+	made = make_message(100, false, 1);
+	for (int i = 0; i < 2; i++) {
+		uint32_t conn = open_conn(sink.port, NULL);
+
+		give(conn, 0, &made, &first_rcpt, 1);
+		flush(stage.queued);
+		await(stage.queued, &m, IPC_CONN_UP);
+		extensions = ((const struct ipc_conn_up *)m.head)->extensions;
+		await_delivered(0, &made);
+		close_conn(conn, CONN_QUIT);
+		await_down(END_CLOSED, STAGE_QUIT);
+	}
+	finish();
+	sink_stop(&sink);
+	return extensions & SMTP_EXT_ETRN;
+}
+
+static void
+tls_sessions_are_reused_where_that_is_wanted(void **state)
+{
+	(void)state;
+	assert_true(is_session_reused("<domain *>\nreuse-ssl-session yes\n</domain>\n"));
+	assert_false(is_session_reused(""));
+}
+
 static void
 required_tls_never_goes_in_clear(void **state)
 {
@@ -312,19 +347,24 @@ stop_finishes_what_was_begun(void **state)
 	sink_stop(&sink);
 }
 
+/* the second number of statm: resident pages */
 static size_t
 resident_kb(pid_t pid)
 {
-	char   path[64];
-	size_t total, resident;
-	FILE  *f;
+	char	   path[64], text[256] = "";
+	struct str rest, word;
+	uint64_t   pages = 0;
+	FILE	  *f;
 
 	snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
 	f = fopen(path, "r");
 	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%zu %zu", &total, &resident), 2);
+	assert_non_null(fgets(text, sizeof text, f));
 	fclose(f);
-	return resident * (size_t)sysconf(_SC_PAGESIZE) / 1024;
+	rest = str_of(text);
+	assert_true(str_next_word(&rest, &word) && str_next_word(&rest, &word));
+	assert_true(parse_u64(word, 0, UINT64_MAX, &pages));
+	return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE) / 1024;
 }
 
 static void
@@ -375,6 +415,7 @@ main(void)
 	    cmocka_unit_test(the_source_address_is_what_was_ordered_or_nothing),
 	    cmocka_unit_test(nobody_listens),
 	    cmocka_unit_test(a_failed_handshake_makes_the_next_connection_go_in_clear),
+	    cmocka_unit_test(tls_sessions_are_reused_where_that_is_wanted),
 	    cmocka_unit_test(required_tls_never_goes_in_clear),
 	    cmocka_unit_test(a_peer_that_leaves_after_one_message_costs_nobody_an_attempt),
 	    cmocka_unit_test(a_record_that_is_not_there_is_deferred_and_the_connection_goes_on),

@@ -172,6 +172,9 @@ offer(struct client *c)
 		say(c, "250-CHUNKING\r\n");
 	if ((c->flags & (SINK_TLS | SINK_BAD_TLS)) && c->ssl == NULL)
 		say(c, "250-STARTTLS\r\n");
+	/* how a test sees it */
+	if (c->ssl != NULL && SSL_session_reused(c->ssl))
+		say(c, "250-ETRN\r\n");
 	say(c, "250 SIZE 100000000\r\n");
 }
 

@@ -18,6 +18,7 @@
 
 #include "deliverd/deliver_int.h"
 #include "lib/base/log.h"
+#include "lib/base/num.h"
 #include "lib/base/xalloc.h"
 #include "lib/ev/ev.h"
 #include "lib/smtp/ext.h"

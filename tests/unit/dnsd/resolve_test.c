@@ -22,7 +22,7 @@ struct zone {
 };
 
 struct server {
-	struct ev_io	   udp, tcp;
+	struct ev_io	   udp, tcp, conn;
 	uint16_t	   port;
 	const struct zone *zone;
 	unsigned	   rcode; /* to everything */
@@ -52,7 +52,7 @@ say_nothing(struct msg *m, const char *name)
 }
 
 static size_t
-answer_query(struct server *s, const uint8_t *q, size_t len, struct msg *m, bool tcp)
+answer_query(struct server *s, const uint8_t *q, size_t len, struct msg *m)
 {
 	char	 name[300] = "";
 	size_t	 at = 12, n = 0;
@@ -91,7 +91,7 @@ on_udp(struct ev_io *io, int what)
 	socklen_t		len = sizeof from;
 	ssize_t			n = recvfrom(io->fd, q, sizeof q, 0, (struct sockaddr *)&from, &len);
 
-	if (n < 12 || answer_query(s, q, (size_t)n, &m, false) == 0 || s->is_silent)
+	if (n < 12 || answer_query(s, q, (size_t)n, &m) == 0 || s->is_silent)
 		return;
 	if (m.n > 512) { /* truncated */
 		m.b[2] |= 2;
@@ -103,24 +103,35 @@ on_udp(struct ev_io *io, int what)
 	sendto(io->fd, m.b, m.n, 0, (struct sockaddr *)&from, len);
 }
 
-/* one question a connection; the client sends it in one piece over loopback */
+/* one question a connection, in one piece over loopback */
 static void
-on_tcp(struct ev_io *io, int what)
+on_tcp_data(struct ev_io *io, int what)
 {
-	struct server	 *s = ph_container_of(io, struct server, tcp);
+	struct server	 *s = ph_container_of(io, struct server, conn);
 	static struct msg m;
 	uint8_t		  q[600], len[2];
-	int		  fd = accept(io->fd, NULL, NULL);
+	int		  fd = io->fd;
 	ssize_t		  n = read(fd, q, sizeof q);
 
-	s->n_tcp++;
 	if (n > 14) {
-		answer_query(s, q + 2, (size_t)n - 2, &m, true);
+		answer_query(s, q + 2, (size_t)n - 2, &m);
 		put_be16(len, (uint16_t)m.n);
 		assert_int_equal(write(fd, len, 2), 2);
 		assert_int_equal(write(fd, m.b, m.n), m.n);
+		return;
 	}
+	ev_io_stop(io);
 	close(fd);
+}
+
+static void
+on_tcp(struct ev_io *io, int what)
+{
+	struct server *s = ph_container_of(io, struct server, tcp);
+
+	s->n_tcp++;
+	ev_io_init(&s->conn, accept(io->fd, NULL, NULL), on_tcp_data);
+	ev_io_want(&s->conn, EV_IN);
 }
 
 static void

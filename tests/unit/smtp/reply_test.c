@@ -142,8 +142,9 @@ a_flood_of_lines_keeps_its_code_and_little_text(void **state)
 
 	(void)state;
 	memset(line, 'x', sizeof line);
-	memcpy(line, "550-", 4);
-	memcpy(line + sizeof line - 2, "\r\n", 2);
+	snprintf(line, sizeof line, "550-%0*d", (int)sizeof line - 7, 7);
+	line[sizeof line - 2] = '\r';
+	line[sizeof line - 1] = '\n';
 	for (int i = 0; i < 510; i++)
 		assert_int_equal(reply_feed(&p, str_from(line, sizeof line), &why), 0);
 	assert_true(reply_is_multiline(&p));

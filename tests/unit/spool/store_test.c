@@ -327,6 +327,47 @@ a_moved_and_finished_message_does_not_come_back_from_its_segment(void **state)
 }
 
 static void
+take_back_first(void *ctx, const struct spool_place *places, size_t n, const struct why *why)
+{
+	struct why trouble;
+
+	assert_null(why);
+	assert_int_equal(spool_file_remove(h.store, places[0].id, &trouble), 0);
+	ev_stop();
+}
+
+static void
+a_file_removed_while_its_move_is_told_leaves_the_record(void **state)
+{
+	struct spool_place p[2];
+
+	append(2, STR("stays\r\n"));
+	append(2, STR("moves\r\n"));
+	wait_for_fates();
+	p[0] = h.fate[0].place;
+	p[1] = h.fate[1].place;
+	done(&h.fate[0], 1, FINAL_DELIVERED);
+	spool_move_out(h.store, p, 2, take_back_first, NULL);
+	ev_run();
+	walk(&w);
+	assert_int_equal(w.n, 2);
+	assert_int_equal(w.n_files, 1);
+	/* the done log goes on over restarts: what is still needed stays */
+	for (uint64_t i = 0; i < 4; i++) {
+		assert_audit(4 + i, 3);
+		struct fate *one = append(1, STR("x\r\n"));
+		wait_for_fates();
+		done(one, 0, FINAL_DELIVERED);
+		sync_store();
+		reopen_store();
+		assert_true(is_done(&h.fate[0], 1));
+		assert_false(is_done(&h.fate[0], 0));
+		walk(&w);
+		assert_true(walk_has(&w, h.fate[0].place.id));
+	}
+}
+
+static void
 a_move_that_fails_changes_nothing(void **state)
 {
 	append(1, STR("one\r\n"));
@@ -490,6 +531,7 @@ main(void)
 	    T(one_stuck_message_does_not_keep_the_done_log_for_ever),
 	    T(moved_records_are_files_and_their_segment_may_go),
 	    T(a_moved_and_finished_message_does_not_come_back_from_its_segment),
+	    T(a_file_removed_while_its_move_is_told_leaves_the_record),
 	    T(a_move_that_fails_changes_nothing),
 	    T(a_file_spoilt_at_any_byte_is_told_and_the_others_served),
 	    T(the_audit_sees_a_record_that_vanished),

@@ -4,7 +4,7 @@
 #include "lib/ctl/commands.h"
 
 static const char head[] =
-    ".\\\" made by man/ctl_manual.c from lib/ctl/commands.def\n"
+    ".\\\" made by man/ctl/ctl_manual.c from lib/ctl/commands.def\n"
     ".Dd November 21, 2026\n"
     ".Dt PMTACTL 8\n"
     ".Os\n"
