@@ -480,7 +480,8 @@ acctd_set_files(struct acctd *a, struct acct_def **defs, size_t n)
 	ph_assert(n <= ACCTD_MAX_FILES);
 	for (size_t i = 0; i < a->n_next; i++)
 		acct_def_free(&a->next[i]);
-	memcpy(a->next, defs, n * sizeof *defs);
+	for (size_t i = 0; i < n; i++)
+		a->next[i] = defs[i];
 	a->n_next = n;
 	a->is_reloading = true;
 	if (a->is_blocked)

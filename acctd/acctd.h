@@ -42,7 +42,10 @@ struct acctd {
 	void (*leave_cb)(void);	      /* ends the daemon */
 };
 
-/* *a is zero but for the directories that were given already; spool_fd is borrowed. Makes the thread; starts nothing before acctd_set_files(). */
+/*
+ * *a is zero but for the directories that were given already; spool_fd is borrowed. Makes the thread; starts nothing
+ * before acctd_set_files().
+ */
 void acctd_init(struct acctd *a, int spool_fd, void (*leave)(void));
 void acctd_clear(struct acctd *a);
 /* Takes the definitions; they come into force when what came before is on disk. Ends the process when a reload comes

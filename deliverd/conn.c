@@ -124,6 +124,23 @@ say_goodbye(struct conn *c, const struct session_end *e)
 		log_debug("conn=%u event=no-quit errno=%d", c->number, errno);
 }
 
+/* Before queued hears of it: a peer that counts connections must see the end of this one before the
+ * next one's beginning. */
+static void
+hang_up(struct conn *c)
+{
+	ev_timer_stop(&c->timer);
+	ev_defer_cancel(&c->flush);
+	if (c->fd == -1)
+		return;
+	ev_io_stop(&c->io);
+	if (c->tls != NULL)
+		tls_shutdown(c->tls);
+	if (close(c->fd) == -1)
+		log_warn("conn=%u event=close errno=%d", c->number, errno);
+	c->fd = -1;
+}
+
 static void
 on_down(void *ctx, const struct session_end *e)
 {
@@ -142,10 +159,7 @@ on_down(void *ctx, const struct session_end *e)
 	    (e->end == END_PROTOCOL || e->end == END_LOST || e->end == END_TIMEOUT))
 		tls_avoid(&c->dst, ev_now());
 	say_goodbye(c, e);
-	ev_timer_stop(&c->timer);
-	ev_defer_cancel(&c->flush);
-	if (c->fd != -1)
-		ev_io_stop(&c->io);
+	hang_up(c);
 	hmap_remove(&deliver.by_number, hash_of(c->number), c->handle);
 	ev_defer_queue(&c->reap);
 	if (deliver.queued != NULL)
@@ -175,11 +189,7 @@ reap(struct ev_defer *d)
 	struct conn *c = ph_container_of(d, struct conn, reap);
 	uint32_t handle = c->handle;
 
-	if (c->tls != NULL)
-		tls_shutdown(c->tls);
 	tls_free(&c->tls);
-	if (c->fd != -1 && close(c->fd) == -1)
-		log_warn("conn=%u event=close errno=%d", c->number, errno);
 	session_free(&c->session);
 	free(c->host);
 	*c = (struct conn){0};

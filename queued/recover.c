@@ -146,14 +146,14 @@ finish(void)
 	    qd.rcpts.n_used, rec.n_bad, (long)mono_diff_ms(rec.began, ev_now()));
 }
 
-/* where the first scan ended in each writer's newest segment: should that writer die before it tells us more, the
- * next scan begins there */
+/* where a scan ended in each writer's newest segment: should that writer die (again) before it tells us more, the
+ * next scan begins there, and not with what this one found and others have delivered since */
 static void
 note_end(const struct ipc_segment *s)
 {
 	uint16_t w = (uint16_t)(s->writer % MAX_WRITERS);
 
-	if (!rec.is_first || s->generation < qd.told[w].generation ||
+	if (s->generation < qd.told[w].generation ||
 	    (s->generation == qd.told[w].generation && s->end <= qd.told[w].offset))
 		return;
 	qd.told[w].generation = s->generation;

@@ -109,6 +109,17 @@ hold_of_route(struct queue *q, enum route_state state)
 	return HOLD_RETRY;
 }
 
+/* every host failed while others still delivered; when those have ended too, the queue failed as a whole */
+static enum queue_hold
+no_host_left(struct queue *q)
+{
+	if (q->n_conns > 0)
+		return HOLD_DELIVERING;
+	route_forgive(q);
+	queue_retry_later(q, -1);
+	return HOLD_RETRY;
+}
+
 /* one more connection, or why not */
 static enum queue_hold
 open_one(struct queue *q)
@@ -129,7 +140,7 @@ open_one(struct queue *q)
 		return hold_of_route(q, state);
 	host = route_next(q);
 	if (host == NULL)
-		return q->n_conns > 0 ? HOLD_DELIVERING : HOLD_RETRY;
+		return no_host_left(q);
 	if (!vmta_next_source(q->vmta, host->addr.family, &src)) {
 		route_host_failed(q, &host->addr);
 		return HOLD_NO_SOURCE;

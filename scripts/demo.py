@@ -51,6 +51,10 @@ provider gmx.test {
 	extensions 8bitmime size
 	greylist 2s "450 4.2.0 Greylisted, please try again later"
 }
+# where the reports of bounces go
+provider demo.test {
+	mx {net}.20
+}
 # its first host is down
 provider web.test {
 	mx {net}.18! {net}.17
@@ -69,7 +73,8 @@ def start_injecting(world):
     """One injector for each VirtualMTA, at the same time."""
     share = [MESSAGES // 3 + (1 if i < MESSAGES % 3 else 0) for i in range(3)]
     rcpts = ",".join(f"user%r@{d}" for d in DOMAINS)
-    return [world.start_inject(n, rcpts, sessions=4, size=4096, headers=(f"x-virtual-mta: {v}", f"x-job: demo-{v}"))
+    return [world.start_inject(n, rcpts, sessions=4, size=4096, headers=(f"x-virtual-mta: {v}", f"x-job: demo-{v}"),
+                               more=("-f", f"{v}@demo.test"))
             for v, n in zip(VMTAS, share)]
 
 
@@ -150,7 +155,8 @@ def main():
         injectors = start_injecting(w)
         n = watch(w, injectors, began)
         acked = sum(w.end_inject(p)[0]["acked"] for p in injectors)
-        say(f"\n{acked} messages acknowledged, {n['delivered']} recipients delivered, {n['bounced']} bounced\n")
+        say(f"\n{acked} messages acknowledged, {n['delivered']} recipients delivered, {n['bounced']} bounced, "
+            f"{n['expired']} expired (reports to the senders count, too)\n")
         summary(w.ph.records())
         say("\naccounting, a line of each kind:")
         some_lines(w)

@@ -63,7 +63,10 @@ void spool_segment_gone(struct spool_store *s, const struct ipc_segment *seg);
 typedef void spool_moved_cb(void *ctx, const struct spool_place *places, size_t n, const struct why *why);
 void spool_move_out(struct spool_store *s, const struct spool_place *places, size_t n, spool_moved_cb *cb, void *ctx);
 
-/* A state line ("state: " and this text, one line) appended to a queue file (attempts, next retry): kept for people and for the next start; not synced. */
+/*
+ * A state line ("state: " and this text, one line) appended to a queue file (attempts, next retry): kept for people
+ * and for the next start; not synced.
+ */
 int spool_state_append(struct spool_store *s, uint64_t id, const char *line, struct why *why) PH_MUST_CHECK;
 
 /* Sets a broken record or file aside into spool/bad with its reason beside it. */

@@ -151,7 +151,7 @@ class Rig:
 
 
 def ledger():
-    return Rig.get().ph.json("show", "ledger")["data"]["ledger"]
+    return Rig.get().ph.json("show", "ledger")["ledger"]
 
 
 def accepted():

@@ -99,6 +99,18 @@ def power_cut_under_load(build, full):
             print(f"# cut after {acked} acknowledgements on {kind}: {world.duplicates} duplicates")
 
 
+def mail_comes_while_the_spool_is_read(build, full):
+    """what is accepted during the scan after a crash is queued once: nothing is delivered twice"""
+    with World(build) as world:
+        for _ in range(40 if full else 6):
+            world.start(wait=False)
+            load.wait_for("the port", lambda: load.port_open(world.port), 20, 0.001)
+            world.inject(world.make(40), 8)
+            world.settle()
+            world.check()
+            world.kill()
+
+
 def clock_steps(build, full):
     """the wall clock jumps while mail waits: nothing expires for it, nothing is lost, retries go on"""
     with World(build) as world:
@@ -134,4 +146,4 @@ def strange_dates(build, full):
             world.terminate()
 
 
-TESTS = (any_process_may_die, power_cut_under_load, clock_steps, strange_dates)
+TESTS = (mail_comes_while_the_spool_is_read, any_process_may_die, power_cut_under_load, clock_steps, strange_dates)

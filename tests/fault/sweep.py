@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """A kill and a power cut at every call that changes the file system, scenario by scenario (FI-1, FI-2).
 
-usage: sweep.py [--build DIR] [--fs ext4,xfs] [--scenario NAME,…] [--seconds N] [--modes cut,kill] [--every N]
+usage: sweep.py [--build DIR] [--fs ext4,xfs] [--scenario NAME,…] [--seconds N] [--modes cut,kill,twice] [--every N]
                 [--class "PROGRAM CALL FILE" --at N]
 With --seconds the sweep is stratified: of each kind of call (program, call, kind of file) the first and the middle
-one, dealt over file systems and modes, until the time is up. Without it: every call. Each point ends with a
-restart, everything delivered, the audit, bodies, accounting and duplicates checked. Needs root."""
+one, dealt over file systems and modes, until the time is up. Without it: every call. Mode `twice` is a kill and, right
+after the start that follows it, a power cut. Each point ends with a restart, everything delivered, the audit, bodies, accounting and duplicates checked. Needs root."""
 import argparse
 import os
 import random
@@ -76,9 +76,23 @@ def point(world, scenario, mode, at, call_class="", before=None, after=None):
     if hit or scenario is scenarios.shutdown:
         world.process.wait()
         world.start()
+    if hit and mode == "twice":
+        second_crash(world, watcher)
     world.settle()
     world.check(watcher.at_ns if hit else None)
     return watcher.what if hit else ""
+
+
+def second_crash(world, watcher):
+    """The power goes right after the start that followed a kill: what was believed from the page cache is gone."""
+    world.page.disarm()
+    again = Watcher(world.page, world.kill, world.fs.mount)
+    again.crash()
+    again.end()
+    watcher.at_ns = again.at_ns
+    world.after_power_cut()
+    world.process.wait()
+    world.start()
 
 
 def strata(entries):
@@ -115,7 +129,9 @@ def run_points(world, scenario, points, modes, tally, deadline):
         except (Broken, RuntimeError, OSError) as e:
             tally.broken.append(f"{name}: {e}")
             print(f"not ok {name}: {e} ({time.monotonic() - began:.1f} s)", flush=True)
-            if not isinstance(e, Broken):
+            if isinstance(e, Broken):
+                world.failed()
+            else:
                 traceback.print_exc()
             return False
     return True
@@ -154,7 +170,7 @@ def arguments():
     p.add_argument("--build", default=os.environ.get("B", TOP + "/build"))
     p.add_argument("--fs", default="ext4,xfs")
     p.add_argument("--scenario", default=",".join(s.__name__ for s in scenarios.ALL))
-    p.add_argument("--modes", default="cut,kill")
+    p.add_argument("--modes", default="cut,kill,twice")
     p.add_argument("--seconds", type=float)
     p.add_argument("--every", type=int, default=1)
     p.add_argument("--class", dest="call_class", help="only this kind of call")

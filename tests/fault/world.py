@@ -89,8 +89,26 @@ class World:
         self.write_config()
         return self
 
-    def __exit__(self, *_):
+    def failed(self):
+        """After a broken promise: keeps what a person needs to see how it came, under BUILD/tests/fault/failed."""
+        try:
+            os.makedirs(self.tools() + "/failed", exist_ok=True)
+            self._keep()
+        except OSError as e:
+            print(f"# could not keep the logs: {e}")
+
+    def _keep(self):
+        kept = tempfile.mkdtemp(prefix=time.strftime("%H%M%S-"), dir=self.tools() + "/failed")
+        shutil.copytree(self.folder, kept, dirs_exist_ok=True, symlinks=True,
+                        ignore=shutil.ignore_patterns("sink.stats", "page", "launcher", "libexec", "sbin"))
+        shutil.copytree(self.acct, kept + "/acct", dirs_exist_ok=True, symlinks=True)
+        shutil.copytree(self.fs.mount + "/spool", kept + "/spool", symlinks=True,
+                        ignore=lambda top, names: [n for n in names if "-" in n or n == "control"])
+
+    def __exit__(self, kind, *_):
         self.page.disarm()
+        if kind is not None and issubclass(kind, Broken):
+            self.failed()
         self.group.remove()
         for s in self.sinks.values():
             s.stop()

@@ -311,7 +311,8 @@ nothing_is_reported_about_reports_or_to_nobody(void **state)
 static void
 eight_bit_is_encoded_for_an_ascii_sender(void **state)
 {
-	struct envelope	   e = {.id = 0x44, .sender = STR("s@example.com"), .n_rcpts = 1, .smtputf8 = true, .priority = 50};
+	struct envelope	   e = {.id = 0x44, .sender = STR("s@example.com"), .n_rcpts = 1,
+		  .smtputf8 = true, .priority = 50};
 	struct env_rcpt	   rcpt = {.address = STR("j\xc3\xb6rg@x.test")};
 	struct spool_place p = store_message(&e, &rcpt, "Subject: gr\xc3\xbc\xc3\x9f\r\n..X: dot\r\n\r\nbody\r\n");
 	struct str	   s;
@@ -332,7 +333,8 @@ eight_bit_is_encoded_for_an_ascii_sender(void **state)
 static void
 a_sender_with_utf8_gets_global_forms(void **state)
 {
-	struct envelope	   e = {.id = 0x45, .sender = STR("j\xc3\xb6rg@example.com"), .n_rcpts = 1, .smtputf8 = true, .priority = 50};
+	struct envelope	   e = {.id = 0x45, .sender = STR("j\xc3\xb6rg@example.com"), .n_rcpts = 1,
+		  .smtputf8 = true, .priority = 50};
 	struct env_rcpt	   rcpt = {.address = STR("one@x.test")};
 	struct spool_place p = store_message(&e, &rcpt, "Subject: gr\xc3\xbc\xc3\x9f\r\n\r\nbody\r\n");
 	struct str	   s;
