@@ -10,6 +10,8 @@
 #define LINGER_MS 100
 /* with other connections to be had, one is given no more than it does in this time */
 #define AHEAD_MS 200
+/* messages of a connection after which others that wait for one have their turn */
+#define FAIR_SHARE 200
 
 /* connections by number; free numbers are chained by the slab */
 static struct slab numbers;
@@ -67,6 +69,7 @@ make(struct queue *q, const struct route_host *host, uint32_t deliverer)
 	c->queue = q;
 	c->deliverer = deliverer;
 	c->dst = host->addr;
+	c->opened = ev_now();
 	c->host = xstrdup(host->name);
 	STAILQ_INIT(&c->txns);
 	ev_timer_init(&c->idle, on_idle);
@@ -105,8 +108,8 @@ conn_open(struct queue *q, const struct route_host *host, const struct conf_sour
 		return false;
 	c = make(q, host, instance);
 	p->n_conns++;
-	limit_take(&qd.total_out);
-	limit_take(&q->vmta->out);
+	limit_take_for(&qd.total_out, q);
+	limit_take_for(&q->vmta->out, q);
 	msg.conn = c->number;
 	net_to_ipc(&host->addr, &msg.dst);
 	net_to_ipc(&src->addr, &msg.src);
@@ -133,16 +136,36 @@ window(const struct conn *c)
 	return (uint32_t)PH_MAX(PH_MIN(AHEAD_MS / c->txn_ms, CONN_WINDOW / 2), 1);
 }
 
+static uint32_t
+left_of(uint32_t max, uint32_t used)
+{
+	return max == 0 ? UINT32_MAX : max - PH_MIN(used, max);
+}
+
+/* how many more messages it may ever be given */
+static uint32_t
+share(const struct conn *c)
+{
+	const struct queue *q = c->queue;
+	uint32_t	    n = left_of(q->policy->max_msg_per_conn, c->n_given);
+
+	/* what is under way may fail as well */
+	n = PH_MIN(n, left_of(q->policy->max_errors_per_conn, c->n_errors + c->n_txns));
+	if (c->n_given >= FAIR_SHARE &&
+	    (limit_has_others(&q->vmta->out, q) || limit_has_others(&qd.total_out, q)))
+		return 0;
+	return n;
+}
+
 uint32_t
 conn_room(const struct conn *c)
 {
-	uint32_t w = window(c), max = c->queue->policy->max_msg_per_conn;
+	uint32_t w;
 
-	if (!c->up || c->closing || qd.deliverers[c->deliverer].is_slow || c->n_txns >= w)
+	if (!c->up || c->closing || qd.deliverers[c->deliverer].is_slow)
 		return 0;
-	if (max > 0)
-		w = PH_MIN(w, c->n_txns + max - PH_MIN(c->n_given, max));
-	return w - PH_MIN(c->n_txns, w);
+	w = window(c);
+	return PH_MIN(share(c), w - PH_MIN(c->n_txns, w));
 }
 
 static void
@@ -207,7 +230,13 @@ conn_give(struct conn *c)
 void
 conn_set_idle(struct conn *c)
 {
-	if (!c->up || c->closing || c->n_txns > 0 || ev_timer_is_armed(&c->idle))
+	if (!c->up || c->closing || c->n_txns > 0)
+		return;
+	if (share(c) == 0) {
+		conn_close(c, CONN_QUIT);
+		return;
+	}
+	if (ev_timer_is_armed(&c->idle))
 		return;
 	ev_timer_in_ms(&c->idle, PH_MAX(c->queue->policy->idle_ms, (int64_t)LINGER_MS));
 }
@@ -286,6 +315,8 @@ conn_result(struct peer *p, const struct ipc_msg *m)
 	rlist_remove(&t->rcpts, rcpt);
 	if (r->outcome == OUT_DELIVERED)
 		t->delivered = true;
+	else if (r->outcome != OUT_UNTRIED)
+		c->n_errors++;
 	outcome_rcpt(c, rcpt, r, m->text[0]);
 }
 
@@ -325,9 +356,6 @@ conn_txn_done(struct peer *p, const struct ipc_msg *m)
 	if (t == NULL)
 		return;
 	txn_end(c, t);
-	if (c->queue->policy->max_msg_per_conn > 0 && c->n_txns == 0 && !c->closing &&
-	    c->n_given >= c->queue->policy->max_msg_per_conn)
-		conn_close(c, CONN_QUIT);
 	queue_kick(c->queue);
 }
 
@@ -359,6 +387,17 @@ conn_went_down(struct peer *p, const struct ipc_msg *m)
 	p->n_conns--;
 	unmake(c);
 	queue_kick(q);
+}
+
+void
+conn_deliverer_ready(uint32_t instance)
+{
+	for (uint32_t n = 1; n < slab_end(&numbers); n++) {
+		struct conn *c = conn_find(n);
+		if (c != NULL && c->deliverer == instance)
+			queue_kick(c->queue);
+	}
+	limit_wake_all(&qd.no_deliverd);
 }
 
 void

@@ -31,11 +31,13 @@ struct conn {
 	uint32_t	    n_txns; /* given, not done */
 	uint32_t	    n_given;
 	uint32_t	    n_delivered;
+	uint32_t	    n_errors; /* recipients refused or deferred */
 	uint32_t	    extensions;
 	bool		    up;
 	bool		    closing;
 	int64_t		    txn_ms; /* a transaction's usual length, smoothed */
 	struct mono	    last_done;
+	struct mono	    opened;
 	STAILQ_HEAD(, txn)  txns;
 	struct net_addr	    dst, src;
 	char		   *host; /* owned */
@@ -49,7 +51,7 @@ bool conn_open(struct queue *q, const struct route_host *host, const struct conf
 uint32_t conn_room(const struct conn *c);
 /* Builds one transaction from the head of the queue's ready recipients and sends it. */
 void conn_give(struct conn *c);
-/* Nothing to do: closes after the queue's idle time. */
+/* Has it nothing to do? It closes after the queue's idle time, or at once when it had its share. */
 void conn_set_idle(struct conn *c);
 void conn_close(struct conn *c, enum conn_close how);
 struct conn *conn_find(uint32_t number);
@@ -59,6 +61,8 @@ void conn_came_up(struct peer *p, const struct ipc_msg *m);
 void conn_result(struct peer *p, const struct ipc_msg *m);
 void conn_txn_done(struct peer *p, const struct ipc_msg *m);
 void conn_went_down(struct peer *p, const struct ipc_msg *m);
+/* That deliverd takes orders again. */
+void conn_deliverer_ready(uint32_t instance);
 /* That deliverd died: what it had is given back. */
 void conn_deliverer_gone(uint32_t instance);
 

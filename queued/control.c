@@ -17,22 +17,42 @@
 
 #define MAX_CLIENTS 1024
 #define MAX_PAGES   128
+#define LOOK_MS	    1000
+/* between two pieces of a long answer: others have their turn */
+#define TURN_MS 1
+/* a client that reads nothing for so long while an answer waits for it is dropped */
+#define STALL_MS 60000
 
 struct client {
 	enum ctl_rights rights;
-	uint32_t	token; /* of the question under way, 0: none */
+	uid_t		uid;
+	uint32_t	token; /* of the question that another process answers, 0: none */
 	struct ipc_chan *chan;
 	struct client  *next;
+	bool		is_high; /* it does not read */
+
+	/* the answer that goes on; step NULL: none */
+	struct control	       c;
+	struct ipc_ctl_request req;
+	struct str	       args[ARG_MAX];
+	char		      *args_text;
+	control_step	      *step;
+	void (*done)(void *state);
+	void	       *state;
+	struct ev_timer turn;
 };
 
 static struct {
 	struct ev_io		 io;
-	struct client		*clients;
+	struct client		*clients; /* the newest first */
 	uint32_t		 n_clients;
 	uint32_t		 token;
 	gid_t			 group; /* pmta: may read and operate */
 	const struct stats_page *pages[MAX_PAGES];
 	uint32_t		 n_pages;
+	struct ev_timer		 look;
+	struct traffic		 traffic;
+	uint64_t		 top_in, top_out; /* connections */
 } ctl;
 
 static const struct {
@@ -67,6 +87,7 @@ static const struct {
     {CTL_ROTATE_LOG, control_rotate_log},
     {CTL_ROTATE_ACCT, control_rotate_acct},
     {CTL_RESET_COUNTERS, control_reset_counters},
+    {CTL_RESET_STATUS, control_reset_counters},
     {CTL_STOP, control_stop},
     {CTL_LEDGER, control_ledger},
 };
@@ -118,6 +139,15 @@ control_bool(struct control *c, bool value, const char *path, ...)
 	va_end(ap);
 }
 
+void
+control_no_rows(struct control *c, const char *name)
+{
+	struct ipc_ctl_field f = {.kind = CTL_NO_ROWS};
+	struct str	     texts[2] = {str_of(name), STR("")};
+
+	ipc_send(c->chan, IPC_CTL_FIELD, &f, texts, -1);
+}
+
 static void
 send_end(struct ipc_chan *chan, bool ok, uint64_t cursor, struct str text)
 {
@@ -158,6 +188,105 @@ control_flag(const struct control *c, const char *word)
 	return false;
 }
 
+/* one question at a time, and none while it does not read */
+static void
+hold_or_resume(struct client *cl)
+{
+	ipc_hold(cl->chan, cl->step != NULL || cl->token != 0 || cl->is_high);
+}
+
+/* ---- answers that go on ---- */
+
+static void
+stop_going_on(struct client *cl)
+{
+	ev_timer_stop(&cl->turn);
+	if (cl->step == NULL)
+		return;
+	cl->step = NULL;
+	cl->done(cl->state);
+	cl->state = NULL;
+	xfree(&cl->args_text);
+}
+
+static void
+go_on(struct client *cl)
+{
+	if (cl->is_high) {
+		ev_timer_in_ms(&cl->turn, STALL_MS);
+		return;
+	}
+	if (!cl->step(&cl->c, cl->state)) {
+		ev_timer_in_ms(&cl->turn, TURN_MS);
+		return;
+	}
+	stop_going_on(cl);
+	hold_or_resume(cl);
+}
+
+static void drop(struct client *cl);
+
+static void
+on_turn(struct ev_timer *t)
+{
+	struct client *cl = ph_container_of(t, struct client, turn);
+
+	if (cl->is_high) {
+		log_info("event=control-client-dropped reason=\"it does not read\"");
+		drop(cl);
+		return;
+	}
+	go_on(cl);
+}
+
+static void
+on_pressure(struct ipc_chan *chan, bool high)
+{
+	struct client *cl = ipc_ctx(chan);
+
+	cl->is_high = high;
+	hold_or_resume(cl);
+	if (cl->step != NULL)
+		ev_timer_in_ms(&cl->turn, high ? STALL_MS : TURN_MS);
+}
+
+/* what the request borrowed is gone with its handler */
+static void
+copy_args(struct client *cl, const struct str *args)
+{
+	size_t len = 0, at = 0;
+
+	for (size_t i = 0; i < ARG_MAX; i++)
+		len += args[i].len;
+	cl->args_text = xmalloc(len + 1);
+	for (size_t i = 0; i < ARG_MAX; i++) {
+		if (args[i].len > 0)
+			memcpy(cl->args_text + at, args[i].p, args[i].len);
+		cl->args[i] = str_from(cl->args_text + at, args[i].len);
+		at += args[i].len;
+	}
+}
+
+void
+control_go_on(struct control *c, control_step *step, void (*done)(void *state), void *state)
+{
+	struct client *cl = ipc_ctx(c->chan);
+
+	copy_args(cl, c->args);
+	cl->req = *c->req;
+	cl->c = *c;
+	cl->c.req = &cl->req;
+	cl->c.args = cl->args;
+	cl->step = step;
+	cl->done = done == NULL ? free : done;
+	cl->state = state;
+	c->later = true;
+	hold_or_resume(cl);
+	go_on(cl);
+}
+
+/* ---- answers of others ---- */
+
 void
 control_ask(struct control *c, struct ipc_chan *whom, enum ask_what what, struct str argument)
 {
@@ -173,6 +302,7 @@ control_ask(struct control *c, struct ipc_chan *whom, enum ask_what what, struct
 	ask.token = cl->token = ctl.token;
 	ipc_send(whom, IPC_ASK, &ask, &argument, -1);
 	c->later = true;
+	hold_or_resume(cl);
 }
 
 void
@@ -185,8 +315,23 @@ control_answer(const struct ipc_msg *m)
 			continue;
 		cl->token = 0;
 		send_end(cl->chan, a->ok != 0, 0, m->text[0]);
+		hold_or_resume(cl);
 		return;
 	}
+}
+
+static bool
+are_texts(const struct str *args)
+{
+	for (size_t i = 0; i < ARG_MAX; i++) {
+		if (args[i].len > CONTROL_MAX_ARG)
+			return false;
+		for (size_t k = 0; k < args[i].len; k++) {
+			if ((unsigned char)args[i].p[k] < 0x20 || args[i].p[k] == 0x7f)
+				return false;
+		}
+	}
+	return true;
 }
 
 static void
@@ -205,6 +350,13 @@ answer(struct ipc_chan *chan, struct ipc_msg *m)
 		control_end(&c, false, "You may not use \"%s\".", row->words);
 		return;
 	}
+	if (!are_texts(c.args)) {
+		control_end(&c, false, "An argument is too long or holds a control character.");
+		return;
+	}
+	if (row->rights > CTL_RIGHT_READ)
+		log_info("event=control uid=%u command=\"%s\" argument=%s", cl->uid, row->words,
+		    log_quote(c.args[ARG_TARGET]));
 	for (size_t i = 0; i < countof(functions); i++) {
 		if (functions[i].command == row->command)
 			functions[i].fn(&c);
@@ -216,48 +368,82 @@ answer(struct ipc_chan *chan, struct ipc_msg *m)
 /* ---- clients ---- */
 
 static void
-on_down(struct ipc_chan *chan, const struct why *why)
+drop(struct client *cl)
 {
-	struct client *cl = ipc_ctx(chan), **at = &ctl.clients;
+	struct client **at = &ctl.clients;
 
 	while (*at != cl)
 		at = &(*at)->next;
 	*at = cl->next;
 	ctl.n_clients--;
+	stop_going_on(cl);
 	ipc_chan_free(&cl->chan);
 	free(cl);
 }
 
-static const struct ipc_events events = {.msg = answer, .down = on_down};
-
-void
-control_init(void)
+static void
+on_down(struct ipc_chan *chan, const struct why *why)
 {
-	const struct group *g = getgrnam("pmta");
+	drop(ipc_ctx(chan));
+}
 
-	ctl.group = g == NULL ? (gid_t)-1 : g->gr_gid;
+static const struct ipc_events events = {.msg = answer, .down = on_down, .pressure = on_pressure};
+
+/* the client that has been idle longest gives its place to a new one */
+static bool
+drop_oldest_idle(void)
+{
+	struct client *oldest = NULL;
+
+	for (struct client *cl = ctl.clients; cl != NULL; cl = cl->next) {
+		if (cl->step == NULL && cl->token == 0)
+			oldest = cl;
+	}
+	if (oldest != NULL)
+		drop(oldest);
+	return oldest != NULL;
+}
+
+static bool
+is_in_group(int fd)
+{
+	gid_t	  groups[1024];
+	socklen_t len = sizeof groups;
+
+	if (ctl.group == (gid_t)-1 || getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) == -1)
+		return false;
+	for (size_t i = 0; i < len / sizeof groups[0]; i++) {
+		if (groups[i] == ctl.group)
+			return true;
+	}
+	return false;
 }
 
 /* -1: nothing at all */
 static int
-rights_of(int fd)
+rights_of(int fd, uid_t *uid)
 {
 	struct ucred cred;
 	socklen_t    len = sizeof cred;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1)
 		return -1;
+	*uid = cred.uid;
 	if (cred.uid == 0 || cred.uid == geteuid())
 		return CTL_RIGHT_ADMIN;
-	return cred.gid == ctl.group ? CTL_RIGHT_OPERATE : -1;
+	if (ctl.group != (gid_t)-1 && cred.gid == ctl.group)
+		return CTL_RIGHT_OPERATE;
+	return is_in_group(fd) ? CTL_RIGHT_OPERATE : -1;
 }
 
 static void
-add_client(int fd, int rights)
+add_client(int fd, int rights, uid_t uid)
 {
 	struct client *cl = xcalloc(1, sizeof *cl);
 
 	cl->rights = (enum ctl_rights)rights;
+	cl->uid = uid;
+	ev_timer_init(&cl->turn, on_turn);
 	cl->chan = ipc_chan_new(fd, ROLE_QUEUE, ROLE_CTL, 0, &events, cl);
 	cl->next = ctl.clients;
 	ctl.clients = cl;
@@ -265,23 +451,32 @@ add_client(int fd, int rights)
 }
 
 static void
+accept_failed(void)
+{
+	if ((errno == EMFILE || errno == ENFILE) && drop_oldest_idle())
+		return;
+	if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+		log_warn("event=control-accept-failed errno=%d", errno);
+}
+
+static void
 on_accept(struct ev_io *io, int what)
 {
-	int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	int rights;
+	int   fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int   rights;
+	uid_t uid = 0;
 
 	if (fd == -1) {
-		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-			log_warn("event=control-accept-failed errno=%d", errno);
+		accept_failed();
 		return;
 	}
-	rights = rights_of(fd);
-	if (rights == -1 || ctl.n_clients >= MAX_CLIENTS) {
+	rights = rights_of(fd, &uid);
+	if (rights == -1 || (ctl.n_clients >= MAX_CLIENTS && !drop_oldest_idle())) {
 		if (close(fd) == -1)
 			log_warn("event=close-failed");
 		return;
 	}
-	add_client(fd, rights);
+	add_client(fd, rights, uid);
 }
 
 void
@@ -328,4 +523,68 @@ control_stat(uint32_t stat_id)
 			sum += ctl.pages[i]->v[stat_id];
 	}
 	return sum;
+}
+
+/* ---- traffic ---- */
+
+static struct traffic_sum
+totals(void)
+{
+	return (struct traffic_sum){{control_stat(STAT_IN_RCPTS), control_stat(STAT_IN_MSGS), control_stat(STAT_IN_BYTES),
+	    control_stat(STAT_OUT_RCPTS), control_stat(STAT_OUT_MSGS), control_stat(STAT_OUT_BYTES)}};
+}
+
+static int64_t
+this_second(void)
+{
+	return ev_now().ns / NS_PER_SEC;
+}
+
+static void
+look(void)
+{
+	struct traffic_sum now = totals();
+
+	traffic_look(&ctl.traffic, this_second(), &now);
+	ctl.top_in = PH_MAX(ctl.top_in, control_stat(STAT_IN_CONNS));
+	ctl.top_out = PH_MAX(ctl.top_out, qd.total_out.used);
+}
+
+static void
+on_look(struct ev_timer *t)
+{
+	look();
+	ev_timer_in_ms(t, LOOK_MS);
+}
+
+void
+control_init(void)
+{
+	const struct group *g = getgrnam("pmta");
+
+	ctl.group = g == NULL ? (gid_t)-1 : g->gr_gid;
+	ev_timer_init(&ctl.look, on_look);
+	ev_timer_in_ms(&ctl.look, LOOK_MS);
+}
+
+const struct traffic *
+control_traffic(void)
+{
+	look();
+	return &ctl.traffic;
+}
+
+void
+control_traffic_reset(void)
+{
+	struct traffic_sum now = totals();
+
+	traffic_reset(&ctl.traffic, this_second(), &now);
+	ctl.top_in = ctl.top_out = 0;
+}
+
+uint64_t
+control_top(uint32_t stat_id)
+{
+	return stat_id == STAT_IN_CONNS ? ctl.top_in : ctl.top_out;
 }

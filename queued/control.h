@@ -1,23 +1,24 @@
 /*
- * The control socket: clients ask by typed requests; an answer is a tree of (path, value) leaves in pages, so that
- * a slow reader holds nothing up. Each command is one function in a table; rights come from the peer's
- * credentials: root and our own user may do everything, the group pmta may read and operate, others nothing.
+ * The control socket: clients ask by typed requests; an answer is a tree of (path, value) leaves. What takes long is
+ * done in pieces, one a turn of the loop, and stops while the client does not read, so that neither a large answer nor
+ * a slow reader holds anything up. Each command is one function in a table; rights come from the peer's credentials:
+ * root and our own user may do everything, the group pmta may read and operate, others nothing.
  */
 #ifndef PH_QUEUED_CONTROL_H
 #define PH_QUEUED_CONTROL_H
 
 #include "lib/ctl/commands.h"
 #include "lib/ipc/ipc.h"
+#include "queued/traffic.h"
 
-#define CONTROL_PAGE 200
+#define CONTROL_MAX_ARG 1000
 
 /* one request being answered */
 struct control {
 	struct ipc_chan			*chan;
 	const struct ipc_ctl_request	*req;
 	const struct str		*args; /* by enum ctl_arg */
-	uint64_t			 next; /* cursor of the next page, 0: complete */
-	uint32_t			 n_rows;
+	uint64_t			 next; /* resolve: where the client asks again, 0: complete */
 	enum ctl_rights			 rights;
 	bool				 later; /* the END comes with an answer of another process */
 };
@@ -33,12 +34,27 @@ void control_answer(const struct ipc_msg *m);
 void control_text(struct control *c, struct str value, const char *path, ...) PH_PRINTF(3, 4);
 void control_number(struct control *c, uint64_t value, const char *path, ...) PH_PRINTF(3, 4);
 void control_bool(struct control *c, bool value, const char *path, ...) PH_PRINTF(3, 4);
+/* A list without rows: machine forms show it as such. */
+void control_no_rows(struct control *c, const char *name);
 /* Ends the answer with a sentence for a person. */
 void control_end(struct control *c, bool ok, const char *fmt, ...) PH_PRINTF(3, 4);
 struct str control_arg(const struct control *c, enum ctl_arg a);
 bool control_flag(const struct control *c, const char *word);
 /* Asks master or acctd; its answer ends the request. */
 void control_ask(struct control *c, struct ipc_chan *whom, enum ask_what what, struct str argument);
+/*
+ * The answer goes on in later turns of the loop: `step` does a bounded piece of work, and returns true once it has
+ * called control_end(). It is not called while the client does not read. Takes `state`; `done` (NULL: free) frees it.
+ * The control that `step` gets holds the arguments; that of the caller ends with the command's function.
+ */
+typedef bool control_step(struct control *c, void *state);
+void control_go_on(struct control *c, control_step *step, void (*done)(void *state), void *state);
+
+/* Traffic, counted once a second from all daemons' pages. */
+const struct traffic *control_traffic(void);
+void		      control_traffic_reset(void);
+/* The highest a gauge was at any second since the start or the reset. */
+uint64_t control_top(uint32_t stat_id);
 /* The sum of a counter over all daemons' pages. */
 uint64_t control_stat(uint32_t stat_id);
 

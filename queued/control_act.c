@@ -1,4 +1,5 @@
 /* the commands that change something */
+#include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
 #include "queued/control_int.h"
 #include "queued/final.h"
@@ -98,54 +99,59 @@ control_schedule(struct control *c)
 	control_end(c, true, "%u of %u matching queues scheduled.", n, n_all);
 }
 
-static void
-delete_one(struct control *c, struct queue *q, uint32_t rcpt)
+static bool
+is_waiting(const struct rcpt *r)
+{
+	return r->state == RCPT_READY || r->state == RCPT_DEFERRED || r->state == RCPT_HELD;
+}
+
+static bool
+delete_one(struct walk *w, struct control *c, uint32_t rcpt, struct str address, struct str sender)
 {
 	struct final_facts f = {.reply = STR("deleted by administrator"), .enh = {5, 0, 0}, .local = true,
 	    .quiet = control_flag(c, "no-accounting"), .no_report = !control_flag(c, "dsn")};
+	struct queue	  *q = queue_at(rcpt_at(rcpt)->queue);
 
+	if (!is_waiting(rcpt_at(rcpt)))
+		return true;
+	w->n++;
+	if (control_flag(c, "dry-run"))
+		return true;
 	stat_inc(STAT_Q_DELETED);
 	final_begin(q, rcpt, FINAL_DELETED, &f);
+	queue_kick(q);
+	return true;
 }
 
-static uint32_t
-delete_from(struct selection *s, struct queue *q, struct rlist *l)
+static bool
+step_delete(struct control *c, void *state)
 {
-	struct str address, sender;
-	uint32_t   n = 0, next;
+	struct walk *w = state;
 
-	for (uint32_t h = l->head; h != 0; h = next) {
-		next = rcpt_at(h)->next;
-		if (!selection_has(s, q, h, &address, &sender))
-			continue;
-		n++;
-		if (!control_flag(s->c, "dry-run"))
-			delete_one(s->c, q, h);
-	}
-	return n;
+	if (w->next == 0)
+		walk_init(w, c);
+	/* deliveries need room for their records, too */
+	if (qd.accounting.used > qd.accounting.max / 2)
+		return false;
+	if (!walk_step(w, c, delete_one))
+		return false;
+	control_end(c, true, control_flag(c, "dry-run") ? "%u recipients would be deleted." :
+							   "%u recipients deleted.", w->n);
+	return true;
 }
 
 void
 control_delete(struct control *c)
 {
 	struct selection s;
-	uint32_t	 n = 0;
 
-	selection_init(&s, c);
-	if (selection_is_empty(&s)) {
-		control_end(c, false, "At least one selector is required.");
+	if (!selection_is_good(c))
 		return;
-	}
-	for (uint32_t h = 0; (h = queue_next(h)) != 0;) {
-		struct queue *q = queue_at(h);
-		if (s.queue.len > 0 && !pause_match(s.queue, str_of(q->name)))
-			continue;
-		n += delete_from(&s, q, &q->ready) + delete_from(&s, q, &q->deferred) +
-		    delete_from(&s, q, &q->held);
-		queue_kick(q);
-	}
-	control_end(c, true, control_flag(c, "dry-run") ? "%u recipients would be deleted." :
-							   "%u recipients deleted.", n);
+	selection_init(&s, c);
+	if (selection_is_empty(&s))
+		control_end(c, false, "At least one selector is required.");
+	else
+		control_go_on(c, step_delete, NULL, xcalloc(1, sizeof(struct walk)));
 }
 
 void

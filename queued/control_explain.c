@@ -1,8 +1,10 @@
 /* explain: why a queue or a recipient waits, since when, until when, by which line; and resolve */
+#include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
 #include "queued/conn.h"
 #include "queued/control_int.h"
 #include "queued/events.h"
+#include "queued/job.h"
 #include "queued/pause.h"
 #include "queued/route.h"
 #include "queued/state.h"
@@ -10,6 +12,7 @@
 
 /* a route that was asked for is kept so long for the client's next look */
 #define RESOLVE_KEEP_MS 5000
+#define MAX_ROWS	100
 
 struct cause {
 	const struct conf_set *set;
@@ -17,6 +20,12 @@ struct cause {
 	struct wall	       until;
 	char		       detail[200];
 };
+
+static struct str
+shown_vmta(const struct queue *q)
+{
+	return str_skip(str_of(q->name), (size_t)q->domain_len + 1);
+}
 
 static void
 cause_of_limit(const struct queue *q, struct cause *k)
@@ -39,8 +48,13 @@ cause_of_limit(const struct queue *q, struct cause *k)
 static void
 cause_of_retry(const struct queue *q, struct cause *k)
 {
+	/* a route that could not be found was dropped; one that did not work is kept */
+	bool by_dns = q->route == NULL;
+
 	k->set = q->policy->set;
-	k->key = CONF_DOMAIN_RETRY_AFTER;
+	k->key = by_dns ? CONF_DOMAIN_RETRY_AFTER_DNS_ERROR : CONF_DOMAIN_RETRY_AFTER;
+	snprintf(k->detail, sizeof k->detail, by_dns ? "the look-up of its hosts failed" :
+						       "no connection worked, %u times in a row", q->retry_nth);
 	if (q->retrying)
 		k->until = tick_to_wall(q->retry_at);
 }
@@ -61,12 +75,66 @@ cause_of_hold_domain(const struct queue *q, struct cause *k)
 	k->key = CONF_DOMAIN_HOLD_DOMAIN;
 }
 
+static void
+cause_of_pause(const struct queue *q, struct cause *k)
+{
+	snprintf(k->detail, sizeof k->detail, "until \"resume queue %.100s\"", q->name);
+}
+
+static void
+cause_of_hold_vmta(const struct queue *q, struct cause *k)
+{
+	snprintf(k->detail, sizeof k->detail, "VirtualMTA %.*s, until it is released",
+	    STR_ARG(str_sub(shown_vmta(q), 0, 100)));
+}
+
+static void
+cause_of_jobs(const struct queue *q, struct cause *k)
+{
+	uint32_t job = q->held.head == 0 ? 0 : message_at(rcpt_at(q->held.head)->message)->job;
+
+	if (job != 0)
+		snprintf(k->detail, sizeof k->detail, "job %.100s, until it is resumed", job_at(job)->name);
+}
+
+static void
+cause_of_no_vmta(const struct queue *q, struct cause *k)
+{
+	snprintf(k->detail, sizeof k->detail, "the configuration has no VirtualMTA %.*s",
+	    STR_ARG(str_sub(shown_vmta(q), 0, 100)));
+}
+
+static void
+cause_of_no_source(const struct queue *q, struct cause *k)
+{
+	const struct conf_vmta *v = q->vmta->conf;
+	bool			own = v != NULL && v->set != NULL && conf_is_set(v->set, CONF_VMTA_SMTP_SOURCE_HOST);
+
+	k->set = own ? v->set : conf_global(daemon_conf());
+	k->key = own ? CONF_VMTA_SMTP_SOURCE_HOST : CONF_GLOBAL_SMTP_SOURCE_HOST;
+	snprintf(k->detail, sizeof k->detail, "VirtualMTA %.*s sends from %s only",
+	    STR_ARG(str_sub(shown_vmta(q), 0, 100)), vmta_families(q->vmta) == 1 ? "IPv4" : "IPv6");
+}
+
+static void
+cause_of_resolving(const struct queue *q, struct cause *k)
+{
+	k->set = conf_global(daemon_conf());
+	k->key = CONF_GLOBAL_NAME_SERVER;
+}
+
 static void (*const causes[HOLD_MAX])(const struct queue *, struct cause *) = {
     [HOLD_LIMIT] = cause_of_limit,
     [HOLD_ACCOUNTING] = cause_of_limit,
     [HOLD_RETRY] = cause_of_retry,
     [HOLD_RCPT_WAIT] = cause_of_rcpts,
     [HOLD_HELD_DOMAIN] = cause_of_hold_domain,
+    [HOLD_PAUSED] = cause_of_pause,
+    [HOLD_HELD_VMTA] = cause_of_hold_vmta,
+    [HOLD_HELD_JOBS] = cause_of_jobs,
+    [HOLD_NO_VMTA] = cause_of_no_vmta,
+    [HOLD_NO_SOURCE] = cause_of_no_source,
+    [HOLD_RESOLVING] = cause_of_resolving,
 };
 
 static void
@@ -105,7 +173,7 @@ rcpt_why(const struct queue *q, const struct rcpt *r)
 	case RCPT_DEFERRED:
 		return "it was deferred and waits for its own retry time (retry-recipients-after), or it is scheduled";
 	case RCPT_HELD:
-		return "its job is paused";
+		return "its job is paused; resume the job";
 	case RCPT_FLIGHT:
 		return "it is being sent";
 	case RCPT_ENDING:
@@ -133,44 +201,68 @@ explain_rcpt(struct control *c, const struct queue *q, uint32_t rcpt, uint32_t i
 	control_text(c, control_time(tick_to_wall(message_at(r->message)->born), when), "rcpt[%u].timeQueued", i);
 }
 
-static uint32_t
-explain_list(struct control *c, struct selection *s, struct queue *q, const struct rlist *l, uint32_t n)
-{
-	struct str address, sender;
+#define MAX_RCPTS  20
+#define MAX_QUEUES 16
 
-	for (uint32_t h = l->head; h != 0 && n < 20; h = rcpt_at(h)->next) {
-		if (selection_has(s, q, h, &address, &sender))
-			explain_rcpt(c, q, h, n++);
+/* the recipients of an address, then the queues that they are in */
+struct look {
+	struct walk w;
+	uint32_t    queues[MAX_QUEUES];
+	uint32_t    n_queues;
+};
+
+static void
+note_queue(struct look *l, uint32_t queue)
+{
+	for (uint32_t i = 0; i < l->n_queues; i++) {
+		if (l->queues[i] == queue)
+			return;
 	}
-	return n;
+	if (l->n_queues < MAX_QUEUES)
+		l->queues[l->n_queues++] = queue;
+}
+
+static bool
+explain_hit(struct walk *w, struct control *c, uint32_t rcpt, struct str address, struct str sender)
+{
+	struct look *l = ph_container_of(w, struct look, w);
+
+	explain_rcpt(c, queue_at(rcpt_at(rcpt)->queue), rcpt, w->n++);
+	note_queue(l, rcpt_at(rcpt)->queue);
+	return w->n < MAX_RCPTS;
 }
 
 static void
-explain_address(struct control *c, struct str address)
+explain_end(struct control *c, const struct look *l)
 {
-	struct selection s;
-	uint32_t	 n = 0, shown = 0;
-	size_t		 at = str_rfind(address, '@');
-	struct str	 domain = str_skip(address, at + 1);
-
-	selection_init(&s, c);
-	s.queue = STR("");
-	s.rcpt = address;
-	s.needs_envelope = true;
-	for (uint32_t h = 0; (h = queue_next(h)) != 0;) {
-		struct queue *q = queue_at(h);
-		uint32_t      before = n;
-		if (!str_ieq(queue_domain(q), domain))
-			continue;
-		n = explain_list(c, &s, q, &q->ready, n);
-		n = explain_list(c, &s, q, &q->deferred, n);
-		n = explain_list(c, &s, q, &q->held, n);
-		if (n > before || q->n_flight > 0)
-			explain_queue(c, q, shown++);
+	for (uint32_t i = 0; i < l->n_queues; i++) {
+		uint32_t h = l->queues[i];
+		if (queue_next(h - 1) == h)
+			explain_queue(c, queue_at(h), i);
 	}
-	if (n == 0)
+	if (l->w.n > 0)
+		control_end(c, true, "%s", "");
+	else
 		control_end(c, true, "No waiting mail for %.*s; what was sent is in the accounting files.",
-		    STR_ARG(address));
+		    STR_ARG(control_arg(c, ARG_TARGET)));
+}
+
+static bool
+step_address(struct control *c, void *state)
+{
+	struct look *l = state;
+	struct str   address = control_arg(c, ARG_TARGET);
+
+	if (l->w.next == 0) {
+		walk_init(&l->w, c);
+		l->w.s.queue = str_skip(address, str_rfind(address, '@') + 1);
+		l->w.s.rcpt = address;
+		l->w.s.needs_envelope = true;
+	}
+	if (!walk_step(&l->w, c, explain_hit))
+		return false;
+	explain_end(c, l);
+	return true;
 }
 
 void
@@ -180,15 +272,17 @@ control_explain(struct control *c)
 	uint32_t   n = 0;
 
 	if (str_find(what, '@') != STR_NPOS) {
-		explain_address(c, what);
+		control_go_on(c, step_address, NULL, xcalloc(1, sizeof(struct look)));
 		return;
 	}
-	for (uint32_t h = 0; (h = queue_next(h)) != 0 && n < CONTROL_PAGE;) {
+	for (uint32_t h = 0; (h = queue_next(h)) != 0 && n < MAX_ROWS;) {
 		if (pause_match(what, str_of(queue_at(h)->name)))
 			explain_queue(c, queue_at(h), n++);
 	}
-	if (n == 0)
-		control_end(c, true, "No queue matches, so nothing waits there.");
+	if (n > 0)
+		return;
+	control_no_rows(c, "queue");
+	control_end(c, true, "No queue matches, so nothing waits there.");
 }
 
 /* the hosts that a queue of that domain would use; those that are known already */
@@ -213,4 +307,47 @@ control_resolve(struct control *c)
 	if (state == ROUTE_FAILED)
 		control_end(c, false, "%s", q->route->why.text);
 	queue_kick(q);
+}
+
+/* ---- settings ---- */
+
+static void
+show_block(struct control *c, const struct conf_set *set, enum conf_block block, const char *section)
+{
+	uint32_t i = 0;
+
+	for (enum conf_key k = CONF_NONE; (k = conf_next_key(block, k)) != CONF_NONE; i++) {
+		struct conf_origin o = conf_origin(set, k);
+		char		  *value = conf_print(set, k);
+		control_text(c, str_of(conf_key_name(k)), "%s[%u].name", section, i);
+		control_text(c, str_of(value), "%s[%u].value", section, i);
+		control_text(c, str_of(o.file), "%s[%u].file", section, i);
+		control_number(c, o.line, "%s[%u].line", section, i);
+		free(value);
+	}
+}
+
+void
+control_show_settings(struct control *c)
+{
+	struct str		 what = control_arg(c, ARG_TARGET), vmta = STR("");
+	size_t			 slash = str_rfind(what, '/');
+	const struct conf_vmta	*v;
+
+	if (what.len == 0) {
+		control_end(c, false, "Say which queue: domain[/vmta].");
+		return;
+	}
+	if (slash != STR_NPOS) {
+		vmta = str_skip(what, slash + 1);
+		what = str_sub(what, 0, slash);
+	}
+	v = conf_vmta(daemon_conf(), vmta);
+	if (vmta.len > 0 && v == NULL && !str_ieq(vmta, STR("{default}"))) {
+		control_end(c, false, "There is no VirtualMTA \"%.*s\".", STR_ARG(vmta));
+		return;
+	}
+	if (v != NULL)
+		show_block(c, v->set, CONF_BLOCK_VMTA, "vmta");
+	show_block(c, conf_queue(daemon_conf(), what, v == NULL ? STR("") : v->name), CONF_BLOCK_DOMAIN, "queue");
 }

@@ -18,16 +18,34 @@ control_fn control_show_status, control_show_queues, control_show_domains, contr
 
 /* "2026-11-21 09:00:00" in local time into text[32]; "" for 0 */
 struct str control_time(struct wall w, char text[32]);
-/* The selectors of list and delete. */
+/* The selectors of list and delete. Views borrow from the control that goes on. */
 struct selection {
-	struct control *c;
-	struct str	queue, orig, rcpt, job, envid;
-	int64_t		older_ms;
-	bool		needs_envelope;
+	struct str  queue, orig, rcpt, job, envid;
+	struct tick born_until; /* only what was there then, or as old as asked */
+	bool	    has_age;
+	bool	    needs_envelope;
+	bool	    last_fits;
+	uint32_t    last_queue;
 };
+/* false: an argument is wrong, and the answer was ended with that */
+bool selection_is_good(struct control *c);
 void selection_init(struct selection *s, struct control *c);
 bool selection_is_empty(const struct selection *s);
-/* Does the recipient match? Reads the envelope where a selector needs it; *address is then set (static). */
-bool selection_has(struct selection *s, struct queue *q, uint32_t rcpt, struct str *address, struct str *sender);
+
+/*
+ * A walk over all recipients, a bounded piece a turn, each that is there from begin to end exactly once, whatever
+ * happens to queues between two turns. It goes by handle, not by queue. Addresses are empty unless the selection
+ * needs the envelope.
+ */
+struct walk {
+	struct selection s;
+	uint32_t	 next, end; /* handles; next 0: not begun */
+	uint32_t	 n, max;    /* the owner's */
+};
+/* false: no more is wanted */
+typedef bool walk_hit(struct walk *w, struct control *c, uint32_t rcpt, struct str address, struct str sender);
+void walk_init(struct walk *w, struct control *c);
+/* true: the walk is over */
+bool walk_step(struct walk *w, struct control *c, walk_hit *hit);
 
 #endif

@@ -1,5 +1,6 @@
-/* list, cat, and the selectors that delete shares */
+/* list, jobs, cat, and the selectors and the walk that delete and explain share */
 #include "lib/base/num.h"
+#include "lib/base/xalloc.h"
 #include "lib/spool/reader.h"
 #include "queued/control_int.h"
 #include "queued/job.h"
@@ -7,17 +8,31 @@
 #include "queued/state.h"
 
 #define LIST_DEFAULT 100
+/* a turn's work, in recipients looked at; what reading an envelope and what a hit weigh against that */
+#define WALK_A_TURN   10000
+#define WALK_ENVELOPE 50
+#define WALK_HIT      20
+
+bool
+selection_is_good(struct control *c)
+{
+	uint32_t older;
+
+	if (control_arg(c, ARG_OLDER).len == 0 || parse_u32(control_arg(c, ARG_OLDER), 0, UINT32_MAX, &older))
+		return true;
+	control_end(c, false, "--older-than is a number of seconds.");
+	return false;
+}
 
 void
 selection_init(struct selection *s, struct control *c)
 {
 	uint32_t older = 0;
 
-	*s = (struct selection){.c = c, .queue = control_arg(c, ARG_TARGET),
-	    .orig = control_arg(c, ARG_ORIG), .rcpt = control_arg(c, ARG_RCPT),
-	    .job = control_arg(c, ARG_JOB), .envid = control_arg(c, ARG_ENVID), .older_ms = -1};
-	if (parse_u32(control_arg(c, ARG_OLDER), 0, UINT32_MAX, &older))
-		s->older_ms = (int64_t)older * 1000;
+	*s = (struct selection){.queue = control_arg(c, ARG_TARGET), .orig = control_arg(c, ARG_ORIG),
+	    .rcpt = control_arg(c, ARG_RCPT), .job = control_arg(c, ARG_JOB), .envid = control_arg(c, ARG_ENVID)};
+	s->has_age = parse_u32(control_arg(c, ARG_OLDER), 0, UINT32_MAX, &older);
+	s->born_until = tick_add_ms(tick_now(), -(int64_t)older * 1000);
 	s->needs_envelope = s->orig.len > 0 || s->rcpt.len > 0 || s->envid.len > 0;
 }
 
@@ -25,7 +40,7 @@ bool
 selection_is_empty(const struct selection *s)
 {
 	return s->queue.len == 0 && s->orig.len == 0 && s->rcpt.len == 0 && s->job.len == 0 &&
-	    s->envid.len == 0 && s->older_ms < 0;
+	    s->envid.len == 0 && !s->has_age;
 }
 
 /* the last envelope that was read: recipients of one message follow each other */
@@ -75,92 +90,168 @@ find_rcpt(uint32_t index)
 static bool
 fits(struct str pattern, struct str text)
 {
-	return pattern.len == 0 || pause_match(pattern, text);
+	return pattern.len == 0 || pause_glob(pattern, text);
 }
 
+/* reads the envelope */
 static bool
 envelope_fits(struct selection *s, const struct rcpt *r, struct str *address, struct str *sender)
 {
 	if (!load(message_at(r->message)) || !find_rcpt(r->index))
-		return !s->needs_envelope;
+		return false;
 	*address = last.rcpt.address;
 	*sender = last.env.sender;
 	return fits(s->orig, last.env.sender) && fits(s->rcpt, last.rcpt.address) &&
 	    fits(s->envid, last.env.envid);
 }
 
-bool
-selection_has(struct selection *s, struct queue *q, uint32_t rcpt, struct str *address, struct str *sender)
+static bool
+queue_fits(struct selection *s, uint32_t queue)
 {
-	const struct rcpt    *r = rcpt_at(rcpt);
-	const struct message *m = message_at(r->message);
-
-	*address = *sender = STR("");
-	if (s->older_ms >= 0 && tick_diff_ms(m->born, tick_now()) < s->older_ms)
-		return false;
-	if (s->job.len > 0 && (m->job == 0 || !fits(s->job, str_of(job_at(m->job)->name))))
-		return false;
-	return !s->needs_envelope || envelope_fits(s, r, address, sender);
+	if (s->queue.len == 0)
+		return true;
+	/* recipients of one queue often follow each other */
+	if (queue != s->last_queue) {
+		s->last_queue = queue;
+		s->last_fits = pause_match(s->queue, str_of(queue_at(queue)->name));
+	}
+	return s->last_fits;
 }
 
-struct listing {
-	struct selection s;
-	uint32_t	 n, max;
-};
+static bool
+message_fits(const struct selection *s, const struct message *m)
+{
+	if (m->born.t > s->born_until.t)
+		return false;
+	return s->job.len == 0 || (m->job != 0 && fits(s->job, str_of(job_at(m->job)->name)));
+}
 
-static void
-show(struct listing *l, struct queue *q, uint32_t rcpt)
+/* ---- walking ---- */
+
+void
+walk_init(struct walk *w, struct control *c)
+{
+	selection_init(&w->s, c);
+	w->next = 1;
+	w->end = slab_end(&qd.rcpts);
+}
+
+bool
+walk_step(struct walk *w, struct control *c, walk_hit *hit)
+{
+	int	   left = WALK_A_TURN;
+	struct str address = STR(""), sender = STR("");
+
+	for (; w->next < w->end && left > 0; w->next++, left--) {
+		const struct rcpt *r = rcpt_at(w->next);
+		if (r->state == 0 || !queue_fits(&w->s, r->queue) || !message_fits(&w->s, message_at(r->message)))
+			continue;
+		if (w->s.needs_envelope) {
+			left -= WALK_ENVELOPE;
+			if (!envelope_fits(&w->s, r, &address, &sender))
+				continue;
+		}
+		left -= WALK_HIT;
+		if (!hit(w, c, w->next, address, sender))
+			return true;
+	}
+	return w->next >= w->end;
+}
+
+/* ---- list ---- */
+
+static bool
+show(struct walk *w, struct control *c, uint32_t rcpt, struct str address, struct str sender)
 {
 	static const char *const states[] = {"?", "ready", "deferred", "held", "sending", "ending"};
-	struct control	     *c = l->s.c;
-	const struct rcpt    *r = rcpt_at(rcpt);
-	const struct message *m = message_at(r->message);
-	struct str	      address, sender;
-	char		      id[20], when[32];
+	const struct rcpt	*r = rcpt_at(rcpt);
+	const struct message	*m = message_at(r->message);
+	char			 id[20], when[32];
 
-	l->s.needs_envelope = true;
-	if (!envelope_fits(&l->s, r, &address, &sender))
-		return;
 	snprintf(id, sizeof id, "%016lx", m->id);
-	control_text(c, str_of(id), "rcpt[%u].id", l->n);
-	control_text(c, address, "rcpt[%u].rcpt", l->n);
-	control_text(c, sender, "rcpt[%u].orig", l->n);
-	control_text(c, str_of(q->name), "rcpt[%u].queue", l->n);
-	control_text(c, m->job == 0 ? STR("") : str_of(job_at(m->job)->name), "rcpt[%u].jobId", l->n);
-	control_text(c, control_time(tick_to_wall(m->born), when), "rcpt[%u].timeQueued", l->n);
-	control_text(c, str_of(states[r->state]), "rcpt[%u].state", l->n);
-	control_number(c, r->tries, "rcpt[%u].attempts", l->n);
-	control_number(c, (m->len + 1023) / 1024, "rcpt[%u].kb", l->n);
-	l->n++;
+	control_text(c, str_of(id), "rcpt[%u].id", w->n);
+	control_text(c, address, "rcpt[%u].rcpt", w->n);
+	control_text(c, sender, "rcpt[%u].orig", w->n);
+	control_text(c, str_of(queue_at(r->queue)->name), "rcpt[%u].queue", w->n);
+	control_text(c, m->job == 0 ? STR("") : str_of(job_at(m->job)->name), "rcpt[%u].jobId", w->n);
+	control_text(c, control_time(tick_to_wall(m->born), when), "rcpt[%u].timeQueued", w->n);
+	control_text(c, str_of(states[r->state]), "rcpt[%u].state", w->n);
+	control_number(c, r->tries, "rcpt[%u].attempts", w->n);
+	control_number(c, (m->len + 1023) / 1024, "rcpt[%u].kb", w->n);
+	return ++w->n < w->max;
 }
 
-static void
-list_from(struct listing *l, struct queue *q, const struct rlist *from)
+static bool
+step_list(struct control *c, void *state)
 {
-	struct str address, sender;
+	struct walk *w = state;
 
-	for (uint32_t h = from->head; h != 0 && l->n < l->max; h = rcpt_at(h)->next) {
-		if (selection_has(&l->s, q, h, &address, &sender))
-			show(l, q, h);
-	}
+	if (!walk_step(w, c, show))
+		return false;
+	if (w->n == 0)
+		control_no_rows(c, "rcpt");
+	control_end(c, true, "%u recipients shown.", w->n);
+	return true;
+}
+
+/* the selection borrows from the arguments, which only the steps have for long */
+static bool
+begin_list(struct control *c, void *state)
+{
+	struct walk *w = state;
+
+	if (w->next != 0)
+		return step_list(c, state);
+	walk_init(w, c);
+	w->max = c->req->max == 0 ? LIST_DEFAULT : c->req->max;
+	w->s.needs_envelope = true;
+	return step_list(c, state);
 }
 
 void
 control_list(struct control *c)
 {
-	struct listing l = {.max = c->req->max == 0 ? LIST_DEFAULT : PH_MIN(c->req->max, 10000u)};
-
-	selection_init(&l.s, c);
-	for (uint32_t h = 0; (h = queue_next(h)) != 0 && l.n < l.max;) {
-		struct queue *q = queue_at(h);
-		if (l.s.queue.len > 0 && !pause_match(l.s.queue, str_of(q->name)))
-			continue;
-		list_from(&l, q, &q->ready);
-		list_from(&l, q, &q->deferred);
-		list_from(&l, q, &q->held);
-	}
-	control_end(c, true, "%u recipients shown.", l.n);
+	if (selection_is_good(c))
+		control_go_on(c, begin_list, NULL, xcalloc(1, sizeof(struct walk)));
 }
+
+/* ---- jobs ---- */
+
+/* bytes of the queued messages of each job, by handle; owned by the caller */
+static uint64_t *
+sum_jobs(void)
+{
+	uint64_t *bytes = xcalloc(slab_end(&qd.jobs), sizeof *bytes);
+
+	for (uint32_t h = 1; qd.jobs.n_used > 0 && h < slab_end(&qd.messages); h++) {
+		const struct message *m = message_at(h);
+		if (m->n_open > 0 && m->job < slab_end(&qd.jobs))
+			bytes[m->job] += m->len;
+	}
+	return bytes;
+}
+
+void
+control_show_jobs(struct control *c)
+{
+	uint32_t  n = 0, max = c->req->max == 0 ? UINT32_MAX : c->req->max;
+	uint64_t *bytes = sum_jobs();
+
+	for (uint32_t h = 0; (h = job_next(h)) != 0; n++) {
+		if (n >= max)
+			continue;
+		control_text(c, str_of(job_at(h)->name), "job[%u].name", n);
+		control_number(c, job_at(h)->n_rcpts, "job[%u].rcp", n);
+		control_number(c, bytes[h] / 1024, "job[%u].kb", n);
+		control_bool(c, job_at(h)->paused, "job[%u].paused", n);
+	}
+	free(bytes);
+	if (n == 0)
+		control_no_rows(c, "job");
+	control_end(c, true, "Total of %u job(s).", n);
+}
+
+/* ---- cat ---- */
 
 void
 control_cat(struct control *c)

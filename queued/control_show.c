@@ -1,4 +1,4 @@
-/* the show commands */
+/* the show commands, but jobs (control_list.c) and settings (control_explain.c) */
 #include <time.h>
 #include <unistd.h>
 
@@ -8,7 +8,6 @@
 #include "queued/conn.h"
 #include "queued/control_int.h"
 #include "queued/events.h"
-#include "queued/job.h"
 #include "queued/pause.h"
 #include "queued/recover.h"
 #include "queued/segment.h"
@@ -16,6 +15,8 @@
 #include "queued/vmta.h"
 
 #define SHOW_DEFAULT 20
+/* rows of an answer in one turn of the loop */
+#define ROWS_A_TURN 50
 
 struct str
 control_time(struct wall w, char text[32])
@@ -28,12 +29,31 @@ control_time(struct wall w, char text[32])
 	return str_from(text, strftime(text, 32, "%Y-%m-%d %H:%M:%S", &tm));
 }
 
+/* ---- status ---- */
+
 static void
-traffic(struct control *c, const char *dir, enum stat_id rcpts, enum stat_id msgs, enum stat_id bytes)
+traffic_row(struct control *c, const char *span, const struct traffic_sum *s)
 {
-	control_number(c, control_stat(rcpts), "status.traffic.total.%s.rcp", dir);
-	control_number(c, control_stat(msgs), "status.traffic.total.%s.msg", dir);
-	control_number(c, control_stat(bytes) / 1024, "status.traffic.total.%s.kb", dir);
+	for (int d = 0; d < 2; d++) {
+		const uint64_t *v = &s->v[d == 0 ? TRAFFIC_IN_RCPTS : TRAFFIC_OUT_RCPTS];
+		const char     *dir = d == 0 ? "in" : "out";
+		control_number(c, v[0], "status.traffic.%s.%s.rcp", span, dir);
+		control_number(c, v[1], "status.traffic.%s.%s.msg", span, dir);
+		control_number(c, v[2] / 1024, "status.traffic.%s.%s.kb", span, dir);
+	}
+}
+
+static void
+show_traffic(struct control *c)
+{
+	const struct traffic *t = control_traffic();
+	struct traffic_sum    total = traffic_total(t);
+
+	traffic_row(c, "total", &total);
+	traffic_row(c, "lastHr", &t->hour.sum);
+	traffic_row(c, "topPerHr", &t->hour.top);
+	traffic_row(c, "lastMin", &t->minute.sum);
+	traffic_row(c, "topPerMin", &t->minute.top);
 }
 
 static uint32_t
@@ -46,27 +66,15 @@ n_domains_with_mail(void)
 	return n;
 }
 
-void
-control_show_status(struct control *c)
+static void
+show_gauges(struct control *c)
 {
-	char	      host[256] = "", now[32], since[32];
-	struct wall   started = {.ns = stats_own->started_ns};
-
-	if (gethostname(host, sizeof host - 1) == -1)
-		host[0] = '\0';
-	control_text(c, STR("Posthaste"), "mta.product.name");
-	control_text(c, STR(PH_VERSION), "mta.product.version");
-	control_text(c, str_of(host), "mta.fullHostName");
-	control_text(c, control_time(ev_wall(), now), "status.timeNow");
-	control_text(c, control_time(started, since), "status.startupTime");
-	control_number(c, (uint64_t)((ev_wall().ns - started.ns) / NS_PER_SEC), "status.uptime");
-	control_bool(c, qd.stopping, "status.shuttingDown");
-	traffic(c, "in", STAT_IN_RCPTS, STAT_IN_MSGS, STAT_IN_BYTES);
-	traffic(c, "out", STAT_OUT_RCPTS, STAT_OUT_MSGS, STAT_OUT_BYTES);
 	control_number(c, control_stat(STAT_IN_CONNS), "status.conn.smtpIn.cur");
+	control_number(c, control_top(STAT_IN_CONNS), "status.conn.smtpIn.top");
 	control_number(c, conf_u64(conf_global(daemon_conf()), CONF_GLOBAL_TOTAL_MAX_SMTP_IN),
 	    "status.conn.smtpIn.max");
 	control_number(c, qd.total_out.used, "status.conn.smtpOut.cur");
+	control_number(c, control_top(STAT_OUT_CONNS), "status.conn.smtpOut.top");
 	control_number(c, qd.total_out.max, "status.conn.smtpOut.max");
 	control_number(c, control_stat(STAT_DNS_CACHED), "status.resolver.namesCached");
 	control_number(c, control_stat(STAT_DNS_PENDING), "status.resolver.queriesPending");
@@ -77,6 +85,45 @@ control_show_status(struct control *c)
 	control_number(c, qd.rcpts.n_used, "status.spool.totalRcp");
 	control_number(c, recover_is_running() ? 0 : 100, "status.spool.initPct");
 	control_text(c, qd.stopping ? STR("stopping") : STR("running"), "status.status");
+}
+
+static void show_vmtas(struct control *c);
+
+void
+control_show_status(struct control *c)
+{
+	char	    host[256] = "", now[32], since[32];
+	struct wall started = {.ns = stats_own->started_ns};
+	struct str  what = control_arg(c, ARG_TARGET);
+
+	if (what.len > 0 && !str_has_iprefix(STR("detail"), what)) {
+		control_end(c, false, "It is \"show status\" or \"show status detail\".");
+		return;
+	}
+	if (gethostname(host, sizeof host - 1) == -1)
+		host[0] = '\0';
+	control_text(c, STR("Posthaste"), "mta.product.name");
+	control_text(c, STR(PH_VERSION), "mta.product.version");
+	control_text(c, str_of(host), "mta.fullHostName");
+	control_text(c, control_time(ev_wall(), now), "status.timeNow");
+	control_text(c, control_time(started, since), "status.startupTime");
+	control_number(c, (uint64_t)PH_MAX((ev_wall().ns - started.ns) / NS_PER_SEC, (int64_t)0), "status.uptime");
+	control_bool(c, qd.stopping, "status.shuttingDown");
+	show_traffic(c);
+	show_gauges(c);
+	if (what.len > 0)
+		show_vmtas(c);
+}
+
+void
+control_reset_counters(struct control *c)
+{
+	control_traffic_reset();
+	if (c->req->command == CTL_RESET_STATUS) {
+		for (uint32_t h = 0; (h = queue_next(h)) != 0;)
+			events_free(queue_at(h));
+	}
+	control_end(c, true, "Traffic counters reset.");
 }
 
 void
@@ -106,6 +153,12 @@ struct row {
 	struct queue *q;
 	uint64_t      key;
 };
+/* what is shown, taken down at once and told row by row */
+struct rows {
+	uint32_t at, n, n_all;
+	uint64_t n_rcpts;
+	uint32_t queues[]; /* handles */
+};
 
 static bool
 is_yes(struct str s, bool value)
@@ -120,10 +173,31 @@ is_shown(struct control *c, const struct queue *q)
 
 	if (what.len > 0 && !pause_match(what, str_of(q->name)))
 		return false;
-	if (vmta.len > 0 && !pause_match(vmta, queue_vmta_name(q)))
+	if (vmta.len > 0 && !pause_glob(vmta, str_skip(str_of(q->name), (size_t)q->domain_len + 1)))
 		return false;
 	return is_yes(control_arg(c, ARG_CONNECTED), q->n_conns > 0) &&
 	    is_yes(control_arg(c, ARG_PAUSED), q->paused);
+}
+
+static bool
+is_one_of(struct str s, const char *a, const char *b, const char *otherwise)
+{
+	return s.len == 0 || str_ieq(s, str_of(a)) || str_ieq(s, str_of(b)) || str_ieq(s, str_of(otherwise));
+}
+
+static bool
+are_options_good(struct control *c)
+{
+	if (!is_one_of(control_arg(c, ARG_CONNECTED), "yes", "no", "no") ||
+	    !is_one_of(control_arg(c, ARG_PAUSED), "yes", "no", "no"))
+		control_end(c, false, "--connected and --paused are yes or no.");
+	else if (!is_one_of(control_arg(c, ARG_SORT), "name", "rcpt", "size"))
+		control_end(c, false, "--sort is name, rcpt or size.");
+	else if (str_ieq(control_arg(c, ARG_MODE), STR("backoff")))
+		control_end(c, false, "Backoff mode is not supported yet; every queue is in mode normal.");
+	else if (!is_one_of(control_arg(c, ARG_MODE), "normal", "normal", "normal"))
+		control_end(c, false, "--mode is normal or backoff.");
+	return !c->later;
 }
 
 static int
@@ -133,30 +207,32 @@ by_key(const void *a, const void *b)
 
 	if (x->key != y->key)
 		return x->key < y->key ? 1 : -1;
-	return str_icmp(str_of(x->q->name), str_of(y->q->name));
+	return str_cmp(str_of(x->q->name), str_of(y->q->name));
 }
 
-/* the queues to show, sorted; owned by the caller */
+static uint64_t
+sort_key(struct control *c, uint64_t rcpts, uint64_t bytes)
+{
+	struct str sort = control_arg(c, ARG_SORT);
+	bool	   top = c->req->command == CTL_SHOW_TOPQUEUES || c->req->command == CTL_SHOW_TOPDOMAINS;
+
+	if (str_ieq(sort, STR("size")))
+		return bytes;
+	return str_ieq(sort, STR("rcpt")) || (top && sort.len == 0) ? rcpts : 0;
+}
+
+/* the queues to show; owned by the caller */
 static struct row *
 select_queues(struct control *c, uint32_t *n)
 {
-	struct str  sort = control_arg(c, ARG_SORT);
 	struct row *rows = xcalloc((size_t)qd.queues.n_used + 1, sizeof *rows);
-	bool	    top = c->req->command == CTL_SHOW_TOPQUEUES || c->req->command == CTL_SHOW_TOPDOMAINS;
 
 	*n = 0;
 	for (uint32_t h = 0; (h = queue_next(h)) != 0;) {
 		struct queue *q = queue_at(h);
-		if (!is_shown(c, q))
-			continue;
-		rows[*n].q = q;
-		if (str_ieq(sort, STR("size")))
-			rows[*n].key = q->bytes;
-		else if (top || str_ieq(sort, STR("rcpt")))
-			rows[*n].key = queue_n_rcpts(q);
-		(*n)++;
+		if (is_shown(c, q))
+			rows[(*n)++] = (struct row){.q = q, .key = sort_key(c, queue_n_rcpts(q), q->bytes)};
 	}
-	qsort(rows, *n, sizeof *rows, by_key);
 	return rows;
 }
 
@@ -205,37 +281,68 @@ show_queue(struct control *c, const struct queue *q, uint32_t i)
 		show_errors(c, q, i);
 }
 
-static uint32_t
-page_max(const struct control *c)
+static bool
+step_queues(struct control *c, void *state)
 {
-	return c->req->max == 0 ? SHOW_DEFAULT : PH_MIN(c->req->max, (uint32_t)CONTROL_PAGE);
+	struct rows *r = state;
+
+	for (uint32_t k = 0; k < ROWS_A_TURN && r->at < r->n; k++, r->at++) {
+		uint32_t h = r->queues[r->at];
+		/* gone while the answer was under way: its place stays in the numbering, for the client to see */
+		if (queue_next(h - 1) == h)
+			show_queue(c, queue_at(h), r->at);
+	}
+	if (r->at < r->n)
+		return false;
+	if (r->n == 0)
+		control_no_rows(c, "queue");
+	control_number(c, r->n_rcpts, "totalRcp");
+	control_number(c, r->n_all, "totalQueuesWithRcp");
+	control_end(c, true, "%u of %u matching queues.", r->n, r->n_all);
+	return true;
+}
+
+static uint32_t
+rows_wanted(const struct control *c)
+{
+	return c->req->max == 0 ? SHOW_DEFAULT : c->req->max;
 }
 
 void
 control_show_queues(struct control *c)
 {
-	uint32_t    n, from = (uint32_t)c->req->cursor, i;
-	struct row *rows = select_queues(c, &n);
-	uint64_t    total = 0;
+	uint32_t     n;
+	struct row  *rows;
+	struct rows *r;
 
-	for (i = from; i < n && i - from < page_max(c); i++)
-		show_queue(c, rows[i].q, i);
-	for (uint32_t k = 0; k < n; k++)
-		total += queue_n_rcpts(rows[k].q);
-	c->next = i < n ? i : 0;
-	control_number(c, total, "totalRcp");
-	control_number(c, n, "totalQueuesWithRcp");
+	if (!are_options_good(c))
+		return;
+	rows = select_queues(c, &n);
+	qsort(rows, n, sizeof *rows, by_key);
+	r = xcalloc(1, sizeof *r + PH_MIN(n, rows_wanted(c)) * sizeof r->queues[0]);
+	r->n_all = n;
+	r->n = PH_MIN(n, rows_wanted(c));
+	for (uint32_t i = 0; i < r->n; i++)
+		r->queues[i] = rows[i].q->handle;
+	for (uint32_t i = 0; i < n; i++)
+		r->n_rcpts += queue_n_rcpts(rows[i].q);
 	free(rows);
-	control_end(c, true, "%u of %u matching queues.", i, n);
+	control_go_on(c, step_queues, NULL, r);
 }
 
 /* ---- domains ---- */
 
 struct domain_sum {
 	struct str name;
-	uint64_t   rcpts, bytes;
+	uint64_t   rcpts, bytes, key;
 	uint32_t   conns;
-	const struct event *last;
+	uint32_t   last; /* the queue with the latest error */
+	struct wall when;
+};
+struct domains {
+	uint32_t	  at, n, n_all;
+	char		 *names; /* a queue may go while the answer is under way */
+	struct domain_sum sums[];
 };
 
 static int
@@ -247,12 +354,12 @@ by_domain(const void *a, const void *b)
 }
 
 static int
-by_rcpts(const void *a, const void *b)
+by_sum(const void *a, const void *b)
 {
 	const struct domain_sum *x = a, *y = b;
 
-	if (x->rcpts != y->rcpts)
-		return x->rcpts < y->rcpts ? 1 : -1;
+	if (x->key != y->key)
+		return x->key < y->key ? 1 : -1;
 	return str_cmp(x->name, y->name);
 }
 
@@ -265,145 +372,184 @@ add_queue(struct domain_sum *d, const struct queue *q)
 	d->rcpts += queue_n_rcpts(q);
 	d->bytes += q->bytes;
 	d->conns += q->n_conns;
-	if (e != NULL && (d->last == NULL || e->when.ns > d->last->when.ns))
-		d->last = e;
+	if (e == NULL || (d->last != 0 && e->when.ns <= d->when.ns))
+		return;
+	d->last = q->handle;
+	d->when = e->when;
 }
 
+/* sorted as asked; owned by the caller */
 static struct domain_sum *
-sum_domains(struct row *rows, uint32_t n, uint32_t *n_sums)
+sum_domains(struct control *c, uint32_t *n_sums)
 {
+	uint32_t	   n;
+	struct row	  *rows = select_queues(c, &n);
 	struct domain_sum *sums = xcalloc((size_t)n + 1, sizeof *sums);
 
 	*n_sums = 0;
 	qsort(rows, n, sizeof *rows, by_domain);
 	for (uint32_t i = 0; i < n; i++) {
-		if (i > 0 && !str_eq(queue_domain(rows[i].q), queue_domain(rows[i - 1].q)))
+		if (i > 0 && by_domain(&rows[i], &rows[i - 1]) != 0)
 			(*n_sums)++;
 		add_queue(&sums[*n_sums], rows[i].q);
 	}
 	*n_sums += n > 0;
+	free(rows);
+	for (uint32_t i = 0; i < *n_sums; i++)
+		sums[i].key = sort_key(c, sums[i].rcpts, sums[i].bytes);
+	qsort(sums, *n_sums, sizeof *sums, by_sum);
 	return sums;
+}
+
+static void
+show_domain(struct control *c, const struct domain_sum *d, uint32_t i)
+{
+	const struct event *e = NULL;
+
+	if (d->last != 0 && queue_next(d->last - 1) == d->last)
+		e = events_last(queue_at(d->last), 0);
+	control_text(c, d->name, "domain[%u].name", i);
+	control_number(c, d->rcpts, "domain[%u].rcp", i);
+	control_number(c, d->bytes / 1024, "domain[%u].kb", i);
+	control_number(c, d->conns, "domain[%u].conn", i);
+	control_text(c, e == NULL ? STR("") : str_of(e->text), "domain[%u].lastError", i);
+	if (e != NULL && control_flag(c, "errors"))
+		control_text(c, str_of(queue_at(d->last)->name), "domain[%u].lastErrorQueue", i);
+}
+
+static bool
+step_domains(struct control *c, void *state)
+{
+	struct domains *d = state;
+
+	for (uint32_t k = 0; k < ROWS_A_TURN && d->at < d->n; k++, d->at++)
+		show_domain(c, &d->sums[d->at], d->at);
+	if (d->at < d->n)
+		return false;
+	if (d->n == 0)
+		control_no_rows(c, "domain");
+	control_end(c, true, "%u of %u domains shown.", d->n, d->n_all);
+	return true;
+}
+
+static void
+free_domains(void *state)
+{
+	struct domains *d = state;
+
+	free(d->names);
+	free(d);
+}
+
+static struct domains *
+take_down(const struct domain_sum *sums, uint32_t n)
+{
+	struct domains *d = xcalloc(1, sizeof *d + n * sizeof d->sums[0]);
+	size_t		len = 0, at = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		len += sums[i].name.len;
+	d->names = xmalloc(len + 1);
+	d->n = n;
+	for (uint32_t i = 0; i < n; i++) {
+		d->sums[i] = sums[i];
+		memcpy(d->names + at, sums[i].name.p, sums[i].name.len);
+		d->sums[i].name.p = d->names + at;
+		at += sums[i].name.len;
+	}
+	return d;
 }
 
 void
 control_show_domains(struct control *c)
 {
-	uint32_t	   n, n_sums, from = (uint32_t)c->req->cursor, i;
-	struct row	  *rows = select_queues(c, &n);
-	struct domain_sum *sums = sum_domains(rows, n, &n_sums);
+	struct domain_sum *sums;
+	struct domains	  *d;
+	uint32_t	   n;
 
-	if (c->req->command == CTL_SHOW_TOPDOMAINS || str_ieq(control_arg(c, ARG_SORT), STR("rcpt")))
-		qsort(sums, n_sums, sizeof *sums, by_rcpts);
-	for (i = from; i < n_sums && i - from < page_max(c); i++) {
-		control_text(c, sums[i].name, "domain[%u].name", i);
-		control_number(c, sums[i].rcpts, "domain[%u].rcp", i);
-		control_number(c, sums[i].bytes / 1024, "domain[%u].kb", i);
-		control_number(c, sums[i].conns, "domain[%u].conn", i);
-		control_text(c, sums[i].last == NULL ? STR("") : str_of(sums[i].last->text),
-		    "domain[%u].lastError", i);
-	}
-	c->next = i < n_sums ? i : 0;
+	if (!are_options_good(c))
+		return;
+	sums = sum_domains(c, &n);
+	d = take_down(sums, PH_MIN(n, rows_wanted(c)));
+	d->n_all = n;
 	free(sums);
-	free(rows);
-	control_end(c, true, "%u of %u domains shown.", i, n_sums);
+	control_go_on(c, step_domains, free_domains, d);
 }
 
-/* ---- VirtualMTAs, jobs, settings ---- */
+/* ---- VirtualMTAs ---- */
 
-void
-control_show_vmtas(struct control *c)
+struct vmta_sum {
+	const struct vmta *v;
+	uint64_t	   rcpts, bytes;
+	uint32_t	   domains;
+};
+
+static int
+by_vmta(const void *a, const void *b)
+{
+	const struct vmta_sum *x = a, *y = b;
+
+	return x->v < y->v ? -1 : x->v > y->v;
+}
+
+static int
+by_vmta_name(const void *a, const void *b)
+{
+	const struct vmta_sum *x = a, *y = b;
+
+	return str_icmp(x->v->name, y->v->name);
+}
+
+/* all VirtualMTAs by name, the default first; owned by the caller */
+static struct vmta_sum *
+sum_vmtas(size_t *n)
 {
 	const struct conf *conf = daemon_conf();
-	size_t		   n;
+	struct vmta_sum	  *sums, *s;
 
 	vmta_get(STR(""));
 	for (size_t i = 0; i < conf_n_vmtas(conf); i++)
 		vmta_get(conf_vmta_at(conf, i)->name);
-	n = vmta_n();
-	for (size_t i = 0; i < n; i++) {
-		struct vmta *v = vmta_at(i);
-		uint64_t     rcpts = 0, bytes = 0;
-		uint32_t     domains = 0;
-		for (uint32_t h = 0; (h = queue_next(h)) != 0;) {
-			struct queue *q = queue_at(h);
-			if (q->vmta != v)
-				continue;
-			rcpts += queue_n_rcpts(q);
-			bytes += q->bytes;
-			domains += queue_n_rcpts(q) > 0;
-		}
-		control_text(c, v->name.len == 0 ? STR("{default}") : v->name, "vmta[%zu].name", i);
-		control_number(c, domains, "vmta[%zu].dom", i);
-		control_number(c, rcpts, "vmta[%zu].rcp", i);
-		control_number(c, bytes / 1024, "vmta[%zu].kb", i);
-		control_number(c, v->out.used, "vmta[%zu].conn", i);
-		control_bool(c, v->is_held, "vmta[%zu].held", i);
+	*n = vmta_n();
+	sums = xcalloc(*n, sizeof *sums);
+	for (size_t i = 0; i < *n; i++)
+		sums[i].v = vmta_at(i);
+	qsort(sums, *n, sizeof *sums, by_vmta);
+	for (uint32_t h = 0; (h = queue_next(h)) != 0;) {
+		const struct queue *q = queue_at(h);
+		struct vmta_sum	    key = {.v = q->vmta};
+		s = bsearch(&key, sums, *n, sizeof *sums, by_vmta);
+		s->rcpts += queue_n_rcpts(q);
+		s->bytes += q->bytes;
+		s->domains += queue_n_rcpts(q) > 0;
 	}
-	control_number(c, qd.rcpts.n_used, "totalRcp");
-	control_end(c, true, "%zu of %zu virtual MTAs.", n, n);
-}
-
-void
-control_show_jobs(struct control *c)
-{
-	uint32_t n = 0, from = (uint32_t)c->req->cursor, i = 0;
-
-	for (uint32_t h = 0; (h = job_next(h)) != 0;) {
-		if (n >= from && i < CONTROL_PAGE) {
-			control_text(c, str_of(job_at(h)->name), "job[%u].name", n);
-			control_number(c, job_at(h)->n_rcpts, "job[%u].rcp", n);
-			control_bool(c, job_at(h)->paused, "job[%u].paused", n);
-			i++;
-		}
-		n++;
-	}
-	c->next = from + i < n ? from + i : 0;
-	control_end(c, true, "Total of %u job(s).", n);
+	qsort(sums, *n, sizeof *sums, by_vmta_name);
+	return sums;
 }
 
 static void
-show_block(struct control *c, const struct conf_set *set, enum conf_block block, const char *section)
+show_vmtas(struct control *c)
 {
-	uint32_t i = 0;
+	size_t		 n, max;
+	struct vmta_sum *s = sum_vmtas(&n);
 
-	for (enum conf_key k = CONF_NONE; (k = conf_next_key(block, k)) != CONF_NONE; i++) {
-		struct conf_origin o = conf_origin(set, k);
-		char		  *value = conf_print(set, k);
-		control_text(c, str_of(conf_key_name(k)), "%s[%u].name", section, i);
-		control_text(c, str_of(value), "%s[%u].value", section, i);
-		control_text(c, str_of(o.file), "%s[%u].file", section, i);
-		control_number(c, o.line, "%s[%u].line", section, i);
-		free(value);
+	max = c->req->max == 0 ? n : PH_MIN(n, (size_t)c->req->max);
+	for (size_t i = 0; i < max; i++) {
+		control_text(c, s[i].v->name.len == 0 ? STR("{default}") : s[i].v->name, "vmta[%zu].name", i);
+		control_number(c, s[i].domains, "vmta[%zu].dom", i);
+		control_number(c, s[i].rcpts, "vmta[%zu].rcp", i);
+		control_number(c, s[i].bytes / 1024, "vmta[%zu].kb", i);
+		control_number(c, s[i].v->out.used, "vmta[%zu].conn", i);
+		control_bool(c, s[i].v->is_held, "vmta[%zu].held", i);
 	}
+	free(s);
+	control_number(c, qd.rcpts.n_used, "totalRcp");
+	if (c->req->command == CTL_SHOW_VMTAS)
+		control_end(c, true, "%zu of %zu virtual MTAs.", max, n);
 }
 
 void
-control_show_settings(struct control *c)
+control_show_vmtas(struct control *c)
 {
-	struct str		 what = control_arg(c, ARG_TARGET), vmta = STR("");
-	size_t			 slash = str_rfind(what, '/');
-	const struct conf_vmta	*v;
-
-	if (what.len == 0) {
-		control_end(c, false, "Say which queue: domain[/vmta].");
-		return;
-	}
-	if (slash != STR_NPOS) {
-		vmta = str_skip(what, slash + 1);
-		what = str_sub(what, 0, slash);
-	}
-	v = conf_vmta(daemon_conf(), vmta);
-	if (vmta.len > 0 && v == NULL && !str_ieq(vmta, STR("{default}"))) {
-		control_end(c, false, "There is no VirtualMTA \"%.*s\".", STR_ARG(vmta));
-		return;
-	}
-	if (v != NULL)
-		show_block(c, v->set, CONF_BLOCK_VMTA, "vmta");
-	show_block(c, conf_queue(daemon_conf(), what, v == NULL ? STR("") : v->name), CONF_BLOCK_DOMAIN, "queue");
-}
-
-void
-control_reset_counters(struct control *c)
-{
-	control_end(c, false, "Counters only rise; compare two readings of \"show status\".");
+	show_vmtas(c);
 }

@@ -4,12 +4,16 @@
 #include "queued/state.h"
 
 /* recipients looked at in a millisecond, carefully low */
-#define LOOKS_PER_MS 200
+#define LOOKS_PER_MS 4000
+/* looking may take one part in so many of the time */
+#define SHARE_OF_TIME 100
+/* accounting was full */
+#define AGAIN_MS 1000
 
 static struct tick
 end_of(const struct queue *q, const struct rcpt *r)
 {
-	return tick_add_ms(message_at(r->message)->born, q->policy->bounce_after_ms);
+	return tick_add_ms(message_at(r->message)->counts_from, q->policy->bounce_after_ms);
 }
 
 bool
@@ -36,7 +40,8 @@ expire_again(struct queue *q)
 	q->next_expiry = tick_now();
 }
 
-static void
+/* false: accounting takes no more now */
+static bool
 sweep(struct queue *q, struct rlist *l)
 {
 	uint32_t next;
@@ -44,11 +49,14 @@ sweep(struct queue *q, struct rlist *l)
 	for (uint32_t h = l->head; h != 0; h = next) {
 		struct rcpt *r = rcpt_at(h);
 		next = r->next;
-		if (expire_is_over(q, r))
-			final_expired(q, h);
-		else
+		if (!expire_is_over(q, r))
 			expire_note(q, r);
+		else if (limit_has_room(&qd.accounting))
+			final_expired(q, h, NULL);
+		else
+			return false;
 	}
+	return true;
 }
 
 void
@@ -60,10 +68,12 @@ expire_run(struct queue *q)
 	if (!q->expiry_known || !tick_is_due(q->next_expiry))
 		return;
 	q->expiry_known = false;
-	sweep(q, &q->ready);
-	sweep(q, &q->deferred);
-	sweep(q, &q->held);
-	soonest = tick_in_ms(n < 100 * LOOKS_PER_MS ? 0 : n / LOOKS_PER_MS * INT64_C(1000));
+	if (!sweep(q, &q->ready) || !sweep(q, &q->deferred) || !sweep(q, &q->held)) {
+		q->expiry_known = true;
+		q->next_expiry = tick_in_ms(AGAIN_MS);
+		return;
+	}
+	soonest = tick_in_ms(n < LOOKS_PER_MS ? 0 : n / LOOKS_PER_MS * SHARE_OF_TIME);
 	if (q->expiry_known && q->next_expiry.t < soonest.t)
 		q->next_expiry = soonest;
 }

@@ -1,7 +1,7 @@
 /*
  * bounce-after: each queue knows when its oldest recipient may run out, looks at its recipients then, and ends
  * those whose time is over, whether or not an attempt was made. Looking costs the length of the queue, so in a
- * long queue it happens at most so often that its cost stays below a thousandth of the time.
+ * long queue it happens at most so often that its cost stays below a hundredth of the time.
  */
 #ifndef PH_QUEUED_EXPIRE_H
 #define PH_QUEUED_EXPIRE_H

@@ -3,6 +3,7 @@
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
+#include "queued/events.h"
 #include "queued/names.h"
 #include "queued/report.h"
 #include "queued/state.h"
@@ -126,6 +127,7 @@ post(struct queue *q, uint32_t rcpt, enum acct_type type, const struct final_fac
 	if (q->policy->no_acct & 1u << type)
 		f->record.quiet = 1;
 	if (m != NULL) {
+		f->message = rcpt_at(rcpt)->message;
 		f->record.place = message_place(m);
 		f->record.rcpt = rcpt_at(rcpt)->index;
 	}
@@ -152,9 +154,7 @@ is_report_due(const struct rcpt *r, enum final_kind kind, const struct final_fac
 		return false;
 	if (kind == FINAL_DELIVERED)
 		return (r->notify & NOTIFY_SUCCESS) != 0 && facts->dsn_relayed;
-	if (kind == FINAL_BOUNCED || kind == FINAL_EXPIRED)
-		return r->notify == NOTIFY_DEFAULT || (r->notify & NOTIFY_FAILURE) != 0;
-	return false;
+	return r->notify == NOTIFY_DEFAULT || (r->notify & NOTIFY_FAILURE) != 0;
 }
 
 static void
@@ -186,20 +186,38 @@ final_begin(struct queue *q, uint32_t rcpt, enum final_kind kind, const struct f
 }
 
 void
-final_expired(struct queue *q, uint32_t rcpt)
+final_expired(struct queue *q, uint32_t rcpt, const struct final_facts *last)
 {
-	struct final_facts f = {.reply = STR("delivery time expired"), .enh = {5, 4, 7}, .local = true};
+	static const uint8_t expired[3] = {5, 4, 7};
+	const struct event  *e = events_last(q, 0);
+	char		     text[400];
+	int		     n;
+	struct final_facts   f = {.local = true};
 
+	n = snprintf(text, sizeof text, "delivery time expired%s%s", e == NULL ? "" : "; last error: ",
+	    e == NULL ? "" : e->text);
+	f.reply = str_from(text, PH_MIN((size_t)n, sizeof text - 1));
+	if (last != NULL)
+		f = *last;
+	memcpy(f.enh, expired, sizeof f.enh);
 	q->n_bounced++;
 	stat_inc(STAT_Q_EXPIRED);
 	final_begin(q, rcpt, FINAL_EXPIRED, &f);
+}
+
+/* acctd will read the envelope where it is now: the message must not move before */
+static struct final *
+pin(struct final *f)
+{
+	message_at(f->message)->n_busy++;
+	return f;
 }
 
 void
 final_transient(struct queue *q, uint32_t rcpt, const struct final_facts *facts)
 {
 	if (is_wanted(ACCT_TRANSIENT))
-		send_record(post(q, rcpt, ACCT_TRANSIENT, facts));
+		send_record(pin(post(q, rcpt, ACCT_TRANSIENT, facts)));
 }
 
 void
@@ -215,7 +233,7 @@ final_received(struct queue *q, uint32_t rcpt)
 	struct final_facts f = {.reply = STR("")};
 
 	if (is_wanted(ACCT_RECEIVED))
-		send_record(post(q, rcpt, ACCT_RECEIVED, &f));
+		send_record(pin(post(q, rcpt, ACCT_RECEIVED, &f)));
 }
 
 /* ---- ending ---- */
@@ -295,6 +313,8 @@ final_acknowledged(uint64_t seq)
 		TAILQ_REMOVE(&fin.unacked, f, link);
 		if (f->rcpt == 0) {
 			limit_give(&qd.accounting);
+			if (f->message != 0)
+				message_at(f->message)->n_busy--;
 			free(f);
 		} else if (f->report_due)
 			report_add(f);
@@ -319,5 +339,5 @@ bool
 final_is_idle(void)
 {
 	make_once();
-	return TAILQ_EMPTY(&fin.unacked) && TAILQ_EMPTY(&fin.ended) && TAILQ_EMPTY(&fin.syncing);
+	return TAILQ_EMPTY(&fin.unacked) && TAILQ_EMPTY(&fin.ended) && TAILQ_EMPTY(&fin.syncing) && report_is_idle();
 }

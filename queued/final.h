@@ -23,7 +23,8 @@ struct final_facts {
 
 /* The recipient (in flight or waiting; it is taken out of its list here) ends. */
 void final_begin(struct queue *q, uint32_t rcpt, enum final_kind kind, const struct final_facts *f);
-void final_expired(struct queue *q, uint32_t rcpt);
+/* `last`: the attempt that was just made, or NULL. */
+void final_expired(struct queue *q, uint32_t rcpt, const struct final_facts *last);
 /* A `t` record: the attempt failed, the recipient stays. */
 void final_transient(struct queue *q, uint32_t rcpt, const struct final_facts *f);
 /* A `tq` record: the queue could not be tried at all. */

@@ -78,7 +78,8 @@ uint32_t
 job_next(uint32_t handle)
 {
 	for (handle++; handle < slab_end(&qd.jobs); handle++) {
-		if (job_at(handle)->name != NULL)
+		/* a free slot holds a small number in the name's place */
+		if ((uintptr_t)job_at(handle)->name > UINT32_MAX)
 			return handle;
 	}
 	return 0;

@@ -11,19 +11,15 @@
 #include "queued/conn.h"
 #include "queued/control.h"
 #include "queued/final.h"
-#include "queued/job.h"
 #include "queued/pause.h"
 #include "queued/peers.h"
 #include "queued/recover.h"
-#include "queued/run.h"
+#include "queued/own.h"
 #include "queued/segment.h"
 #include "queued/state.h"
 #include "queued/vmta.h"
 
 #define HOUSEKEEPING_MS 1000
-#define MAX_UNACKED	20000
-
-struct queued qd = {.spool_fd = -1};
 
 static struct ev_timer housekeeping;
 static struct ev_timer stop_deadline;
@@ -48,43 +44,9 @@ give_fd(const struct ipc_fd *what, struct str text, int fd)
 }
 
 static void
-read_limits(void)
-{
-	const struct conf_set *g = conf_global(daemon_conf());
-
-	qd.total_out.max = conf_u64(g, CONF_GLOBAL_TOTAL_MAX_SMTP_OUT);
-	qd.total_out.set = g;
-	qd.total_out.key = CONF_GLOBAL_TOTAL_MAX_SMTP_OUT;
-}
-
-static void
-read_acct_wants(void)
-{
-	static const struct {
-		struct str name;
-		int	   type;
-	} rows[] = {{STR("d"), ACCT_DELIVERED}, {STR("b"), ACCT_BOUNCED}, {STR("t"), ACCT_TRANSIENT},
-	    {STR("tq"), ACCT_QUEUE}, {STR("r"), ACCT_RECEIVED}};
-	const struct conf *c = daemon_conf();
-	unsigned	   bits = 0;
-
-	for (size_t f = 0; f < conf_n_blocks(c, CONF_BLOCK_ACCT); f++) {
-		const struct conf_set *set = conf_block_at(c, CONF_BLOCK_ACCT, f);
-		for (size_t i = 0; i < conf_n(set, CONF_ACCT_RECORDS); i++) {
-			for (size_t k = 0; k < countof(rows); k++) {
-				if (str_ieq(conf_item(set, CONF_ACCT_RECORDS, i), rows[k].name))
-					bits |= 1u << rows[k].type;
-			}
-		}
-	}
-	qd.acct_wants = (uint8_t)bits;
-}
-
-static void
 config(const struct conf *old)
 {
-	read_limits();
-	read_acct_wants();
+	state_configure();
 	vmta_reconfigure_all();
 	queue_reconfigure_all();
 	limit_wake_all(&qd.total_out);
@@ -145,17 +107,7 @@ on_housekeeping(struct ev_timer *t)
 static void
 init_tables(void)
 {
-	slab_init(&qd.messages, sizeof(struct message));
-	slab_init(&qd.rcpts, sizeof(struct rcpt));
-	slab_init(&qd.queues, sizeof(struct queue *));
-	slab_init(&qd.jobs, sizeof(struct job));
-	slab_init(&qd.segments, sizeof(struct segment));
-	TAILQ_INIT(&qd.run_line);
-	limit_init(&qd.total_out, "total-max-smtp-out", STR(""));
-	limit_init(&qd.accounting, "records not yet on disk", STR(""));
-	limit_init(&qd.no_deliverd, "deliverd", STR(""));
-	qd.accounting.max = MAX_UNACKED;
-	ev_defer_init(&qd.run, run_turn);
+	state_init();
 	ev_timer_init(&housekeeping, on_housekeeping);
 	ev_timer_init(&stop_deadline, on_stop_deadline);
 }
@@ -168,8 +120,8 @@ queued_init(void)
 	if (qd.spool_fd == -1)
 		fatal("event=no-spool text=\"master gave no spool directory\"");
 	control_init();
-	read_limits();
-	read_acct_wants();
+	own_init();
+	state_configure();
 	qd.store = spool_store_open(qd.spool_fd, &why);
 	if (qd.store == NULL)
 		fatal("event=spool-failed text=\"%s\"", why.text);

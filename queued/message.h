@@ -20,6 +20,8 @@ struct message {
 	uint32_t job;	  /* handle, 0: none */
 	uint32_t pool;	  /* name of the pool that was asked for, 0: none */
 	struct tick born;
+	struct tick counts_from; /* bounce-after counts from here: born, or when it was scheduled for */
+	uint32_t seg_next, seg_prev; /* the other messages of its segment */
 	uint8_t	 flags; /* enum message_flags */
 	uint8_t	 priority;
 	uint8_t	 pad[2];
@@ -33,10 +35,9 @@ struct rcpt {
 	uint32_t next, prev;
 	uint32_t queue;
 	struct tick due; /* deferred: when it may be tried again */
-	uint8_t	 tries;
+	uint16_t tries;
 	uint8_t	 state;	 /* enum rcpt_state */
 	uint8_t	 notify; /* enum env_notify */
-	uint8_t	 pad;
 };
 _Static_assert(sizeof(struct rcpt) <= 32 && sizeof(struct message) <= 64, "a waiting recipient must stay cheap");
 

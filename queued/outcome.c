@@ -67,14 +67,17 @@ deferred(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str r
 	q->n_deferred++;
 	stat_inc(STAT_Q_DEFERRED);
 	events_add(q, reply);
-	rc->tries = (uint8_t)PH_MIN(rc->tries + 1, UINT8_MAX);
+	rc->tries = (uint16_t)PH_MIN(rc->tries + 1, UINT16_MAX);
 	final_transient(q, rcpt, &f);
-	if (q->policy->max_tries > 0 && rc->tries >= q->policy->max_tries) {
+	if (q->policy->max_retries != UINT32_MAX && rc->tries > q->policy->max_retries) {
+		f.enh[0] = 5; /* it was temporary, we give up */
+		q->n_bounced++;
+		stat_inc(STAT_Q_BOUNCED);
 		final_begin(q, rcpt, FINAL_BOUNCED, &f);
 		return;
 	}
 	if (expire_is_over(q, rc)) {
-		final_begin(q, rcpt, FINAL_EXPIRED, &f);
+		final_expired(q, rcpt, &f);
 		return;
 	}
 	land(q, rcpt);
@@ -121,31 +124,69 @@ bounce_head(struct queue *q, const struct final_facts *f)
 	}
 }
 
+/* every host failed: the queue waits as a whole */
+static void
+all_failed(struct queue *q, const struct final_facts *f)
+{
+	final_queue_transient(q, f);
+	route_forgive(q);
+	queue_retry_later(q, -1);
+}
+
 static void
 host_failed(struct conn *c, const struct final_facts *f)
 {
 	struct queue	  *q = c->queue;
 	struct route_host *h = route_find(q, &c->dst);
 
-	if (q->retrying || (h != NULL && !tick_is_due(h->bad_until)))
-		return; /* several connections met the same failure: it counts once */
+	if (q->retrying)
+		return;
+	/* several connections met the same failure: it counts once */
+	if (h == NULL || tick_is_due(h->bad_until))
+		q->n_failed++;
 	route_host_failed(q, &c->dst);
-	q->n_failed++;
-	if (q->n_up > (c->up ? 1u : 0u))
-		return; /* others still deliver */
+	if (q->n_conns > 1)
+		return; /* others still deliver, or may yet come up: the last one decides */
 	if (q->route != NULL && route_next(q) != NULL && q->n_failed < q->policy->max_attempts)
 		return;
-	final_queue_transient(q, f);
-	route_forgive(q);
-	queue_retry_later(q, -1);
+	all_failed(q, f);
+}
+
+enum queue_hold
+outcome_no_host(struct queue *q)
+{
+	const struct event *e = events_last(q, 0);
+	struct final_facts  f = {.reply = e == NULL ? STR("no host can be reached") : str_of(e->text),
+	     .enh = {4, 4, 1}, .local = true};
+
+	all_failed(q, &f);
+	return HOLD_RETRY;
+}
+
+/* deliverd goes on in clear where that is allowed: one more try for those who did not know */
+static bool
+was_first_tls_failure(const struct conn *c)
+{
+	struct route_host *h = route_find(c->queue, &c->dst);
+
+	if (h == NULL)
+		return false;
+	if (h->tls_failed.ns != 0 && mono_is_before(h->tls_failed, c->opened))
+		return false;
+	if (h->tls_failed.ns == 0)
+		h->tls_failed = ev_now();
+	return true;
 }
 
 static bool
 is_in_order(const struct conn *c, const struct ipc_conn_down *d)
 {
-	if (d->end == END_CLOSED || (d->stage == STAGE_IDLE && d->up) || d->stage == STAGE_QUIT)
+	if (d->end == END_CLOSED || (d->stage == STAGE_IDLE && d->up && d->code != 421) || d->stage == STAGE_QUIT)
 		return true;
-	return c->n_delivered > 0 && d->end != END_REPLY;
+	if (d->code == 421 && c->queue->policy->mx_gone_by_421)
+		return false;
+	/* many hosts end a connection after some messages, with 421 or without a word */
+	return c->n_delivered > 0;
 }
 
 void
@@ -158,13 +199,13 @@ outcome_conn(struct conn *c, const struct ipc_conn_down *d, struct str text)
 		return;
 	events_add(q, text);
 	if (d->end == END_LOCAL) {
-		queue_retry_later(q, LOCAL_TROUBLE_MS);
+		/* one of several source addresses may be missing: the others go on */
+		if (q->n_conns == 1)
+			queue_retry_later(q, LOCAL_TROUBLE_MS);
 		return;
 	}
-	if (d->stage == STAGE_TLS && q->n_failed < q->policy->max_attempts) {
-		q->n_failed++; /* deliverd goes on in clear where that is allowed */
+	if (d->stage == STAGE_TLS && was_first_tls_failure(c))
 		return;
-	}
 	if (d->stage == STAGE_GREETING && d->code >= 500 && q->policy->bounce_5xx_greeting) {
 		bounce_head(q, &f);
 		return;
@@ -172,28 +213,43 @@ outcome_conn(struct conn *c, const struct ipc_conn_down *d, struct str text)
 	host_failed(c, &f);
 }
 
-static void
-bounce_all(struct queue *q, struct rlist *l, const struct final_facts *f, int64_t min_age_ms)
+/* As many as accounting takes now; false: it goes on when the queue is woken again. */
+static bool
+bounce_list(struct queue *q, struct rlist *l, const struct final_facts *f, int64_t min_age_ms)
 {
 	uint32_t next;
 
 	for (uint32_t h = l->head; h != 0; h = next) {
 		struct rcpt *r = rcpt_at(h);
 		next = r->next;
-		if (tick_diff_ms(message_at(r->message)->born, tick_now()) < min_age_ms)
+		if (tick_diff_ms(message_at(r->message)->counts_from, tick_now()) < min_age_ms)
 			continue;
+		if (!limit_has_room(&qd.accounting)) {
+			limit_wait(&qd.accounting, q);
+			return false;
+		}
 		q->n_bounced++;
 		stat_inc(STAT_Q_BOUNCED);
 		final_begin(q, h, FINAL_BOUNCED, f);
 	}
+	return true;
 }
 
-/* rows: enum dns_status → enhanced status, and may it be bounced at once */
+void
+outcome_no_vmta(struct queue *q)
+{
+	struct final_facts f = {.reply = STR("specified VirtualMTA does not exist"), .enh = {5, 3, 5}, .local = true};
+
+	if (bounce_list(q, &q->ready, &f, INT64_MIN) && bounce_list(q, &q->deferred, &f, INT64_MIN))
+		bounce_list(q, &q->held, &f, INT64_MIN);
+}
+
+/* rows: enum dns_status, ROUTE_TO_SELF → enhanced status, and may it be bounced at once */
 static const struct {
 	uint8_t enh[3];
 	bool	is_final;
 	bool	by_no_mx; /* final only as bounce-upon-no-mx says */
-} dns_rows[DNS_STATUS_MAX] = {
+} route_rows[DNS_STATUS_MAX + 1] = {
     [DNS_NXDOMAIN] = {{5, 1, 2}, true, false},
     [DNS_NODATA] = {{4, 4, 4}, false, true},
     [DNS_NULL_MX] = {{5, 1, 10}, true, false},
@@ -201,22 +257,23 @@ static const struct {
     [DNS_TIMEOUT] = {{4, 4, 3}, false, false},
     [DNS_NO_ADDR] = {{4, 4, 4}, false, true},
     [DNS_BAD_NAME] = {{5, 1, 2}, true, false},
+    [ROUTE_TO_SELF] = {{5, 4, 6}, true, false},
 };
 
-void
+enum queue_hold
 outcome_no_route(struct queue *q)
 {
-	uint8_t		   status = q->route->status % DNS_STATUS_MAX;
-	bool		   by_no_mx = dns_rows[status].by_no_mx;
-	int64_t		   age = by_no_mx ? q->policy->bounce_no_mx_ms : 0;
+	uint8_t		   status = q->route->status > ROUTE_TO_SELF ? DNS_SERVFAIL : q->route->status;
+	bool		   by_no_mx = route_rows[status].by_no_mx;
+	int64_t		   age = by_no_mx ? q->policy->bounce_no_mx_ms : INT64_MIN;
 	struct final_facts f = {.reply = str_of(q->route->why.text), .local = true};
 
-	memcpy(f.enh, dns_rows[status].enh, 3);
+	memcpy(f.enh, route_rows[status].enh, 3);
 	events_add(q, f.reply);
-	if (dns_rows[status].is_final || (by_no_mx && age != CONF_NEVER)) {
+	if (route_rows[status].is_final || (by_no_mx && age != CONF_NEVER)) {
 		f.enh[0] = 5;
-		bounce_all(q, &q->ready, &f, age);
-		bounce_all(q, &q->deferred, &f, age);
+		if (!bounce_list(q, &q->ready, &f, age) || !bounce_list(q, &q->deferred, &f, age))
+			return HOLD_ACCOUNTING; /* the route is kept, so that it goes on with the same answer */
 	}
 	if (q->ready.n + q->deferred.n > 0) {
 		f.enh[0] = 4;
@@ -224,4 +281,5 @@ outcome_no_route(struct queue *q)
 		queue_retry_later(q, q->policy->retry_dns_ms);
 	}
 	route_drop(q);
+	return q->retrying ? HOLD_RETRY : HOLD_DELIVERING;
 }

@@ -12,7 +12,11 @@ void outcome_rcpt(struct conn *c, uint32_t rcpt, const struct ipc_result *r, str
 void outcome_untried(struct queue *q, uint32_t rcpt);
 /* The connection ended; its transactions were given back before. */
 void outcome_conn(struct conn *c, const struct ipc_conn_down *d, struct str text);
-/* The name server had no host for the queue. */
-void outcome_no_route(struct queue *q);
+/* The name server had no host for the queue. Gives what holds the queue from now on. */
+enum queue_hold outcome_no_route(struct queue *q);
+/* Every host failed, and no connection is left that could still deliver. */
+enum queue_hold outcome_no_host(struct queue *q);
+/* Its VirtualMTA is gone from the configuration: what is queued bounces. */
+void outcome_no_vmta(struct queue *q);
 
 #endif

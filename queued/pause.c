@@ -18,8 +18,8 @@ static struct {
 	int	   fd;
 } pauses = {.fd = -1};
 
-static bool
-glob(struct str pat, struct str s)
+bool
+pause_glob(struct str pat, struct str s)
 {
 	size_t p = 0, i = 0, star = STR_NPOS, mark = 0;
 
@@ -49,7 +49,7 @@ pause_match(struct str pattern, struct str queue)
 
 	if (str_find(pattern, '/') == STR_NPOS && slash != STR_NPOS)
 		queue = str_sub(queue, 0, slash);
-	return glob(pattern, queue);
+	return pause_glob(pattern, queue);
 }
 
 static bool

@@ -18,5 +18,7 @@ bool pause_covers(struct str queue);
 int  pause_set(enum pause_kind kind, struct str what, bool on, struct why *why) PH_MUST_CHECK;
 /* `*` and `?` wildcards, without ASCII case; "domain" alone stands for domain/ any VirtualMTA. */
 bool pause_match(struct str pattern, struct str queue);
+/* The same wildcards over the whole of any text. */
+bool pause_glob(struct str pattern, struct str s);
 
 #endif

@@ -99,7 +99,6 @@ static void
 on_conn_down(struct ipc_chan *c, struct ipc_msg *m)
 {
 	conn_went_down(peer_of_chan(c), m);
-	limit_wake_all(&qd.no_deliverd);
 }
 
 static void
@@ -205,7 +204,7 @@ on_pressure(struct ipc_chan *c, bool high)
 
 	p->is_slow = high;
 	if (!high && ipc_peer(c) == ROLE_DELIVER)
-		queue_kick_all();
+		conn_deliverer_ready(ipc_peer_instance(c));
 }
 
 static void

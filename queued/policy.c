@@ -1,11 +1,13 @@
 #include "queued/policy.h"
 
+#include "lib/base/hmap.h"
 #include "lib/base/xalloc.h"
 #include "lib/ipc/structs.h"
 
 static struct {
 	struct policy **list;
 	size_t		n;
+	struct hmap	map; /* by set */
 } cache;
 
 static uint32_t
@@ -78,7 +80,8 @@ make(const struct conf_set *set)
 	p->max_rcpt_per_txn = zero_if_unlimited(conf_u64(set, CONF_DOMAIN_MAX_RCPT_PER_TRANSACTION));
 	p->max_rcpt_per_txn = p->max_rcpt_per_txn == 0 ? 1000 : PH_MIN(p->max_rcpt_per_txn, 4000u);
 	p->max_attempts = as_u32(conf_u64(set, CONF_DOMAIN_MX_CONNECTION_ATTEMPTS));
-	p->max_tries = zero_if_unlimited(conf_u64(set, CONF_DOMAIN_MAX_SMTP_RETRIES));
+	p->max_errors_per_conn = zero_if_unlimited(conf_u64(set, CONF_DOMAIN_MAX_ERRORS_PER_CONNECTION));
+	p->max_retries = as_u32(conf_u64(set, CONF_DOMAIN_MAX_SMTP_RETRIES));
 	p->retry_rcpts_ms = conf_ms(set, CONF_DOMAIN_RETRY_RECIPIENTS_AFTER);
 	p->retry_dns_ms = conf_ms(set, CONF_DOMAIN_RETRY_AFTER_DNS_ERROR);
 	p->bounce_after_ms = conf_ms(set, CONF_DOMAIN_BOUNCE_AFTER);
@@ -88,21 +91,35 @@ make(const struct conf_set *set)
 	p->hold = conf_bool(set, CONF_DOMAIN_HOLD_DOMAIN);
 	p->bounce_5xx_greeting = conf_bool(set, CONF_DOMAIN_BOUNCE_UPON_5XX_GREETING);
 	p->means_invalid_553 = conf_bool(set, CONF_DOMAIN_SMTP_553_MEANS_INVALID_MAILBOX);
+	p->mx_gone_by_421 = conf_bool(set, CONF_DOMAIN_SMTP_421_MEANS_MX_UNAVAILABLE);
 	p->retry_upon_new_mail = conf_bool(set, CONF_DOMAIN_RETRY_UPON_NEW_MAIL);
 	p->no_acct = disabled_records(set);
 	return p;
 }
 
+static bool
+is_set(const void *key, uint32_t i)
+{
+	return cache.list[i - 1]->set == key;
+}
+
+static uint64_t
+hash_of(const struct conf_set *set)
+{
+	return (uint64_t)(uintptr_t)set * UINT64_C(0x9e3779b97f4a7c15) >> 24;
+}
+
 const struct policy *
 policy_of(const struct conf_set *set)
 {
-	for (size_t i = cache.n; i > 0; i--) {
-		if (cache.list[i - 1]->set == set)
-			return cache.list[i - 1];
-	}
+	uint32_t i = hmap_find(&cache.map, hash_of(set), is_set, set);
+
+	if (i != 0)
+		return cache.list[i - 1];
 	cache.list = xreallocarray(cache.list, cache.n + 1, sizeof *cache.list);
-	cache.list[cache.n] = make(set);
-	return cache.list[cache.n++];
+	cache.list[cache.n++] = make(set);
+	hmap_add(&cache.map, hash_of(set), (uint32_t)cache.n);
+	return cache.list[cache.n - 1];
 }
 
 void
@@ -111,6 +128,7 @@ policy_forget_all(void)
 	for (size_t i = 0; i < cache.n; i++)
 		free(cache.list[i]);
 	xfree(&cache.list);
+	hmap_clear(&cache.map);
 	cache.n = 0;
 }
 

@@ -16,7 +16,8 @@ struct policy {
 	uint32_t	       max_msg_per_conn; /* 0: no limit */
 	uint32_t	       max_rcpt_per_txn;
 	uint32_t	       max_attempts; /* MX hosts tried before the queue waits */
-	uint32_t	       max_tries;    /* of a recipient, 0: no limit */
+	uint32_t	       max_errors_per_conn; /* 0: no limit */
+	uint32_t	       max_retries;	    /* of a recipient; UINT32_MAX: no limit */
 	int64_t		       retry_rcpts_ms;
 	int64_t		       retry_dns_ms;
 	int64_t		       bounce_after_ms;
@@ -27,6 +28,7 @@ struct policy {
 	bool		       bounce_5xx_greeting;
 	bool		       means_invalid_553;
 	bool		       retry_upon_new_mail;
+	bool		       mx_gone_by_421; /* smtp-421-means-mx-unavailable */
 	uint8_t		       no_acct; /* 1 << enum acct_type: disabled */
 };
 

@@ -48,13 +48,23 @@ queue_at(uint32_t handle)
 	return *slot(handle);
 }
 
+struct queue *
+queue_try(uint32_t handle)
+{
+	struct queue *q;
+
+	if (handle == 0 || handle >= slab_end(&qd.queues))
+		return NULL;
+	q = *slot(handle);
+	/* a free slot holds a small number, never an object's address */
+	return (uintptr_t)q > UINT32_MAX && q->handle == handle ? q : NULL;
+}
+
 uint32_t
 queue_next(uint32_t handle)
 {
 	for (handle++; handle < slab_end(&qd.queues); handle++) {
-		struct queue *q = *slot(handle);
-		/* a free slot holds a small number, never an object's address */
-		if ((uintptr_t)q > UINT32_MAX && q->handle == handle)
+		if (queue_try(handle) != NULL)
 			return handle;
 	}
 	return 0;
@@ -117,6 +127,7 @@ make(struct str domain, struct str vmta, struct str name)
 	q->handle = slab_new(&qd.queues);
 	*slot(q->handle) = q;
 	TAILQ_INIT(&q->conns);
+	q->keep_until = (struct tick){.t = INT32_MIN};
 	ev_timer_init(&q->timer, on_timer);
 	q->hold = HOLD_EMPTY;
 	q->hold_since = q->keep_until = tick_now();
@@ -151,6 +162,8 @@ queue_maybe_free(struct queue *q)
 		return;
 	}
 	if (queue_n_rcpts(q) > 0 || q->n_conns > 0 || q->retrying || q->in_run_line)
+		return;
+	if (!tick_is_due(q->keep_until))
 		return;
 	limit_leave(q);
 	ev_timer_stop(&q->timer);
@@ -290,6 +303,7 @@ queue_reconfigure_all(void)
 	policy_forget_all();
 	for (uint32_t h = 0; (h = queue_next(h)) != 0;) {
 		configure(queue_at(h));
+		route_drop(queue_at(h)); /* hosts, ports and addresses may be others now */
 		expire_again(queue_at(h));
 		queue_kick(queue_at(h));
 	}

@@ -27,7 +27,7 @@
 	X(HELD_JOBS, "the jobs of all its mail are paused")                             \
 	X(LIMIT, "a limit is reached")                                                  \
 	X(NO_DELIVERD, "the delivery process is away and will be restarted")            \
-	X(ACCOUNTING, "accounting cannot be written, so deliveries wait")               \
+	X(ACCOUNTING, "accounting records or reports are not yet on disk, so deliveries wait")               \
 	X(NO_VMTA, "its VirtualMTA does not exist")                                     \
 	X(NO_SOURCE, "the VirtualMTA has no source address of the destination's family")
 
@@ -62,6 +62,7 @@ struct queue {
 	uint32_t	 n_conns; /* opening, up or closing */
 	uint32_t	 n_up;
 	struct route	*route;
+	struct route	*asking; /* the one that will take its place, while name servers are asked */
 	uint32_t	 n_failed; /* hosts that failed since the last success */
 	uint32_t	 retry_nth;
 	struct tick	 retry_at; /* the queue waits until then when `retrying` */
@@ -74,6 +75,9 @@ struct queue {
 	struct tick	 keep_until; /* not freed before: somebody waits for its route */
 	struct ev_timer	 timer;
 	struct limit	*waits_for;
+	struct limit	*woken_by; /* the line it was called from, until its turn is over */
+	struct limit	*kept;	   /* a unit of this one was taken for it */
+	struct tick	 keep_until; /* not freed before, also without mail (somebody asks for its route) */
 	struct events	*events; /* the last errors, NULL: none */
 	uint64_t	 n_delivered, n_bounced, n_deferred;
 
@@ -85,6 +89,8 @@ struct queue {
 struct queue *queue_get(struct str domain, struct str vmta);
 struct queue *queue_find(struct str name);
 struct queue *queue_at(uint32_t handle);
+/* The same for a handle that may be stale; NULL: no queue has it. */
+struct queue *queue_try(uint32_t handle);
 /* Walks all queues: pass 0 first; 0 at the end. */
 uint32_t      queue_next(uint32_t handle);
 struct str    queue_domain(const struct queue *q);

@@ -18,6 +18,7 @@ struct report {
 
 static struct {
 	TAILQ_HEAD(report_list, report) all;
+	struct report_list   later; /* could not be made; tried again */
 	struct slab	     slots;
 	struct hmap	     by_id;
 	struct ev_timer	     retry;
@@ -27,6 +28,7 @@ static struct {
 static void
 on_retry(struct ev_timer *t)
 {
+	TAILQ_CONCAT(&rep.all, &rep.later, link);
 	report_send_new();
 }
 
@@ -36,6 +38,7 @@ make_once(void)
 	if (rep.made)
 		return;
 	TAILQ_INIT(&rep.all);
+	TAILQ_INIT(&rep.later);
 	slab_init(&rep.slots, sizeof(struct report *));
 	ev_timer_init(&rep.retry, on_retry);
 	rep.made = true;
@@ -85,7 +88,6 @@ drop(struct report *r)
 {
 	hmap_remove(&rep.by_id, hash_of(r->id), r->handle);
 	slab_free(&rep.slots, r->handle);
-	TAILQ_REMOVE(&rep.all, r, link);
 	free(r);
 }
 
@@ -151,6 +153,7 @@ final_resend_reports(void)
 	struct final  *f;
 
 	make_once();
+	TAILQ_CONCAT(&rep.all, &rep.later, link);
 	TAILQ_FOREACH(r, &rep.all, link)
 	{
 		r->sent = false;
@@ -175,6 +178,18 @@ end_told(struct report *r)
 	}
 }
 
+static void
+again_later(struct report *r)
+{
+	struct final *f;
+
+	TAILQ_FOREACH(f, &r->finals, link)
+		f->report_due = true;
+	TAILQ_INSERT_TAIL(&rep.later, r, link);
+	if (!ev_timer_is_armed(&rep.retry))
+		ev_timer_in_ms(&rep.retry, RETRY_MS);
+}
+
 void
 final_reported(const struct ipc_report_done *d)
 {
@@ -186,20 +201,28 @@ final_reported(const struct ipc_report_done *d)
 	if (h == 0)
 		return;
 	r = *slot(h);
-	if (d->ok)
-		end_told(r);
-	if (TAILQ_EMPTY(&r->finals)) {
-		drop(r);
-		final_end_flush();
+	if (!r->sent)
+		return;
+	TAILQ_REMOVE(&rep.all, r, link);
+	r->sent = false;
+	if (!d->ok) {
+		again_later(r);
 		return;
 	}
-	/* to the end of the list, where report_send_new() looks */
-	TAILQ_REMOVE(&rep.all, r, link);
-	TAILQ_INSERT_TAIL(&rep.all, r, link);
-	r->sent = false;
-	final_end_flush();
-	if (d->ok)
+	end_told(r);
+	if (TAILQ_EMPTY(&r->finals)) {
+		drop(r);
+	} else {
+		/* to the end of the list, where report_send_new() looks */
+		TAILQ_INSERT_TAIL(&rep.all, r, link);
 		report_send_new();
-	else
-		ev_timer_in_ms(&rep.retry, RETRY_MS);
+	}
+	final_end_flush();
+}
+
+bool
+report_is_idle(void)
+{
+	make_once();
+	return qd.bounce.chan == NULL || (TAILQ_EMPTY(&rep.all) && TAILQ_EMPTY(&rep.later));
 }

@@ -14,6 +14,7 @@ struct final {
 	TAILQ_ENTRY(final) link;
 	struct ipc_record  record;
 	uint32_t	   rcpt; /* handle; 0: a record only (t, tq, r) */
+	uint32_t	   message; /* handle; 0: none (tq) */
 	uint32_t	   queue;
 	bool		   report_due;
 	uint16_t	   text_len[8];
@@ -25,6 +26,8 @@ TAILQ_HEAD(final_list, final);
 void report_add(struct final *f);
 /* Sends what report_add() gathered since the last call. */
 void report_send_new(void);
+/* No report is open, or nobody is there who could make it. */
+bool report_is_idle(void);
 
 /* of final.c: the record is acknowledged and no report is open: into the done log; flush begins one round */
 void final_end(struct final *f);

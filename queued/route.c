@@ -3,6 +3,7 @@
 #include "lib/base/num.h"
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
+#include "queued/own.h"
 #include "queued/state.h"
 #include "queued/vmta.h"
 
@@ -10,37 +11,47 @@
 #define ROUTE_MAX_MS	(24 * 3600 * 1000)
 /* a host that failed is left alone so long, unless all have */
 #define HOST_BAD_MS (60 * 1000)
+/* what was known is used so much longer when the name servers do not answer */
+#define STALE_MS (60 * 1000)
 
 /* look-ups under way, by request number */
 struct asked {
-	uint32_t queue; /* 0: free */
+	uint32_t chain;	 /* the slab's, of a free one */
+	uint32_t serial; /* of the route that asked; 0: free */
+	uint32_t queue;
 	uint16_t pref;
 	uint16_t port;
 };
 static struct {
 	struct slab slab;
+	uint32_t    serial;
 	bool	    made;
 } asked;
 
 static struct asked *
 asked_at(uint32_t req)
 {
+	struct asked *a;
+
 	if (!asked.made || req == 0 || req >= slab_end(&asked.slab))
 		return NULL;
-	return slab_at(&asked.slab, req);
+	a = slab_at(&asked.slab, req);
+	return a->serial != 0 ? a : NULL;
 }
 
 static void
 ask(struct queue *q, struct str name, enum dns_kind kind, uint16_t pref, uint16_t port)
 {
 	struct ipc_resolve msg = {.kind = (uint8_t)kind, .families = vmta_families(q->vmta)};
+	struct asked	  *a;
 
 	if (!asked.made)
 		slab_init(&asked.slab, sizeof(struct asked));
 	asked.made = true;
 	msg.req = slab_new(&asked.slab);
-	*asked_at(msg.req) = (struct asked){.queue = q->handle, .pref = pref, .port = port};
-	q->route->n_pending++;
+	a = slab_at(&asked.slab, msg.req);
+	*a = (struct asked){.serial = q->asking->serial, .queue = q->handle, .pref = pref, .port = port};
+	q->asking->n_pending++;
 	ipc_send(qd.dns.chan, IPC_RESOLVE, &msg, &name, -1);
 }
 
@@ -101,7 +112,7 @@ add_configured(struct queue *q, struct str item, uint16_t pref)
 	item = split_port(item, &port);
 	if (parse_literal(item, &addr)) {
 		addr.port = port;
-		add_host(q->route, &addr, pref, item);
+		add_host(q->asking, &addr, pref, item);
 		return;
 	}
 	ask(q, item, DNS_HOST, pref, port);
@@ -135,37 +146,114 @@ configured_hosts(const struct queue *q)
 }
 
 static void
+route_free(struct route **r)
+{
+	if (*r == NULL)
+		return;
+	for (uint32_t i = 0; i < (*r)->n; i++)
+		free((*r)->hosts[i].name);
+	free((*r)->hosts);
+	xfree(r);
+}
+
+static void
 start(struct queue *q)
 {
 	struct str	hosts = configured_hosts(q), domain = queue_domain(q);
 	struct net_addr addr;
 
-	q->route = xcalloc(1, sizeof *q->route);
-	q->route->valid_until = tick_in_ms(ROUTE_MAX_MS);
+	if (++asked.serial == 0)
+		asked.serial = 1;
+	q->asking = xcalloc(1, sizeof *q->asking);
+	q->asking->serial = asked.serial;
+	q->asking->valid_until = tick_in_ms(ROUTE_MAX_MS);
+	/* so that the queues together do not all begin with the first of several equal hosts */
+	q->asking->turn = q->route != NULL ? q->route->turn : q->handle - 1;
 	if (hosts.len > 0) {
-		q->route->is_static = true;
+		q->asking->is_static = true;
 		use_configured(q, hosts);
 	} else if (domain.len > 0 && domain.p[0] == '[' && parse_literal(domain, &addr)) {
-		q->route->is_static = true;
 		addr.port = q->policy->port;
-		add_host(q->route, &addr, 0, domain);
+		add_host(q->asking, &addr, 0, domain);
 	} else
 		ask(q, domain, DNS_MX, 0, q->policy->port);
+}
+
+static bool
+is_temporary(uint8_t status)
+{
+	return status == DNS_SERVFAIL || status == DNS_TIMEOUT;
+}
+
+/* RFC 5321 5.1: hosts with the preference of our own, or a higher one, would send the mail back to us */
+static void
+drop_own(struct queue *q, struct route *r)
+{
+	uint32_t n = r->n;
+
+	for (uint32_t i = 0; i < r->n && n == r->n; i++) {
+		if (own_is_host(q->vmta, str_of(r->hosts[i].name), &r->hosts[i].addr))
+			n = i;
+	}
+	if (n == r->n)
+		return;
+	while (n > 0 && r->hosts[n - 1].pref >= r->hosts[n].pref)
+		n--;
+	if (n == 0) {
+		r->status = ROUTE_TO_SELF;
+		why_set(&r->why, "mail for %.*s loops back to this server (MX %s)", STR_ARG(queue_domain(q)),
+		    r->hosts[0].name);
+	}
+	for (uint32_t i = n; i < r->n; i++)
+		free(r->hosts[i].name);
+	r->n = n;
+}
+
+/* what is known of a host does not end with its time to live */
+static void
+carry_marks(struct queue *q, struct route *to)
+{
+	for (uint32_t i = 0; i < to->n; i++) {
+		const struct route_host *old = route_find(q, &to->hosts[i].addr);
+		if (old == NULL)
+			continue;
+		to->hosts[i].bad_until = old->bad_until;
+		to->hosts[i].tls_failed = old->tls_failed;
+	}
+}
+
+/* all answers are here */
+static void
+complete(struct queue *q)
+{
+	struct route *r = q->asking;
+
+	q->asking = NULL;
+	if (!r->is_static)
+		drop_own(q, r);
+	if (r->n == 0 && is_temporary(r->status) && q->route != NULL && q->route->n > 0) {
+		q->route->valid_until = tick_in_ms(STALE_MS);
+		route_free(&r);
+		return;
+	}
+	carry_marks(q, r);
+	route_free(&q->route);
+	q->route = r;
 }
 
 enum route_state
 route_ensure(struct queue *q)
 {
-	bool old = q->route != NULL && q->route->n_pending == 0 && tick_is_due(q->route->valid_until);
+	bool known = q->route != NULL && !tick_is_due(q->route->valid_until);
 
-	if (old && q->n_conns == 0)
-		route_drop(q);
-	if (q->route == NULL) {
-		if (qd.dns.chan == NULL)
-			return ROUTE_WAIT;
+	if (!known && q->asking == NULL && qd.dns.chan != NULL) {
 		start(q);
+		if (q->asking->n_pending == 0)
+			complete(q);
+		known = q->asking == NULL;
 	}
-	if (q->route->n_pending > 0)
+	/* connections show that the hosts are good: no need to wait for the answer that confirms them */
+	if (!known && (q->route == NULL || q->n_conns == 0 || q->route->n == 0))
 		return ROUTE_WAIT;
 	return q->route->n > 0 ? ROUTE_READY : ROUTE_FAILED;
 }
@@ -173,20 +261,34 @@ route_ensure(struct queue *q)
 void
 route_drop(struct queue *q)
 {
-	if (q->route == NULL)
-		return;
-	for (uint32_t i = 0; i < q->route->n; i++)
-		free(q->route->hosts[i].name);
-	free(q->route->hosts);
-	xfree(&q->route);
+	route_free(&q->route);
+	route_free(&q->asking);
+}
+
+static bool
+is_usable(const struct route_host *h, uint8_t families)
+{
+	return (h->addr.family == 4 ? families & 1u : families & 2u) != 0;
+}
+
+bool
+route_has_family(const struct queue *q)
+{
+	uint8_t families = vmta_families(q->vmta);
+
+	for (uint32_t i = 0; q->route != NULL && i < q->route->n; i++) {
+		if (is_usable(&q->route->hosts[i], families))
+			return true;
+	}
+	return false;
 }
 
 /* the best preference among the hosts that are not known bad; -1: there is none */
 static int
-best_pref(const struct route *r)
+best_pref(const struct route *r, uint8_t families)
 {
 	for (uint32_t i = 0; i < r->n; i++) {
-		if (tick_is_due(r->hosts[i].bad_until))
+		if (tick_is_due(r->hosts[i].bad_until) && is_usable(&r->hosts[i], families))
 			return r->hosts[i].pref;
 	}
 	return -1;
@@ -196,11 +298,12 @@ struct route_host *
 route_next(struct queue *q)
 {
 	struct route *r = q->route;
-	int	      pref = best_pref(r);
+	uint8_t	      families = vmta_families(q->vmta);
+	int	      pref = best_pref(r, families);
 
 	for (uint32_t i = 0; pref >= 0 && i < r->n; i++) {
 		struct route_host *h = &r->hosts[r->turn++ % r->n];
-		if (h->pref == pref && tick_is_due(h->bad_until))
+		if (h->pref == pref && tick_is_due(h->bad_until) && is_usable(h, families))
 			return h;
 	}
 	return NULL;
@@ -242,56 +345,63 @@ route_forgive(struct queue *q)
 		q->route->hosts[i].bad_until = (struct tick){.t = INT32_MIN};
 }
 
+/* the queue that a look-up is for, if it still wants the answer */
 static struct queue *
-asker(uint32_t req)
+asker(const struct asked *a)
 {
-	struct asked *a = asked_at(req);
-	struct queue *q;
+	struct queue *q = queue_try(a->queue);
 
-	if (a == NULL || a->queue == 0)
-		return NULL;
-	q = queue_at(a->queue);
-	return q->route != NULL && q->route->n_pending > 0 ? q : NULL;
+	return q != NULL && q->asking != NULL && q->asking->serial == a->serial ? q : NULL;
 }
 
 void
 route_dns_addr(const struct ipc_msg *m)
 {
 	const struct ipc_dns_addr *d = m->head;
-	struct queue		  *q = asker(d->req);
 	const struct asked	  *a = asked_at(d->req);
+	struct queue		  *q = a == NULL ? NULL : asker(a);
 	struct net_addr		   addr;
-	uint32_t		   pref;
 
 	if (q == NULL)
 		return;
 	net_from_ipc(&d->addr, &addr);
 	addr.port = a->port;
 	/* smtp-hosts: the configured preference leads; otherwise the MX's own */
-	pref = q->route->is_static ? a->pref : d->pref;
-	add_host(q->route, &addr, (uint16_t)pref, m->text[0]);
+	add_host(q->asking, &addr, q->asking->is_static ? a->pref : d->pref, m->text[0]);
+}
+
+static void
+take_answer(struct queue *q, const struct ipc_dns_done *d, struct str text)
+{
+	struct route *r = q->asking;
+	struct tick   until = tick_in_ms(
+	      PH_MAX(PH_MIN((int64_t)d->ttl_s * 1000, (int64_t)ROUTE_MAX_MS), (int64_t)ROUTE_MIN_MS));
+
+	r->n_pending--;
+	if (d->status != DNS_OK && !is_temporary(r->status)) {
+		r->status = d->status;
+		why_set(&r->why, "%.*s", STR_ARG(text));
+	}
+	if (until.t < r->valid_until.t)
+		r->valid_until = until;
+	if (r->n_pending > 0)
+		return;
+	complete(q);
+	queue_kick(q);
 }
 
 void
 route_dns_done(const struct ipc_msg *m)
 {
 	const struct ipc_dns_done *d = m->head;
-	struct queue		  *q = asker(d->req);
-	struct tick		   until = tick_in_ms(
-	    PH_MAX(PH_MIN((int64_t)d->ttl_s * 1000, (int64_t)ROUTE_MAX_MS), (int64_t)ROUTE_MIN_MS));
+	struct asked		  *a = asked_at(d->req);
+	struct queue		  *q = a == NULL ? NULL : asker(a);
 
-	if (q == NULL)
+	if (a == NULL)
 		return;
-	asked_at(d->req)->queue = 0;
 	slab_free(&asked.slab, d->req);
-	q->route->n_pending--;
-	if (d->status != DNS_OK) {
-		q->route->status = d->status;
-		why_set(&q->route->why, "%.*s", STR_ARG(m->text[0]));
-	}
-	if (until.t < q->route->valid_until.t)
-		q->route->valid_until = until;
-	queue_kick(q);
+	if (q != NULL)
+		take_answer(q, d, m->text[0]);
 }
 
 void
@@ -302,9 +412,9 @@ route_dns_gone(void)
 	slab_clear(&asked.slab);
 	for (uint32_t h = 0; (h = queue_next(h)) != 0;) {
 		struct queue *q = queue_at(h);
-		if (q->route == NULL || q->route->n_pending == 0)
+		if (q->asking == NULL)
 			continue;
-		route_drop(q);
+		route_free(&q->asking);
 		queue_kick(q);
 	}
 }

@@ -10,6 +10,7 @@
 #define QUEUES_A_TURN 256
 #define WAKES_A_TURN  4096
 #define TXNS_A_TURN   256
+#define NO_SOURCE_MS  (60 * 1000)
 
 static void
 wake_deferred(struct queue *q)
@@ -27,6 +28,10 @@ wake_deferred(struct queue *q)
 static enum queue_hold
 stopped_by(struct queue *q)
 {
+	if (q->retrying && tick_is_due(q->retry_at))
+		q->retrying = false;
+	if (queue_n_rcpts(q) == 0)
+		return HOLD_EMPTY;
 	if (!q->vmta->exists)
 		return HOLD_NO_VMTA;
 	if (q->paused)
@@ -35,16 +40,15 @@ stopped_by(struct queue *q)
 		return HOLD_HELD_DOMAIN;
 	if (q->vmta->is_held)
 		return HOLD_HELD_VMTA;
-	if (q->retrying && !tick_is_due(q->retry_at))
+	if (q->retrying)
 		return HOLD_RETRY;
-	q->retrying = false;
 	if (q->ready.n > 0)
 		return HOLD_MAX;
 	if (q->n_flight + q->n_ending > 0)
 		return HOLD_DELIVERING;
 	if (q->deferred.n > 0)
-		return HOLD_RCPT_WAIT;
-	return q->held.n > 0 ? HOLD_HELD_JOBS : HOLD_EMPTY;
+		return rcpt_at(q->deferred.head)->tries == 0 ? HOLD_SCHEDULED : HOLD_RCPT_WAIT;
+	return HOLD_HELD_JOBS;
 }
 
 /* the connection with the most room first would starve the others: each gets its share in turn */
@@ -91,33 +95,19 @@ let_idle(struct queue *q)
 static struct limit *
 full_limit(struct queue *q)
 {
-	if (!limit_has_room(&qd.accounting))
-		return &qd.accounting;
-	if (!limit_has_room(&q->vmta->out))
+	if (!limit_has_room_for(&q->vmta->out, q))
 		return &q->vmta->out;
-	if (!limit_has_room(&qd.total_out))
+	if (!limit_has_room_for(&qd.total_out, q))
 		return &qd.total_out;
 	return NULL;
 }
 
+/* no address of ours fits: looked at again when something changes, or in a minute */
 static enum queue_hold
-hold_of_route(struct queue *q, enum route_state state)
+no_source(struct queue *q)
 {
-	if (state == ROUTE_WAIT)
-		return HOLD_RESOLVING;
-	outcome_no_route(q);
-	return HOLD_RETRY;
-}
-
-/* every host failed while others still delivered; when those have ended too, the queue failed as a whole */
-static enum queue_hold
-no_host_left(struct queue *q)
-{
-	if (q->n_conns > 0)
-		return HOLD_DELIVERING;
-	route_forgive(q);
-	queue_retry_later(q, -1);
-	return HOLD_RETRY;
+	queue_retry_later(q, NO_SOURCE_MS);
+	return HOLD_NO_SOURCE;
 }
 
 /* one more connection, or why not */
@@ -133,18 +123,20 @@ open_one(struct queue *q)
 		return HOLD_LIMIT;
 	if (full != NULL) {
 		limit_wait(full, q);
-		return full == &qd.accounting ? HOLD_ACCOUNTING : HOLD_LIMIT;
+		return HOLD_LIMIT;
 	}
 	state = route_ensure(q);
-	if (state != ROUTE_READY)
-		return hold_of_route(q, state);
-	host = route_next(q);
+	if (state == ROUTE_WAIT)
+		return HOLD_RESOLVING;
+	if (state == ROUTE_FAILED)
+		return outcome_no_route(q);
+	host = q->n_failed >= q->policy->max_attempts ? NULL : route_next(q);
+	if (host == NULL && !route_has_family(q))
+		return no_source(q);
 	if (host == NULL)
-		return no_host_left(q);
-	if (!vmta_next_source(q->vmta, host->addr.family, &src)) {
-		route_host_failed(q, &host->addr);
-		return HOLD_NO_SOURCE;
-	}
+		return q->n_conns > 0 ? HOLD_DELIVERING : outcome_no_host(q);
+	if (!vmta_next_source(q->vmta, host->addr.family, &src))
+		return no_source(q);
 	if (conn_open(q, host, &src))
 		return HOLD_MAX;
 	limit_wait(&qd.no_deliverd, q);
@@ -175,6 +167,32 @@ open_more(struct queue *q)
 	return h;
 }
 
+/* deliveries go no faster than accounting gets to the disk */
+static bool
+waits_for_accounting(struct queue *q)
+{
+	if (limit_has_room(&qd.accounting))
+		return false;
+	limit_wait(&qd.accounting, q);
+	return true;
+}
+
+static enum queue_hold
+move(struct queue *q)
+{
+	enum queue_hold h;
+
+	if (waits_for_accounting(q))
+		return HOLD_ACCOUNTING;
+	feed(q);
+	if (q->ready.n == 0)
+		return HOLD_DELIVERING;
+	if (waits_for_accounting(q))
+		return HOLD_ACCOUNTING;
+	h = open_more(q);
+	return q->waits_for == &qd.accounting ? HOLD_ACCOUNTING : h;
+}
+
 static void
 arm(struct queue *q)
 {
@@ -184,15 +202,14 @@ arm(struct queue *q)
 		next = q->retry_at;
 	else if (q->deferred.head != 0)
 		next = rcpt_at(q->deferred.head)->due;
-	if (q->hold == HOLD_NO_SOURCE || (q->hold == HOLD_RETRY && !q->retrying))
-		next = tick_in_ms(1000);
+	if (queue_n_rcpts(q) == 0 && !tick_is_due(q->keep_until))
+		next = q->keep_until;
 	if (q->expiry_known && q->next_expiry.t < next.t && queue_n_rcpts(q) > 0)
 		next = q->next_expiry;
-	if (next.t == INT32_MAX || queue_n_rcpts(q) == 0) {
+	if (next.t == INT32_MAX)
 		ev_timer_stop(&q->timer);
-		return;
-	}
-	ev_timer_at(&q->timer, tick_to_mono(next));
+	else
+		ev_timer_at(&q->timer, tick_to_mono(next));
 }
 
 static void
@@ -203,14 +220,15 @@ run_queue(struct queue *q)
 	wake_deferred(q);
 	expire_run(q);
 	h = stopped_by(q);
-	if (h == HOLD_MAX) {
-		feed(q);
-		h = q->ready.n > 0 ? open_more(q) : HOLD_DELIVERING;
-	}
-	if (q->ready.n == 0 || h == HOLD_PAUSED || h == HOLD_HELD_DOMAIN || h == HOLD_HELD_VMTA)
-		let_idle(q);
-	if (q->waits_for != NULL && h != HOLD_LIMIT && h != HOLD_ACCOUNTING && h != HOLD_NO_DELIVERD)
+	if (h == HOLD_NO_VMTA)
+		outcome_no_vmta(q);
+	else if (h == HOLD_MAX)
+		h = move(q);
+	let_idle(q);
+	if (q->waits_for != NULL && h != HOLD_LIMIT && h != HOLD_ACCOUNTING && h != HOLD_NO_DELIVERD &&
+	    h != HOLD_NO_VMTA)
 		limit_leave(q);
+	limit_settle(q);
 	queue_set_hold(q, h);
 	arm(q);
 	if (h == HOLD_EMPTY)

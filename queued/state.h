@@ -57,4 +57,9 @@ struct queued {
 };
 extern struct queued qd;
 
+/* Makes the tables; before anything else. */
+void state_init(void);
+/* Reads what concerns the whole server; at the start and after a reload. */
+void state_configure(void);
+
 #endif

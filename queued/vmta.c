@@ -23,6 +23,8 @@ configure(struct vmta *v)
 	v->conf = v->name.len == 0 ? conf_default_vmta(daemon_conf()) : conf_vmta(daemon_conf(), v->name);
 	v->exists = v->name.len == 0 || v->conf != NULL;
 	v->out.max = UINT64_MAX;
+	v->out.set = NULL; /* the old configuration is about to go */
+	v->out.key = CONF_NONE;
 	if (v->conf == NULL || v->conf->set == NULL)
 		return;
 	set = v->conf->set;

@@ -254,7 +254,7 @@ struct ipc_ctl_request {
 	uint32_t command;
 	uint32_t max; /* rows wanted; 0: the server's page */
 };
-enum ctl_value { CTL_TEXT, CTL_NUMBER, CTL_BOOL };
+enum ctl_value { CTL_TEXT, CTL_NUMBER, CTL_BOOL, CTL_NO_ROWS /* an empty list, its value is empty */ };
 /* one leaf of the answer's tree: text 0 its path ("queue[3].name"), text 1 its value */
 struct ipc_ctl_field {
 	uint32_t kind; /* enum ctl_value */

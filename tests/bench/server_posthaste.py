@@ -64,7 +64,7 @@ class Posthaste:
         r = subprocess.run([self.build + "/sbin/pmtactl", "-c", self.folder + "/config", "--json", "show", "ledger"],
                            capture_output=True, text=True)
         try:
-            scanning = json.loads(r.stdout)["ledger"]["scanning"]
+            scanning = json.loads(r.stdout)["data"]["ledger"]["scanning"]
         except (ValueError, KeyError, TypeError):
             return False
         return str(scanning).lower() in ("false", "no", "0")

@@ -151,7 +151,9 @@ smtp-source-host {net}.199 default.out.test
 
 @case("each VirtualMTA uses its own source addresses, each with its EHLO name; the header that chose it is gone")
 def source_addresses():
-    with World(policy=provider("provider gmail.test { mx {net}.10; }"), config=VMTAS, dump=True) as w:
+    # five messages a connection, so that there are connections enough for every address to have its turn
+    domain = DOMAIN.replace("max-smtp-out 20", "max-smtp-out 20\n\tmax-msg-per-connection 5")
+    with World(policy=provider("provider gmail.test { mx {net}.10; }"), config=VMTAS, domain=domain, dump=True) as w:
         for vmta in ("one", "two", "both"):
             w.inject(40, sessions=4, headers=(f"x-virtual-mta: {vmta}", f"x-job: job-{vmta}"))
         w.inject(10)

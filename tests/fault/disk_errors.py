@@ -74,7 +74,7 @@ def sweep_errors(build, full, cases, wanted=lambda c: True):
     with World(build) as world:
         world.start()
         classes = [c for c in kinds(world, (scenarios.mail, scenarios.large)) if wanted(c)]
-        for call_class in classes if full else classes[:12]:
+        for call_class in classes if full else classes[:8]:
             for mode, error, cut in cases:
                 try:
                     failing_call(world, call_class, mode, error, cut)

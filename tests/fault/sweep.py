@@ -4,8 +4,8 @@
 usage: sweep.py [--build DIR] [--fs ext4,xfs] [--scenario NAME,…] [--seconds N] [--modes cut,kill,twice] [--every N]
                 [--class "PROGRAM CALL FILE" --at N]
 With --seconds the sweep is stratified: of each kind of call (program, call, kind of file) the first and the middle
-one, dealt over file systems and modes, until the time is up. Without it: every call. Mode `twice` is a kill and, right
-after the start that follows it, a power cut. Each point ends with a restart, everything delivered, the audit, bodies, accounting and duplicates checked. Needs root."""
+one, dealt over file systems and modes, until the time is up. Without it: every call. Mode `twice` is a kill and,
+when all is quiet after the start that follows it, a power cut. Each point ends with a restart, everything delivered, the audit, bodies, accounting and duplicates checked. Needs root."""
 import argparse
 import os
 import random
@@ -84,8 +84,10 @@ def point(world, scenario, mode, at, call_class="", before=None, after=None):
 
 
 def second_crash(world, watcher):
-    """The power goes right after the start that followed a kill: what was believed from the page cache is gone."""
+    """After a kill the server was started and went on; now the power goes: what it believed and what lay in the page
+    cache only is gone."""
     world.page.disarm()
+    world.settle()
     again = Watcher(world.page, world.kill, world.fs.mount)
     again.crash()
     again.end()
@@ -109,7 +111,7 @@ VERBOSE = "--verbose" in sys.argv
 
 class Tally:
     def __init__(self):
-        self.points, self.missed, self.broken, self.duplicates = 0, 0, [], 0
+        self.points, self.missed, self.broken, self.duplicates, self.oldest_ms = 0, 0, [], 0, 0
 
 
 def run_points(world, scenario, points, modes, tally, deadline):
@@ -150,6 +152,7 @@ def sweep(a, kind, scenario, modes, tally, deadline):
             before = tally.points + tally.missed
             whole = run_points(world, scenario, points, modes, tally, deadline)
             tally.duplicates += world.duplicates
+            tally.oldest_ms = max(tally.oldest_ms, world.oldest_ms)
             points = [] if whole else points[tally.points + tally.missed - before + 1:]
     if not tally.broken:
         print(f"ok {scenario.__name__} on {kind} ({time.monotonic() - start:.0f} s)", flush=True)
@@ -199,8 +202,8 @@ def main():
     except Missing as e:
         print(f"skip crash sweep: this machine lacks {e}")
         return 0
-    print(f"# {tally.points} crashes, {tally.missed} points past the end, {tally.duplicates} duplicates in flight, "
-          f"{len(tally.broken)} broken promises, {time.monotonic() - start:.0f} s")
+    print(f"# {tally.points} crashes, {tally.missed} points past the end, {tally.duplicates} duplicates of what was "
+          f"delivered in the {tally.oldest_ms} ms before the crash, {len(tally.broken)} broken promises, {time.monotonic() - start:.0f} s")
     return 1 if tally.broken else 0
 
 

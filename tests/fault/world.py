@@ -67,6 +67,7 @@ class World:
         self.fs = FreshFs(kind, megabytes, where if os.path.isdir(where) else None, inodes)
         self.next_number, self.messages, self.duplicates, self.points = 1, [], 0, 0
         self.seen, self.read_to, self.settled = {}, {}, {}
+        self.oldest_ms = 0  # of all duplicates: the longest time from the first delivery to the crash
         self.process = None
 
     def __enter__(self):
@@ -302,6 +303,7 @@ class World:
                 self.duplicates += new
                 if crash_ns is None or got[0][1] < crash_ns - old_ns:
                     raise Broken(f"I3: number {n} was delivered {len(got)} times and was not in flight")
+                self.oldest_ms = max(self.oldest_ms, (crash_ns - got[0][1]) // 1_000_000)
             self.settled[n] = len(got)
 
     def check_accounting(self):

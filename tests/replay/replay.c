@@ -19,8 +19,6 @@
 #include "queued/state.h"
 #include "tests/replay/fakes.h"
 
-struct queued qd = {.spool_fd = -1};
-
 #define MAX_NAMES 64
 
 /* names that a script gives to numbers of queued's */
@@ -616,16 +614,7 @@ join(enum ipc_role role)
 static void
 begin(int dirfd)
 {
-	slab_init(&qd.messages, sizeof(struct message));
-	slab_init(&qd.rcpts, sizeof(struct rcpt));
-	slab_init(&qd.queues, sizeof(struct queue *));
-	slab_init(&qd.jobs, sizeof(struct job));
-	slab_init(&qd.segments, sizeof(struct segment));
-	TAILQ_INIT(&qd.run_line);
-	limit_init(&qd.total_out, "total-max-smtp-out", STR(""));
-	limit_init(&qd.accounting, "records not yet on disk", STR(""));
-	limit_init(&qd.no_deliverd, "deliverd", STR(""));
-	ev_defer_init(&qd.run, run_turn);
+	state_init();
 	ticks_init();
 	qd.started = true;
 	read_wants();
