@@ -16,16 +16,17 @@ say	= $(if $(V),,@echo '  $(1)	$(patsubst $(B)/%,%,$@)')
 
 WARN	:= -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wvla -Wformat=2 \
 	   -Wimplicit-fallthrough -Wno-unused-parameter -Wno-missing-field-initializers -Werror
-HARDEN	:= -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero -fPIE
+HARDEN	:= -fstack-protector-strong -fPIE
+# a flag, if this compiler has it
 try	= $(shell echo 'int main(void){return 0;}' | $(CC) -Werror $(1) -x c - -o /dev/null 2>/dev/null && echo $(1))
-HARDEN	+= $(call try,-fcf-protection)
+HARDEN	+= $(call try,-fstack-clash-protection) $(call try,-fcf-protection) $(call try,-ftrivial-auto-var-init=zero)
 LDHARD	:= -pie -Wl,-z,relro,-z,now
 ifdef SAN
 override B := $(B)-san
 CFLAGS	:= -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 LDHARD	+= -fsanitize=address,undefined
 else
-HARDEN	+= -D_FORTIFY_SOURCE=2
+HARDEN	+= -D_FORTIFY_SOURCE=$(if $(call try,-O2 -include features.h -D_FORTIFY_SOURCE=3),3,2)
 endif
 PKGS	:= libevent_core libsodium libcares libxxhash libssl libcrypto libseccomp libpcre2-8 libidn2 libbsd-overlay
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -I$(B)/gen $(WARN) $(HARDEN) -pthread $(CFLAGS) \

@@ -277,8 +277,11 @@ bounced_init(struct bounced *b, int spool_fd, uint16_t host_id, void (*leave)(vo
 	gather_init(&b->gather);
 	ev_timer_init(&b->leave, on_leave);
 	b->journal = journal_open(spool_fd, BOUNCED_WRITER, host_id, &journal_events, b, &why);
-	if (b->journal == NULL || journal_prepare(b->journal, SPARE_SEGMENTS, &why) == -1)
+	if (b->journal == NULL)
 		fatal("event=no-journal text=\"%s\"", why.text);
+	/* a full disk must not keep the mail from going out that would free it */
+	if (journal_prepare(b->journal, SPARE_SEGMENTS, &why) == -1)
+		log_warn("event=no-spare-segments text=\"%s\"", why.text);
 	if (gethostname(b->composer.host, sizeof b->composer.host - 1) == -1)
 		str_copy(b->composer.host, sizeof b->composer.host, STR("localhost"));
 }

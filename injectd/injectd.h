@@ -50,6 +50,8 @@ struct injectd {
 	struct told_segment *segments;
 	size_t		     n_segments, cap_segments;
 
+	size_t n_processes; /* of injectd, as master has started them */
+
 	struct ev_timer space_tick, stop_tick;
 	bool		is_stopping, is_stop_due;
 

@@ -171,6 +171,7 @@ void
 intake_queue_up(int fd)
 {
 	ipc_chan_free(&injectd.queue);
+	injectd.queue_refuses = injectd.queue_is_behind = false;
 	injectd.queue = ipc_chan_new(fd, ROLE_INJECT, ROLE_QUEUE, 0, &queue_events, NULL);
 	/* what lies in them up to here it reads by itself; what comes later it is told */
 	for (size_t i = 0; i < injectd.n_segments; i++) {

@@ -12,7 +12,6 @@
 
 #define MAX_ACCEPTS	64 /* in one turn */
 #define NO_FD_PAUSE_MS	500
-#define THREADS_A_CHILD 16
 
 static bool
 is_full(void)
@@ -178,19 +177,12 @@ listen_remove(struct str address)
 		close_listener(l);
 }
 
-/* Of the whole server's slots those of this process. master starts so many of us (its kids.c). */
+/* Of the whole server's slots those of this process. */
 static uint32_t
 my_slots(const struct conf *c)
 {
-	const struct conf_set *g = conf_global(c);
-	long		       online = sysconf(_SC_NPROCESSORS_ONLN);
-	uint64_t	       cpus = online < 1 ? 1 : (uint64_t)online, n = PH_MAX(cpus / 2, UINT64_C(1));
-	uint64_t	       threads = conf_u64(g, CONF_GLOBAL_SMTP_SERVER_THREADS);
-	uint64_t	       total = conf_u64(g, CONF_GLOBAL_TOTAL_MAX_SMTP_IN);
+	uint64_t total = conf_u64(conf_global(c), CONF_GLOBAL_TOTAL_MAX_SMTP_IN), n = injectd.n_processes;
 
-	if (conf_is_set(g, CONF_GLOBAL_SMTP_SERVER_THREADS) && threads != CONF_UNLIMITED && threads > 0)
-		n = PH_MIN((threads + THREADS_A_CHILD - 1) / THREADS_A_CHILD, cpus);
-	n = PH_MIN(n, UINT64_C(15));
 	total = total / n + (daemon_instance() < total % n ? 1 : 0);
 	return (uint32_t)PH_MIN(PH_MAX(total, UINT64_C(1)), (uint64_t)UINT32_MAX);
 }

@@ -3,6 +3,7 @@
 #include "injectd/injectd.h"
 #include "lib/base/log.h"
 #include "lib/daemon/daemon.h"
+#include "lib/daemon/processes.h"
 #include "lib/daemon/sandbox.h"
 
 #define MAX_FILES 65536
@@ -70,6 +71,7 @@ init(void)
 {
 	if (injectd.spool_fd == -1)
 		fatal("master gave no spool directory");
+	injectd.n_processes = processes_wanted(daemon_conf(), ROLE_INJECT);
 	stop_init();
 	world_use_conf(&injectd.world, daemon_conf());
 	space_init();

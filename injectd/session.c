@@ -84,7 +84,7 @@ session_close(struct session *s)
 
 /* ---- replies ---- */
 
-static void
+static void PH_PRINTF(4, 0)
 add_reply(struct session *s, int code, int enh, const char *fmt, va_list ap)
 {
 	size_t at = buf_len(&s->out);

@@ -10,6 +10,7 @@
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
+#include "lib/daemon/processes.h"
 #include "lib/stats/stats.h"
 
 /* from the end of its channel to the end of its process */
@@ -32,29 +33,6 @@ kid_name(const struct kid *k)
 	return name;
 }
 
-static size_t
-n_cpus(void)
-{
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return n < 1 ? 1 : (size_t)n;
-}
-
-static size_t
-wanted(const struct conf *c, enum ipc_role role)
-{
-	size_t	 cpus = n_cpus(), n = PH_MAX(cpus / 2, (size_t)1);
-	uint64_t threads = conf_u64(conf_global(c), CONF_GLOBAL_SMTP_SERVER_THREADS);
-
-	if (role != ROLE_INJECT && role != ROLE_DELIVER)
-		return 1;
-	/* a hint made for a server with threads: one process does the work of 16 of them */
-	if (role == ROLE_INJECT && conf_is_set(conf_global(c), CONF_GLOBAL_SMTP_SERVER_THREADS) &&
-	    threads != CONF_UNLIMITED && threads > 0)
-		n = PH_MIN((size_t)((threads + 15) / 16), cpus);
-	return PH_MIN(n, (size_t)MASTER_MAX_PER_ROLE);
-}
-
 static void
 add_kid(enum ipc_role role, uint32_t instance)
 {
@@ -71,9 +49,9 @@ void
 kids_plan(const struct conf *c)
 {
 	/* timers and channels point into it: it never moves */
-	master.kids = xcalloc(countof(start_order) * MASTER_MAX_PER_ROLE, sizeof *master.kids);
+	master.kids = xcalloc(countof(start_order) * PROCESSES_MAX_PER_ROLE, sizeof *master.kids);
 	for (size_t i = 0; i < countof(start_order); i++) {
-		size_t n = wanted(c, start_order[i]);
+		size_t n = processes_wanted(c, start_order[i]);
 		for (uint32_t k = 0; k < n; k++)
 			add_kid(start_order[i], k);
 	}
@@ -164,12 +142,40 @@ static const struct ipc_events kid_events = {.msg = on_msg, .down = on_down};
 
 /* ---- starting ---- */
 
+/* What daemons get of master's own environment: nothing that says where code or configuration is. */
+static const char *const passed_on[] = {
+    "TZ=",
+#ifdef __SANITIZE_ADDRESS__
+    "ASAN_OPTIONS=",
+    "LSAN_OPTIONS=",
+    "UBSAN_OPTIONS=",
+#endif
+};
+
+/* `to` has room for all of passed_on, one more, and the NULL at the end */
+static void
+make_environment(char **to)
+{
+	static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+
+	*to++ = path;
+	for (size_t i = 0; i < countof(passed_on); i++) {
+		for (char **e = environ; *e != NULL; e++) {
+			if (strncmp(*e, passed_on[i], strlen(passed_on[i])) != 0)
+				continue;
+			*to++ = *e;
+			break;
+		}
+	}
+	*to = NULL;
+}
+
 static void PH_NORETURN
 run_program(const struct kid *k, int channel)
 {
 	const char *role = ipc_role_name(k->role);
 	char	   *path = xasprintf("%s/%s", master.libexec, role);
-	char	    instance[16];
+	char	    instance[16], *environment[countof(passed_on) + 2];
 	sigset_t    none;
 	int	    null = open("/dev/null", O_RDWR);
 	int	    lock = fcntl(master.lock_fd, F_DUPFD, DAEMON_LOCK_FD + 1);
@@ -181,31 +187,40 @@ run_program(const struct kid *k, int channel)
 	snprintf(instance, sizeof instance, "%u", k->instance);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	make_environment(environment);
 	if (null == -1 || lock == -1 || chan == -1 || dup2(null, STDIN_FILENO) == -1 ||
 	    dup2(STDERR_FILENO, STDOUT_FILENO) == -1 || dup2(chan, DAEMON_CHANNEL_FD) == -1 ||
 	    dup2(lock, DAEMON_LOCK_FD) == -1 || close_range(DAEMON_LOCK_FD + 1, ~0U, 0) == -1)
 		fatal("%s: descriptors cannot be prepared: %s", role, strerrordesc_np(errno));
-	execl(path, role, "-i", instance, (char *)NULL);
+	execle(path, role, "-i", instance, (char *)NULL, environment);
 	fatal("%s cannot be run: %s", path, strerrordesc_np(errno));
 }
 
-/* forks it, without anything given yet */
-static void
+/* forks it, without anything given yet; -1 with errno */
+static int
 spawn(struct kid *k)
 {
-	int fds[2];
+	int   fds[2], saved;
+	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == -1)
-		fatal("a socket pair cannot be made: %s", strerrordesc_np(errno));
-	k->pid = fork();
-	if (k->pid == -1)
-		fatal("fork: %s", strerrordesc_np(errno));
-	if (k->pid == 0)
+		return -1;
+	pid = fork();
+	if (pid == -1) {
+		saved = errno;
+		close(fds[0]);
+		close(fds[1]);
+		errno = saved;
+		return -1;
+	}
+	if (pid == 0)
 		run_program(k, fds[1]);
 	close(fds[1]);
+	k->pid = pid;
 	k->chan = ipc_chan_new(fds[0], ROLE_MASTER, k->role, k->instance, &kid_events, k);
 	k->state = KID_STARTING;
 	k->started = ev_now();
+	return 0;
 }
 
 static void
@@ -229,8 +244,10 @@ say_start(struct kid *k)
 void
 kids_start_all(void)
 {
-	for (size_t i = 0; i < master.n_kids; i++)
-		spawn(&master.kids[i]);
+	for (size_t i = 0; i < master.n_kids; i++) {
+		if (spawn(&master.kids[i]) == -1)
+			fatal("%s cannot be started: %s", kid_name(&master.kids[i]), strerrordesc_np(errno));
+	}
 	for (size_t i = 0; i < master.n_kids; i++)
 		must_give_start_set(&master.kids[i]);
 	for (size_t i = 0; i < master.n_kids; i++) {
@@ -245,7 +262,13 @@ static void
 start_again(struct kid *k)
 {
 	reload_cancel("a daemon was started again meanwhile");
-	spawn(k);
+	if (spawn(k) == -1) {
+		/* the others go on; what is short may come back */
+		log_error("%s cannot be started: %s", kid_name(k), strerrordesc_np(errno));
+		k->state = KID_WAITS;
+		ev_timer_in_ms(&k->restart, backoff_next_ms(&k->backoff, 0));
+		return;
+	}
 	must_give_start_set(k);
 	give_peers(k);
 	say_start(k);

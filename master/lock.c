@@ -15,9 +15,9 @@
 #define WAIT_FOR_OLD_S 20
 
 static int
-open_lock(void)
+open_lock(int how)
 {
-	return openat(master.spool_fd, LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return openat(master.spool_fd, LOCK_NAME, how | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
 static void
@@ -56,8 +56,9 @@ lock_take(struct why *why)
 	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	char	     pid[16] = "";
 
-	master.own_lock_fd = open_lock();
-	master.lock_fd = open_lock();
+	master.own_lock_fd = open_lock(O_RDWR);
+	/* the daemons hold this one: they may not write into it */
+	master.lock_fd = open_lock(O_RDONLY);
 	if (master.own_lock_fd == -1 || master.lock_fd == -1)
 		return why_errno(why, "the spool's lock cannot be opened");
 	if (fcntl(master.own_lock_fd, F_OFD_SETLK, &whole) == -1) {

@@ -15,16 +15,41 @@ log_path(const struct conf *c)
 	return xstrdup_str(conf_str(conf_global(c), CONF_GLOBAL_LOG_FILE));
 }
 
+/*
+ * The log's directory may belong to the group of the daemons: none of them may lead root elsewhere by a link. Devices
+ * are named by links (/dev/stdout).
+ */
+static int
+open_log(const char *path, mode_t mode, struct why *why)
+{
+	bool	    is_device = strncmp(path, "/dev/", 5) == 0;
+	struct stat st;
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | (is_device ? 0 : O_NOFOLLOW), mode);
+
+	if (fd == -1 && errno == ELOOP)
+		return why_set(why, "log-file %s is a symbolic link: name the file itself", path);
+	if (fd == -1 || fstat(fd, &st) == -1) {
+		why_errno(why, "log-file %s cannot be opened", path);
+	} else if (S_ISREG(st.st_mode) && st.st_nlink != 1) {
+		why_set(why, "log-file %s has another name as well (a hard link): remove it", path);
+	} else {
+		return fd;
+	}
+	if (fd != -1)
+		close(fd);
+	return -1;
+}
+
 int
 log_file_check(const struct conf *c, struct why *why)
 {
 	char *path = log_path(c);
-	int   fd = path[0] == '\0' ? -1 : open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+	int   fd = -1;
 
 	if (path[0] == '\0')
 		why_set(why, "the configuration names no log-file");
-	else if (fd == -1)
-		why_errno(why, "log-file %s cannot be opened", path);
+	else
+		fd = open_log(path, 0640, why);
 	free(path);
 	if (fd == -1)
 		return -1;
@@ -43,12 +68,10 @@ log_file_open(const struct conf *c, struct why *why)
 		free(path);
 		return why_set(why, "the configuration names no log-file");
 	}
-	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, mode);
-	if (fd == -1) {
-		why_errno(why, "log-file %s cannot be opened", path);
-		free(path);
+	fd = open_log(path, mode, why);
+	free(path);
+	if (fd == -1)
 		return -1;
-	}
 	/* the umask must not decide; a device or pipe is as it is */
 	if (fchmod(fd, mode) == -1)
 		log_debug("mode of the log: %s", strerrordesc_np(errno));
@@ -56,7 +79,6 @@ log_file_open(const struct conf *c, struct why *why)
 	log_to_fd(fd, true);
 	if (old != -1)
 		close(old);
-	free(path);
 	return 0;
 }
 

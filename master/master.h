@@ -13,7 +13,6 @@
 #include "master/backoff.h"
 #include "master/options.h"
 
-#define MASTER_MAX_PER_ROLE  15 /* injectd is journal writer 0-14, bounced is 15 */
 #define MASTER_MAX_LISTENERS 256
 
 enum kid_state {

@@ -1,5 +1,7 @@
 #include "master/master.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +18,8 @@ end_attempt(void)
 	bool	       again = r->is_wanted_again;
 
 	ev_timer_stop(&r->limit);
+	if (r->checker != 0 && kill(r->checker, SIGKILL) == -1)
+		log_warn("the configuration's reader cannot be killed: %s", strerrordesc_np(errno));
 	conf_free(&r->conf);
 	listeners_close(&r->listeners);
 	r->state = RELOAD_NONE;

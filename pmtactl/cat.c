@@ -18,6 +18,25 @@ number(const struct tree *t, const char *name)
 	return v;
 }
 
+/* the record holds the message as it goes over the wire; people get it as it was written: without added dots */
+static int
+print_bytes(struct str record, size_t env_len, FILE *out)
+{
+	struct str s = str_skip(record, env_len);
+	size_t	   next;
+
+	fwrite(record.p, 1, PH_MIN(env_len, record.len), out);
+	while (s.len > 0) {
+		if (s.p[0] == '.')
+			s = str_skip(s, 1);
+		next = str_find_str(s, STR("\r\n"));
+		next = next == STR_NPOS ? s.len : next + 2;
+		fwrite(s.p, 1, next, out);
+		s = str_skip(s, next);
+	}
+	return ferror(out) || fflush(out) == EOF ? -1 : 0;
+}
+
 static int
 print_record(int dirfd, const struct spool_place *p, FILE *out, struct why *why)
 {
@@ -27,7 +46,7 @@ print_record(int dirfd, const struct spool_place *p, FILE *out, struct why *why)
 
 	buf_init(&b, CAT_MAX);
 	result = spool_read(r, p, CAT_MAX, &b, NULL, NULL, why);
-	if (result == 0 && fwrite(buf_str(&b).p, 1, buf_len(&b), out) != buf_len(&b))
+	if (result == 0 && print_bytes(buf_str(&b), p->env_len, out) == -1)
 		result = why_errno(why, "Cannot write");
 	buf_clear(&b);
 	spool_reader_free(&r);

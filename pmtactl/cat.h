@@ -1,5 +1,5 @@
 /*
- * Prints a queued message as it lies in the spool: envelope, empty line, message.
+ * Prints a queued message: its envelope as it lies in the spool, an empty line, the message to the byte.
  */
 #ifndef PH_PMTACTL_CAT_H
 #define PH_PMTACTL_CAT_H

@@ -48,9 +48,9 @@ on_down(struct ipc_chan *c, const struct why *why)
 {
 }
 
-/* one page; *cursor becomes where the next begins */
+/* *cursor: not 0 when the question is to be asked again with it */
 static int
-page(struct ipc_chan *chan, struct tree *answer, uint64_t *cursor, struct why *why)
+read_answer(struct ipc_chan *chan, struct tree *answer, uint64_t *cursor, struct why *why)
 {
 	struct ipc_msg m;
 
@@ -75,25 +75,30 @@ page(struct ipc_chan *chan, struct tree *answer, uint64_t *cursor, struct why *w
 }
 
 static int
-ask_pages(struct ipc_chan *chan, struct ipc_ctl_request req, const struct str *args, struct tree *answer,
-    struct why *why)
+ask_once(struct ipc_chan *chan, const struct ipc_ctl_request *req, const struct str *args, struct tree *answer,
+    uint64_t *cursor, struct why *why)
 {
-	uint64_t cursor = 0, want = req.max;
+	ipc_send(chan, IPC_CTL_REQUEST, req, args, -1);
+	if (ipc_flush_blocking(chan, ANSWER_MS, why) == -1)
+		return -1;
+	return read_answer(chan, answer, cursor, why);
+}
 
-	do {
-		req.cursor = cursor;
-		ipc_send(chan, IPC_CTL_REQUEST, &req, args, -1);
-		if (ipc_flush_blocking(chan, ANSWER_MS, why) == -1 || page(chan, answer, &cursor, why) == -1)
+/* asks, and again as long as the server says that it does not know yet */
+static int
+ask(struct ipc_chan *chan, struct ipc_ctl_request req, const struct str *args, struct tree *answer, struct why *why)
+{
+	struct timespec pause = {.tv_nsec = RESOLVE_MS * NS_PER_MS};
+
+	for (;;) {
+		if (ask_once(chan, &req, args, answer, &req.cursor, why) == -1)
 			return -1;
-		if (req.command == CTL_RESOLVE && cursor != 0) {
-			struct timespec pause = {.tv_nsec = RESOLVE_MS * NS_PER_MS};
-			if (cursor > RESOLVE_LOOKS)
-				return why_set(why, "The name servers did not answer in time.");
-			nanosleep(&pause, NULL);
-		} else if (want > 0 && cursor >= want)
-			break;
-	} while (cursor != 0 && answer->ok && (want > 0 || req.command == CTL_RESOLVE));
-	return 0;
+		if (req.cursor == 0)
+			return 0;
+		if (req.cursor > RESOLVE_LOOKS)
+			return why_set(why, "The name servers did not answer in time.");
+		nanosleep(&pause, NULL);
+	}
 }
 
 int
@@ -109,7 +114,7 @@ client_ask(const char *path, enum ctl_command command, const struct str *args, u
 		return -1;
 	ev_init();
 	chan = ipc_chan_new(fd, ROLE_CTL, ROLE_QUEUE, 0, &events, NULL);
-	r = ask_pages(chan, req, args, answer, why);
+	r = ask(chan, req, args, answer, why);
 	ipc_chan_free(&chan);
 	ev_fini();
 	return r;

@@ -1,5 +1,5 @@
 /*
- * The server's control socket: connects, asks one command, gathers all pages of the answer.
+ * The server's control socket: connects, asks one command, gathers the answer.
  */
 #ifndef PH_PMTACTL_CLIENT_H
 #define PH_PMTACTL_CLIENT_H

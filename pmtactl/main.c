@@ -2,6 +2,7 @@
  * pmtactl (and its other name, pmta): what operators use. Exit status: 0 done, 1 the server or the check said no,
  * 2 the command line is wrong, 69 the server is not there.
  */
+#include <errno.h>
 #include <locale.h>
 #include <sysexits.h>
 
@@ -16,55 +17,96 @@
 
 #define EXIT_USAGE 2
 
-static int
-print(const struct options *o, const struct tree *t)
+static void
+print_lines(const struct options *o, struct tree *t)
 {
-	FILE *to = t->ok ? stdout : stderr;
+	tree_make_printable(t);
+	if (o->form == FORM_DOM)
+		tree_print_dom(t, stdout);
+	else if (t->n > 0)
+		text_print(o->row == NULL ? (enum ctl_command)0 : o->row->command, t, stdout);
+	if (t->message != NULL && t->message[0] != '\0' && (o->form == FORM_TEXT || !t->ok))
+		fprintf(t->ok ? stdout : stderr, "%s\n", t->message);
+}
 
+static int
+print(const struct options *o, struct tree *t)
+{
 	if (o->form == FORM_JSON)
 		tree_print_json(t, stdout);
 	else if (o->form == FORM_XML)
 		tree_print_xml(t, stdout);
-	else if (o->form == FORM_DOM)
-		tree_print_dom(t, stdout);
-	else {
-		if (t->n > 0)
-			text_print(o->row == NULL ? (enum ctl_command)0 : o->row->command, t, stdout);
-		if (t->message != NULL && t->message[0] != '\0')
-			fprintf(to, "%s\n", t->message);
+	else
+		print_lines(o, t);
+	if (fflush(stdout) == EOF) {
+		fprintf(stderr, "Cannot write the answer: %s\n", strerrordesc_np(errno));
+		return EX_IOERR;
 	}
 	return t->ok ? 0 : 1;
 }
 
+static void
+say_messages(const struct conf_messages *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		fprintf(m->list[i].is_error ? stderr : stdout, "%s\n", m->list[i].text);
+}
+
 static struct conf *
-load(const char *path, bool say)
+load(const char *path)
 {
 	struct conf_messages m = {0};
 	struct conf	    *c = conf_load(path, &m);
 
-	for (size_t i = 0; say && i < m.n; i++)
-		fprintf(m.list[i].is_error ? stderr : stdout, "%s\n", m.list[i].text);
 	conf_messages_clear(&m);
 	return c;
+}
+
+static void
+add_messages(struct tree *t, const struct conf_messages *m, bool errors)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n; i++) {
+		char *path = xasprintf("%s[%zu].text", errors ? "error" : "note", n);
+		if (m->list[i].is_error == errors) {
+			n++;
+			t->ok &= tree_add(t, str_of(path), str_of(m->list[i].text), CTL_TEXT) == 0;
+		}
+		free(path);
+	}
 }
 
 static int
 test_config(const struct options *o)
 {
-	struct str   file = o->args[ARG_TARGET];
-	struct conf *c = load(file.len > 0 ? file.p : o->config, true);
+	struct conf_messages m = {0};
+	struct str	     file = o->args[ARG_TARGET];
+	struct conf	    *c = conf_load(file.len > 0 ? file.p : o->config, &m);
+	struct tree	     t;
+	int		     r;
 
-	if (c == NULL)
-		return 1;
-	conf_free(&c);
-	printf("Configuration is valid.\n");
-	return 0;
+	tree_init(&t);
+	t.ok = c != NULL;
+	if (o->form == FORM_TEXT)
+		say_messages(&m);
+	else {
+		add_messages(&t, &m, true);
+		add_messages(&t, &m, false);
+	}
+	t.message = xstrdup(c != NULL ? "Configuration is valid." : "Configuration is not valid.");
+	r = print(o, &t);
+	tree_clear(&t);
+	conf_messages_clear(&m);
+	if (c != NULL)
+		conf_free(&c);
+	return r;
 }
 
 static int
 audit(const struct options *o)
 {
-	struct conf *c = load(o->config, false);
+	struct conf *c = load(o->config);
 	struct tree  t;
 	struct why   why;
 	int	     r;
@@ -83,18 +125,61 @@ audit(const struct options *o)
 	return r;
 }
 
+/* the directory in `<spool DIR>` or `spool DIR`, empty: the line is another */
+static struct str
+spool_of_line(struct str line)
+{
+	struct str rest = line, word;
+	bool	   is_block;
+
+	if (!str_next_word(&rest, &word))
+		return STR_NULL;
+	is_block = word.p[0] == '<';
+	if (!str_ieq(str_skip(word, is_block ? 1 : 0), STR("spool")))
+		return STR_NULL;
+	rest = str_trim(rest);
+	if (is_block)
+		rest = str_sub(rest, 0, str_find(rest, '>'));
+	if (rest.len > 1 && rest.p[0] == '"')
+		rest = str_sub(str_skip(rest, 1), 0, str_find(str_skip(rest, 1), '"'));
+	return str_trim(rest);
+}
+
+/* a broken configuration is when people need the server most: looks only for its spool. Owned, or NULL. */
+static char *
+find_spool(const char *path)
+{
+	FILE  *in = fopen(path, "re");
+	char  *line = NULL, *dir = NULL;
+	size_t room = 0;
+
+	while (in != NULL && dir == NULL && getline(&line, &room, in) != -1) {
+		struct str s = spool_of_line(str_of(line));
+		if (s.len > 0)
+			dir = xstrdup_str(s);
+	}
+	free(line);
+	if (in != NULL)
+		fclose(in);
+	return dir;
+}
+
 /* where the server listens; owned, NULL when the configuration does not say */
 static char *
 socket_path(const struct options *o)
 {
 	struct conf *c;
-	char	    *path = NULL;
+	char	    *path, *dir;
 
 	if (o->socket != NULL)
 		return xstrdup(o->socket);
-	c = load(o->config, false);
+	c = load(o->config);
 	if (c != NULL && conf_n_blocks(c, CONF_BLOCK_SPOOL) > 0)
-		path = xasprintf("%.*s/control", STR_ARG(conf_block_name(c, CONF_BLOCK_SPOOL, 0)));
+		dir = xstrdup_str(conf_block_name(c, CONF_BLOCK_SPOOL, 0));
+	else
+		dir = find_spool(o->config);
+	path = dir == NULL ? NULL : xasprintf("%s/control", dir);
+	free(dir);
 	if (c != NULL)
 		conf_free(&c);
 	return path;
@@ -120,11 +205,11 @@ ask(const struct options *o, struct tree *t)
 }
 
 static int
-cat(const struct options *o, const struct tree *t)
+cat(const struct options *o, struct tree *t)
 {
-	struct conf *c = t->ok ? load(o->config, false) : NULL;
+	struct conf *c = t->ok ? load(o->config) : NULL;
 	char	    *id = xstrdup_str(o->args[ARG_TARGET]);
-	struct why   why = {{0}};
+	struct why   why = {.text = "The configuration cannot be read; see \"pmtactl test config\"."};
 	int	     r;
 
 	if (!t->ok)
@@ -154,6 +239,9 @@ run(const struct options *o)
 		return test_config(o);
 	case LOCAL_AUDIT:
 		return audit(o);
+	case LOCAL_LATER:
+		fprintf(stderr, "\"%s\" is not supported yet.\n", o->words);
+		return 1;
 	default:
 		break;
 	}

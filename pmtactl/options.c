@@ -3,6 +3,8 @@
 #include "lib/base/num.h"
 
 #define DEFAULT_CONFIG "/etc/pmta/config"
+#define MAX_WORDS      64
+#define MAX_ARGUMENT   1000
 
 static const struct {
 	const char	  *words;
@@ -13,6 +15,11 @@ static const struct {
     {"test config", LOCAL_TEST_CONFIG, "[FILE]", "check a configuration only"},
     {"audit", LOCAL_AUDIT, "", "prove that no recipient was lost: accepted = delivered + bounced + expired + deleted + queued"},
 };
+
+/* PowerMTA's commands that this version does not have; they are told by name */
+static const char *const later[] = {"show suppressed", "show disabled sources", "show precache", "show license",
+    "show registration", "show vmta-settings", "set queue", "set priority", "disable source", "enable source", "trace",
+    "check spf", "check mfrom", "clear secretscache", "digest", "register", "deregister"};
 
 /* --name=VALUE and --name */
 static const struct {
@@ -40,6 +47,8 @@ static const struct {
 struct match {
 	int		      n_words; /* of the command line */
 	int		      n_hits;
+	const char	     *words;
+	const char	     *args;
 	const struct ctl_row *row;
 	enum local_command    local;
 	bool		      exact;
@@ -64,34 +73,34 @@ words_fit(const char *words, char **argv, int argc, bool *exact)
 	return n;
 }
 
+/* more words win, then exact ones; several equally good ones are ambiguous */
 static void
-consider(struct match *best, int n, bool exact, const struct ctl_row *row, enum local_command local)
+consider(struct match *best, struct match m, char **argv, int argc)
 {
-	if (n == 0 || n < best->n_words || (n == best->n_words && best->exact && !exact))
+	m.n_words = words_fit(m.words, argv, argc, &m.exact);
+	m.n_hits = 1;
+	if (m.n_words == 0 || m.n_words < best->n_words ||
+	    (m.n_words == best->n_words && best->exact && !m.exact))
 		return;
-	if (n > best->n_words || (exact && !best->exact))
-		best->n_hits = 0;
-	best->n_words = n;
-	best->exact = exact;
-	best->row = row;
-	best->local = local;
-	best->n_hits++;
+	if (m.n_words == best->n_words && m.exact == best->exact)
+		m.n_hits += best->n_hits;
+	*best = m;
 }
 
 static struct match
 find_command(char **argv, int argc)
 {
 	struct match m = {0};
-	bool	     exact;
 
-	for (size_t i = 0; i < countof(locals); i++) {
-		int n = words_fit(locals[i].words, argv, argc, &exact);
-		consider(&m, n, exact, NULL, locals[i].local);
-	}
+	for (size_t i = 0; i < countof(locals); i++)
+		consider(&m, (struct match){.words = locals[i].words, .args = locals[i].args, .local = locals[i].local},
+		    argv, argc);
 	for (size_t i = 0; i < ctl_n_rows(); i++) {
-		int n = words_fit(ctl_row_at(i)->words, argv, argc, &exact);
-		consider(&m, n, exact, ctl_row_at(i), LOCAL_NONE);
+		const struct ctl_row *row = ctl_row_at(i);
+		consider(&m, (struct match){.words = row->words, .args = row->args, .row = row}, argv, argc);
 	}
+	for (size_t i = 0; i < countof(later); i++)
+		consider(&m, (struct match){.words = later[i], .args = "", .local = LOCAL_LATER}, argv, argc);
 	return m;
 }
 
@@ -105,15 +114,21 @@ parse_age(struct str s, char text[16])
 	} units[] = {{'w', 604800}, {'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
 	uint64_t total = 0;
 
+	if (s.len == 0)
+		return false;
 	while (s.len > 0) {
 		size_t	 digits = 0;
-		uint32_t n, unit = 1;
+		uint32_t n, unit = 0;
 		while (digits < s.len && ascii_is_digit(s.p[digits]))
 			digits++;
 		if (!parse_u32(str_sub(s, 0, digits), 0, 10000000, &n))
 			return false;
+		if (digits == s.len)
+			unit = 1;
 		for (size_t i = 0; digits < s.len && i < countof(units); i++)
 			unit = s.p[digits] == units[i].unit ? units[i].seconds : unit;
+		if (unit == 0)
+			return false;
 		total += (uint64_t)n * unit;
 		s = str_skip(s, digits + 1);
 	}
@@ -121,34 +136,64 @@ parse_age(struct str s, char text[16])
 	return true;
 }
 
+static void
+add_flag(struct options *o, const char *name)
+{
+	if (o->flags[0] != '\0')
+		strlcat(o->flags, ",", sizeof o->flags);
+	strlcat(o->flags, name, sizeof o->flags);
+	o->args[ARG_FLAGS] = str_of(o->flags);
+}
+
+static int
+read_number(struct options *o, struct str name, struct str value, struct why *why)
+{
+	if (str_eq(name, STR("maxitems"))) {
+		if (!parse_u32(value, 1, UINT32_MAX, &o->max))
+			return why_set(why, "--maxitems is a number from 1.");
+		return 0;
+	}
+	if (!parse_age(value, o->age))
+		return why_set(why, "--older-than is a time such as 90s, 2h or 1d12h.");
+	o->args[ARG_OLDER] = str_of(o->age);
+	return 0;
+}
+
 static int
 read_named(struct options *o, struct str opt, struct why *why)
 {
-	static char flags[256], age[16];
-	size_t	    eq = str_find(opt, '=');
-	struct str  name = eq == STR_NPOS ? opt : str_sub(opt, 0, eq);
-	struct str  value = eq == STR_NPOS ? STR("") : str_skip(opt, eq + 1);
+	size_t	   eq = str_find(opt, '=');
+	struct str name = eq == STR_NPOS ? opt : str_sub(opt, 0, eq);
+	struct str value = eq == STR_NPOS ? STR("") : str_skip(opt, eq + 1);
 
-	if (str_eq(name, STR("maxitems")) && parse_u32(value, 1, UINT32_MAX, &o->max))
-		return 0;
-	if (str_eq(name, STR("older-than")) && parse_age(value, age)) {
-		o->args[ARG_OLDER] = str_of(age);
-		return 0;
-	}
+	if (eq != STR_NPOS && (str_eq(name, STR("maxitems")) || str_eq(name, STR("older-than"))))
+		return read_number(o, name, value, why);
 	for (size_t i = 0; i < countof(named); i++) {
 		if (!str_ieq(name, str_of(named[i].name)) || named[i].is_flag != (eq == STR_NPOS))
 			continue;
-		if (!named[i].is_flag) {
+		if (named[i].is_flag)
+			add_flag(o, named[i].name);
+		else
 			o->args[named[i].arg] = value;
-			return 0;
-		}
-		if (flags[0] != '\0')
-			strlcat(flags, ",", sizeof flags);
-		strlcat(flags, named[i].name, sizeof flags);
-		o->args[ARG_FLAGS] = str_of(flags);
 		return 0;
 	}
-	return why_set(why, "There is no option --%.*s; see \"pmtactl help\".", STR_ARG(opt));
+	return why_set(why, "There is no option --%.*s; see \"pmtactl help\".", STR_ARG(str_sub(opt, 0, 100)));
+}
+
+/* does this command have it? */
+static int
+check_option(const struct match *m, struct str arg, struct why *why)
+{
+	struct str name = str_sub(arg, 0, str_find(arg, '='));
+	size_t	   at = 0, found;
+
+	while ((found = str_find_str(str_skip(str_of(m->args), at), name)) != STR_NPOS) {
+		char next = m->args[at + found + name.len];
+		if (next == '=' || next == ']')
+			return 0;
+		at += found + 1;
+	}
+	return why_set(why, "\"%s\" has no option %.*s.", m->words, STR_ARG(str_sub(name, 0, 100)));
 }
 
 static bool
@@ -168,20 +213,16 @@ read_form(struct options *o, struct str opt)
 	return false;
 }
 
-static int
-read_option(struct options *o, struct str arg, struct why *why)
-{
-	struct str opt = str_skip(arg, 2);
+struct sorted {
+	char *words[MAX_WORDS], *opts[MAX_WORDS];
+	int   n_words, n_opts;
+};
 
-	return read_form(o, opt) ? 0 : read_named(o, opt, why);
-}
-
-/* splits argv into words and options; returns the number of words, -1 on an error */
-static int
-sort_out(int argc, char **argv, char **words, struct options *o, struct why *why)
+/* splits argv into words and options; -c, -s and the form are dealt with here */
+static void
+sort_out(int argc, char **argv, struct sorted *s, struct options *o)
 {
 	bool only_words = false;
-	int  n = 0;
 
 	for (int i = 1; i < argc; i++) {
 		struct str a = str_of(argv[i]);
@@ -192,44 +233,88 @@ sort_out(int argc, char **argv, char **words, struct options *o, struct why *why
 		} else if (!only_words && str_eq(a, STR("--"))) {
 			only_words = true;
 		} else if (!only_words && str_has_prefix(a, STR("--"))) {
-			if (read_option(o, a, why) == -1)
-				return -1;
+			if (!read_form(o, str_skip(a, 2)))
+				s->opts[s->n_opts++] = argv[i];
 		} else
-			words[n++] = argv[i];
+			s->words[s->n_words++] = argv[i];
 	}
-	return n;
+}
+
+/* what a request cannot carry is told here; NUL cannot be in an argument */
+static int
+check_texts(int argc, char **argv, struct why *why)
+{
+	for (int i = 1; i < argc; i++) {
+		struct str a = str_of(argv[i]);
+		if (a.len > MAX_ARGUMENT)
+			return why_set(why, "An argument of %zu bytes is too long.", a.len);
+		for (size_t k = 0; k < a.len; k++) {
+			if ((unsigned char)a.p[k] < 0x20 || a.p[k] == 0x7f)
+				return why_set(why, "An argument holds a control character.");
+		}
+	}
+	return 0;
+}
+
+static int
+read_target(const struct match *m, const struct sorted *s, struct options *o, struct why *why)
+{
+	struct str rest = str_of(m->args), w;
+	bool	   takes = false;
+
+	while (str_next_word(&rest, &w))
+		takes |= !str_has_prefix(w, STR("[--"));
+	if (s->n_words > m->n_words + (takes ? 1 : 0))
+		return why_set(why, "\"%.100s\" is one argument too many.", s->words[m->n_words + (takes ? 1 : 0)]);
+	if (s->n_words == m->n_words)
+		return 0;
+	if (o->args[ARG_TARGET].len > 0)
+		return why_set(why, "Say the queue once.");
+	o->args[ARG_TARGET] = str_of(s->words[m->n_words]);
+	return 0;
+}
+
+static int
+read_arguments(const struct match *m, const struct sorted *s, struct options *o, struct why *why)
+{
+	for (int i = 0; i < s->n_opts; i++) {
+		struct str a = str_of(s->opts[i]);
+		if (read_named(o, str_skip(a, 2), why) == -1 || check_option(m, a, why) == -1)
+			return -1;
+	}
+	return read_target(m, s, o, why);
 }
 
 int
 options_read(int argc, char **argv, struct options *o, struct why *why)
 {
-	char	    *words[64];
-	struct match m;
-	int	     n;
+	struct sorted s = {.n_words = 0};
+	struct match  m;
 
 	*o = (struct options){.config = DEFAULT_CONFIG};
-	if (argc > (int)countof(words))
+	if (argc > MAX_WORDS)
 		return why_set(why, "Too many arguments.");
-	n = sort_out(argc, argv, words, o, why);
-	if (n == -1)
+	if (check_texts(argc, argv, why) == -1)
 		return -1;
-	if (n == 0)
+	sort_out(argc, argv, &s, o);
+	if (s.n_opts > 0 && str_eq(str_of(s.opts[0]), STR("--help"))) {
+		o->local = LOCAL_HELP;
+		return 0;
+	}
+	if (s.n_words == 0)
 		return why_set(why, "Say what to do; see \"pmtactl help\".");
-	m = find_command(words, n);
+	m = find_command(s.words, s.n_words);
 	if (m.n_hits == 0)
-		return why_set(why, "There is no command \"%s%s%s\"; see \"pmtactl help\".", words[0],
-		    n > 1 ? " " : "", n > 1 ? words[1] : "");
+		return why_set(why, "There is no command \"%.100s%s%.100s\"; see \"pmtactl help\".", s.words[0],
+		    s.n_words > 1 ? " " : "", s.n_words > 1 ? s.words[1] : "");
 	if (m.n_hits > 1)
-		return why_set(why, "\"%s\" may mean several commands; write more of it.", words[m.n_words - 1]);
+		return why_set(why, "\"%.100s\" may mean several commands; write more of it.", s.words[m.n_words - 1]);
 	o->row = m.row;
 	o->local = m.local;
+	o->words = m.words;
 	if (m.row != NULL && m.row->command == CTL_CAT)
 		o->local = LOCAL_CAT;
-	if (n > m.n_words)
-		o->args[ARG_TARGET] = str_of(words[m.n_words]);
-	if (n > m.n_words + 1)
-		return why_set(why, "\"%s\" is one argument too many.", words[m.n_words + 1]);
-	return 0;
+	return m.local == LOCAL_LATER ? 0 : read_arguments(&m, &s, o, why);
 }
 
 void

@@ -10,17 +10,42 @@ get(const struct tree *t, const char *name, size_t i, const char *leaf)
 	return tree_get(t, "%s[%zu].%s", name, i, leaf);
 }
 
+/* the columns of PowerMTA's status page */
+#define LEFT  "%11s %10s%10s%12s"
+#define RIGHT "  %-6s%13s%12s\n"
+
 static void
 row_of_traffic(const struct tree *t, FILE *out, const char *title, const char *span)
 {
-	fprintf(out, "%16s", title);
+	fprintf(out, "%11s ", title);
 	for (int d = 0; d < 2; d++) {
 		const char *dir = d == 0 ? "in" : "out";
-		fprintf(out, " %10s", tree_get(t, "status.traffic.%s.%s.rcp", span, dir));
-		fprintf(out, " %10s", tree_get(t, "status.traffic.%s.%s.msg", span, dir));
-		fprintf(out, " %10s", tree_get(t, "status.traffic.%s.%s.kb", span, dir));
+		fprintf(out, d == 0 ? "%10s" : "%11s", tree_get(t, "status.traffic.%s.%s.rcp", span, dir));
+		fprintf(out, "%10s", tree_get(t, "status.traffic.%s.%s.msg", span, dir));
+		fprintf(out, "%12s", tree_get(t, "status.traffic.%s.%s.kb", span, dir));
 	}
 	fputc('\n', out);
+}
+
+static void
+print_traffic(const struct tree *t, FILE *out)
+{
+	static const char *const rows[][2] = {{"Total", "total"}, {"Last Hour", "lastHr"}, {"Top/Hour", "topPerHr"},
+	    {"Last Min.", "lastMin"}, {"Top/Min.", "topPerMin"}};
+
+	fprintf(out, "    Traffic ------------inbound------------  ------------outbound-----------\n");
+	fprintf(out, LEFT "%11s%10s%12s\n", "", "rcpts", "msgs", "kbytes", "rcpts", "msgs", "kbytes");
+	for (size_t i = 0; i < countof(rows); i++)
+		row_of_traffic(t, out, rows[i][0], rows[i][1]);
+}
+
+static void
+row_of_conns(const struct tree *t, FILE *out, const char *title, const char *name)
+{
+	fprintf(out, "%11s ", title);
+	fprintf(out, "%10s", tree_get(t, "status.conn.%s.cur", name));
+	fprintf(out, "%10s", tree_get(t, "status.conn.%s.top", name));
+	fprintf(out, "%12s", tree_get(t, "status.conn.%s.max", name));
 }
 
 static void
@@ -29,32 +54,42 @@ print_uptime(const struct tree *t, FILE *out)
 	uint64_t s = 0;
 
 	parse_u64(str_of(tree_get(t, "status.uptime")), 0, UINT64_MAX, &s);
-	fprintf(out, "     Status %10s    Started  %s    Uptime %3lu %2lu:%02lu:%02lu\n",
+	fprintf(out, "%11s %10s    Started  %s    Uptime %3lu %2lu:%02lu:%02lu\n", "Status",
 	    tree_get(t, "status.status"), tree_get(t, "status.startupTime"), s / 86400, s / 3600 % 24,
 	    s / 60 % 60, s % 60);
 }
 
+static void print_vmtas(const struct tree *t, FILE *out);
+
 static void
 print_status(const struct tree *t, FILE *out)
 {
+	bool is_complete = strcmp(tree_get(t, "status.spool.initPct"), "100") == 0;
+
 	fprintf(out, "%s v%s status on %s on %s\n\n", tree_get(t, "mta.product.name"),
 	    tree_get(t, "mta.product.version"), tree_get(t, "mta.fullHostName"), tree_get(t, "status.timeNow"));
-	fprintf(out, "    Traffic     ------------inbound-------------  ------------outbound------------\n");
-	fprintf(out, "                     rcpts       msgs     kbytes      rcpts       msgs     kbytes\n");
-	row_of_traffic(t, out, "Total", "total");
-	fprintf(out, "\nConnections     active    maximum    Domain        cached    pending\n");
-	fprintf(out, "    Inbound %10s %10s     Names    %10s %10s\n", tree_get(t, "status.conn.smtpIn.cur"),
-	    tree_get(t, "status.conn.smtpIn.max"), tree_get(t, "status.resolver.namesCached"),
+	print_traffic(t, out);
+	fprintf(out, "\n" LEFT RIGHT, "Connections", "active", "top", "maximum", "Domain", "cached", "pending");
+	row_of_conns(t, out, "Inbound", "smtpIn");
+	fprintf(out, RIGHT, "Names", tree_get(t, "status.resolver.namesCached"),
 	    tree_get(t, "status.resolver.queriesPending"));
-	fprintf(out, "   Outbound %10s %10s\n", tree_get(t, "status.conn.smtpOut.cur"),
-	    tree_get(t, "status.conn.smtpOut.max"));
-	fprintf(out, "\n     Queues      rcpts    domains     kbytes  Spool        in use\n");
-	fprintf(out, "       SMTP %10s %10s %10s  Files    %10s\n", tree_get(t, "status.queue.smtp.rcp"),
+	row_of_conns(t, out, "Outbound", "smtpOut");
+	fprintf(out, "\n\n" LEFT "  Spool        in use\n", "Queues", "rcpts", "domains", "kbytes");
+	fprintf(out, LEFT "  Files %12s\n", "SMTP", tree_get(t, "status.queue.smtp.rcp"),
 	    tree_get(t, "status.queue.smtp.dom"), tree_get(t, "status.queue.smtp.kb"),
 	    tree_get(t, "status.spool.files.inUse"));
-	fprintf(out, "                                              Init.  %10s%%\n\n",
-	    tree_get(t, "status.spool.initPct"));
+	fprintf(out, "%44s  Init. %12s\n\n", "", is_complete ? "complete" : "reading");
 	print_uptime(t, out);
+	if (tree_count(t, "vmta") > 0) {
+		fputc('\n', out);
+		print_vmtas(t, out);
+	}
+}
+
+static void
+print_version(const struct tree *t, FILE *out)
+{
+	fprintf(out, "%s v%s\n", tree_get(t, "product.name"), tree_get(t, "product.version"));
 }
 
 static void
@@ -115,10 +150,10 @@ print_jobs(const struct tree *t, FILE *out)
 {
 	size_t n = tree_count(t, "job");
 
-	fprintf(out, "%-40s %9s %s\n", "job-id", "#rcpt", "paused");
+	fprintf(out, "%-40s %9s %9s %s\n", "job-id", "#rcpt", "kbytes", "paused");
 	for (size_t i = 0; i < n; i++) {
 		fprintf(out, "%-40s %9s", get(t, "job", i, "name"), get(t, "job", i, "rcp"));
-		fprintf(out, " %s\n", get(t, "job", i, "paused"));
+		fprintf(out, " %9s %s\n", get(t, "job", i, "kb"), get(t, "job", i, "paused"));
 	}
 }
 
@@ -242,6 +277,7 @@ static const struct {
     {CTL_SHOW_VMTAS, print_vmtas},
     {CTL_SHOW_JOBS, print_jobs},
     {CTL_SHOW_SETTINGS, print_settings},
+    {CTL_SHOW_VERSION, print_version},
     {CTL_LIST, print_list},
     {CTL_RESOLVE, print_resolve},
     {CTL_EXPLAIN, print_explain},

@@ -6,6 +6,7 @@
 #define PH_PMTACTL_TREE_H
 
 #include "lib/base/buf.h"
+#include "lib/base/hmap.h"
 #include "lib/ipc/structs.h"
 
 #define TREE_MAX_LEAVES 4000000u
@@ -17,6 +18,7 @@ struct leaf {
 struct tree {
 	struct leaf *leaves;
 	size_t	     n, room;
+	struct hmap  by_path;
 	char	    *message; /* the server's closing sentence */
 	bool	     ok;
 };
@@ -24,10 +26,18 @@ struct tree {
 void tree_init(struct tree *t);
 void tree_clear(struct tree *t);
 int  tree_add(struct tree *t, struct str path, struct str value, enum ctl_value kind) PH_MUST_CHECK;
-/* The value at that path (printf-made), "" when there is none. Borrowed. */
+/* The value at that path (printf-made), "" when there is none; of equal paths the first. Borrowed. */
 const char *tree_get(const struct tree *t, const char *path, ...) PH_PRINTF(2, 3);
 /* How many `name[i]` there are at the top level (indices rise from `name[first]`). */
 size_t tree_count(const struct tree *t, const char *name);
+
+/*
+ * For a terminal and for line by line reading: control characters and what is not UTF-8 become `?`, in all values and
+ * in the message. A value may come from a stranger's reply.
+ */
+void tree_make_printable(struct tree *t);
+/* Bytes of the UTF-8 character at p, of which `left` >= 1 are there; 0: it is none. */
+size_t tree_utf8(const char *p, size_t left);
 
 /* The whole answer in PowerMTA's machine forms. */
 void tree_print_dom(const struct tree *t, FILE *out);

@@ -50,18 +50,33 @@ common(const struct path *a, const struct path *b)
 
 /* ---- JSON ---- */
 
+/* stands for bytes that are no character */
+#define REPLACEMENT "\xef\xbf\xbd"
+
+static void
+json_char(const char *p, size_t n, FILE *out)
+{
+	unsigned char ch = (unsigned char)*p;
+
+	if (n == 0)
+		fputs(REPLACEMENT, out);
+	else if (ch == '"' || ch == '\\')
+		fprintf(out, "\\%c", ch);
+	else if (ch < 0x20 || ch == 0x7f)
+		fprintf(out, "\\u%04x", ch);
+	else
+		fwrite(p, 1, n, out);
+}
+
 static void
 json_string(struct str s, FILE *out)
 {
+	size_t n;
+
 	fputc('"', out);
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char ch = (unsigned char)s.p[i];
-		if (ch == '"' || ch == '\\')
-			fprintf(out, "\\%c", ch);
-		else if (ch < 0x20 || ch == 0x7f)
-			fprintf(out, "\\u%04x", ch);
-		else
-			fputc(ch, out);
+	for (size_t i = 0; i < s.len; i += PH_MAX(n, (size_t)1)) {
+		n = tree_utf8(s.p + i, s.len - i);
+		json_char(s.p + i, n, out);
 	}
 	fputc('"', out);
 }
@@ -69,7 +84,9 @@ json_string(struct str s, FILE *out)
 static void
 json_value(const struct leaf *l, FILE *out)
 {
-	if (l->kind == CTL_NUMBER)
+	if (l->kind == CTL_NO_ROWS)
+		fputs("[]", out);
+	else if (l->kind == CTL_NUMBER)
 		fputs(l->value, out);
 	else if (l->kind == CTL_BOOL)
 		fputs(strcmp(l->value, "yes") == 0 ? "true" : "false", out);
@@ -108,6 +125,19 @@ json_close(const struct path *old, size_t keep, const struct path *next, FILE *o
 	return goes_on;
 }
 
+/* one more value of a list of plain values? */
+static bool
+goes_on_as_list(const struct path *old, const struct path *p, size_t keep)
+{
+	const struct step *a, *b;
+
+	if (old->n == 0 || old->n != p->n || keep + 1 != p->n)
+		return false;
+	a = &old->steps[keep];
+	b = &p->steps[keep];
+	return a->indexed && b->indexed && str_eq(a->name, b->name);
+}
+
 static void
 json_leaves(const struct tree *t, FILE *out)
 {
@@ -116,12 +146,14 @@ json_leaves(const struct tree *t, FILE *out)
 	for (size_t i = 0; i < t->n; i++) {
 		struct path p = split(t->leaves[i].path);
 		size_t	    keep = i == 0 ? 0 : common(&old, &p);
-		bool	    goes_on = i > 0 && json_close(&old, keep, &p, out);
+		bool	    listed = goes_on_as_list(&old, &p, keep);
+		bool	    goes_on = i > 0 && !listed && json_close(&old, keep, &p, out);
 		if (i > 0)
 			fputc(',', out);
 		if (goes_on)
 			fputc('{', out);
-		json_open(&p, goes_on ? keep + 1 : keep, out);
+		if (!listed)
+			json_open(&p, goes_on ? keep + 1 : keep, out);
 		json_value(&t->leaves[i], out);
 		old = p;
 	}
@@ -141,23 +173,46 @@ tree_print_json(const struct tree *t, FILE *out)
 
 /* ---- XML ---- */
 
+static const char *
+xml_entity(unsigned char ch)
+{
+	static const struct {
+		unsigned char ch;
+		const char   *text;
+	} rows[] = {{'<', "&lt;"}, {'>', "&gt;"}, {'&', "&amp;"}, {'"', "&quot;"}, {'\r', "&#13;"}};
+
+	for (size_t i = 0; i < countof(rows); i++) {
+		if (rows[i].ch == ch)
+			return rows[i].text;
+	}
+	return NULL;
+}
+
+/* XML 1.0 cannot say controls, U+FFFE and U+FFFF at all */
+static bool
+xml_cannot(const char *p, size_t n)
+{
+	unsigned char ch = (unsigned char)*p;
+
+	if (n == 3 && memcmp(p, "\xef\xbf", 2) == 0)
+		return (unsigned char)p[2] >= 0xbe;
+	return n == 0 || (ch < 0x20 && ch != '\t' && ch != '\n' && ch != '\r');
+}
+
 static void
 xml_text(struct str s, FILE *out)
 {
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char ch = (unsigned char)s.p[i];
-		if (ch == '<')
-			fputs("&lt;", out);
-		else if (ch == '>')
-			fputs("&gt;", out);
-		else if (ch == '&')
-			fputs("&amp;", out);
-		else if (ch == '"')
-			fputs("&quot;", out);
-		else if (ch < 0x20 && ch != '\t' && ch != '\n')
-			fputc('?', out); /* XML 1.0 cannot say it */
+	size_t n;
+
+	for (size_t i = 0; i < s.len; i += PH_MAX(n, (size_t)1)) {
+		const char *entity = xml_entity((unsigned char)s.p[i]);
+		n = tree_utf8(s.p + i, s.len - i);
+		if (entity != NULL)
+			fputs(entity, out);
+		else if (xml_cannot(s.p + i, n))
+			fputs(REPLACEMENT, out);
 		else
-			fputc(ch, out);
+			fwrite(s.p + i, 1, n, out);
 	}
 }
 
@@ -174,8 +229,10 @@ xml_leaves(const struct tree *t, FILE *out)
 
 	for (size_t i = 0; i < t->n; i++) {
 		struct path p = split(t->leaves[i].path);
-		size_t	    keep = i == 0 ? 0 : common(&old, &p);
-		for (size_t k = old.n; i > 0 && k-- > keep + 1;)
+		size_t	    keep = old.n == 0 ? 0 : common(&old, &p);
+		if (t->leaves[i].kind == CTL_NO_ROWS)
+			continue;
+		for (size_t k = old.n; old.n > 0 && k-- > keep + 1;)
 			xml_tag("</", old.steps[k - 1].name, out);
 		for (size_t k = keep; k + 1 < p.n; k++)
 			xml_tag("<", p.steps[k].name, out);

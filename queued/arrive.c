@@ -11,6 +11,9 @@
 #include "queued/state.h"
 #include "queued/vmta.h"
 
+#define UNREAD_MAX	1000
+#define UNREAD_AGAIN_MS 5000
+
 struct arrival {
 	struct envelope env;
 	struct message *m;
@@ -46,6 +49,15 @@ choose_vmta(const struct envelope *env, struct str domain)
 	return pool.len == 0 ? STR("") : pool_choose(pool);
 }
 
+/* when the message may first be tried; also in the past */
+static struct tick
+scheduled_for(const struct envelope *env)
+{
+	int64_t ms = (env->not_before.ns - ev_wall().ns) / NS_PER_MS;
+
+	return ms > 0 ? tick_in_ms(ms) : tick_of_wall(env->not_before);
+}
+
 static void
 make_message(struct arrival *a, const struct spool_place *place)
 {
@@ -59,11 +71,15 @@ make_message(struct arrival *a, const struct spool_place *place)
 	m->env_len = place->env_len;
 	m->segment = place->kind == SPOOL_FILE ? 0 : segment_get(place, a->how == ARRIVE_TOLD);
 	m->pool = name_number(a->env.pool);
-	m->born = tick_of_wall(a->env.accepted);
+	/* what came just now was born now, whatever the wall clock does meanwhile */
+	m->born = a->how == ARRIVE_TOLD ? tick_now() : tick_of_wall(a->env.accepted);
+	m->counts_from = m->born;
+	if (a->env.not_before.ns > a->env.accepted.ns)
+		m->counts_from = scheduled_for(&a->env);
 	m->priority = a->env.priority;
 	m->flags = (uint8_t)((a->env.sender.len == 0 ? MSG_NULL_SENDER : 0) |
 	    (a->env.is_report ? MSG_REPORT : 0) | (a->env.no_dsn ? MSG_NO_DSN : 0));
-	segment_message_came(m);
+	segment_message_came(a->message);
 	qd.n_queued_bytes += m->len;
 }
 
@@ -83,8 +99,7 @@ add_rcpt(struct arrival *a, uint32_t index, const struct env_rcpt *er)
 	q->bytes += a->m->len;
 	a->m->job = job_add_rcpt(a->env.job);
 	if (a->env.not_before.ns > ev_wall().ns)
-		queue_add_deferred(q, h,
-		    tick_in_ms((a->env.not_before.ns - ev_wall().ns) / NS_PER_MS));
+		queue_add_deferred(q, h, a->m->counts_from);
 	else
 		queue_add_ready(q, h, false);
 	if (a->how != ARRIVE_FIRST_SCAN)
@@ -148,23 +163,64 @@ arrive_envelope(const struct spool_place *place, struct str text, enum arrive_ho
 		drop_finished(place);
 }
 
-void
-arrive_accepted(const struct spool_place *place)
+static void take(const struct spool_place *place);
+
+/* places that could not be read; tried again, for the message was acknowledged */
+static struct {
+	struct spool_place *list;
+	size_t		    n;
+	struct ev_timer	    again;
+} unread;
+
+static void
+on_again(struct ev_timer *t)
+{
+	struct spool_place *list = unread.list;
+	size_t		    n = unread.n;
+
+	unread.list = NULL;
+	unread.n = 0;
+	for (size_t i = 0; i < n; i++)
+		take(&list[i]);
+	free(list);
+}
+
+static void
+try_again(const struct spool_place *place)
+{
+	/* something is badly wrong: a new start scans the spool and sets aside what is broken */
+	if (unread.n == UNREAD_MAX)
+		fatal("event=spool-unreadable");
+	unread.list = xreallocarray(unread.list, unread.n + 1, sizeof *unread.list);
+	unread.list[unread.n++] = *place;
+	if (unread.again.cb == NULL)
+		ev_timer_init(&unread.again, on_again);
+	ev_timer_in_ms(&unread.again, UNREAD_AGAIN_MS);
+}
+
+static void
+take(const struct spool_place *place)
 {
 	static struct buf b;
 	struct why	  why;
 
-	if (place->kind == SPOOL_JOURNAL) {
-		qd.told[place->writer].generation = place->generation;
-		qd.told[place->writer].offset = place->offset + place->len;
-	}
-	if (recover_knows(place->id))
-		return;
 	if (b.cap == 0)
 		buf_init(&b, SPOOL_MAX_ENV);
 	if (spool_read(qd.reader, place, place->env_len, &b, NULL, NULL, &why) == -1) {
 		log_error("id=%016lx event=unreadable text=\"%s\"", place->id, why.text);
+		try_again(place);
 		return;
 	}
 	arrive_envelope(place, str_skip(buf_str(&b), SPOOL_HEADER_LEN), ARRIVE_TOLD);
+}
+
+void
+arrive_accepted(const struct spool_place *place)
+{
+	if (place->kind == SPOOL_JOURNAL) {
+		qd.told[place->writer].generation = place->generation;
+		qd.told[place->writer].offset = place->offset + place->len;
+	}
+	if (!recover_knows(place->id))
+		take(place);
 }

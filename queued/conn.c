@@ -149,6 +149,8 @@ share(const struct conn *c)
 	const struct queue *q = c->queue;
 	uint32_t	    n = left_of(q->policy->max_msg_per_conn, c->n_given);
 
+	if (c->spent)
+		return 0;
 	/* what is under way may fail as well */
 	n = PH_MIN(n, left_of(q->policy->max_errors_per_conn, c->n_errors + c->n_txns));
 	if (c->n_given >= FAIR_SHARE &&
@@ -336,6 +338,9 @@ txn_end(struct conn *c, struct txn *t)
 {
 	int64_t took = mono_diff_ms(c->last_done, ev_now());
 
+	/* deliverd wants nothing more on it */
+	if (t->rcpts.n > 0)
+		c->spent = true;
 	give_back(c, t);
 	STAILQ_REMOVE(&c->txns, t, txn, link);
 	c->n_txns--;

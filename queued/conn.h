@@ -35,6 +35,7 @@ struct conn {
 	uint32_t	    extensions;
 	bool		    up;
 	bool		    closing;
+	bool		    spent; /* gets nothing more: deliverd ended a transaction untried */
 	int64_t		    txn_ms; /* a transaction's usual length, smoothed */
 	struct mono	    last_done;
 	struct mono	    opened;

@@ -94,7 +94,7 @@ static const struct {
 
 /* ---- answering ---- */
 
-static void
+static void PH_PRINTF(4, 0)
 leaf(struct control *c, enum ctl_value kind, struct str value, const char *fmt, va_list ap)
 {
 	struct ipc_ctl_field f = {.kind = (uint32_t)kind};

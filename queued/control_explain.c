@@ -13,6 +13,7 @@
 /* a route that was asked for is kept so long for the client's next look */
 #define RESOLVE_KEEP_MS 5000
 #define MAX_ROWS	100
+#define MAX_SETTINGS	400
 
 struct cause {
 	const struct conf_set *set;
@@ -311,20 +312,42 @@ control_resolve(struct control *c)
 
 /* ---- settings ---- */
 
+/* by name, the type of a queue before all */
+static int
+by_name(const void *a, const void *b)
+{
+	const enum conf_key *x = a, *y = b;
+
+	if (*x == CONF_DOMAIN_TYPE || *y == CONF_DOMAIN_TYPE)
+		return (*x != CONF_DOMAIN_TYPE) - (*y != CONF_DOMAIN_TYPE);
+	return strcmp(conf_key_name(*x), conf_key_name(*y));
+}
+
+static void
+show_setting(struct control *c, const struct conf_set *set, enum conf_key k, const char *section, uint32_t i)
+{
+	struct conf_origin o = conf_origin(set, k);
+	struct str	   name = str_of(conf_key_name(k));
+	char		  *line = conf_print(set, k);
+
+	control_text(c, name, "%s[%u].name", section, i);
+	control_text(c, str_trim(str_skip(str_of(line), name.len)), "%s[%u].value", section, i);
+	control_text(c, str_of(o.file), "%s[%u].file", section, i);
+	control_number(c, o.line, "%s[%u].line", section, i);
+	free(line);
+}
+
 static void
 show_block(struct control *c, const struct conf_set *set, enum conf_block block, const char *section)
 {
-	uint32_t i = 0;
+	enum conf_key keys[MAX_SETTINGS], k = CONF_NONE;
+	uint32_t      n = 0;
 
-	for (enum conf_key k = CONF_NONE; (k = conf_next_key(block, k)) != CONF_NONE; i++) {
-		struct conf_origin o = conf_origin(set, k);
-		char		  *value = conf_print(set, k);
-		control_text(c, str_of(conf_key_name(k)), "%s[%u].name", section, i);
-		control_text(c, str_of(value), "%s[%u].value", section, i);
-		control_text(c, str_of(o.file), "%s[%u].file", section, i);
-		control_number(c, o.line, "%s[%u].line", section, i);
-		free(value);
-	}
+	while (n < MAX_SETTINGS && (k = conf_next_key(block, k)) != CONF_NONE)
+		keys[n++] = k;
+	qsort(keys, n, sizeof keys[0], by_name);
+	for (uint32_t i = 0; i < n; i++)
+		show_setting(c, set, keys[i], section, i);
 }
 
 void

@@ -168,6 +168,8 @@ show(struct walk *w, struct control *c, uint32_t rcpt, struct str address, struc
 	const struct message	*m = message_at(r->message);
 	char			 id[20], when[32];
 
+	if (r->state == RCPT_ENDING)
+		return true; /* it has ended, only not yet on disk */
 	snprintf(id, sizeof id, "%016lx", m->id);
 	control_text(c, str_of(id), "rcpt[%u].id", w->n);
 	control_text(c, address, "rcpt[%u].rcpt", w->n);

@@ -247,7 +247,8 @@ forget(struct final *f)
 	q->bytes -= message_at(rcpt_at(f->rcpt)->message)->len;
 	rcpt_forget(f->rcpt);
 	free(f);
-	if (queue_n_rcpts(q) == 0)
+	/* with nothing under way any more it is empty, or waits for something else */
+	if (q->n_flight + q->n_ending == 0)
 		queue_kick(q);
 }
 

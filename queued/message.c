@@ -116,6 +116,6 @@ rcpt_forget(uint32_t rcpt)
 	if (--m->n_open > 0)
 		return;
 	qd.n_queued_bytes -= m->len;
-	segment_message_gone(m);
+	segment_message_gone(message);
 	slab_free(&qd.messages, message);
 }

@@ -8,6 +8,7 @@
 #include "queued/state.h"
 
 #define LOCAL_TROUBLE_MS (60 * 1000)
+#define LOCAL_PAUSE_MS	 2000
 
 static void
 land(struct queue *q, uint32_t rcpt)
@@ -200,6 +201,7 @@ outcome_conn(struct conn *c, const struct ipc_conn_down *d, struct str text)
 	events_add(q, text);
 	if (d->end == END_LOCAL) {
 		/* one of several source addresses may be missing: the others go on */
+		q->open_after = tick_in_ms(LOCAL_PAUSE_MS);
 		if (q->n_conns == 1)
 			queue_retry_later(q, LOCAL_TROUBLE_MS);
 		return;

@@ -127,7 +127,7 @@ make(struct str domain, struct str vmta, struct str name)
 	q->handle = slab_new(&qd.queues);
 	*slot(q->handle) = q;
 	TAILQ_INIT(&q->conns);
-	q->keep_until = (struct tick){.t = INT32_MIN};
+	q->open_after = tick_now();
 	ev_timer_init(&q->timer, on_timer);
 	q->hold = HOLD_EMPTY;
 	q->hold_since = q->keep_until = tick_now();
@@ -157,13 +157,7 @@ queue_get(struct str domain, struct str vmta)
 void
 queue_maybe_free(struct queue *q)
 {
-	if (!tick_is_due(q->keep_until)) {
-		ev_timer_at(&q->timer, tick_to_mono(q->keep_until));
-		return;
-	}
-	if (queue_n_rcpts(q) > 0 || q->n_conns > 0 || q->retrying || q->in_run_line)
-		return;
-	if (!tick_is_due(q->keep_until))
+	if (queue_n_rcpts(q) > 0 || q->n_conns > 0 || q->retrying || q->in_run_line || !tick_is_due(q->keep_until))
 		return;
 	limit_leave(q);
 	ev_timer_stop(&q->timer);
@@ -291,6 +285,7 @@ void
 queue_schedule(struct queue *q, bool rcpts)
 {
 	q->retrying = false;
+	q->open_after = tick_now();
 	route_forgive(q);
 	if (rcpts)
 		wake_deferred_all(q);

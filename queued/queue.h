@@ -71,13 +71,13 @@ struct queue {
 	uint8_t		 hold; /* enum queue_hold */
 	uint8_t		 pad;
 	struct tick	 next_expiry;
+	struct tick	 open_after; /* no connection is opened before: local trouble */
 	struct tick	 hold_since;
 	struct tick	 keep_until; /* not freed before: somebody waits for its route */
 	struct ev_timer	 timer;
 	struct limit	*waits_for;
 	struct limit	*woken_by; /* the line it was called from, until its turn is over */
 	struct limit	*kept;	   /* a unit of this one was taken for it */
-	struct tick	 keep_until; /* not freed before, also without mail (somebody asks for its route) */
 	struct events	*events; /* the last errors, NULL: none */
 	uint64_t	 n_delivered, n_bounced, n_deferred;
 

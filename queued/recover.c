@@ -16,7 +16,16 @@
 #define ID_WRITER_SHIFT 18
 #define MAX_WRITERS	16u
 
-/* ids that may be met twice while the scan runs */
+/* ACCEPTED for what a scan has brought already may still be on its way */
+#define REMEMBER_MS 60000
+
+/* in a writer's journal: generations rise from segment to segment */
+struct position {
+	uint32_t generation;
+	uint64_t offset;
+};
+
+/* ids that may be met twice while the scan runs, and a while after it */
 static struct {
 	struct spool_walk *walk;
 	uint64_t	  *ids;
@@ -28,6 +37,9 @@ static struct {
 	struct ev_timer	   next;
 	bool		   is_first; /* the scan of everything */
 	bool		   wanted[MAX_WRITERS];
+	struct position	   from[MAX_WRITERS];	 /* of those wanted: what they had told when they died */
+	struct position	   scanned[MAX_WRITERS]; /* all before was given by a scan */
+	struct ev_timer	   forget;
 } rec;
 
 static bool
@@ -70,18 +82,37 @@ recover_is_running(void)
 bool
 recover_knows(uint64_t id)
 {
-	if (rec.walk == NULL)
-		return false;
 	if (is_seen(id))
 		return true;
-	remember(id);
+	if (rec.walk != NULL)
+		remember(id);
 	return false;
+}
+
+static bool
+is_before(struct position a, struct position b)
+{
+	return a.generation < b.generation || (a.generation == b.generation && a.offset < b.offset);
+}
+
+/* what a scan gave must not be given by the next one: others may have delivered it since */
+static void
+note_scanned(uint16_t writer, uint32_t generation, uint64_t offset)
+{
+	struct position p = {.generation = generation, .offset = offset};
+
+	if (is_before(rec.scanned[writer % MAX_WRITERS], p))
+		rec.scanned[writer % MAX_WRITERS] = p;
 }
 
 static void
 record(const struct walk_item *item)
 {
+	const struct spool_place *p = &item->place;
+
 	rec.n_records++;
+	if (p->kind == SPOOL_JOURNAL)
+		note_scanned(p->writer, p->generation, p->offset + p->len);
 	/* a message may lie in its segment and, moved out of it, in a file: the file came first and counts */
 	if (is_seen(item->place.id))
 		return;
@@ -91,7 +122,7 @@ record(const struct walk_item *item)
 }
 
 static void
-forget_ids(void)
+on_forget(struct ev_timer *t)
 {
 	hmap_clear(&rec.map);
 	rec.n = 0;
@@ -114,11 +145,15 @@ start_next(void)
 	for (uint16_t w = 0; w < MAX_WRITERS; w++) {
 		if (!rec.wanted[w])
 			continue;
+		struct position p = rec.from[w];
 		rec.wanted[w] = false;
+		if (is_before(p, rec.scanned[w]))
+			p = rec.scanned[w];
+		ev_timer_stop(&rec.forget);
 		remember_queued(w);
 		rec.began = ev_now();
 		rec.n_records = rec.n_bad = 0;
-		rec.walk = spool_walk_new_writer(qd.spool_fd, w, qd.told[w].generation, qd.told[w].offset);
+		rec.walk = spool_walk_new_writer(qd.spool_fd, w, p.generation, p.offset);
 		ev_timer_in_ms(&rec.next, 0);
 		return;
 	}
@@ -127,7 +162,12 @@ start_next(void)
 void
 recover_writer(uint16_t writer)
 {
-	rec.wanted[writer % MAX_WRITERS] = true;
+	uint16_t w = writer % MAX_WRITERS;
+
+	/* if it died before and that scan is still to come, this one begins where that one would have */
+	if (!rec.wanted[w])
+		rec.from[w] = (struct position){qd.told[w].generation, qd.told[w].offset};
+	rec.wanted[w] = true;
 	if (rec.walk == NULL)
 		start_next();
 }
@@ -139,25 +179,12 @@ finish(void)
 	if (rec.is_first)
 		spool_recovered(qd.store);
 	rec.is_first = false;
-	forget_ids();
+	ev_timer_in_ms(&rec.forget, REMEMBER_MS);
 	stat_set(STAT_Q_SCAN_PERCENT, 100);
-	start_next();
 	log_info("event=spool-scanned records=%lu recipients=%u bad=%lu ms=%ld", rec.n_records,
 	    qd.rcpts.n_used, rec.n_bad, (long)mono_diff_ms(rec.began, ev_now()));
-}
-
-/* where a scan ended in each writer's newest segment: should that writer die (again) before it tells us more, the
- * next scan begins there, and not with what this one found and others have delivered since */
-static void
-note_end(const struct ipc_segment *s)
-{
-	uint16_t w = (uint16_t)(s->writer % MAX_WRITERS);
-
-	if (s->generation < qd.told[w].generation ||
-	    (s->generation == qd.told[w].generation && s->end <= qd.told[w].offset))
-		return;
-	qd.told[w].generation = s->generation;
-	qd.told[w].offset = s->end;
+	/* its ids are kept: what was told meanwhile may lie behind the place where the next one begins */
+	start_next();
 }
 
 /* one step of the walk; false: the turn is over */
@@ -171,7 +198,7 @@ step(void)
 		record(&item);
 		return true;
 	case WALK_SEGMENT:
-		note_end(&item.segment);
+		note_scanned((uint16_t)item.segment.writer, item.segment.generation, item.segment.end);
 		segment_scanned(&item.segment);
 		return true;
 	case WALK_BAD:
@@ -210,5 +237,6 @@ recover_start(void)
 	rec.walk = spool_walk_new(qd.spool_fd);
 	stat_set(STAT_Q_SCAN_PERCENT, 0);
 	ev_timer_init(&rec.next, on_next);
+	ev_timer_init(&rec.forget, on_forget);
 	ev_timer_in_ms(&rec.next, 0);
 }

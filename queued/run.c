@@ -121,6 +121,8 @@ open_one(struct queue *q)
 
 	if (q->n_conns >= q->policy->max_out)
 		return HOLD_LIMIT;
+	if (!tick_is_due(q->open_after))
+		return q->n_conns > 0 ? HOLD_DELIVERING : HOLD_RETRY;
 	if (full != NULL) {
 		limit_wait(full, q);
 		return HOLD_LIMIT;
@@ -204,6 +206,8 @@ arm(struct queue *q)
 		next = rcpt_at(q->deferred.head)->due;
 	if (queue_n_rcpts(q) == 0 && !tick_is_due(q->keep_until))
 		next = q->keep_until;
+	if (q->ready.n > 0 && q->open_after.t < next.t && !tick_is_due(q->open_after))
+		next = q->open_after;
 	if (q->expiry_known && q->next_expiry.t < next.t && queue_n_rcpts(q) > 0)
 		next = q->next_expiry;
 	if (next.t == INT32_MAX)

@@ -104,29 +104,50 @@ segment_fill_place(uint32_t handle, struct spool_place *p)
 }
 
 void
-segment_message_came(struct message *m)
+segment_message_came(uint32_t message)
 {
+	struct message *m = message_at(message);
+	struct segment *s;
+
 	if (m->segment == 0)
 		return;
-	at(m->segment)->n_live++;
-	at(m->segment)->live_bytes += m->len;
+	s = at(m->segment);
+	s->n_live++;
+	s->live_bytes += m->len;
+	m->seg_next = s->first;
+	if (s->first != 0)
+		message_at(s->first)->seg_prev = message;
+	s->first = message;
 }
 
 void
-segment_message_moved(uint32_t handle, uint32_t len)
+segment_message_moved(uint32_t message)
 {
-	at(handle)->n_live--;
-	at(handle)->live_bytes -= len;
+	struct message *m = message_at(message);
+	uint32_t	handle = m->segment;
+	struct segment *s = at(handle);
+
+	if (m->seg_prev == 0)
+		s->first = m->seg_next;
+	else
+		message_at(m->seg_prev)->seg_next = m->seg_next;
+	if (m->seg_next != 0)
+		message_at(m->seg_next)->seg_prev = m->seg_prev;
+	m->seg_next = m->seg_prev = 0;
+	m->segment = 0;
+	s->n_live--;
+	s->live_bytes -= m->len;
 	free_if_empty(handle);
 }
 
 void
-segment_message_gone(struct message *m)
+segment_message_gone(uint32_t message)
 {
-	struct why why;
+	const struct message *m = message_at(message);
+	struct why	      why;
 
 	if (m->segment != 0) {
-		segment_message_moved(m->segment, m->len);
+		segment_message_moved(message);
 		return;
 	}
 	if (spool_file_remove(qd.store, m->id, &why) == -1)

@@ -18,18 +18,19 @@ struct segment {
 	bool	 is_free; /* SEGMENT_FREE is due or was sent */
 	uint32_t n_live;
 	uint64_t live_bytes;
+	uint32_t first;	 /* message in it; the others by seg_next */
 	struct tick sealed_at;
 };
 
 /* The handle for a place's segment, made when new; `live`: it comes from its writer, not from the scan. */
 uint32_t segment_get(const struct spool_place *p, bool live);
 void	 segment_fill_place(uint32_t handle, struct spool_place *p);
-void	 segment_message_came(struct message *m);
+void	 segment_message_came(uint32_t message);
 /* The message is forgotten: its queue file is removed, or its segment counts one less. */
-void	 segment_message_gone(struct message *m);
+void	 segment_message_gone(uint32_t message);
 
 /* The message has a queue file now: its segment counts one less. */
-void	 segment_message_moved(uint32_t segment, uint32_t len);
+void	 segment_message_moved(uint32_t message);
 
 /* From the writers and from the scan. */
 void segment_opened(const struct ipc_segment *s);

@@ -16,6 +16,7 @@ static struct {
 	uint64_t	   ids[MOVES_AT_ONCE];
 	struct spool_place places[MOVES_AT_ONCE];
 	size_t		   n;
+	uint32_t	   at; /* the segment that was looked at last */
 	bool		   running;
 } move;
 
@@ -26,12 +27,17 @@ is_worth_it(const struct segment *s)
 	    s->live_bytes < LITTLE_BYTES && tick_diff_ms(s->sealed_at, tick_now()) >= SEALED_FOR_MS;
 }
 
+/* in turn, so that one whose mail is always busy does not keep the others waiting */
 static uint32_t
 choose(void)
 {
-	for (uint32_t h = 1; h < slab_end(&qd.segments); h++) {
-		if (is_worth_it(slab_at(&qd.segments, h)))
-			return h;
+	uint32_t end = slab_end(&qd.segments);
+
+	for (uint32_t i = 1; i < end; i++) {
+		if (++move.at >= end)
+			move.at = 1;
+		if (is_worth_it(slab_at(&qd.segments, move.at)))
+			return move.at;
 	}
 	return 0;
 }
@@ -39,10 +45,13 @@ choose(void)
 static void
 collect(uint32_t segment)
 {
+	const struct segment *s = slab_at(&qd.segments, segment);
+	struct message	     *m;
+
 	move.n = 0;
-	for (uint32_t h = 1; h < slab_end(&qd.messages) && move.n < MOVES_AT_ONCE; h++) {
-		struct message *m = message_at(h);
-		if (m->n_open == 0 || m->segment != segment || m->n_busy > 0)
+	for (uint32_t h = s->first; h != 0 && move.n < MOVES_AT_ONCE; h = m->seg_next) {
+		m = message_at(h);
+		if (m->n_busy > 0)
 			continue;
 		move.handles[move.n] = h;
 		move.ids[move.n] = m->id;
@@ -55,12 +64,10 @@ static void
 switch_over(size_t i)
 {
 	struct message *m = message_at(move.handles[i]);
-	uint32_t	segment = m->segment;
 	struct why	why;
 
 	if (m->id == move.ids[i] && m->n_open > 0 && m->n_busy == 0) {
-		m->segment = 0;
-		segment_message_moved(segment, m->len);
+		segment_message_moved(move.handles[i]);
 		return;
 	}
 	if (spool_file_remove(qd.store, move.ids[i], &why) == -1)

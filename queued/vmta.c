@@ -1,19 +1,31 @@
 #include "queued/vmta.h"
 
+#include "lib/base/hmap.h"
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
 #include "queued/names.h"
 #include "queued/state.h"
 
-/* weights of a pool's members at work; one row a pool member, kept across reloads by name */
+/* a pool at work: what its members have saved up; kept across reloads by name */
 struct turn {
-	uint32_t pool, member; /* names */
+	uint32_t member; /* name */
 	int64_t	 current;
+	int64_t	 weight;
+};
+struct turns {
+	uint32_t     pool; /* name */
+	uint32_t     made_for; /* configuration */
+	size_t	     n;
+	struct turn *list; /* as the configuration's members */
 };
 static struct {
-	struct turn *list;
-	size_t	     n;
-} turns;
+	struct turns *list;
+	uint32_t      n;
+	struct hmap   map; /* by the pool's name */
+	uint32_t      configuration;
+} pools;
+
+static struct hmap by_name;
 
 static void
 configure(struct vmta *v)
@@ -46,31 +58,43 @@ vmta_at(size_t i)
 	return qd.vmtas.list[i];
 }
 
+static bool
+is_vmta(const void *key, uint32_t h)
+{
+	const struct str *name = key;
+
+	return str_ieq(qd.vmtas.list[h - 1]->name, *name);
+}
+
 struct vmta *
 vmta_get(struct str name)
 {
 	struct vmta *v;
+	uint32_t     h;
 
 	if (str_ieq(name, STR("{default}")))
 		name = STR("");
-	for (size_t i = 0; i < qd.vmtas.n; i++) {
-		if (str_ieq(qd.vmtas.list[i]->name, name))
-			return qd.vmtas.list[i];
-	}
+	h = hmap_find(&by_name, str_ihash(name), is_vmta, &name);
+	if (h != 0)
+		return qd.vmtas.list[h - 1];
 	v = xcalloc(1, sizeof *v);
 	v->name = name_text(name_number(name));
 	limit_init(&v->out, "max-smtp-out of VirtualMTA", v->name);
 	configure(v);
 	qd.vmtas.list = xreallocarray(qd.vmtas.list, qd.vmtas.n + 1, sizeof(struct vmta *));
 	qd.vmtas.list[qd.vmtas.n++] = v;
+	hmap_add(&by_name, str_ihash(v->name), (uint32_t)qd.vmtas.n);
 	return v;
 }
 
 void
 vmta_reconfigure_all(void)
 {
-	for (size_t i = 0; i < qd.vmtas.n; i++)
+	pools.configuration++;
+	for (size_t i = 0; i < qd.vmtas.n; i++) {
 		configure(qd.vmtas.list[i]);
+		limit_wake_all(&qd.vmtas.list[i]->out);
+	}
 }
 
 uint8_t
@@ -110,16 +134,51 @@ vmta_next_source(struct vmta *v, uint8_t family, struct conf_source_host *source
 	return false;
 }
 
-static struct turn *
-turn_get(uint32_t pool, uint32_t member)
+static bool
+is_pool(const void *key, uint32_t i)
 {
-	for (size_t i = 0; i < turns.n; i++) {
-		if (turns.list[i].pool == pool && turns.list[i].member == member)
-			return &turns.list[i];
+	return pools.list[i - 1].pool == *(const uint32_t *)key;
+}
+
+static struct turns *
+turns_get(uint32_t pool)
+{
+	uint64_t hash = pool * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+	uint32_t i = hmap_find(&pools.map, hash, is_pool, &pool);
+
+	if (i != 0)
+		return &pools.list[i - 1];
+	pools.list = xreallocarray(pools.list, pools.n + 1, sizeof *pools.list);
+	pools.list[pools.n++] = (struct turns){.pool = pool, .made_for = pools.configuration - 1};
+	hmap_add(&pools.map, hash, pools.n);
+	return &pools.list[pools.n - 1];
+}
+
+static int64_t
+saved_up(const struct turns *t, uint32_t member)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		if (t->list[i].member == member)
+			return t->list[i].current;
 	}
-	turns.list = xreallocarray(turns.list, turns.n + 1, sizeof *turns.list);
-	turns.list[turns.n] = (struct turn){.pool = pool, .member = member};
-	return &turns.list[turns.n++];
+	return 0;
+}
+
+/* after a reload: the members as they are now */
+static void
+renew(struct turns *t, const struct conf_pool *pool)
+{
+	struct turn *list = xcalloc(pool->n_members, sizeof *list);
+
+	for (size_t i = 0; i < pool->n_members; i++) {
+		list[i].member = name_number(pool->members[i].vmta->name);
+		list[i].weight = pool->members[i].weight;
+		list[i].current = saved_up(t, list[i].member);
+	}
+	free(t->list);
+	t->list = list;
+	t->n = pool->n_members;
+	t->made_for = pools.configuration;
 }
 
 /* smooth weighted round robin: everyone earns its weight, the richest goes and pays the sum */
@@ -127,20 +186,20 @@ struct str
 pool_choose(struct str name)
 {
 	const struct conf_pool *pool = conf_pool(daemon_conf(), name);
+	struct turns	       *t;
 	struct turn	       *best = NULL;
 	int64_t			sum = 0;
 
 	if (pool == NULL || pool->n_members == 0)
 		return STR("");
-	for (size_t i = 0; i < pool->n_members; i++)
-		turn_get(name_number(name), name_number(pool->members[i].vmta->name));
-	for (size_t i = 0; i < pool->n_members; i++) {
-		struct turn *t =
-		    turn_get(name_number(name), name_number(pool->members[i].vmta->name));
-		t->current += pool->members[i].weight;
-		sum += pool->members[i].weight;
-		if (best == NULL || t->current > best->current)
-			best = t;
+	t = turns_get(name_number(pool->name));
+	if (t->made_for != pools.configuration)
+		renew(t, pool);
+	for (size_t i = 0; i < t->n; i++) {
+		t->list[i].current += t->list[i].weight;
+		sum += t->list[i].weight;
+		if (best == NULL || t->list[i].current > best->current)
+			best = &t->list[i];
 	}
 	best->current -= sum;
 	return name_text(best->member);

@@ -84,6 +84,6 @@ bench-programs:
 $(foreach c,$(wildcard tests/bench/*.c),$(eval bench-programs: $(B)/tests/bench/$(basename $(notdir $(c)))))
 $(B)/tests/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(LDHARD) -o $@ $<
+	$(CC) $(ALL_CFLAGS) $(LDHARD) -o $@ $< $(LDLIBS)
 
 .PHONY: help demo check install lint format fuzz fault bench clean fuzz-replays bench-programs

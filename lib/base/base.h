@@ -25,6 +25,9 @@
 #define PH_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define PH_MAX(a, b) ((a) > (b) ? (a) : (b))
 
+/* glibc's checked forms of these are macros with some compilers */
+#undef sprintf
+#undef vsprintf
 #pragma GCC poison strcpy strcat sprintf vsprintf strtok atoi atol atoll gets system popen
 
 #endif

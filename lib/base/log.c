@@ -50,7 +50,16 @@ put_time(char *line, size_t size)
 	return strftime(line, size, "%Y-%m-%d %H:%M:%S ", &tm);
 }
 
+/* What is not one line's text cannot become another line, whoever forgot to quote it. */
 static void
+flatten(char *line, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)line[i] < ' ' || line[i] == 127)
+			line[i] = '?';
+}
+
+static void PH_PRINTF(2, 0)
 emit(enum log_level level, const char *fmt, va_list ap)
 {
 	char   line[LINE_MAX_BYTES];
@@ -66,6 +75,7 @@ emit(enum log_level level, const char *fmt, va_list ap)
 	errno = saved;
 	m = vsnprintf(line + n, sizeof line - n - 1, fmt, ap);
 	n = PH_MIN(n + (size_t)PH_MAX(m, 0), sizeof line - 2);
+	flatten(line, n);
 	line[n++] = '\n';
 	if (write(logger.fd, line, n) == -1)
 		m = 0; /* there is nowhere left to say it */

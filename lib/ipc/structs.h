@@ -195,6 +195,21 @@ struct ipc_txn_done {
 	uint32_t txn;
 };
 
+/* a recipient of a transaction that an earlier queued had ordered */
+struct ipc_orphan {
+	uint64_t id;
+	uint32_t rcpt;
+	uint32_t pad;
+};
+/* its final result (delivered or failed for good), and of the connection what accounting wants */
+struct ipc_orphan_result {
+	struct ipc_addr	  dst;
+	struct ipc_addr	  src;
+	struct ipc_result result; /* conn and txn are 0 */
+	uint32_t	  extensions;
+	uint32_t	  pad;
+};
+
 enum acct_type {
 	ACCT_DELIVERED = 1, /* d */
 	ACCT_BOUNCED,	    /* b */

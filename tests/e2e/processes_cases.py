@@ -181,7 +181,7 @@ def stop_by_command():
 
 def effective(w, name):
     """The value of a queue's setting in force."""
-    found = re.findall(rf"^{name} +{name} (\S+)", w.ph.pmtactl("show", "settings", "gmail.test").stdout, re.M)
+    found = re.findall(rf"^{name} +(\S+)", w.ph.pmtactl("show", "settings", "gmail.test").stdout, re.M)
     return found[-1] if found else None
 
 

@@ -139,6 +139,25 @@ def run_points(world, scenario, points, modes, tally, deadline):
     return True
 
 
+def sweep_short(a, kind, scenarios_of_kind, modes, tally, deadline):
+    """Several scenarios in one world: a part of each, dealt over the time that is left."""
+    while scenarios_of_kind and time.monotonic() < deadline:
+        with World(a.build, kind) as world:
+            world.start()
+            census(world, scenarios.mail)
+            while scenarios_of_kind and time.monotonic() < deadline:
+                scenario = scenarios_of_kind.pop(0)
+                start, before = time.monotonic(), tally.points
+                points = chosen(a, census(world, scenario, True))
+                until = start + (deadline - start) / (1 + len(scenarios_of_kind))
+                if not run_points(world, scenario, points, modes, tally, until):
+                    break
+                print(f"ok {scenario.__name__} on {kind}: {tally.points - before} crashes "
+                      f"({time.monotonic() - start:.0f} s)", flush=True)
+            tally.duplicates += world.duplicates
+            tally.oldest_ms = max(tally.oldest_ms, world.oldest_ms)
+
+
 def sweep(a, kind, scenario, modes, tally, deadline):
     """One scenario on one file system."""
     points, start = None, time.monotonic()
@@ -187,18 +206,17 @@ def arguments():
 def main():
     a, tally = arguments(), Tally()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that devices and mounts are given back
-    todo = [(kind, s, [mode]) for s in scenarios.ALL if s.__name__ in a.scenario.split(",")
-            for kind in a.fs.split(",") for mode in a.modes.split(",")]
-    if a.seconds:  # one world a scenario, modes in turn, file systems in turn
-        kinds = a.fs.split(",")
-        names = [s for s in scenarios.ALL if s.__name__ in a.scenario.split(",")]
-        todo = [(kinds[i % len(kinds)], s, a.modes.split(",")) for i, s in enumerate(names)]
+    wanted = [s for s in scenarios.ALL if s.__name__ in a.scenario.split(",")]
+    kinds, modes = a.fs.split(","), a.modes.split(",")
     start = time.monotonic()
     try:
-        for i, (kind, scenario, modes) in enumerate(todo):
-            left = a.seconds - (time.monotonic() - start) if a.seconds else None
-            deadline = time.monotonic() + left / (len(todo) - i) if a.seconds else None
-            sweep(a, kind, scenario, modes, tally, deadline)
+        if a.seconds and not a.call_class:
+            for i, kind in enumerate(kinds):
+                deadline = start + a.seconds * (i + 1) / len(kinds)
+                sweep_short(a, kind, wanted[i::len(kinds)], modes, tally, deadline)
+        else:
+            for kind, scenario, mode in [(k, s, m) for s in wanted for k in kinds for m in modes]:
+                sweep(a, kind, scenario, [mode], tally, None)
     except Missing as e:
         print(f"skip crash sweep: this machine lacks {e}")
         return 0

@@ -19,6 +19,7 @@ struct client {
 	struct ev_io	io;
 	struct ev_timer retry;
 	struct run     *run;
+	struct client  *next; /* of the run's */
 	struct buf	in, out;
 	uint64_t	number, hash; /* the message in hand */
 	uint32_t	n_on_conn, rcpts_sent, rcpts_answered, rcpts_ok;
@@ -387,5 +388,20 @@ client_start(struct run *r)
 	buf_init(&c->out, LETTER_MAX);
 	ev_timer_init(&c->retry, on_retry);
 	r->n_live++;
+	c->next = r->clients;
+	r->clients = c;
 	client_connect(c);
+}
+
+void
+clients_free(struct run *r)
+{
+	struct client *c;
+
+	while ((c = r->clients) != NULL) {
+		r->clients = c->next;
+		buf_clear(&c->in);
+		buf_clear(&c->out);
+		free(c);
+	}
 }

@@ -18,6 +18,7 @@ struct options {
 	uint32_t	sessions, messages, bytes, per_message, per_connection, wait_s;
 	bool		no_pipelining, progress, quiet;
 };
+struct client;
 struct run {
 	struct options	options;
 	struct ev_timer tick;
@@ -25,11 +26,14 @@ struct run {
 	uint64_t	next, acked, acked_rcpts, refused, unknown, connections, lost_connections;
 	uint32_t	n_live; /* clients that have not finished */
 	struct mono	started, last_progress;
+	struct client  *clients;
 	int		exit_code;
 };
 
 /* Makes one session, which takes messages from the run until there are none. */
 void client_start(struct run *r);
+/* All of them, when the loop is over. */
+void clients_free(struct run *r);
 
 /* ---- letter.c: message number n; all appended ---- */
 /* `%n` in text is the message's number, `%r` the recipient's. */

@@ -166,5 +166,6 @@ main(int argc, char **argv)
 	ev_run();
 	ev_update_time();
 	finish(&run);
+	clients_free(&run);
 	return run.exit_code;
 }

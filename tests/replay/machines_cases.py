@@ -27,7 +27,8 @@ PROGRAMS = {
         "folders": ["queued", "lib/ctl", "lib/conf", "lib/spool", "lib/net", "lib/ipc", "lib/ev", "lib/stats",
                     "lib/base"],
         "without": {"queued": ["main.c"], "lib/spool": ["worker.c"], "lib/ev": ["ev_libevent.c"]},
-        "also": ["lib/ev/ev_fake", "tests/replay/queue_fakes", "tests/replay/queue_heard"],
+        "also": ["lib/ev/ev_fake", "tests/replay/queue_fakes", "tests/replay/queue_heard",
+                 "tests/replay/queue_more"],
         "link": ["-Wl,--wrap=ipc_chan_new"],
     },
 }

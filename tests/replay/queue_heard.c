@@ -94,7 +94,9 @@ said_record(const struct ipc_msg *m)
 		event("record %s %s rcpt=%u%s code=%u %u.%u.%u \"%.*s\"", types[r->type % ACCT_TYPE_MAX],
 		    name_of(r->place.id), r->rcpt, finals[r->final % FINAL_MAX], r->code, r->enh[0], r->enh[1],
 		    r->enh[2], STR_ARG(m->text[0]));
-	ipc_test_deliver(replay.chan[ROLE_ACCT], IPC_RECORD_ACK, &ack, NULL);
+	replay.last_seq = r->seq;
+	if (!replay.no_acks)
+		ipc_test_deliver(replay.chan[ROLE_ACCT], IPC_RECORD_ACK, &ack, NULL);
 }
 
 static void
@@ -110,8 +112,10 @@ static void
 said_report(const struct ipc_msg *m)
 {
 	const struct ipc_report *r = m->head;
-	struct ipc_report_done	 done = {.id = r->place.id, .ok = 1};
+	struct ipc_report_done	 done = {.id = r->place.id, .ok = replay.reports == REPORTS_OK};
 
+	if (replay.reports == REPORTS_OFF)
+		return;
 	ipc_test_deliver(replay.chan[ROLE_BOUNCE], IPC_REPORT_DONE, &done, NULL);
 }
 

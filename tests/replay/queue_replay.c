@@ -8,7 +8,7 @@
  *   # …                           a comment
  *   conf LINE                     a line of the configuration; before `start`
  *   start
- *   accept NAME SENDER RCPT[,RCPT…] [vmta=V] [job=J] [pool=P]      a message comes in
+ *   accept NAME SENDER RCPT[,RCPT…] [vmta=V] [job=J] [pool=P] [at=TIME] [notify=N]  a message comes in
  *   dns NAME STATUS [PREF=ADDRESS=HOST …]   the answer; STATUS: ok nxdomain nodata nullmx servfail timeout noaddr
  *   up CONN
  *   down CONN refused|lost|timeout|closed|local [STAGE]
@@ -19,9 +19,17 @@
  *   defer CONN TXN RCPT           result deferred with a 451, and done
  *   +TIME                         time passes: 10m, 1h30m, 59s
  *   wall +TIME | wall -TIME       only the wall clock jumps
+ *   ttl TIME                      of the answers that follow (5m)
+ *   anew … conf LINE … reload     another configuration
+ *   gone DAEMON | came DAEMON     injectd, dnsd, deliverd, bounced, acctd dies; a new one is there
+ *   acks off|on                   accounting keeps its acknowledgements; on: gives them all
+ *   reports off|fail|ok           bounced says nothing, that it could not, that it did
+ *   pause QUEUE | resume QUEUE | schedule QUEUE
+ *   limit accounting N            so many records may be unacknowledged
+ *   state QUEUE | counts          prints what queued knows of it, in all
  *   ! TEXT                        (expected) what queued says to the others, with the time since `start`
  *
- * Accounting and reports are acknowledged at once.
+ * Accounting and reports are acknowledged at once unless the script says otherwise.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -195,6 +203,12 @@ option(struct envelope *e, struct str word)
 		e->pool = value;
 	else if (str_eq(name, STR("job")))
 		e->job = value;
+	else if (str_eq(name, STR("at")))
+		e->not_before.ns = ev_wall().ns + parse_time_ms(value) * NS_PER_MS;
+	else if (str_eq(name, STR("notify")))
+		replay.notify = str_eq(value, STR("never")) ? NOTIFY_NEVER
+		    : str_eq(value, STR("success"))	    ? NOTIFY_SUCCESS
+							    : NOTIFY_FAILURE;
 	else
 		replay_die("unknown option of accept");
 }
@@ -209,7 +223,7 @@ append(struct envelope *e, struct str rcpts)
 	if (envelope_write(&b, e) < 0)
 		replay_die("envelope");
 	while (str_next(&rcpts, ',', &one)) {
-		struct env_rcpt r = {.address = one};
+		struct env_rcpt r = {.address = one, .notify = replay.notify};
 		if (envelope_write_rcpt(&b, &r) < 0)
 			replay_die("recipient");
 	}
@@ -230,6 +244,7 @@ do_accept(struct str arg)
 	e.sender = str_eq(sender, STR("<>")) ? STR("") : sender;
 	for (rest = rcpts; str_next(&rest, ',', &word);)
 		e.n_rcpts++;
+	replay.notify = NOTIFY_DEFAULT;
 	while (str_next_word(&arg, &word))
 		option(&e, word);
 	replay.messages[replay.n_messages].id = e.id;
@@ -275,7 +290,7 @@ do_dns(struct str arg)
 {
 	static const char *const rows[DNS_STATUS_MAX] = {"ok", "nxdomain", "nodata", "nullmx", "servfail", "timeout",
 	    "noaddr", "badname"};
-	struct ipc_dns_done	 done = {.ttl_s = 300};
+	struct ipc_dns_done	 done = {.ttl_s = replay.ttl_s};
 	struct str		 name, status, text;
 	char			 why[128];
 
@@ -429,6 +444,29 @@ do_defer(struct str arg)
 }
 
 static void
+do_ttl(struct str arg)
+{
+	replay.ttl_s = (uint32_t)(parse_time_ms(arg) / 1000);
+}
+
+/* the configuration that follows replaces the one before, at `reload` */
+static void
+do_anew(struct str arg)
+{
+	buf_reset(&replay.config);
+}
+
+static void
+do_reload(struct str arg)
+{
+	struct conf *old = replay.conf;
+
+	load_config();
+	config(old);
+	conf_free(&old);
+}
+
+static void
 do_wall(struct str arg)
 {
 	int64_t by = parse_time_ms(str_skip(arg, 1)) * NS_PER_MS;
@@ -436,13 +474,11 @@ do_wall(struct str arg)
 	ev_fake_set_wall((struct wall){ev_wall().ns + (arg.p[0] == '-' ? -by : by)});
 }
 
-static const struct {
-	const char *word;
-	void (*run)(struct str arg);
-} words[] = {
+static const struct replay_word words[] = {
     {"conf", do_conf}, {"start", do_start}, {"accept", do_accept}, {"dns", do_dns}, {"up", do_up}, {"down", do_down},
     {"greeting", do_greeting}, {"result", do_result}, {"done", do_done}, {"deliver", do_deliver},
-    {"defer", do_defer}, {"wall", do_wall},
+    {"defer", do_defer}, {"wall", do_wall}, {"ttl", do_ttl}, {"anew", do_anew},
+    {"reload", do_reload},
 };
 
 static void
@@ -461,7 +497,8 @@ run_line(struct str line)
 			return;
 		}
 	}
-	replay_die("unknown word");
+	if (!replay_more(word, arg))
+		replay_die("unknown word");
 }
 
 int
@@ -474,6 +511,7 @@ main(int argc, char **argv)
 		replay_die("usage: queue_replay FILE FOLDER");
 	snprintf(replay.folder, sizeof replay.folder, "%s", argv[2]);
 	buf_init(&replay.config, 1 << 20);
+	replay.ttl_s = 300;
 	log_init("replay", LOG_LEVEL_ERROR);
 	while (fgets(text, sizeof text, f) != NULL) {
 		struct str line = str_of(text);

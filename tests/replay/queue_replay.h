@@ -28,11 +28,22 @@ struct replay {
 		uint32_t req;
 		char	*name; /* NULL: free */
 	} asked[MAX_ASKED];
+	uint32_t ttl_s;
+	uint8_t	 notify; /* of the message that is being made */
+	bool	 no_acks; /* records are not acknowledged */
+	uint64_t last_seq;
+	enum { REPORTS_OK, REPORTS_FAIL, REPORTS_OFF } reports;
 	char	 folder[64];
 	uint32_t line;
 };
 extern struct replay replay;
 
+struct replay_word {
+	const char *word;
+	void (*run)(struct str arg);
+};
+/* queue_more.c's words; false: it is none of them. */
+bool replay_more(struct str word, struct str arg);
 /* The script is wrong: says where and ends. */
 void replay_die(const char *what) PH_NORETURN;
 /* Prints one message of queued to that daemon and answers what needs no script; false: there was none. */

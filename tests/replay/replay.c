@@ -636,7 +636,7 @@ load_conf(const char *dir)
 	f = fopen(path, "w");
 	if (f == NULL)
 		fail("cannot write %s", path);
-	fprintf(f, "host-name mta.test\nlog-file %s/log\nspool %s/spool\n%s", dir, dir, w.conf_text);
+	fprintf(f, "host-name mta.test\nsmtp-listener 127.0.0.250:25\nlog-file %s/log\nspool %s/spool\n%s", dir, dir, w.conf_text);
 	if (fclose(f) == EOF)
 		fail("cannot write %s", path);
 	c = conf_load(path, &m);

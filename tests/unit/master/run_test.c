@@ -24,142 +24,9 @@
 
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
-#include "lib/daemon/daemon.h"
-#include "lib/daemon/sandbox.h"
 #include "lib/net/addr.h"
 #include "master/master.h"
-
-/* ---- the toy ---- */
-
-static struct {
-	struct ipc_chan *peers[64];
-	size_t		 n_peers;
-	unsigned	 n_listeners;
-} toy;
-
-static void
-toy_peer_msg(struct ipc_chan *c, struct ipc_msg *m)
-{
-}
-
-static void
-toy_peer_down(struct ipc_chan *c, const struct why *why)
-{
-	log_info("toy lost %s.%u", ipc_role_name(ipc_peer(c)), ipc_peer_instance(c));
-	for (size_t i = 0; i < toy.n_peers; i++) {
-		if (toy.peers[i] == c)
-			toy.peers[i] = toy.peers[--toy.n_peers];
-	}
-	ipc_chan_free(&c);
-}
-
-static enum ipc_role toy_role;
-
-static void
-toy_peer(enum ipc_role role, uint32_t instance, int fd)
-{
-	static const struct ipc_events ev = {.msg = toy_peer_msg, .down = toy_peer_down};
-
-	log_info("toy met %s.%u", ipc_role_name(role), instance);
-	toy.peers[toy.n_peers++] = ipc_chan_new(fd, toy_role, role, instance, &ev, NULL);
-}
-
-static void
-toy_give_fd(const struct ipc_fd *what, struct str text, int fd)
-{
-	log_info("toy got kind=%u index=%u text=%s", what->kind, what->index, log_quote(text));
-	toy.n_listeners += what->kind == FD_LISTEN_SMTP;
-	close(fd);
-}
-
-static void
-toy_take_fd(const struct ipc_fd *what, struct str text)
-{
-	log_info("toy gives back kind=%u index=%u text=%s", what->kind, what->index, log_quote(text));
-}
-
-static void
-toy_config(const struct conf *old)
-{
-	log_info("toy switched host=%.*s", STR_ARG(conf_str(conf_global(daemon_conf()), CONF_GLOBAL_HOST_NAME)));
-}
-
-static void
-toy_stop(int64_t drain_ms)
-{
-	log_info("toy stops");
-	daemon_exit();
-}
-
-/* what a client asks, the toy queued hands on: each byte written to the control socket is an ask_what digit */
-static struct ev_io toy_control;
-
-static void
-toy_msg(struct ipc_chan *c, struct ipc_msg *m)
-{
-	const struct ipc_answer *a = m->head;
-
-	log_info("toy answered token=%u ok=%u text=%s", a->token, a->ok, log_quote(m->text[0]));
-}
-
-static void
-toy_on_control(struct ev_io *io, int what)
-{
-	struct ipc_ask ask = {.token = 77};
-	struct str     none = STR_NULL;
-	char	       byte;
-	int	       fd = accept4(io->fd, NULL, NULL, 0);
-
-	if (fd == -1)
-		return;
-	if (read(fd, &byte, 1) == 1) {
-		ask.what = (uint32_t)(byte - '0');
-		ipc_send(daemon_master(), IPC_ASK, &ask, &none, -1);
-	}
-	close(fd);
-}
-
-static void
-toy_give_queue(const struct ipc_fd *what, struct str text, int fd)
-{
-	if (what->kind != FD_LISTEN_CONTROL) {
-		toy_give_fd(what, text, fd);
-		return;
-	}
-	ev_io_init(&toy_control, fd, toy_on_control);
-	ev_io_want(&toy_control, EV_IN);
-}
-
-static struct daemon_ops toy_ops = {.give_fd = toy_give_fd,
-    .take_fd = toy_take_fd,
-    .peer = toy_peer,
-    .config = toy_config,
-    .stop = toy_stop,
-    .msg = toy_msg};
-
-static int
-toy_main(enum ipc_role role, int argc, char **argv)
-{
-	static const char *const users[] = {[ROLE_INJECT] = "pmta-inject",
-	    [ROLE_QUEUE] = "pmta-queue",
-	    [ROLE_DNS] = "pmta-dns",
-	    [ROLE_DELIVER] = "pmta-deliver",
-	    [ROLE_BOUNCE] = "pmta-bounce",
-	    [ROLE_ACCT] = "pmta-acct"};
-	const struct sandbox box = {.user = users[role], .calls = BOX_LOOP | BOX_ACCEPT | BOX_CONFIG, .max_files = 100};
-	const char	    *ill = getenv("TOY_ILL");
-
-	toy_role = toy_ops.role = role;
-	if (role == ROLE_QUEUE)
-		toy_ops.give_fd = toy_give_queue;
-	daemon_begin(argc, argv, &toy_ops);
-	if (ill != NULL && strcmp(ill, ipc_role_name(role)) == 0)
-		fatal("toy is ill");
-	sandbox_enter(&box);
-	daemon_ready();
-	daemon_run();
-	return 0;
-}
+#include "tests/unit/master/toy.h"
 
 /* ---- the tests ---- */
 
@@ -280,9 +147,14 @@ static pid_t
 launch(const char *flag, const char *ill)
 {
 	char  path[256], config[256], err[256];
-	pid_t pid = fork();
+	pid_t pid;
 	int   fd;
 
+	if (ill != NULL) {
+		snprintf(path, sizeof path, "ill.%s.example", ill);
+		write_config(path, port, "");
+	}
+	pid = fork();
 	if (pid != 0)
 		return pid;
 	/* a test that fails leaves nothing behind */
@@ -293,8 +165,8 @@ launch(const char *flag, const char *ill)
 	fd = open(err, O_WRONLY | O_CREAT | O_TRUNC, 0644);
 	dup2(fd, STDERR_FILENO);
 	dup2(fd, STDOUT_FILENO);
-	if (ill != NULL)
-		setenv("TOY_ILL", ill, 1);
+	setenv("LD_LIBRARY_PATH", "/nowhere", 1);
+	setenv("TZ", "UTC", 1);
 	if (flag != NULL)
 		execl(path, "posthaste", "-c", config, flag, (char *)NULL);
 	else
@@ -541,6 +413,41 @@ the_log_is_rotated_for_all(void **state)
 }
 
 static void
+a_daemon_has_a_clean_environment(void **state)
+{
+	pid_t pid = launch("-f", NULL);
+
+	await("info master ready", 1);
+	assert_int_equal(count(read_file("log"), "toy environment PATH=/usr/sbin:"), 6);
+	assert_int_equal(count(read_file("log"), "toy environment TZ=UTC"), 6);
+	assert_int_equal(count(read_file("log"), "LD_LIBRARY_PATH"), 0);
+	assert_int_equal(kill(pid, SIGTERM), 0);
+	assert_int_equal(end_of(pid), 0);
+}
+
+static void
+a_log_that_is_a_link_is_neither_followed_nor_changed(void **state)
+{
+	char	    path[128], other[128];
+	struct stat st;
+
+	snprintf(path, sizeof path, "%s/log", dir);
+	snprintf(other, sizeof other, "%s/other", dir);
+	assert_int_equal(symlink(other, path), 0);
+	assert_int_equal(end_of(launch("-f", NULL)), 75);
+	assert_non_null(strstr(read_file("stderr"), "is a symbolic link"));
+	assert_int_equal(access(other, F_OK), -1);
+	assert_int_equal(unlink(path), 0);
+	close(open(other, O_WRONLY | O_CREAT, 0600));
+	assert_int_equal(link(other, path), 0);
+	assert_int_equal(end_of(launch("-f", NULL)), 75);
+	assert_non_null(strstr(read_file("stderr"), "has another name"));
+	assert_int_equal(stat(other, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(st.st_size, 0);
+}
+
+static void
 checking_a_configuration_starts_nothing(void **state)
 {
 	assert_int_equal(end_of(launch("-t", NULL)), 0);
@@ -566,6 +473,8 @@ run_all(void)
 	    cmocka_unit_test_setup_teardown(a_reload_switches_all_daemons_and_the_listeners, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(a_reload_that_fails_changes_nothing_and_says_why, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(the_log_is_rotated_for_all, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(a_daemon_has_a_clean_environment, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(a_log_that_is_a_link_is_neither_followed_nor_changed, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(checking_a_configuration_starts_nothing, set_up, tear_down),
 	};
 

@@ -1,0 +1,148 @@
+/*
+ * More words of the queue replay: other daemons that die and come back, acknowledgements that stay away, what an
+ * operator does, and what queued counts.
+ */
+#include "lib/base/num.h"
+#include "lib/base/xalloc.h"
+#include "queued/pause.h"
+#include "queued/peers.h"
+#include "queued/state.h"
+#include "queued/vmta.h"
+#include "tests/replay/queue_replay.h"
+
+static enum ipc_role
+role_of(struct str word)
+{
+	static const struct {
+		struct str    word;
+		enum ipc_role role;
+	} rows[] = {{STR("injectd"), ROLE_INJECT}, {STR("dnsd"), ROLE_DNS}, {STR("deliverd"), ROLE_DELIVER},
+	    {STR("bounced"), ROLE_BOUNCE}, {STR("acctd"), ROLE_ACCT}};
+
+	for (size_t i = 0; i < countof(rows); i++)
+		if (str_eq(rows[i].word, word))
+			return rows[i].role;
+	replay_die("no such daemon");
+}
+
+static void
+do_gone(struct str arg)
+{
+	enum ipc_role    role = role_of(arg);
+	struct ipc_chan *c = replay.chan[role];
+
+	/* what it was told and did not read is lost with it */
+	while (heard_one(c))
+		;
+	replay.chan[role] = NULL;
+	for (size_t i = 0; role == ROLE_DNS && i < MAX_ASKED; i++)
+		xfree(&replay.asked[i].name);
+	ipc_test_down(c);
+}
+
+static void
+do_came(struct str arg)
+{
+	peers_add(role_of(arg), 0, -1);
+}
+
+static void
+do_acks(struct str arg)
+{
+	struct ipc_record_ack ack = {.seq = replay.last_seq};
+
+	replay.no_acks = str_eq(arg, STR("off"));
+	if (!replay.no_acks && replay.chan[ROLE_ACCT] != NULL)
+		ipc_test_deliver(replay.chan[ROLE_ACCT], IPC_RECORD_ACK, &ack, NULL);
+}
+
+static void
+do_reports(struct str arg)
+{
+	replay.reports = str_eq(arg, STR("fail")) ? REPORTS_FAIL : str_eq(arg, STR("off")) ? REPORTS_OFF : REPORTS_OK;
+}
+
+static void
+do_pause(struct str arg)
+{
+	struct why why;
+
+	if (pause_set(PAUSE_QUEUE, arg, true, &why) == -1)
+		replay_die(why.text);
+}
+
+static void
+do_resume(struct str arg)
+{
+	struct why why;
+
+	if (pause_set(PAUSE_QUEUE, arg, false, &why) == -1)
+		replay_die(why.text);
+}
+
+static void
+do_schedule(struct str arg)
+{
+	struct queue *q = queue_find(arg);
+
+	if (q == NULL)
+		replay_die("no such queue");
+	queue_schedule(q, true);
+}
+
+static void
+do_limit(struct str arg)
+{
+	struct str word;
+	uint32_t   n = 0;
+
+	if (!str_next_word(&arg, &word) || !str_eq(word, STR("accounting")) || !parse_u32(str_trim(arg), 1, 1000000, &n))
+		replay_die("limit accounting N");
+	qd.accounting.max = n;
+}
+
+static void
+do_state(struct str arg)
+{
+	const struct queue *q = queue_find(arg);
+
+	if (q == NULL)
+		printf("! state %.*s: there is no such queue\n", STR_ARG(arg));
+	else
+		printf("! state %s %s ready=%u deferred=%u held=%u sending=%u ending=%u conns=%u kb=%lu\n", q->name,
+		    hold_name((enum queue_hold)q->hold), q->ready.n, q->deferred.n, q->held.n, q->n_flight,
+		    q->n_ending, q->n_conns, q->bytes / 1024);
+}
+
+static void
+do_counts(struct str arg)
+{
+	uint64_t busy = 0, bytes = 0, vmta = 0;
+
+	for (uint32_t h = 1; h < slab_end(&qd.messages); h++)
+		busy += message_at(h)->n_open > 0 ? message_at(h)->n_busy : 0;
+	for (uint32_t h = 0; (h = queue_next(h)) != 0;)
+		bytes += queue_at(h)->bytes;
+	for (size_t i = 0; i < vmta_n(); i++)
+		vmta += vmta_at(i)->out.used;
+	printf("! counts queues=%u messages=%u recipients=%u busy=%lu connections=%lu,%lu,%u unacknowledged=%lu bytes=%s\n",
+	    qd.queues.n_used, qd.messages.n_used, qd.rcpts.n_used, busy, qd.total_out.used, vmta,
+	    qd.deliverers[0].n_conns, qd.accounting.used, bytes == 0 && qd.n_queued_bytes == 0 ? "0" : "some");
+}
+
+static const struct replay_word words[] = {
+    {"gone", do_gone}, {"came", do_came}, {"acks", do_acks}, {"reports", do_reports}, {"pause", do_pause},
+    {"resume", do_resume}, {"schedule", do_schedule}, {"limit", do_limit}, {"state", do_state}, {"counts", do_counts},
+};
+
+bool
+replay_more(struct str word, struct str arg)
+{
+	for (size_t i = 0; i < countof(words); i++) {
+		if (str_eq(word, str_of(words[i].word))) {
+			words[i].run(arg);
+			return true;
+		}
+	}
+	return false;
+}
