@@ -89,15 +89,6 @@ endef
 $(foreach t,$(patsubst tests/unit/%.c,%,$(UNIT_SRC)),$(eval $(call unit_rule,$(t))))
 unit: $(UNIT_BIN)
 
-# ---- replays: queued with the fake clock, without disk and daemon ----------------------------------------------
-REPLAY_OBJ := $(filter-out %/main.o %/control.o %/control_act.o %/control_list.o %/control_show.o %/control_explain.o,\
-    $(OBJ-queued)) $(filter-out $(B)/obj/lib/daemon/% $(B)/obj/lib/spool/% %/ev_libevent.o,$(call libobjs,$(USES-queued))) \
-    $(B)/obj/lib/spool/envelope.o $(B)/obj/lib/spool/record.o $(B)/obj/lib/ev/ev_fake.o $(B)/obj/tests/replay/fakes.o $(B)/obj/tests/replay/replay.o
-$(B)/tests/replay: $(REPLAY_OBJ)
-	@mkdir -p $(@D)
-	$(call say,LD)
-	$(Q)$(CC) $(LDHARD) -o $@ $^ $(LDLIBS)
-
 -include scripts/targets.mk
 
 .PHONY: all programs unit

@@ -249,7 +249,7 @@ int
 compose(struct composer *c, const struct ipc_report *what, const struct gathered *g,
     const struct compose_out *out, struct why *why)
 {
-	struct envelope env;
+	struct envelope env = {0};
 	struct draft   *d;
 	int		result;
 

@@ -6,6 +6,7 @@
 
 #include "deliverd/deliver.h"
 #include "deliverd/mail.h"
+#include "deliverd/orphan.h"
 #include "deliverd/settings.h"
 #include "lib/base/log.h"
 #include "lib/base/num.h"
@@ -40,7 +41,20 @@ find(uint32_t number)
 	return handle == 0 ? NULL : slab_at(&deliver.conns, handle);
 }
 
+void
+conn_forget_number(struct conn *c)
+{
+	hmap_remove(&deliver.by_number, hash_of(c->number), c->handle);
+}
+
 /* ---- what the session says ---- */
+
+/* does queued know of this connection? */
+static bool
+is_heard(const struct conn *c)
+{
+	return deliver.queued != NULL && !c->is_orphan;
+}
 
 static struct mail *
 on_load(
@@ -62,18 +76,18 @@ on_up(void *ctx, uint32_t offered)
 	struct ipc_conn_up up = {.conn = c->number, .extensions = offered};
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof ss;
-	struct net_addr bound = {0};
 	struct str texts[2] = {STR(""), STR("")};
 
 	/* what was bound is asked of the kernel, never taken from the configuration */
 	if (getsockname(c->fd, (struct sockaddr *)&ss, &len) == 0)
-		net_from_sockaddr((struct sockaddr *)&ss, len, &bound);
-	net_to_ipc(&bound, &up.src);
+		net_from_sockaddr((struct sockaddr *)&ss, len, &c->bound);
+	net_to_ipc(&c->bound, &up.src);
+	c->extensions = offered;
 	if (c->tls != NULL) {
 		texts[0] = str_of(tls_protocol(c->tls));
 		texts[1] = str_of(tls_cipher(c->tls));
 	}
-	if (deliver.queued != NULL)
+	if (is_heard(c))
 		ipc_send(deliver.queued, IPC_CONN_UP, &up, texts, -1);
 }
 
@@ -100,7 +114,8 @@ on_result(void *ctx, const struct session_result *r)
 		stat_inc(STAT_OUT_RCPTS);
 		stat_add(STAT_OUT_BYTES, r->bytes);
 	}
-	if (deliver.queued != NULL)
+	orphan_result(c, r, &res);
+	if (is_heard(c))
 		ipc_send(deliver.queued, IPC_RESULT, &res, &text, -1);
 }
 
@@ -110,7 +125,7 @@ on_txn_done(void *ctx, uint32_t txn)
 	struct conn *c = ctx;
 	struct ipc_txn_done done = {.conn = c->number, .txn = txn};
 
-	if (deliver.queued != NULL)
+	if (is_heard(c))
 		ipc_send(deliver.queued, IPC_TXN_DONE, &done, NULL, -1);
 }
 
@@ -160,9 +175,13 @@ on_down(void *ctx, const struct session_end *e)
 		tls_avoid(&c->dst, ev_now());
 	say_goodbye(c, e);
 	hang_up(c);
-	hmap_remove(&deliver.by_number, hash_of(c->number), c->handle);
 	ev_defer_queue(&c->reap);
-	if (deliver.queued != NULL)
+	if (c->is_orphan) {
+		orphan_down(c);
+		return;
+	}
+	conn_forget_number(c);
+	if (is_heard(c))
 		ipc_send(deliver.queued, IPC_CONN_DOWN, &down, &text, -1);
 }
 
@@ -192,6 +211,7 @@ reap(struct ev_defer *d)
 	tls_free(&c->tls);
 	session_free(&c->session);
 	free(c->host);
+	free(c->vmta);
 	*c = (struct conn){0};
 	slab_free(&deliver.conns, handle);
 	stat_set(STAT_OUT_CONNS, --deliver.n_open);
@@ -293,7 +313,8 @@ conn_open(const struct ipc_conn_open *o, const struct str text[4], struct why *w
 	handle = slab_new(&deliver.conns);
 	c = slab_at(&deliver.conns, handle);
 	*c = (struct conn){
-	    .handle = handle, .number = o->conn, .fd = -1, .host = xstrdup_str(text[0])};
+	    .handle = handle, .number = o->conn, .fd = -1, .host = xstrdup_str(text[0]),
+	    .vmta = xstrdup_str(text[3])};
 	net_from_ipc(&o->dst, &c->dst);
 	net_from_ipc(&o->src, &c->src);
 	fill_conf(o, text, c, &conf);
@@ -359,8 +380,8 @@ conn_txn(const struct ipc_txn *t, struct str indices, struct why *why)
 
 /* ---- all of them ---- */
 
-static void
-for_each(void (*act)(struct conn *, const void *), const void *arg)
+void
+conn_for_each(void (*act)(struct conn *, const void *), const void *arg)
 {
 	uint32_t end = slab_end(&deliver.conns);
 
@@ -382,7 +403,7 @@ abort_one(struct conn *c, const void *what)
 void
 conn_abort_all(const char *what)
 {
-	for_each(abort_one, what);
+	conn_for_each(abort_one, what);
 }
 
 static void
@@ -396,7 +417,7 @@ drain_one(struct conn *c, const void *arg)
 void
 conn_drain_all(void)
 {
-	for_each(drain_one, NULL);
+	conn_for_each(drain_one, NULL);
 }
 
 static void
@@ -410,5 +431,5 @@ void
 conn_hold_all(bool hold)
 {
 	deliver.is_held = hold;
-	for_each(want_one, NULL);
+	conn_for_each(want_one, NULL);
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "deliverd/deliver_int.h"
+#include "deliverd/orphan.h"
 #include "lib/base/log.h"
 #include "lib/daemon/daemon.h"
 #include "lib/spool/reader.h"
@@ -39,15 +40,14 @@ static int (*const from_queued[])(const struct ipc_msg *, struct why *) = {
     [IPC_TXN] = on_txn,
 };
 
-/* What its results would have been told to is gone: nothing that goes on now could be believed
- * later. */
+/* The next one hears how what it had begun has ended. */
 static void
 lose_queued(const char *what)
 {
 	ipc_chan_free(&deliver.queued);
 	log_warn("event=queued-lost reason=\"%s\" connections=%llu", what,
 	    (unsigned long long)deliver.n_open);
-	conn_abort_all("queued is gone");
+	orphan_all();
 	if (deliver.is_held)
 		conn_hold_all(false);
 }
@@ -108,6 +108,7 @@ add_peer(enum ipc_role role, uint32_t instance, int fd)
 	if (deliver.queued != NULL)
 		lose_queued("master gave a new one");
 	deliver.queued = ipc_chan_new(fd, ROLE_DELIVER, ROLE_QUEUE, instance, &queued_events, NULL);
+	orphan_tell_all();
 }
 
 static void
@@ -153,6 +154,7 @@ deliver_prepare(void)
 {
 	slab_init(&deliver.conns, sizeof(struct conn));
 	hmap_init(&deliver.by_number);
+	memory_init(&deliver.memory, MEMORY_BYTES, MEMORY_RESULTS);
 	ev_timer_init(&deliver.drain, on_drain);
 }
 
@@ -173,5 +175,6 @@ deliver_finish(void)
 	if (deliver.queued != NULL && ipc_flush_blocking(deliver.queued, LAST_FLUSH_MS, &why) == -1)
 		log_warn("event=last-words-lost reason=\"%s\"", why.text);
 	tls_finish();
+	memory_clear(&deliver.memory);
 	spool_reader_free(&deliver.reader);
 }

@@ -5,6 +5,7 @@
 #ifndef PH_DELIVERD_DELIVER_H
 #define PH_DELIVERD_DELIVER_H
 
+#include "deliverd/memory.h"
 #include "deliverd/session.h"
 #include "deliverd/tls.h"
 #include "lib/base/hmap.h"
@@ -21,6 +22,7 @@ struct deliver {
 	struct slab	     conns;	/* struct conn */
 	struct hmap	     by_number; /* queued's number to the slab's handle, for those that are not dead */
 	struct ev_timer	     drain;
+	struct memory	     memory; /* results of late */
 	uint64_t	     n_open;
 	int		     spool_fd; /* -1: not given yet */
 	bool		     is_stopping;
@@ -33,8 +35,10 @@ struct conn {
 	struct tls	   *tls;
 	struct tls_settings tls_want;
 	char		   *host; /* the exchanger's name, owned */
+	char		   *vmta; /* owned */
 	struct net_addr	    dst;
 	struct net_addr	    src; /* as asked for; family 0: any */
+	struct net_addr	    bound; /* what the kernel took */
 	struct ev_io	    io;
 	struct ev_timer	    timer;
 	struct ev_defer	    flush; /* writes at the end of the turn */
@@ -43,6 +47,8 @@ struct conn {
 	uint32_t	    number; /* queued's */
 	uint32_t	    n_counted; /* one past the last transaction that statistics count as delivered */
 	int		    fd;	       /* -1: none */
+	uint32_t	    extensions; /* as offered */
+	bool		    is_orphan; /* of a queued that is gone; its number means nothing */
 	bool		    is_connecting;
 	bool		    in_handshake;
 	bool		    read_wants_write, write_wants_read; /* TLS may need the other direction */
@@ -59,6 +65,10 @@ int conn_txn(const struct ipc_txn *t, struct str indices, struct why *why) PH_MU
 void conn_abort_all(const char *what);
 /* Each finishes what it has begun, gives the rest back and says QUIT. */
 void conn_drain_all(void);
+/* Each that is not dead. */
+void conn_for_each(void (*act)(struct conn *, const void *), const void *arg);
+/* queued's number for it is free again. */
+void conn_forget_number(struct conn *c);
 /* Stops or resumes reading from the peers. */
 void conn_hold_all(bool hold);
 /* The session may have changed: arms the timer, sees to the output. */

@@ -446,6 +446,15 @@ session_drain(struct session *s, struct mono now)
 }
 
 void
+session_leave(struct session *s, struct mono now)
+{
+	if (s->is_up)
+		session_drain(s, now);
+	else
+		session_abort(s, now, "nobody waits for it");
+}
+
+void
 session_abort(struct session *s, struct mono now, const char *what)
 {
 	s->now = now;

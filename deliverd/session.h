@@ -95,6 +95,8 @@ bool session_txn(struct session *s, struct mono now, const struct ipc_txn *t, co
 void session_quit(struct session *s, struct mono now);
 /* The same, but transactions that were not begun are given back unreported. */
 void session_drain(struct session *s, struct mono now);
+/* The same, and at once where nothing can have been begun. */
+void session_leave(struct session *s, struct mono now);
 /* Ends at once; what is undecided stays unreported. */
 void session_abort(struct session *s, struct mono now, const char *what);
 
@@ -102,6 +104,8 @@ void session_abort(struct session *s, struct mono now, const char *what);
 struct outq *session_out(struct session *s);
 /* MONO_NEVER: none */
 struct mono	session_deadline(const struct session *s);
+/* The recipients of its transactions that have no result, also when it has just died. */
+void		session_each_undecided(const struct session *s, void (*fn)(void *ctx, uint64_t id, uint32_t rcpt), void *ctx);
 bool		session_is_dead(const struct session *s);
 /* Up, without transactions, nothing outstanding. */
 bool		session_is_idle(const struct session *s);

@@ -164,6 +164,15 @@ session_free_txns(struct session *s)
 }
 
 void
+session_each_undecided(const struct session *s, void (*fn)(void *ctx, uint64_t id, uint32_t rcpt), void *ctx)
+{
+	for (const struct txn *t = s->first; t != NULL; t = t->next)
+		for (uint32_t i = 0; i < t->n_rcpts; i++)
+			if (t->rcpts[i].state != RCPT_DECIDED)
+				fn(ctx, t->place.id, t->rcpts[i].index);
+}
+
+void
 session_drop_waiting(struct session *s)
 {
 	struct txn *t = s->first, *next;

@@ -8,6 +8,7 @@
 #define FAMILY_A    1
 #define FAMILY_AAAA 2
 #define AGAIN_S	    10u /* what queued may remember a failure for */
+#define MAX_AT_ONCE 50	/* questions for addresses of one domain */
 
 struct host {
 	uint16_t pref;
@@ -24,6 +25,7 @@ struct resolve {
 	struct ev_timer	 deadline;
 	uint64_t	 ticket; /* of this use of the handle: late answers carry an older one */
 	uint32_t	 handle, req;
+	size_t		 n_asked;
 	uint32_t	 n_pending, ttl_s;
 	uint8_t		 families;
 	bool		 is_implicit; /* no MX: the domain's own addresses */
@@ -225,12 +227,10 @@ add_found(struct resolve *r, uint32_t host, bool is_v6, const struct wire_answer
 }
 
 static void
-on_addresses(struct resolve *r, uint32_t host, bool is_v6, const struct wire_answer *a)
+take_addresses(struct resolve *r, uint32_t host, bool is_v6, const struct wire_answer *a)
 {
 	note(r, a);
 	add_found(r, host, is_v6, a);
-	if (--r->n_pending == 0)
-		all_answered(r);
 }
 
 static void
@@ -238,23 +238,30 @@ ask_address(struct resolve *r, uint32_t host, bool is_v6)
 {
 	struct wire_answer a;
 
-	r->n_pending++;
+	if ((r->families & (is_v6 ? FAMILY_AAAA : FAMILY_A)) == 0)
+		return;
 	if (lookup_ask(&r->owner->lookup, r->hosts[host].name, is_v6 ? WIRE_AAAA : WIRE_A, token_of(r, host, is_v6), &a))
-		on_addresses(r, host, is_v6, &a);
+		take_addresses(r, host, is_v6, &a);
+	else
+		r->n_pending++;
 }
 
+/* A domain with hundreds of hosts must not flood the name servers. */
 static void
 ask_addresses(struct resolve *r)
 {
-	r->n_pending = 1; /* ours, so that the last cached answer does not end it within the loop */
-	for (uint32_t i = 0; i < r->n_hosts; i++) {
-		if ((r->families & FAMILY_A) != 0)
-			ask_address(r, i, false);
-		if ((r->families & FAMILY_AAAA) != 0)
-			ask_address(r, i, true);
-	}
-	if (--r->n_pending == 0)
+	for (; r->n_asked < 2 * r->n_hosts && r->n_pending < MAX_AT_ONCE; r->n_asked++)
+		ask_address(r, (uint32_t)r->n_asked / 2, (r->n_asked & 1) != 0);
+	if (r->n_pending == 0)
 		all_answered(r);
+}
+
+static void
+on_addresses(struct resolve *r, uint32_t host, bool is_v6, const struct wire_answer *a)
+{
+	take_addresses(r, host, is_v6, a);
+	r->n_pending--;
+	ask_addresses(r);
 }
 
 static void

@@ -38,7 +38,8 @@ struct injectd {
 	struct world world;
 
 	struct listener listener[WORLD_MAX_DOORS];
-	struct ev_timer accept_again;
+	struct ev_timer accept_again, full_pause;
+	bool		may_refuse; /* the others had their time */
 	struct conn    *conns;
 	uint32_t	n_conns, max_conns;
 

@@ -12,6 +12,7 @@
 
 #define MAX_ACCEPTS	64 /* in one turn */
 #define NO_FD_PAUSE_MS	500
+#define FULL_PAUSE_MS	20 /* for another process to take what waits */
 
 static bool
 is_full(void)
@@ -41,6 +42,17 @@ pause_accepting(void)
 	ev_timer_in_ms(&injectd.accept_again, NO_FD_PAUSE_MS);
 }
 
+/* A slot may be free elsewhere: only what still waits after a while is refused. */
+static bool
+others_may(struct listener *l)
+{
+	if (injectd.n_processes < 2 || injectd.may_refuse)
+		return false;
+	if (!ev_timer_is_armed(&injectd.full_pause))
+		ev_timer_in_ms(&injectd.full_pause, FULL_PAUSE_MS);
+	return true;
+}
+
 /* One connection; false: none is there, or none may be taken now. */
 static bool
 accept_one(struct listener *l)
@@ -51,7 +63,7 @@ accept_one(struct listener *l)
 	struct net_addr		client = {0};
 	int			fd;
 
-	if (is_full() && injectd.world.door[door].is_await_slot) {
+	if (is_full() && (injectd.world.door[door].is_await_slot || others_may(l))) {
 		ev_io_want(&l->io, 0);
 		return false;
 	}
@@ -103,9 +115,23 @@ on_accept_again(struct ev_timer *t)
 	listen_start();
 }
 
+static void
+on_full_pause(struct ev_timer *t)
+{
+	if (injectd.is_stopping || ev_timer_is_armed(&injectd.accept_again))
+		return;
+	injectd.may_refuse = true;
+	for (size_t i = 0; i < WORLD_MAX_DOORS; i++)
+		if (injectd.listener[i].is_open)
+			on_accept(&injectd.listener[i].io, EV_IN);
+	injectd.may_refuse = false;
+	listen_start();
+}
+
 void
 listen_init(void)
 {
+	ev_timer_init(&injectd.full_pause, on_full_pause);
 	ev_timer_init(&injectd.accept_again, on_accept_again);
 }
 

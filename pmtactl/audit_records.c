@@ -203,6 +203,7 @@ audit_records(const struct conf *c, struct audit_records *a, struct why *why)
 		struct str	       path = conf_block_name(c, CONF_BLOCK_ACCT, i);
 		if (!records_finals(set) || (path.len > 0 && path.p[0] == '|'))
 			continue;
+		a->kept_ms = conf_ms(set, CONF_ACCT_DELETE_AFTER);
 		if (read_acct_file(set, path, a, why) == -1)
 			return -1;
 		if (a->has_ids)

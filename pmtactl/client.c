@@ -119,3 +119,12 @@ client_ask(const char *path, enum ctl_command command, const struct str *args, u
 	ev_fini();
 	return r;
 }
+
+bool
+client_is_there(const char *path)
+{
+	struct why why;
+	int	   fd = connect_to(path, &why);
+
+	return fd != -1 && close(fd) == 0;
+}

@@ -6,6 +6,7 @@
 #include "queued/final.h"
 #include "queued/job.h"
 #include "queued/names.h"
+#include "queued/orphan.h"
 #include "queued/recover.h"
 #include "queued/segment.h"
 #include "queued/state.h"
@@ -88,7 +89,8 @@ add_rcpt(struct arrival *a, uint32_t index, const struct env_rcpt *er)
 {
 	char	      lower[256];
 	struct str    domain = domain_of(er->address, lower);
-	struct queue *q = queue_get(domain, choose_vmta(&a->env, domain));
+	struct orphan *o = orphan_find(a->m->id, index);
+	struct queue *q = queue_get(domain, o != NULL ? orphan_vmta(o) : choose_vmta(&a->env, domain));
 	uint32_t      h = rcpt_new();
 	struct rcpt  *r = rcpt_at(h);
 
@@ -98,7 +100,9 @@ add_rcpt(struct arrival *a, uint32_t index, const struct env_rcpt *er)
 	a->m->n_open++;
 	q->bytes += a->m->len;
 	a->m->job = job_add_rcpt(a->env.job);
-	if (a->env.not_before.ns > ev_wall().ns)
+	if (o != NULL)
+		orphan_claim(o, q, h);
+	else if (a->env.not_before.ns > ev_wall().ns)
 		queue_add_deferred(q, h, a->m->counts_from);
 	else
 		queue_add_ready(q, h, false);

@@ -1,6 +1,7 @@
 #include "queued/conn.h"
 
 #include "lib/base/xalloc.h"
+#include "queued/orphan.h"
 #include "queued/outcome.h"
 #include "queued/route.h"
 #include "queued/state.h"
@@ -100,7 +101,7 @@ conn_open(struct queue *q, const struct route_host *host, const struct conf_sour
 {
 	struct ipc_conn_open msg = {.window = CONN_WINDOW};
 	uint32_t	     instance = 0;
-	struct peer	    *p = least_loaded(&instance);
+	struct peer	    *p = orphan_is_awaited() ? NULL : least_loaded(&instance);
 	struct conn	    *c;
 	struct str	     texts[4];
 

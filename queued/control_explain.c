@@ -113,6 +113,8 @@ cause_of_no_source(const struct queue *q, struct cause *k)
 
 	k->set = own ? v->set : conf_global(daemon_conf());
 	k->key = own ? CONF_VMTA_SMTP_SOURCE_HOST : CONF_GLOBAL_SMTP_SOURCE_HOST;
+	if (q->retrying)
+		k->until = tick_to_wall(q->retry_at);
 	snprintf(k->detail, sizeof k->detail, "VirtualMTA %.*s sends from %s only",
 	    STR_ARG(str_sub(shown_vmta(q), 0, 100)), vmta_families(q->vmta) == 1 ? "IPv4" : "IPv6");
 }
@@ -138,21 +140,37 @@ static void (*const causes[HOLD_MAX])(const struct queue *, struct cause *) = {
     [HOLD_RESOLVING] = cause_of_resolving,
 };
 
+/* a queue none of whose hosts its sources can reach waits as after a failure; the failure is not what matters */
+static enum queue_hold
+hold_of(const struct queue *q)
+{
+	uint8_t families = vmta_families(q->vmta);
+
+	if (q->hold != HOLD_RETRY || q->route == NULL || q->route->n == 0)
+		return (enum queue_hold)q->hold;
+	for (uint32_t i = 0; i < q->route->n; i++) {
+		if (families & (q->route->hosts[i].addr.family == 4 ? 1 : 2))
+			return HOLD_RETRY;
+	}
+	return HOLD_NO_SOURCE;
+}
+
 static void
 explain_queue(struct control *c, const struct queue *q, uint32_t i)
 {
 	struct cause	    k = {0};
 	const struct event *e = events_last(q, 0);
 	struct conf_origin  o = {0};
+	enum queue_hold	    hold = hold_of(q);
 	char		    when[32];
 
-	if (causes[q->hold] != NULL)
-		causes[q->hold](q, &k);
+	if (causes[hold] != NULL)
+		causes[hold](q, &k);
 	if (k.set != NULL && k.key != CONF_NONE)
 		o = conf_origin(k.set, k.key);
 	control_text(c, str_of(q->name), "queue[%u].name", i);
-	control_text(c, str_of(hold_name((enum queue_hold)q->hold)), "queue[%u].state", i);
-	control_text(c, str_of(hold_text((enum queue_hold)q->hold)), "queue[%u].why", i);
+	control_text(c, str_of(hold_name(hold)), "queue[%u].state", i);
+	control_text(c, str_of(hold_text(hold)), "queue[%u].why", i);
 	control_text(c, str_of(k.detail), "queue[%u].limit", i);
 	control_text(c, control_time(tick_to_wall(q->hold_since), when), "queue[%u].since", i);
 	control_text(c, control_time(k.until, when), "queue[%u].until", i);
@@ -340,7 +358,7 @@ show_setting(struct control *c, const struct conf_set *set, enum conf_key k, con
 static void
 show_block(struct control *c, const struct conf_set *set, enum conf_block block, const char *section)
 {
-	enum conf_key keys[MAX_SETTINGS], k = CONF_NONE;
+	enum conf_key keys[MAX_SETTINGS] = {CONF_NONE}, k = CONF_NONE;
 	uint32_t      n = 0;
 
 	while (n < MAX_SETTINGS && (k = conf_next_key(block, k)) != CONF_NONE)

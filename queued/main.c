@@ -11,6 +11,7 @@
 #include "queued/conn.h"
 #include "queued/control.h"
 #include "queued/final.h"
+#include "queued/orphan.h"
 #include "queued/pause.h"
 #include "queued/peers.h"
 #include "queued/recover.h"
@@ -129,6 +130,7 @@ queued_init(void)
 	if (pause_load(qd.spool_fd, &why) == -1)
 		fatal("event=pauses-unreadable text=\"%s\"", why.text);
 	recover_start();
+	orphan_start();
 	qd.started = true;
 	peers_tell_spool_state();
 	ev_timer_in_ms(&housekeeping, HOUSEKEEPING_MS);

@@ -9,6 +9,7 @@
 #include "queued/conn.h"
 #include "queued/control.h"
 #include "queued/final.h"
+#include "queued/orphan.h"
 #include "queued/recover.h"
 #include "queued/route.h"
 #include "queued/segment.h"
@@ -113,6 +114,38 @@ on_txn_done(struct ipc_chan *c, struct ipc_msg *m)
 	conn_txn_done(peer_of_chan(c), m);
 }
 
+static void on_down(struct ipc_chan *c, const struct why *why);
+
+static void
+on_orphan_result(struct ipc_chan *c, struct ipc_msg *m)
+{
+	struct why why;
+
+	if (!orphan_result(ipc_peer_instance(c), m, &why))
+		on_down(c, &why);
+}
+
+static void
+on_orphan_pending(struct ipc_chan *c, struct ipc_msg *m)
+{
+	struct why why;
+
+	if (!orphan_pending(ipc_peer_instance(c), m, &why))
+		on_down(c, &why);
+}
+
+static void
+on_orphan_untried(struct ipc_chan *c, struct ipc_msg *m)
+{
+	orphan_untried(m);
+}
+
+static void
+on_orphans_end(struct ipc_chan *c, struct ipc_msg *m)
+{
+	orphan_end(ipc_peer_instance(c));
+}
+
 static void
 on_record_ack(struct ipc_chan *c, struct ipc_msg *m)
 {
@@ -144,6 +177,10 @@ static const struct {
     {IPC_CONN_DOWN, on_conn_down},
     {IPC_RESULT, on_result},
     {IPC_TXN_DONE, on_txn_done},
+    {IPC_ORPHAN_RESULT, on_orphan_result},
+    {IPC_ORPHAN_PENDING, on_orphan_pending},
+    {IPC_ORPHAN_UNTRIED, on_orphan_untried},
+    {IPC_ORPHANS_END, on_orphans_end},
     {IPC_RECORD_ACK, on_record_ack},
     {IPC_REPORT_DONE, on_report_done},
     {IPC_ANSWER, on_answer},
@@ -173,9 +210,10 @@ writer_gone(uint16_t writer)
 static void
 gone(enum ipc_role role, uint32_t instance)
 {
-	if (role == ROLE_DELIVER)
+	if (role == ROLE_DELIVER) {
 		conn_deliverer_gone(instance);
-	else if (role == ROLE_DNS)
+		orphan_deliverer_gone(instance);
+	} else if (role == ROLE_DNS)
 		route_dns_gone();
 	else if (role == ROLE_INJECT)
 		writer_gone((uint16_t)instance);
@@ -210,9 +248,10 @@ on_pressure(struct ipc_chan *c, bool high)
 static void
 came(enum ipc_role role, uint32_t instance)
 {
-	if (role == ROLE_DELIVER)
+	if (role == ROLE_DELIVER) {
+		orphan_deliverer_came(instance);
 		limit_wake_all(&qd.no_deliverd);
-	else if (role == ROLE_DNS)
+	} else if (role == ROLE_DNS)
 		queue_kick_all();
 	else if (role == ROLE_ACCT)
 		final_resend_records();

@@ -5,6 +5,7 @@
 #include "lib/ev/ev.h"
 #include "queued/arrive.h"
 #include "queued/final.h"
+#include "queued/orphan.h"
 #include "queued/segment.h"
 #include "queued/state.h"
 
@@ -176,8 +177,10 @@ static void
 finish(void)
 {
 	spool_walk_free(&rec.walk);
-	if (rec.is_first)
+	if (rec.is_first) {
 		spool_recovered(qd.store);
+		orphan_scan_over();
+	}
 	rec.is_first = false;
 	ev_timer_in_ms(&rec.forget, REMEMBER_MS);
 	stat_set(STAT_Q_SCAN_PERCENT, 100);
@@ -238,5 +241,10 @@ recover_start(void)
 	stat_set(STAT_Q_SCAN_PERCENT, 0);
 	ev_timer_init(&rec.next, on_next);
 	ev_timer_init(&rec.forget, on_forget);
+}
+
+void
+recover_go(void)
+{
 	ev_timer_in_ms(&rec.next, 0);
 }

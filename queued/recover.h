@@ -8,7 +8,9 @@
 
 #include "lib/base/base.h"
 
+/* From now on what is told is remembered; the first scan itself begins with recover_go(). */
 void recover_start(void);
+void recover_go(void);
 /* That writer's process is gone: scan behind the last place that it told. */
 void recover_writer(uint16_t writer);
 bool recover_is_running(void);

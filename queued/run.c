@@ -10,6 +10,7 @@
 #define QUEUES_A_TURN 256
 #define WAKES_A_TURN  4096
 #define TXNS_A_TURN   256
+#define OPENS_A_TURN  64
 #define NO_SOURCE_MS  (60 * 1000)
 
 static void
@@ -145,20 +146,36 @@ open_one(struct queue *q)
 	return HOLD_NO_DELIVERD;
 }
 
-/* recipients that the connections being opened will take */
-static bool
-has_unclaimed_mail(const struct queue *q)
+/*
+ * How many connections more than those being opened would have a transaction to take: recipients of one message go
+ * together, up to max-rcpt-per-transaction. Looks no further than it must; what is behind is seen when the first of
+ * them has come up.
+ */
+static uint32_t
+unclaimed_txns(const struct queue *q)
 {
-	return q->ready.n > q->n_conns - q->n_up;
+	uint32_t opening = q->n_conns - q->n_up, enough = opening + OPENS_A_TURN;
+	uint32_t n_txns = 0, n_rcpts = 0, message = 0, look = 4 * enough, h = q->ready.head;
+
+	for (; h != 0 && look > 0 && n_txns < enough; h = rcpt_at(h)->next, look--) {
+		const struct rcpt *r = rcpt_at(h);
+		if (r->message != message || n_rcpts >= q->policy->max_rcpt_per_txn) {
+			n_txns++;
+			n_rcpts = 0;
+			message = r->message;
+		}
+		n_rcpts++;
+	}
+	return n_txns - PH_MIN(n_txns, opening);
 }
 
 static enum queue_hold
 open_more(struct queue *q)
 {
 	enum queue_hold h = q->n_up < q->n_conns ? HOLD_CONNECTING : HOLD_DELIVERING;
-	int		n;
+	uint32_t	n, wanted = unclaimed_txns(q);
 
-	for (n = 0; n < 64 && has_unclaimed_mail(q); n++) {
+	for (n = 0; n < wanted; n++) {
 		h = open_one(q);
 		if (h != HOLD_MAX)
 			break;

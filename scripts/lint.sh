@@ -46,7 +46,8 @@ tidy() {
 # shellcheck disable=SC2317
 check_c() {
 	sources | cppcheck --quiet --inline-suppr --enable=warning,performance,portability --error-exitcode=1 -j "$(nproc)" \
-	    --suppressions-list=scripts/cppcheck.suppress -D_GNU_SOURCE -I. -I"$build/gen" --std=c11 --file-list=-
+	    --suppressions-list=scripts/cppcheck.suppress -D_GNU_SOURCE -I. -I"$build/gen" --include=/usr/include/bsd/sys/queue.h --std=c11 \
+	    --file-list=-
 }
 
 # shellcheck disable=SC2317

@@ -20,7 +20,7 @@ demo:
 check:
 	@scripts/deps.sh check
 	@scripts/users.sh
-	@$(MAKE) --no-print-directory -s -j$(JOBS) all unit $(B)/tests/replay
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all unit
 	@$(MAKE) --no-print-directory -s -j$(JOBS) SAN=1 B=$(B) fuzz-replays
 	@$(PY) tests/lib/run_tests.py $(B)
 

@@ -59,6 +59,13 @@ flatten(char *line, size_t len)
 			line[i] = '?';
 }
 
+static void
+put_line(int fd, const char *line, size_t len)
+{
+	if (write(fd, line, len) == -1)
+		return; /* there is nowhere left to say it */
+}
+
 static void PH_PRINTF(2, 0)
 emit(enum log_level level, const char *fmt, va_list ap)
 {
@@ -77,10 +84,9 @@ emit(enum log_level level, const char *fmt, va_list ap)
 	n = PH_MIN(n + (size_t)PH_MAX(m, 0), sizeof line - 2);
 	flatten(line, n);
 	line[n++] = '\n';
-	if (write(logger.fd, line, n) == -1)
-		m = 0; /* there is nowhere left to say it */
-	if (logger.also_stderr && logger.fd != STDERR_FILENO && write(STDERR_FILENO, line, n) == -1)
-		m = 0;
+	put_line(logger.fd, line, n);
+	if (logger.also_stderr && logger.fd != STDERR_FILENO)
+		put_line(STDERR_FILENO, line, n);
 	errno = saved;
 }
 

@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import Skip, case, expect, expect_equal, main, wait_for  # noqa: E402
-from posthaste import BUILD, DAEMONS, DOMAIN, USERS, World, is_alive, processes, queued_recipients  # noqa: E402
+from posthaste import BUILD, DAEMONS, DOMAIN, IS_SANITIZED, USERS, World, is_alive, processes, queued_recipients  # noqa: E402
 
 EVERYWHERE = ",".join(f"u%r@{d}" for d in ("gmail.test", "yahoo.test", "outlook.test", "gmx.test", "web.test"))
 
@@ -27,6 +27,8 @@ def each_daemon(w):
 
 @case("all six kinds of daemons run, each with no_new_privs and a seccomp filter")
 def confined():
+    if IS_SANITIZED:
+        raise Skip("sanitizers need what the filter forbids")
     with World() as w:
         expect_equal(set(w.ph.daemons()), set(DAEMONS), "daemons")
         for name, pid in each_daemon(w):
@@ -36,8 +38,8 @@ def confined():
 
 @case("each daemon runs as its own user, with one group, without capabilities, in a chroot, not dumpable")
 def own_users():
-    if os.geteuid() != 0:
-        raise Skip("needs root")
+    if os.geteuid() != 0 or IS_SANITIZED:
+        raise Skip("needs root, and no sanitizers")
     with World() as w:
         w.inject(50)
         for name, pid in each_daemon(w):
@@ -84,7 +86,8 @@ def in_flight(w):
 
 
 def kill_under_load(name, is_in_the_way):
-    domain = DOMAIN.replace("max-smtp-out 20", "max-smtp-out 4")
+    # where nothing may be repeated, at full load; otherwise with as little in flight as can be told from a fault
+    domain = DOMAIN.replace("max-smtp-out 20", "max-smtp-out 4") if is_in_the_way else DOMAIN
     with World(policy=SLOW, domain=domain) as w:
         load = w.start_inject(5000, "u%r@gmail.test,u%r@yahoo.test,u%r@gmx.test", sessions=20, more=("-w", "60"))
         for i in range(KILLS):
@@ -97,8 +100,8 @@ def kill_under_load(name, is_in_the_way):
         print(f"# {name}: {acked} acknowledged, {len(w.all_acks[0].unknown)} unknown, {repeated} duplicates")
 
 
-# a duplicate is possible only between a provider's 250 and the durable mark of it
-for daemon, in_the_way in (("injectd", False), ("queued", True), ("dnsd", False), ("deliverd", True), ("bounced", False),
+# a duplicate is possible only where deliverd dies between a provider's 250 and its report
+for daemon, in_the_way in (("injectd", False), ("queued", False), ("dnsd", False), ("deliverd", True), ("bounced", False),
                            ("acctd", False)):
     case(f"{daemon} killed three times under load: nothing acknowledged is lost, nothing invented")(
         lambda d=daemon, i=in_the_way: kill_under_load(d, i))

@@ -13,6 +13,7 @@ replay(const char *path)
 {
 	uint8_t *data = malloc(INPUT_MAX);
 	FILE	*f = fopen(path, "rb");
+	uint8_t *exact;
 	size_t	 n;
 
 	if (f == NULL || data == NULL) {
@@ -23,9 +24,9 @@ replay(const char *path)
 	n = fread(data, 1, INPUT_MAX, f);
 	(void)fclose(f);
 	/* exactly as large as the input, so that a read beyond it is seen */
-	data = realloc(data, n == 0 ? 1 : n);
-	(void)LLVMFuzzerTestOneInput(data, n);
-	free(data);
+	exact = realloc(data, n == 0 ? 1 : n);
+	(void)LLVMFuzzerTestOneInput(exact == NULL ? data : exact, n);
+	free(exact == NULL ? data : exact);
 	return true;
 }
 

@@ -10,10 +10,12 @@
 #include "lib/net/addr.h"
 
 /* name, does it come once a transaction or more often */
+/* clang-format off */
 #define STEPS(X)                                                                                     \
 	X(CONNECT, "connect") X(EHLO, "ehlo") X(HELO, "helo") X(STARTTLS, "starttls") X(MAIL, "mail") \
 	X(RCPT, "rcpt") X(DATA, "data") X(BODY, "body") X(DOT, "dot") X(ACCEPTED, "accepted")         \
 	X(RSET, "rset") X(NOOP, "noop") X(QUIT, "quit")
+/* clang-format on */
 enum step {
 #define X(id, name) STEP_##id,
 	STEPS(X)

@@ -9,12 +9,14 @@
 #include "tests/mxsim/policy.h"
 #include "tests/mxsim/table64.h"
 
+/* clang-format off */
 #define COUNTS(X)                                                                                                  \
 	X(connections_total) X(connections_refused) X(tls) X(messages) X(recipients) X(duplicates) X(foreign)      \
 	X(bytes) X(rcpts_refused) X(messages_refused) X(greylisted) X(rate_refused) X(dropped) X(stalled)          \
 	X(malformed) X(bdat) X(replies_2xx) X(replies_3xx) X(replies_4xx) X(replies_5xx) X(violation_order)        \
 	X(violation_pipelined) X(violation_bare_lf) X(violation_bare_cr) X(violation_long_line) X(violation_nul)   \
 	X(violation_eight_bit) X(lost_in_transaction)
+/* clang-format on */
 enum count {
 #define X(name) COUNT_##name,
 	COUNTS(X)

@@ -1,10 +1,11 @@
 /*
  * What scheduling costs: queued with a real spool and daemons that answer at once, without network, under the fake
- * clock. Prints the CPU time of a message from ACCEPTED to its end, over few queues and over many.
+ * clock. Prints the CPU time of a message from ACCEPTED to its end, and the memory it takes while it waits.
  *
  * usage: load_replay MESSAGES QUEUES FOLDER
  */
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -219,6 +220,7 @@ main(int argc, char **argv)
 {
 	uint32_t n, n_queues;
 	double	 began, arrived;
+	size_t	 memory;
 
 	if (argc != 4 || !parse_u32(str_of(argv[1]), 1, 10000000, &n) ||
 	    !parse_u32(str_of(argv[2]), 1, 10000000, &n_queues))
@@ -230,16 +232,18 @@ main(int argc, char **argv)
 	for (uint32_t i = 0; i < n; i++)
 		append(i, n_queues);
 	ev_fake_advance_ms(0);
+	memory = mallinfo2().uordblks + mallinfo2().hblkhd;
 	began = cpu_us();
 	for (uint32_t i = 0; i < n; i++)
 		ipc_test_deliver(replay.chan[ROLE_INJECT], IPC_ACCEPTED, &places[i], NULL);
 	arrived = cpu_us();
+	memory = mallinfo2().uordblks + mallinfo2().hblkhd - memory;
 	settle();
 	for (int i = 0; i < 50 && qd.rcpts.n_used > 0; i++) {
 		ev_fake_advance_ms(100);
 		settle();
 	}
-	printf("%u messages over %u queues: %.2f us to arrive, %.2f us to the end, each; left: %u recipients, %u queues\n",
-	    n, n_queues, (arrived - began) / n, (cpu_us() - arrived) / n, qd.rcpts.n_used, qd.queues.n_used);
+	printf("%u messages over %u queues, each: %.2f us to arrive, %.2f us to the end, %zu bytes; left: %u\n", n,
+	    n_queues, (arrived - began) / n, (cpu_us() - arrived) / n, memory / n, qd.rcpts.n_used);
 	return 0;
 }

@@ -51,10 +51,14 @@ static void
 said_open(const struct ipc_msg *m)
 {
 	const struct ipc_conn_open *o = m->head;
+	char			    from[300] = "";
 
-	event("open conn=%u %u.%u.%u.%u:%u %.*s for %.*s/%.*s", o->conn, o->dst.bytes[0], o->dst.bytes[1],
+	if (o->src.family != 0)
+		snprintf(from, sizeof from, " from %u.%u.%u.%u %.*s", o->src.bytes[0], o->src.bytes[1], o->src.bytes[2],
+		    o->src.bytes[3], STR_ARG(m->text[1]));
+	event("open conn=%u %u.%u.%u.%u:%u %.*s for %.*s/%.*s%s", o->conn, o->dst.bytes[0], o->dst.bytes[1],
 	    o->dst.bytes[2], o->dst.bytes[3], o->dst.port, STR_ARG(m->text[0]), STR_ARG(m->text[2]),
-	    STR_ARG(m->text[3]));
+	    STR_ARG(m->text[3]), from);
 }
 
 static void

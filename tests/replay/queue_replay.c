@@ -7,6 +7,7 @@
  *
  *   # …                           a comment
  *   conf LINE                     a line of the configuration; before `start`
+ *   spool                         the spool as an earlier queued left it: what is accepted before `start` lies in it
  *   start
  *   accept NAME SENDER RCPT[,RCPT…] [vmta=V] [job=J] [pool=P] [at=TIME] [notify=N]  a message comes in
  *   dns NAME STATUS [PREF=ADDRESS=HOST …]   the answer; STATUS: ok nxdomain nodata nullmx servfail timeout noaddr
@@ -17,6 +18,8 @@
  *   done CONN TXN
  *   deliver CONN TXN RCPT         result delivered, and done
  *   defer CONN TXN RCPT           result deferred with a 451, and done
+ *   orphan MESSAGE RCPT delivered|failed CODE E.E.E TEXT   of the earlier queued; also pending|untried MESSAGE RCPT
+ *   orphans-end                   deliverd has told them all
  *   +TIME                         time passes: 10m, 1h30m, 59s
  *   wall +TIME | wall -TIME       only the wall clock jumps
  *   ttl TIME                      of the answers that follow (5m)
@@ -120,8 +123,8 @@ do_conf(struct str arg)
 		replay_die("configuration too long");
 }
 
-static uint64_t
-next_word_u64(struct str *arg)
+uint64_t
+replay_number(struct str *arg)
 {
 	struct str word;
 	uint64_t   v;
@@ -136,13 +139,15 @@ journal_done(void *token, const struct spool_place *place, const struct why *why
 {
 	if (place == NULL)
 		replay_die(why->text);
-	ipc_test_deliver(replay.chan[ROLE_INJECT], IPC_ACCEPTED, place, NULL);
+	if (replay.chan[ROLE_INJECT] != NULL)
+		ipc_test_deliver(replay.chan[ROLE_INJECT], IPC_ACCEPTED, place, NULL);
 }
 
 static void
 journal_segment(void *ctx, const struct ipc_segment *s, bool sealed)
 {
-	ipc_test_deliver(replay.chan[ROLE_INJECT], sealed ? IPC_SEGMENT_SEALED : IPC_SEGMENT_OPEN, s, NULL);
+	if (replay.chan[ROLE_INJECT] != NULL)
+		ipc_test_deliver(replay.chan[ROLE_INJECT], sealed ? IPC_SEGMENT_SEALED : IPC_SEGMENT_OPEN, s, NULL);
 }
 
 static void
@@ -167,28 +172,74 @@ load_config(void)
 }
 
 static void
-do_start(struct str arg)
+make_folder(void)
 {
-	static const enum ipc_role	   roles[] = {ROLE_INJECT, ROLE_DNS, ROLE_DELIVER, ROLE_BOUNCE, ROLE_ACCT};
-	static const struct journal_events events = {.done = journal_done, .segment = journal_segment};
-	char				   path[128];
-	struct why			   why;
+	char path[128];
 
-	load_config();
 	snprintf(path, sizeof path, "%s/spool", replay.folder);
 	if (mkdir(path, 0700) < 0)
 		replay_die("mkdir");
 	qd.spool_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ev_init();
-	init_tables();
-	ticks_init();
-	queued_init();
-	replay.start = ev_now();
-	for (size_t i = 0; i < countof(roles); i++)
-		peers_add(roles[i], 0, -1);
+}
+
+static void
+open_journal(void)
+{
+	static const struct journal_events events = {.done = journal_done, .segment = journal_segment};
+	struct why			   why;
+
 	replay.journal = journal_open(qd.spool_fd, 0, 0, &events, NULL, &why);
 	if (replay.journal == NULL || journal_prepare(replay.journal, 1, &why) < 0)
 		replay_die(why.text);
+}
+
+static void
+do_spool(struct str arg)
+{
+	struct spool_store *store;
+	struct why	    why;
+
+	make_folder();
+	store = spool_store_open(qd.spool_fd, &why);
+	if (store == NULL)
+		replay_die(why.text);
+	spool_store_close(&store);
+	open_journal();
+}
+
+static void
+begin(void)
+{
+	init_tables();
+	ticks_init();
+	replay.start = ev_now();
+}
+
+static void
+add_peers(void)
+{
+	static const enum ipc_role roles[] = {ROLE_INJECT, ROLE_DNS, ROLE_DELIVER, ROLE_BOUNCE, ROLE_ACCT};
+
+	for (size_t i = 0; i < countof(roles); i++)
+		peers_add(roles[i], 0, -1);
+}
+
+static void
+do_start(struct str arg)
+{
+	load_config();
+	if (replay.journal != NULL) { /* as master does it: the neighbours first */
+		begin();
+		add_peers();
+		queued_init();
+		return;
+	}
+	make_folder();
+	begin();
+	queued_init();
+	add_peers();
+	open_journal();
 }
 
 static void
@@ -309,7 +360,7 @@ do_dns(struct str arg)
 static void
 do_up(struct str arg)
 {
-	struct ipc_conn_up up = {.conn = (uint32_t)next_word_u64(&arg), .src = {.family = 4, .bytes = {127, 0, 0, 1}}};
+	struct ipc_conn_up up = {.conn = (uint32_t)replay_number(&arg), .src = {.family = 4, .bytes = {127, 0, 0, 1}}};
 	struct str	   texts[2] = {STR(""), STR("")};
 
 	ipc_test_deliver(replay.chan[ROLE_DELIVER], IPC_CONN_UP, &up, texts);
@@ -323,7 +374,7 @@ do_down(struct str arg)
 		enum conn_end end;
 	} ends[] = {{STR("refused"), END_REFUSED}, {STR("lost"), END_LOST}, {STR("timeout"), END_TIMEOUT},
 	    {STR("closed"), END_CLOSED}, {STR("local"), END_LOCAL}};
-	struct ipc_conn_down down = {.conn = (uint32_t)next_word_u64(&arg), .enh = {4, 4, 1}};
+	struct ipc_conn_down down = {.conn = (uint32_t)replay_number(&arg), .enh = {4, 4, 1}};
 	struct str	     word, text;
 
 	if (!str_next_word(&arg, &word))
@@ -337,13 +388,13 @@ do_down(struct str arg)
 	ipc_test_deliver(replay.chan[ROLE_DELIVER], IPC_CONN_DOWN, &down, &text);
 }
 
-static void
-parse_reply(struct str *arg, uint16_t *code, uint8_t enh[3])
+void
+replay_reply(struct str *arg, uint16_t *code, uint8_t enh[3])
 {
 	struct str word, digit;
 	uint32_t   v;
 
-	*code = (uint16_t)next_word_u64(arg);
+	*code = (uint16_t)replay_number(arg);
 	if (!str_next_word(arg, &word))
 		replay_die("CODE E.E.E TEXT");
 	for (size_t i = 0; i < 3 && str_next(&word, '.', &digit); i++)
@@ -354,9 +405,9 @@ parse_reply(struct str *arg, uint16_t *code, uint8_t enh[3])
 static void
 do_greeting(struct str arg)
 {
-	struct ipc_conn_down down = {.conn = (uint32_t)next_word_u64(&arg), .stage = STAGE_GREETING, .end = END_REPLY};
+	struct ipc_conn_down down = {.conn = (uint32_t)replay_number(&arg), .stage = STAGE_GREETING, .end = END_REPLY};
 
-	parse_reply(&arg, &down.code, down.enh);
+	replay_reply(&arg, &down.code, down.enh);
 	ipc_test_deliver(replay.chan[ROLE_DELIVER], IPC_CONN_DOWN, &down, &arg);
 }
 
@@ -399,8 +450,8 @@ static void
 do_result(struct str arg)
 {
 	static const char *const outcomes[OUT_MAX] = {"?", "delivered", "failed", "deferred", "untried"};
-	uint32_t		 conn = (uint32_t)next_word_u64(&arg), txn = (uint32_t)next_word_u64(&arg);
-	uint32_t		 rcpt = (uint32_t)next_word_u64(&arg);
+	uint32_t		 conn = (uint32_t)replay_number(&arg), txn = (uint32_t)replay_number(&arg);
+	uint32_t		 rcpt = (uint32_t)replay_number(&arg);
 	struct ipc_result	 r = {0};
 	struct str		 word;
 
@@ -409,24 +460,24 @@ do_result(struct str arg)
 	for (int i = 1; i < OUT_MAX; i++)
 		if (str_eq(word, str_of(outcomes[i])))
 			r.outcome = (uint8_t)i;
-	parse_reply(&arg, &r.code, r.enh);
+	replay_reply(&arg, &r.code, r.enh);
 	give_result(conn, txn, rcpt, r, arg);
 }
 
 static void
 do_done(struct str arg)
 {
-	uint32_t conn = (uint32_t)next_word_u64(&arg);
+	uint32_t conn = (uint32_t)replay_number(&arg);
 
-	give_done(conn, (uint32_t)next_word_u64(&arg));
+	give_done(conn, (uint32_t)replay_number(&arg));
 }
 
 static void
 do_deliver(struct str arg)
 {
-	uint32_t conn = (uint32_t)next_word_u64(&arg), txn = (uint32_t)next_word_u64(&arg);
+	uint32_t conn = (uint32_t)replay_number(&arg), txn = (uint32_t)replay_number(&arg);
 
-	give_result(conn, txn, (uint32_t)next_word_u64(&arg),
+	give_result(conn, txn, (uint32_t)replay_number(&arg),
 	    (struct ipc_result){.outcome = OUT_DELIVERED, .code = 250, .enh = {2, 0, 0}, .bytes = 20},
 	    STR("250 2.0.0 taken"));
 	give_done(conn, txn);
@@ -435,9 +486,9 @@ do_deliver(struct str arg)
 static void
 do_defer(struct str arg)
 {
-	uint32_t conn = (uint32_t)next_word_u64(&arg), txn = (uint32_t)next_word_u64(&arg);
+	uint32_t conn = (uint32_t)replay_number(&arg), txn = (uint32_t)replay_number(&arg);
 
-	give_result(conn, txn, (uint32_t)next_word_u64(&arg),
+	give_result(conn, txn, (uint32_t)replay_number(&arg),
 	    (struct ipc_result){.outcome = OUT_DEFERRED, .code = 451, .enh = {4, 7, 1}},
 	    STR("451 4.7.1 not yet"));
 	give_done(conn, txn);
@@ -475,7 +526,7 @@ do_wall(struct str arg)
 }
 
 static const struct replay_word words[] = {
-    {"conf", do_conf}, {"start", do_start}, {"accept", do_accept}, {"dns", do_dns}, {"up", do_up}, {"down", do_down},
+    {"conf", do_conf}, {"spool", do_spool}, {"start", do_start}, {"accept", do_accept}, {"dns", do_dns}, {"up", do_up}, {"down", do_down},
     {"greeting", do_greeting}, {"result", do_result}, {"done", do_done}, {"deliver", do_deliver},
     {"defer", do_defer}, {"wall", do_wall}, {"ttl", do_ttl}, {"anew", do_anew},
     {"reload", do_reload},
@@ -497,7 +548,7 @@ run_line(struct str line)
 			return;
 		}
 	}
-	if (!replay_more(word, arg))
+	if (!replay_more(word, arg) && !replay_orphans(word, arg))
 		replay_die("unknown word");
 }
 

@@ -44,6 +44,11 @@ struct replay_word {
 };
 /* queue_more.c's words; false: it is none of them. */
 bool replay_more(struct str word, struct str arg);
+/* queue_orphans.c's. */
+bool replay_orphans(struct str word, struct str arg);
+/* The next word, a number; "CODE E.E.E TEXT", of which TEXT is left. */
+uint64_t replay_number(struct str *arg);
+void	 replay_reply(struct str *arg, uint16_t *code, uint8_t enh[3]);
 /* The script is wrong: says where and ends. */
 void replay_die(const char *what) PH_NORETURN;
 /* Prints one message of queued to that daemon and answers what needs no script; false: there was none. */

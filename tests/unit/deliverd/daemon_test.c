@@ -271,6 +271,9 @@ expect_channel_lost(uint16_t port)
 		;
 	ipc_chan_free(&stage.queued);
 	give_queued();
+	do {
+		assert_int_equal(ipc_read_blocking(stage.queued, &m, WAIT_MS, &why), 0);
+	} while (m.type != IPC_ORPHANS_END);
 	open_conn(port, NULL);
 	await(stage.queued, &m, IPC_CONN_UP);
 }
@@ -345,6 +348,114 @@ stop_finishes_what_was_begun(void **state)
 	await_down(END_CLOSED, STAGE_QUIT);
 	clean();
 	sink_stop(&sink);
+}
+
+/* One message delivered, one begun, one waiting, on a peer that stands still; then queued dies and a new one comes. */
+static void
+lose_queued_in_the_middle(const struct sink *sink, struct made made[3])
+{
+	struct ipc_msg m;
+	uint32_t       conn;
+
+	start("");
+	for (int i = 0; i < 3; i++)
+		made[i] = make_message(100, false, 1);
+	open_conn(sink->port, NULL); /* an idle one beside it */
+	await(stage.queued, &m, IPC_CONN_UP);
+	conn = open_conn(sink->port, NULL);
+	await(stage.queued, &m, IPC_CONN_UP);
+	give(conn, 0, &made[0], &first_rcpt, 1);
+	flush(stage.queued);
+	await_delivered(0, &made[0]);
+	assert_int_equal(kill(sink->pid, SIGSTOP), 0);
+	give(conn, 1, &made[1], &first_rcpt, 1);
+	give(conn, 2, &made[2], &first_rcpt, 1);
+	flush(stage.queued);
+	/* a refused connection's report shows that the transactions before it were read */
+	open_conn(1, NULL);
+	await_down(END_REFUSED, STAGE_CONNECT);
+	ipc_chan_free(&stage.queued);
+	give_queued();
+}
+
+static void
+await_orphan_result(const struct made *made)
+{
+	const struct ipc_orphan_result *r;
+	struct ipc_msg			m;
+	char				want[80];
+
+	await(stage.queued, &m, IPC_ORPHAN_RESULT);
+	r = m.head;
+	snprintf(want, sizeof want, "250 2.0.0 %llu %016llx", (unsigned long long)made->size,
+	    (unsigned long long)made->hash);
+	assert_true(str_eq(m.text[0], str_of(want)));
+	assert_true(str_eq(m.text[1], STR("mx.y")));
+	assert_int_equal(r->result.id, made->place.id);
+	assert_int_equal(r->result.rcpt, 0);
+	assert_int_equal(r->result.outcome, OUT_DELIVERED);
+	assert_int_equal(r->result.bytes, made->size);
+	assert_int_equal(r->result.conn, 0);
+	assert_memory_equal(r->dst.bytes, ((uint8_t[]){127, 0, 0, 1}), 4);
+	assert_memory_equal(r->src.bytes, ((uint8_t[]){127, 0, 0, 1}), 4);
+	assert_int_equal(r->extensions, SMTP_EXT_SIZE);
+}
+
+static void
+await_orphan(enum ipc_type type, const struct made *made)
+{
+	struct ipc_msg m;
+
+	await(stage.queued, &m, type);
+	assert_int_equal(((const struct ipc_orphan *)m.head)->id, made->place.id);
+}
+
+static void
+a_new_queued_hears_first_what_the_dead_one_had_ordered(void **state)
+{
+	struct sink    sink = sink_start(0), other = sink_start(0);
+	struct made    made[3];
+	struct ipc_msg m;
+
+	(void)state;
+	lose_queued_in_the_middle(&sink, made);
+	await_orphan_result(&made[0]);
+	await_orphan(IPC_ORPHAN_PENDING, &made[1]);
+	await(stage.queued, &m, IPC_ORPHANS_END);
+	/* numbers begin anew, and nothing but the orphans' ends is told of the old connections */
+	stage.next_conn = 1;
+	for (int i = 0; i < 3; i++) {
+		open_conn(other.port, NULL);
+		await(stage.queued, &m, IPC_CONN_UP);
+	}
+	assert_int_equal(kill(sink.pid, SIGCONT), 0);
+	await_orphan_result(&made[1]);
+	/* the next one hears of both, the third message was given up */
+	ipc_chan_free(&stage.queued);
+	give_queued();
+	await_orphan_result(&made[0]);
+	await_orphan_result(&made[1]);
+	await(stage.queued, &m, IPC_ORPHANS_END);
+	finish();
+	sink_stop(&sink);
+	sink_stop(&other);
+}
+
+static void
+an_orphan_whose_connection_breaks_is_untried(void **state)
+{
+	struct sink    sink = sink_start(0);
+	struct made    made[3];
+	struct ipc_msg m;
+
+	(void)state;
+	lose_queued_in_the_middle(&sink, made);
+	await_orphan_result(&made[0]);
+	await_orphan(IPC_ORPHAN_PENDING, &made[1]);
+	await(stage.queued, &m, IPC_ORPHANS_END);
+	sink_stop(&sink);
+	await_orphan(IPC_ORPHAN_UNTRIED, &made[1]);
+	finish();
 }
 
 /* the second number of statm: resident pages */
@@ -422,6 +533,8 @@ main(void)
 	    cmocka_unit_test(a_queued_that_breaks_the_protocol_loses_its_channel),
 	    cmocka_unit_test(orders_for_connections_that_ended_are_passed_over),
 	    cmocka_unit_test(stop_finishes_what_was_begun),
+	    cmocka_unit_test(a_new_queued_hears_first_what_the_dead_one_had_ordered),
+	    cmocka_unit_test(an_orphan_whose_connection_breaks_is_untried),
 	    cmocka_unit_test(an_idle_connection_is_small),
 	};
 

@@ -148,6 +148,7 @@ start(const char *directives)
 	ipc_send(stage.master, IPC_START, NULL, NULL, -1);
 	flush(stage.master);
 	await(stage.master, &m, IPC_READY);
+	await(stage.queued, &m, IPC_ORPHANS_END);
 }
 
 static int

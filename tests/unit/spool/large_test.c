@@ -63,7 +63,7 @@ no_record_is_acknowledged_beyond_the_lease(void **state)
 static void
 a_torn_id_file_leaves_the_text_before(void **state)
 {
-	struct idfile_text before, after, t;
+	struct idfile_text before = {0}, after, t;
 	char block[2][BLOCK_BYTES], zero[BLOCK_BYTES] = {0};
 	int fd = openat(h.fd, "journal/1.id", O_RDWR | O_CLOEXEC);
 
