@@ -1,5 +1,5 @@
 """Messages of every size and form, to the byte; header fields that are honoured, added and removed; IPv6."""
-import email
+import email.utils
 import os
 import re
 import socket

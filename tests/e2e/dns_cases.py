@@ -149,5 +149,25 @@ def one_flight():
         expect(d.sim.asked["x.test MX"] == 1, f"asked {d.sim.asked['x.test MX']} times")
 
 
+@case("mail to an address literal goes there without a question")
+def address_literal():
+    with Dns({}) as d:
+        d.world.mx.reload(d.world.fill(POLICY.replace("{ mx {net}.10", "{ accept-any; mx {net}.10")))
+        with d.world.ph.client() as s:
+            s.sendmail("a@inject.test", [d.world.fill("b@[{net}.10]")], b"X-Id: l\r\n\r\nx\r\n")
+        d.world.mx.wait_recipients(1)
+        expect_equal(dict(d.sim.asked), {}, "questions")
+
+
+@case("where the first name server is dead the second is asked and mail arrives")
+def dead_server():
+    with World(start=False) as w:
+        w.ph.write_config(w.config.replace("name-server ", w.fill("name-server {net}.54:{dns_port}\nname-server "), 1))
+        w.ph.start()
+        w.inject(20)
+        w.mx.wait_recipients(20)
+        w.conserve()
+
+
 if __name__ == "__main__":
     main()

@@ -32,7 +32,7 @@ local_recipient_maps =
 alias_maps =
 alias_database =
 mynetworks = 127.0.0.0/8
-inet_interfaces = {address}
+inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 relayhost = {relay}
 smtp_dns_support_level = disabled
@@ -163,11 +163,10 @@ def postfix_as_client():
 
 @case("Postfix's smtpd(8) takes our mail, by BDAT and pipelined, and what it passes on is the same to the byte")
 def postfix_as_server():
-    base_dns = "name smarthost.test mx 10 pf.test\n"
-    policy = ("port {mx_port}\nname-server {net}.53:{dns_port}\nname pf.test a {net}.60\n" + base_dns
-              + "provider gmail.test { mx {net}.10; accept-any; }\n")
+    policy = ("port {mx_port}\nname-server {net}.53:{dns_port}\nname pf.test a {net}.60\n"
+              "name smarthost.test mx 10 pf.test\nprovider gmail.test { mx {net}.10; accept-any; }\n")
     with World(policy=policy, dump=True, start=False) as w, Postfix(w, f"[{w.net}.10]:{w.names['mx_port']}") as p:
-        extra = (f"<domain smarthost.test>\n\tdefault-smtp-port {p.port}\n\tmax-smtp-out 5\n</domain>\n")
+        extra = f"<domain smarthost.test>\n\tdefault-smtp-port {p.port}\n\tmax-smtp-out 5\n</domain>\n"
         w.ph.write_config(w.config + extra)
         w.ph.start()
         idents = [b"s%d" % i for i in range(200)]
@@ -175,7 +174,7 @@ def postfix_as_server():
             with w.ph.client() as s:
                 for ident in idents:
                     s.sendmail("a@inject.test", ["b@smarthost.test", "c@smarthost.test"], body(ident), ["BODY=8BITMIME"])
-                big = b"X-Id: big\r\nMessage-ID: <big@x.test>\r\n\r\n" + (b"." * 70 + b"\r\n") * 300000
+                big = body(b"big") + (b"." * 70 + b"\r\n") * 300000
                 s.sendmail("a@inject.test", ["b@smarthost.test"], big)
             w.mx.wait_recipients(401)
             log = w.mx.log()

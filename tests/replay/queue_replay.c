@@ -526,7 +526,8 @@ do_wall(struct str arg)
 }
 
 static const struct replay_word words[] = {
-    {"conf", do_conf}, {"spool", do_spool}, {"start", do_start}, {"accept", do_accept}, {"dns", do_dns}, {"up", do_up}, {"down", do_down},
+    {"conf", do_conf}, {"spool", do_spool}, {"start", do_start}, {"accept", do_accept},
+    {"dns", do_dns}, {"up", do_up}, {"down", do_down},
     {"greeting", do_greeting}, {"result", do_result}, {"done", do_done}, {"deliver", do_deliver},
     {"defer", do_defer}, {"wall", do_wall}, {"ttl", do_ttl}, {"anew", do_anew},
     {"reload", do_reload},
