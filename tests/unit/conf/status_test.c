@@ -74,7 +74,7 @@ static void
 the_status_of_every_directive_is_true(void **state)
 {
 	static const char *const programs[] = {"master/*.[ch]", "injectd/*.[ch]", "queued/*.[ch]", "dnsd/*.[ch]",
-	    "deliverd/*.[ch]", "bounced/*.[ch]", "acctd/*.[ch]", "pmtactl/*.[ch]", "lib/acct/*.[ch]"};
+	    "deliverd/*.[ch]", "bounced/*.[ch]", "acctd/*.[ch]", "pmtactl/*.[ch]", "lib/acct/*.[ch]", "lib/daemon/*.[ch]"};
 	bool		 is_used[CONF_N_KEYS] = {0};
 	size_t		 files = 0, wrong = 0;
 
