@@ -190,6 +190,22 @@ finish(void)
 	start_next();
 }
 
+static void
+set_aside(const struct walk_item *item)
+{
+	const struct spool_place *p = &item->place;
+	char			  name[SPOOL_FILE_NAME] = "";
+
+	rec.n_bad++;
+	if (p->kind == SPOOL_FILE)
+		spool_file_name(p->id, name);
+	log_error("event=%s file=%s writer=%u segment=%08x offset=%lu bytes=%lu text=\"%s\"",
+	    item->is_unreadable ? "unreadable" : "set-aside", name[0] == '\0' ? "journal" : name, p->writer,
+	    p->segment, p->offset, p->len, item->why.text);
+	if (!item->is_unreadable)
+		spool_set_aside(qd.store, p, &item->why);
+}
+
 /* one step of the walk; false: the turn is over */
 static bool
 step(void)
@@ -204,9 +220,12 @@ step(void)
 		note_scanned((uint16_t)item.segment.writer, item.segment.generation, item.segment.end);
 		segment_scanned(&item.segment);
 		return true;
+	case WALK_MOVED:
+		if (rec.is_first)
+			spool_record_moved(qd.store, &item.place);
+		return true;
 	case WALK_BAD:
-		rec.n_bad++;
-		log_warn("event=set-aside text=\"%s\"", item.why.text);
+		set_aside(&item);
 		return true;
 	case WALK_AGAIN:
 		return false;

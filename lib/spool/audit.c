@@ -3,10 +3,10 @@
 #include <unistd.h>
 
 #include "lib/base/xalloc.h"
+#include "lib/spool/count_int.h"
 #include "lib/spool/done_int.h"
 #include "lib/spool/files_int.h"
 #include "lib/spool/idfile_int.h"
-#include "lib/spool/scan_int.h"
 #include "lib/spool/store.h"
 
 /*
@@ -154,31 +154,11 @@ has_ended(const struct audit *au, uint64_t id, uint32_t rcpt)
 
 /* ---- accepted ---- */
 
-/* What the newest segment has, by its end line or by its records. */
-static uint64_t
-count_segment(int fd, const struct segment_header *h)
-{
-	struct scan scan;
-	struct scan_record r;
-	enum scan_event e;
-	uint64_t id, n = 0;
-	uint32_t rcpts;
-
-	scan_init(&scan);
-	scan_start(&scan, fd, h->generation, BLOCK_BYTES, SCAN_NO_LIMIT);
-	while ((e = scan_next(&scan, &r)) == SCAN_RECORD || e == SCAN_BAD)
-		if (e == SCAN_RECORD && record_peek(r.env, &id, &rcpts))
-			n += rcpts;
-	if (scan.ended)
-		n = scan.end.n_rcpts;
-	scan_clear(&scan);
-	return n;
-}
-
 struct writer_count {
 	struct segment_header newest;
 	bool has_newest;
 	uint64_t n_rcpts;
+	struct lost_headers lost;
 };
 
 static void
@@ -186,16 +166,22 @@ look_at_segment(int journal_fd, const char *name, struct writer_count *w, unsign
 {
 	char block[BLOCK_BYTES];
 	struct segment_header h;
+	struct segment_count c;
 	int fd = open_file(journal_fd, name, O_RDONLY);
 
 	if (fd < 0)
 		return;
-	if (pread_all(fd, block, sizeof block, 0) == BLOCK_BYTES &&
-	    segment_header_parse(block, &h) && h.writer == writer &&
-	    (!w->has_newest || h.generation > w->newest.generation)) {
+	if (pread_all(fd, block, sizeof block, 0) != BLOCK_BYTES) {
+		close(fd);
+		return;
+	}
+	if (!segment_header_parse(block, &h) || h.writer != writer) {
+		if (segment_count(fd, 0, &c) == 0)
+			lost_add(&w->lost, &c.in);
+	} else if (!w->has_newest || h.generation > w->newest.generation) {
 		w->newest = h;
 		w->has_newest = true;
-		w->n_rcpts = h.n_rcpts + count_segment(fd, &h);
+		w->n_rcpts = h.n_rcpts + (segment_count(fd, h.generation, &c) == 0 ? c.in.n_rcpts : 0);
 	}
 	close(fd);
 }
@@ -216,7 +202,7 @@ add_writer(struct audit *au, int journal_fd, unsigned writer, const struct write
 {
 	struct idfile_text t;
 	char name[SPOOL_NAME];
-	uint64_t n = w->n_rcpts;
+	uint64_t n = w->n_rcpts + lost_behind(&w->lost, w->newest.generation).n_rcpts;
 	int fd = open_file(journal_fd, writer_name(name, writer), O_RDONLY);
 
 	if (fd >= 0 && idfile_read(fd, &t)) {
@@ -248,8 +234,10 @@ audit_accepted(struct audit *au, struct why *why)
 		if (segment_name_parse(d->d_name, &writer, &segment))
 			look_at_segment(journal_fd, d->d_name, &w[writer], writer);
 	closedir(dir);
-	for (writer = 0; writer < SPOOL_WRITERS; writer++)
+	for (writer = 0; writer < SPOOL_WRITERS; writer++) {
 		add_writer(au, journal_fd, writer, &w[writer]);
+		lost_clear(&w[writer].lost);
+	}
 	free(w);
 	close(journal_fd);
 	return 0;

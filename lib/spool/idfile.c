@@ -4,6 +4,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "lib/base/log.h"
+#include "lib/base/xalloc.h"
 #include "lib/spool/files_int.h"
 
 static void
@@ -73,8 +75,50 @@ idfile_read(int fd, struct idfile_text *t)
 	return found;
 }
 
+/* For people: what could not be believed. Whether that works decides nothing. */
+static void
+keep_broken(int dirfd, unsigned writer, const char *text, size_t len)
+{
+	char name[SPOOL_NAME], file[2 * SPOOL_NAME];
+	int fd, bad_fd = open_dir(dirfd, "bad");
+
+	log_error("journal event=set-aside file=journal/%s text=\"Neither block of the file is good.\"",
+	    writer_name(name, writer));
+	if (bad_fd < 0)
+		return;
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(file, sizeof file, "%s.%u", name, i);
+		fd = create_file(bad_fd, file, SPOOL_FMODE);
+		if (fd < 0 && errno == EEXIST)
+			continue;
+		if (fd >= 0 && write_all(fd, text, len) < 0)
+			unlinkat(bad_fd, file, 0);
+		if (fd >= 0)
+			close(fd);
+		break;
+	}
+	close(bad_fd);
+}
+
+static int
+load(struct idfile *f, int dirfd, unsigned writer)
+{
+	char text[2 * BLOCK_BYTES];
+	ssize_t n;
+
+	/* the next write goes over the other block: this one must be on disk before */
+	if (fdatasync(f->fd) < 0)
+		return -1;
+	if (idfile_read(f->fd, &f->t))
+		return 0;
+	n = pread_all(f->fd, text, sizeof text, 0);
+	if (n > 0)
+		keep_broken(dirfd, writer, text, (size_t)n);
+	return n < 0 ? -1 : 0;
+}
+
 int
-idfile_open(struct idfile *f, int journal_fd, unsigned writer, struct why *why)
+idfile_open(struct idfile *f, int dirfd, int journal_fd, unsigned writer, struct why *why)
 {
 	char name[SPOOL_NAME];
 
@@ -90,8 +134,11 @@ idfile_open(struct idfile *f, int journal_fd, unsigned writer, struct why *why)
 		idfile_close(f);
 		return -1;
 	}
-	(void)idfile_read(f->fd, &f->t);
-	return 0;
+	if (load(f, dirfd, writer) == 0)
+		return 0;
+	why_errno(why, "Cannot read journal/%s", name);
+	idfile_close(f);
+	return -1;
 }
 
 int
@@ -103,8 +150,11 @@ idfile_write(struct idfile *f)
 	next.turn++;
 	write_block(block, &next);
 	if (pwrite_all(f->fd, block, sizeof block, (next.turn & 1) * BLOCK_BYTES) < 0 ||
-	    fdatasync(f->fd) < 0)
+	    fdatasync(f->fd) < 0) {
+		f->is_dirty = true;
 		return -1;
+	}
+	f->is_dirty = false;
 	f->t.turn = next.turn;
 	return 0;
 }
@@ -115,4 +165,6 @@ idfile_close(struct idfile *f)
 	if (f->fd >= 0)
 		close(f->fd);
 	f->fd = -1;
+	xfree(&f->refused);
+	f->n_refused = f->cap_refused = 0;
 }

@@ -27,13 +27,19 @@ struct idfile_text {
 struct idfile {
 	struct idfile_text t;
 	int		   fd;
+	bool		   is_dirty; /* the file may name refused ones that `t` does not: a write failed, or is due */
+	/* Refused large messages whose tmp file must stay as long as the file may name them. One that is still named in
+	 * `t`: whether it was renamed the disk would not say. */
+	uint64_t *refused; /* owned */
+	size_t	  n_refused, cap_refused;
 };
 
 /* The newest good block. False when there is none (a new file, or both broken). */
 bool idfile_read(int fd, struct idfile_text *t);
-/* Opens or makes the file and locks it. -1 with `why`: another process holds it. */
-int idfile_open(struct idfile *f, int journal_fd, unsigned writer, struct why *why) PH_MUST_CHECK;
-/* Writes and syncs the text. -1 with errno; the file then still has the text before. */
+/* Opens or makes the file, locks it, and syncs what a killed process left in it. A file without a good block is copied
+ * into `bad` and begun anew. -1 with `why`: another process holds it. */
+int idfile_open(struct idfile *f, int dirfd, int journal_fd, unsigned writer, struct why *why) PH_MUST_CHECK;
+/* Writes and syncs the text. -1 with errno; the file then has this text or the one before. */
 int  idfile_write(struct idfile *f) PH_MUST_CHECK;
 void idfile_close(struct idfile *f);
 

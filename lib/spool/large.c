@@ -31,7 +31,7 @@ struct journal_large {
 	uint32_t n_rcpts;
 	int fd;
 	bool is_counted; /* in j->n_named */
-	bool is_renamed;
+	enum { RENAME_NOT, RENAME_DONE, RENAME_UNKNOWN } renamed;
 	bool failed;
 	struct why why;
 };
@@ -39,59 +39,112 @@ struct journal_large {
 /* ---- at the start ---- */
 
 static int
-was_accepted(int tmp_fd, uint64_t id, bool *yes)
+sync_queue_dir(int dirfd, uint64_t id)
 {
 	char name[SPOOL_NAME];
-	struct stat st;
+	int r, queue_fd = open_dir(dirfd, "queue");
 
-	*yes = fstatat(tmp_fd, id_name(name, id), &st, AT_SYMLINK_NOFOLLOW) < 0;
-	return *yes && errno != ENOENT ? -1 : 0;
+	if (queue_fd < 0)
+		return -1;
+	r = sync_dir(queue_fd, queue_dir_name(name, id));
+	close(queue_fd);
+	return r;
+}
+
+static struct idfile_large *
+find_named(struct idfile_text *t, uint64_t id)
+{
+	for (uint32_t i = 0; i < t->n_large; i++)
+		if (t->large[i].id == id)
+			return &t->large[i];
+	return NULL;
 }
 
 static void
-remove_tmp_files(int tmp_fd, const struct idfile_large *l, uint32_t n)
+drop_named(struct idfile_text *t, uint64_t id)
 {
-	char name[SPOOL_NAME];
+	struct idfile_large *named = find_named(t, id);
 
-	/* those that were accepted have none; a failure leaves one for queued's next start */
-	for (uint32_t i = 0; i < n; i++)
-		unlinkat(tmp_fd, id_name(name, l[i].id), 0);
+	if (named != NULL)
+		*named = t->large[--t->n_large];
 }
 
-static int
-settle(struct idfile *f, int tmp_fd)
+static void
+count_accepted(struct idfile_text *t, uint32_t n_rcpts)
 {
-	struct idfile_text before = f->t;
-	bool yes;
+	t->large_msgs++;
+	t->large_rcpts += n_rcpts;
+}
 
-	for (uint32_t i = 0; i < before.n_large; i++) {
-		if (was_accepted(tmp_fd, before.large[i].id, &yes) < 0)
-			return -1;
-		f->t.large_msgs += yes;
-		f->t.large_rcpts += yes ? before.large[i].n_rcpts : 0;
-	}
-	f->t.n_large = 0;
-	/* first the file that no longer names them: then "no tmp file" cannot be read as "accepted"
-	 */
-	if (before.n_large > 0 && idfile_write(f) < 0)
+/*
+ * Was it renamed? Takes it out of the text, counted if so. What is seen must be on disk before W.id says the same. -1
+ * with errno: left as it was.
+ */
+static int
+decide(struct idfile *f, int dirfd, uint64_t id)
+{
+	const struct idfile_large *named = find_named(&f->t, id);
+	char name[SPOOL_NAME + 4], hex[SPOOL_NAME];
+	struct stat st;
+
+	if (named == NULL)
+		return 0;
+	if (sync_queue_dir(dirfd, id) < 0 || sync_dir(dirfd, "tmp") < 0)
 		return -1;
-	remove_tmp_files(tmp_fd, before.large, before.n_large);
+	snprintf(name, sizeof name, "tmp/%s", id_name(hex, id));
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (errno != ENOENT)
+			return -1;
+		count_accepted(&f->t, named->n_rcpts);
+	}
+	drop_named(&f->t, id);
 	return 0;
+}
+
+static void
+refuse(struct idfile *f, uint64_t id)
+{
+	if (f->n_refused == f->cap_refused) {
+		f->cap_refused = PH_MAX(f->cap_refused * 2, (size_t)16);
+		f->refused = xreallocarray(f->refused, f->cap_refused, sizeof *f->refused);
+	}
+	f->refused[f->n_refused++] = id;
+}
+
+void
+large_forget(struct idfile *f, int dirfd)
+{
+	char name[SPOOL_NAME];
+	size_t n = 0;
+	int tmp_fd = f->n_refused == 0 ? -1 : open_dir(dirfd, "tmp");
+
+	if (tmp_fd < 0)
+		return;
+	for (size_t i = 0; i < f->n_refused; i++) {
+		if (find_named(&f->t, f->refused[i]) != NULL)
+			f->refused[n++] = f->refused[i];
+		else /* if that fails it is left for queued's next start */
+			unlinkat(tmp_fd, id_name(name, f->refused[i]), 0);
+	}
+	f->n_refused = n;
+	close(tmp_fd);
 }
 
 int
 large_settle(struct idfile *f, int dirfd)
 {
-	int tmp_fd, r;
-
 	if (f->t.n_large == 0)
 		return 0;
-	tmp_fd = open_dir(dirfd, "tmp");
-	if (tmp_fd < 0)
+	while (f->t.n_large > 0) {
+		refuse(f, f->t.large[0].id);
+		if (decide(f, dirfd, f->t.large[0].id) < 0)
+			return -1;
+	}
+	/* first the file that no longer names them: then "no tmp file" cannot be read as "accepted" */
+	if (idfile_write(f) < 0)
 		return -1;
-	r = settle(f, tmp_fd);
-	close(tmp_fd);
-	return r;
+	large_forget(f, dirfd);
+	return 0;
 }
 
 /* ---- writing ---- */
@@ -232,15 +285,6 @@ sync_run(struct spool_work *work)
 		(void)fail(l, "Cannot write a file in the spool");
 }
 
-static struct idfile_large *
-find_named(struct idfile_text *t, uint64_t id)
-{
-	for (uint32_t i = 0; i < t->n_large; i++)
-		if (t->large[i].id == id)
-			return &t->large[i];
-	return NULL;
-}
-
 /* In the flusher: before the rename, W.id must know of it. */
 static void
 name_run(struct spool_work *work)
@@ -248,13 +292,17 @@ name_run(struct spool_work *work)
 	struct journal_large *l = ph_container_of(work, struct journal_large, work);
 	struct idfile *f = &l->j->segs.ids;
 
-	ph_assert(f->t.n_large < IDFILE_LARGE);
+	if (f->t.n_large == IDFILE_LARGE) {
+		l->failed = true;
+		why_smtp(&l->why, 451, 4, 3, 0, "The disk does not settle earlier large messages.");
+		return;
+	}
 	if (segments_lend(&l->j->segs, journal_id_ms(l->place.id)) < 0) {
 		(void)fail(l, "Cannot write the journal's id file");
 		return;
 	}
 	f->t.large[f->t.n_large++] = (struct idfile_large){l->place.id, l->n_rcpts};
-	if (idfile_write(f) == 0)
+	if (segments_write_ids(&l->j->segs) == 0)
 		return;
 	f->t.n_large--;
 	(void)fail(l, "Cannot write the journal's id file");
@@ -264,15 +312,17 @@ static int
 rename_in(int queue_fd, int tmp_fd, uint64_t id)
 {
 	char dir[SPOOL_NAME], name[SPOOL_NAME];
-	int r, to = open_dir(queue_fd, queue_dir_name(dir, id));
+	int r = RENAME_NOT, to = open_dir(queue_fd, queue_dir_name(dir, id));
 
 	if (to < 0)
-		return -1;
+		return RENAME_NOT;
 	id_name(name, id);
-	r = rename_new(tmp_fd, name, to, name);
-	if (r == 0 && fsync(to) < 0)
-		/* there, but perhaps not for ever: take it back, or else it counts as accepted */
-		r = renameat(to, name, tmp_fd, name) == 0 ? -1 : 1;
+	if (rename_new(tmp_fd, name, to, name) == 0)
+		r = fsync(to) == 0 ? RENAME_DONE : RENAME_UNKNOWN;
+	/* there, but perhaps not for ever: take it back; as long as that is not on disk either it stays named */
+	if (r == RENAME_UNKNOWN && renameat(to, name, tmp_fd, name) == 0 && fsync(to) == 0 &&
+	    fsync(tmp_fd) == 0)
+		r = RENAME_NOT;
 	close(to);
 	return r;
 }
@@ -282,12 +332,11 @@ rename_run(struct spool_work *work)
 {
 	struct journal_large *l = ph_container_of(work, struct journal_large, work);
 	int queue_fd = open_dir(l->j->dirfd, "queue");
-	int tmp_fd = open_dir(l->j->dirfd, "tmp"), r = -1;
+	int tmp_fd = open_dir(l->j->dirfd, "tmp");
 
 	if (queue_fd >= 0 && tmp_fd >= 0)
-		r = rename_in(queue_fd, tmp_fd, l->place.id);
-	l->is_renamed = r >= 0;
-	if (r != 0)
+		l->renamed = rename_in(queue_fd, tmp_fd, l->place.id);
+	if (l->renamed != RENAME_DONE)
 		(void)fail(l, "Cannot rename a file in the spool");
 	if (queue_fd >= 0)
 		close(queue_fd);
@@ -295,27 +344,46 @@ rename_run(struct spool_work *work)
 		close(tmp_fd);
 }
 
+/* Those refused before that the disk would not tell about: perhaps it does now. */
+static void
+decide_refused(struct idfile *f, int dirfd)
+{
+	for (size_t i = 0; i < f->n_refused; i++) {
+		if (find_named(&f->t, f->refused[i]) == NULL)
+			continue;
+		if (decide(f, dirfd, f->refused[i]) < 0)
+			return;
+		f->is_dirty = true; /* it still names it */
+	}
+}
+
 /*
- * In the flusher: what became of it. Renamed counts as accepted even if the client is told
- * otherwise, for the file may be there after a restart. If it was not renamed, W.id must forget it
- * before its tmp file may go.
+ * In the flusher: what became of it. If it was not renamed, W.id must forget it before its tmp file may go: the
+ * file may name it even if the write failed that should have done so.
  */
 static void
 settle_run(struct spool_work *work)
 {
 	struct journal_large *l = ph_container_of(work, struct journal_large, work);
-	struct idfile_text *t = &l->j->segs.ids.t;
-	struct idfile_large *named = find_named(t, l->place.id);
+	struct segments *s = &l->j->segs;
+	struct idfile *f = &s->ids;
+	bool was_named = find_named(&f->t, l->place.id) != NULL;
 
-	if (named != NULL)
-		*named = t->large[--t->n_large];
-	if (l->is_renamed) {
-		t->large_msgs++;
-		t->large_rcpts += l->n_rcpts;
+	decide_refused(f, s->dirfd);
+	if (l->renamed != RENAME_UNKNOWN)
+		drop_named(&f->t, l->place.id);
+	if (l->renamed == RENAME_DONE) {
+		count_accepted(&f->t, l->n_rcpts);
 		return;
 	}
-	if (named == NULL || idfile_write(&l->j->segs.ids) == 0)
-		remove_tmp(l);
+	refuse(f, l->place.id);
+	/* its name is all that must stay */
+	if (l->renamed == RENAME_NOT && ftruncate(l->fd, 0) < 0)
+		log_debug("journal event=tmp-stays id=%016jx", (uintmax_t)l->place.id);
+	if (!was_named && !f->is_dirty)
+		large_forget(f, s->dirfd);
+	else if (segments_write_ids(s) < 0)
+		log_warn("journal event=tmp-stays id=%016jx", (uintmax_t)l->place.id);
 }
 
 static void name_or_wait(struct journal_large *l);

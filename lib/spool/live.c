@@ -34,10 +34,14 @@ is_zero(const char *p, size_t len)
 	return true;
 }
 
+struct newest {
+	uint32_t segment, generation;
+};
+
 /* Keeps in *still those of *gone that are about a generation that a file still has. */
 static void
-look_at(
-    struct live *v, int journal_fd, const char *name, const struct gone *gone, struct gone *still)
+look_at(struct live *v, int journal_fd, const char *name, const struct gone *gone,
+    struct gone *still, struct newest newest[SPOOL_WRITERS])
 {
 	char block[BLOCK_BYTES] = {0};
 	struct segment_header h;
@@ -59,10 +63,29 @@ look_at(
 		v->is_unsure[writer] = true;
 		return;
 	}
+	if (h.generation >= newest[writer].generation)
+		newest[writer] = (struct newest){segment, h.generation};
 	if (gone != NULL && gone_has_segment(gone, writer, segment, h.generation))
 		gone_add_segment(still, writer, segment, h.generation);
 	else
 		add_key(v, need_key_segment(writer, h.generation));
+}
+
+/* A killed writer may have left its last header in the page cache only: the power may bring back the one before. */
+static void
+sync_newest(struct live *v, int journal_fd, const struct newest newest[SPOOL_WRITERS])
+{
+	char name[SPOOL_NAME];
+	int fd;
+
+	for (unsigned w = 0; w < SPOOL_WRITERS; w++) {
+		if (newest[w].generation == 0)
+			continue;
+		fd = open_file(journal_fd, segment_name(name, w, newest[w].segment), O_RDONLY);
+		v->is_unsure[w] |= fd < 0 || fdatasync(fd) < 0;
+		if (fd >= 0)
+			close(fd);
+	}
 }
 
 static void
@@ -92,15 +115,22 @@ live_load(struct live *v, int journal_fd, struct gone *gone)
 	int fd = open_dir(journal_fd, ".");
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *d;
+	struct newest newest[SPOOL_WRITERS] = {0};
 	struct gone still;
 
 	*v = (struct live){0};
 	if (dir == NULL)
 		return -1;
+	if (gone != NULL && fsync(fd) < 0) {
+		closedir(dir);
+		return -1;
+	}
 	gone_init(&still);
 	while ((d = readdir(dir)) != NULL)
-		look_at(v, journal_fd, d->d_name, gone, &still);
+		look_at(v, journal_fd, d->d_name, gone, &still, newest);
 	closedir(dir);
+	if (gone != NULL)
+		sync_newest(v, journal_fd, newest);
 	if (v->n > 1)
 		qsort(v->key, v->n, sizeof *v->key, compare_keys);
 	if (gone != NULL)

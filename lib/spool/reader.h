@@ -34,7 +34,8 @@ struct spool_walk;
 enum walk_event {
 	WALK_RECORD,  /* a live-or-done record: place, envelope (header + env bytes) */
 	WALK_SEGMENT, /* a segment was finished: its number, generation, bytes in use */
-	WALK_BAD,     /* something was set aside: `why` */
+	WALK_MOVED,   /* a record whose message a good queue file has (a crash while it was moved): spool_record_moved() */
+	WALK_BAD,     /* something cannot be believed or read: `why` */
 	WALK_AGAIN,   /* the time slice is over: call again */
 	WALK_END
 };
@@ -43,11 +44,13 @@ struct walk_item {
 	struct str	   env; /* behind the header line, to the end of the empty line; borrowed until the next call */
 	struct ipc_segment segment;
 	struct why	   why;
+	bool		   is_unreadable; /* WALK_BAD: the system did not give it, which may pass: not to be set aside */
 };
 /*
  * First the queue files, then each segment of each writer, oldest first. What the done log says is gone or was moved
  * out is left out (a segment that is gone comes as WALK_SEGMENT without records: its writer may have it back), and no
- * id comes twice. The newest segment of each writer is synced before it is read.
+ * id comes twice. The newest segment of each writer is synced before it is read, and so is the directory of a large
+ * message that its writer was just about to accept: what was told must not vanish with the power.
  */
 struct spool_walk *spool_walk_new(int dirfd);
 /*

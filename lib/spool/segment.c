@@ -7,6 +7,7 @@
 
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
+#include "lib/spool/count_int.h"
 #include "lib/spool/gone_int.h"
 #include "lib/spool/large_int.h"
 
@@ -39,19 +40,36 @@ add_used(struct segments *s, uint32_t segment, uint32_t generation, bool abandon
 /* ---- the id file ---- */
 
 int
+segments_write_ids(struct segments *s)
+{
+	segments_accepted(s, &s->ids.t.n_msgs, &s->ids.t.n_rcpts);
+	if (idfile_write(&s->ids) < 0)
+		return -1;
+	large_forget(&s->ids, s->dirfd);
+	return 0;
+}
+
+static int
+lend(struct segments *s, uint64_t ms)
+{
+	uint64_t lease_ms = s->ids.t.lease_ms;
+	uint32_t generation = s->ids.t.generation;
+
+	if (ms > lease_ms)
+		s->ids.t.lease_ms = ms + LEASE_MS;
+	if (s->head.generation >= generation)
+		s->ids.t.generation = s->head.generation + LEASE_GENERATION;
+	if (segments_write_ids(s) == 0)
+		return 0;
+	s->ids.t.lease_ms = lease_ms;
+	s->ids.t.generation = generation;
+	return -1;
+}
+
+int
 segments_lend(struct segments *s, uint64_t ms)
 {
-	struct idfile_text before = s->ids.t;
-
-	if (ms <= before.lease_ms && s->head.generation < before.generation)
-		return 0;
-	s->ids.t.lease_ms = PH_MAX(before.lease_ms, ms + LEASE_MS);
-	s->ids.t.generation = PH_MAX(before.generation, s->head.generation + LEASE_GENERATION);
-	segments_accepted(s, &s->ids.t.n_msgs, &s->ids.t.n_rcpts);
-	if (idfile_write(&s->ids) == 0)
-		return 0;
-	s->ids.t = before;
-	return -1;
+	return ms <= s->ids.t.lease_ms ? 0 : lend(s, ms);
 }
 
 void
@@ -66,6 +84,7 @@ segments_accepted(const struct segments *s, uint64_t *n_msgs, uint64_t *n_rcpts)
 struct found {
 	struct segment_header newest;
 	struct gone gone;
+	struct lost_headers lost;
 	bool has_newest;
 };
 
@@ -76,6 +95,17 @@ is_untouched(const char block[BLOCK_BYTES])
 		if (block[i] != 0)
 			return false;
 	return true;
+}
+
+/* A broken header: the records may be good; queued says when the segment is free. */
+static void
+take_lost(struct segments *s, int fd, uint32_t segment, struct found *f)
+{
+	struct segment_count c;
+
+	if (segment_count(fd, 0, &c) == 0)
+		lost_add(&f->lost, &c.in);
+	add_used(s, segment, 0, false);
 }
 
 /* One of our segment files: spare, or used by mail that queued has still to let go of. */
@@ -91,13 +121,10 @@ take_stock_of(struct segments *s, const char *name, uint32_t segment, struct fou
 	if (fd < 0)
 		return;
 	n = pread_all(fd, block, sizeof block, 0);
-	close(fd);
 	if (n >= 0 && n <= (ssize_t)BLOCK_BYTES) {
 		/* died while it was made: too short for any record */
 		unlinkat(s->journal_fd, name, 0);
-		return;
-	}
-	if (n == (ssize_t)sizeof block && segment_header_parse(block, &h) &&
+	} else if (n == (ssize_t)sizeof block && segment_header_parse(block, &h) &&
 	    h.writer == s->writer && h.segment == segment) {
 		if (!f->has_newest || h.generation > f->newest.generation)
 			f->newest = h;
@@ -110,9 +137,9 @@ take_stock_of(struct segments *s, const char *name, uint32_t segment, struct fou
 		   is_untouched(block + BLOCK_BYTES)) {
 		add_spare(s, segment);
 	} else {
-		/* a broken header: its records may be good; queued says when it is free */
-		add_used(s, segment, 0, false);
+		take_lost(s, fd, segment, f);
 	}
+	close(fd);
 }
 
 static int
@@ -161,34 +188,20 @@ mark_abandoned(struct segments *s)
 /* Counts what is in the newest segment and, unless it was ended, ends it behind the last good
  * record. */
 static int
-end_newest(struct segments *s, struct scan *scan, int fd)
+end_newest(struct segments *s, int fd)
 {
-	struct scan_record r;
-	struct segment_end e = {.generation = s->head.generation};
+	struct segment_count c;
 	char line[SPOOL_HEADER_LEN];
-	enum scan_event what;
-	uint64_t id, end = BLOCK_BYTES;
-	uint32_t n;
 
 	/* what a killed process wrote but did not flush is visible: it must not vanish after it was
 	 * counted */
-	if (fdatasync(fd) < 0)
+	if (fdatasync(fd) < 0 || segment_count(fd, s->head.generation, &c) < 0)
 		return -1;
-	scan_start(scan, fd, s->head.generation, BLOCK_BYTES, SCAN_NO_LIMIT);
-	while ((what = scan_next(scan, &r)) == SCAN_RECORD || what == SCAN_BAD) {
-		if (what == SCAN_BAD)
-			continue;
-		e.n_msgs++;
-		e.n_rcpts += record_peek(r.env, &id, &n) ? n : 0;
-		end = scan->pos;
-	}
-	if (what == SCAN_ERROR)
-		return -1;
-	s->in = scan->ended ? scan->end : e;
-	if (scan->ended || end > SEGMENT_ROOM)
+	s->in = c.in;
+	if (c.ended || c.end > SEGMENT_ROOM)
 		return 0;
-	segment_end_write(line, &e);
-	if (pwrite_all(fd, line, sizeof line, end) < 0)
+	segment_end_write(line, &c.in);
+	if (pwrite_all(fd, line, sizeof line, c.end) < 0)
 		return -1;
 	return fdatasync(fd);
 }
@@ -196,7 +209,6 @@ end_newest(struct segments *s, struct scan *scan, int fd)
 static int
 count_newest(struct segments *s, struct why *why)
 {
-	struct scan scan;
 	char name[SPOOL_NAME];
 	int fd, r;
 
@@ -204,31 +216,48 @@ count_newest(struct segments *s, struct why *why)
 	fd = open_file(s->journal_fd, name, O_RDWR);
 	if (fd < 0)
 		return why_errno(why, "Cannot open journal/%s", name);
-	scan_init(&scan);
-	r = end_newest(s, &scan, fd);
+	r = end_newest(s, fd);
 	if (r < 0)
 		why_errno(why, "Cannot end journal/%s", name);
-	scan_clear(&scan);
 	close(fd);
 	return r;
 }
 
 static int
-start_ids(struct segments *s, int dirfd, uint64_t now_ms, struct why *why)
+start_ids(struct segments *s, const struct segment_end *lost, uint64_t now_ms, struct why *why)
 {
 	const struct idfile_text *t = &s->ids.t;
 
 	/* a segment header that was lost must lower neither the counts nor the generation */
-	s->head.n_msgs = PH_MAX(s->head.n_msgs + s->in.n_msgs, t->n_msgs);
-	s->head.n_rcpts = PH_MAX(s->head.n_rcpts + s->in.n_rcpts, t->n_rcpts);
+	s->head.n_msgs = PH_MAX(s->head.n_msgs + s->in.n_msgs + lost->n_msgs, t->n_msgs);
+	s->head.n_rcpts = PH_MAX(s->head.n_rcpts + s->in.n_rcpts + lost->n_rcpts, t->n_rcpts);
 	s->in = (struct segment_end){0};
 	s->head.generation = PH_MAX(s->head.generation, t->generation);
 	s->first_ms = t->lease_ms + 1;
-	if (large_settle(&s->ids, dirfd) < 0)
+	if (large_settle(&s->ids, s->dirfd) < 0)
 		return why_errno(why, "Cannot tell which large messages were accepted");
-	if (segments_lend(s, PH_MAX(now_ms, s->first_ms)) < 0 || fsync(s->journal_fd) < 0)
+	if (lend(s, PH_MAX(now_ms, s->first_ms)) < 0 || fsync(s->journal_fd) < 0)
 		return why_errno(why, "Cannot write the journal's id file");
 	return 0;
+}
+
+static int
+start(struct segments *s, struct found *f, uint64_t now_ms, struct why *why)
+{
+	struct segment_end lost;
+
+	if (gone_load(&f->gone, s->dirfd) < 0)
+		return why_errno(why, "Cannot read the spool's done log");
+	if (take_stock(s, f, why) < 0)
+		return -1;
+	if (f->has_newest) {
+		s->head = f->newest;
+		mark_abandoned(s);
+		if (count_newest(s, why) < 0)
+			return -1;
+	}
+	lost = lost_behind(&f->lost, s->head.generation);
+	return start_ids(s, &lost, now_ms, why);
 }
 
 int
@@ -237,27 +266,18 @@ segments_open(struct segments *s, int dirfd, unsigned writer, uint64_t now_ms, s
 	struct found f = {0};
 	int r;
 
-	*s = (struct segments){.fd = -1, .journal_fd = -1, .writer = writer, .ids.fd = -1};
+	*s = (struct segments){
+	    .fd = -1, .dirfd = dirfd, .journal_fd = -1, .writer = writer, .ids.fd = -1};
 	s->journal_fd = open_dir(dirfd, "journal");
 	if (s->journal_fd < 0)
 		return why_errno(why, "Cannot open the spool's directory journal");
-	if (idfile_open(&s->ids, s->journal_fd, writer, why) < 0)
+	if (idfile_open(&s->ids, dirfd, s->journal_fd, writer, why) < 0)
 		return -1;
 	gone_init(&f.gone);
-	if (gone_load(&f.gone, dirfd) < 0)
-		r = why_errno(why, "Cannot read the spool's done log");
-	else
-		r = take_stock(s, &f, why);
+	r = start(s, &f, now_ms, why);
 	gone_clear(&f.gone);
-	if (r < 0)
-		return -1;
-	if (f.has_newest) {
-		s->head = f.newest;
-		mark_abandoned(s);
-		if (count_newest(s, why) < 0)
-			return -1;
-	}
-	return start_ids(s, dirfd, now_ms, why);
+	lost_clear(&f.lost);
+	return r;
 }
 
 void
@@ -267,8 +287,7 @@ segments_close(struct segments *s, uint64_t last_ms)
 		/* nothing beyond was given: the next start need not step over it */
 		s->ids.t.lease_ms = last_ms;
 		s->ids.t.generation = s->head.generation;
-		segments_accepted(s, &s->ids.t.n_msgs, &s->ids.t.n_rcpts);
-		if (idfile_write(&s->ids) < 0)
+		if (segments_write_ids(s) < 0)
 			log_debug("journal event=unfinished writer=%u", s->writer);
 	}
 	if (s->fd >= 0)
@@ -332,12 +351,16 @@ segments_freed(struct segments *s, uint32_t segment, uint32_t generation)
 	if (i == s->n_used || (s->used[i].generation != generation && s->used[i].generation != 0))
 		return;
 	abandoned = s->used[i].abandoned;
-	s->used[i] = s->used[--s->n_used];
 	/* a segment that failed once is not trusted again; a mark must outlive the file */
 	if (!abandoned && s->n_spare < SEGMENT_SPARES) {
+		s->used[i] = s->used[--s->n_used];
 		add_spare(s, segment);
 		return;
 	}
+	/* with none open its header may be the only one that has the counts; else it waits for the next start */
+	if (s->fd < 0 && segments_write_ids(s) < 0)
+		return;
+	s->used[i] = s->used[--s->n_used];
 	if (unlinkat(s->journal_fd, segment_name(name, s->writer, segment), 0) == 0 && abandoned &&
 	    fsync(s->journal_fd) == 0)
 		drop_mark(s, segment, generation);
@@ -345,7 +368,7 @@ segments_freed(struct segments *s, uint32_t segment, uint32_t generation)
 
 /* ---- the open segment ---- */
 
-/* The next spare becomes the open one; its header goes to disk with its first group. */
+/* The next spare becomes the open one. */
 static int
 open_spare(struct segments *s)
 {
@@ -368,18 +391,13 @@ open_spare(struct segments *s)
 	s->head.segment = segment;
 	s->head.generation++;
 	s->in = (struct segment_end){.generation = s->head.generation};
-	s->is_new = true;
 	s->pos = BLOCK_BYTES;
 	return 0;
 }
 
 static int
-open_next(struct segments *s, struct why *why)
+open_any_spare(struct segments *s, struct why *why)
 {
-	if (s->head.n_marks == SEGMENT_MARKS)
-		return why_smtp(why, 451, 4, 3, 0, "Too many journal segments have failed.");
-	if (segments_lend(s, 0) < 0)
-		return why_disk(why, "Cannot write the journal's id file");
 	while (s->n_spare > 0)
 		if (open_spare(s) == 0)
 			return 0;
@@ -388,6 +406,41 @@ open_next(struct segments *s, struct why *why)
 	if (open_spare(s) < 0)
 		return why_disk(why, "Cannot open a journal segment");
 	return 0;
+}
+
+/* A segment whose header may not be on disk has no record: nothing of it need be remembered. */
+static void
+throw_away(struct segments *s)
+{
+	char name[SPOOL_NAME];
+
+	close(s->fd);
+	s->fd = -1;
+	if (unlinkat(s->journal_fd, segment_name(name, s->writer, s->head.segment), 0) < 0)
+		add_used(s, s->head.segment, s->head.generation, true);
+}
+
+/*
+ * First W.id says what was accepted so far, for the header that said it last may be overwritten; then the new header,
+ * with the marks, is made durable; only then records follow. So a torn header never has records.
+ */
+static int
+open_next(struct segments *s, struct why *why)
+{
+	char block[BLOCK_BYTES];
+
+	if (s->head.n_marks == SEGMENT_MARKS)
+		return why_smtp(why, 451, 4, 3, 0, "Too many journal segments have failed.");
+	if (lend(s, 0) < 0)
+		return why_disk(why, "Cannot write the journal's id file");
+	if (open_any_spare(s, why) < 0)
+		return -1;
+	segment_header_write(block, &s->head);
+	if (pwrite_all(s->fd, block, sizeof block, 0) == 0 && fdatasync(s->fd) == 0)
+		return 0;
+	why_disk(why, "Cannot write the journal");
+	throw_away(s);
+	return -1;
 }
 
 static void
@@ -409,13 +462,9 @@ segments_seal(struct segments *s, struct ipc_segment *sealed)
 		return;
 	segment_end_write(line, &s->in);
 	/* without its end line a segment is complete all the same: the walk only cannot prove it */
-	ok = !s->is_new && pwrite_all(s->fd, line, sizeof line, s->pos) == 0 &&
-	     fdatasync(s->fd) == 0;
+	ok = pwrite_all(s->fd, line, sizeof line, s->pos) == 0 && fdatasync(s->fd) == 0;
 	tell_sealed(s, sealed);
-	if (s->is_new)
-		add_spare(s, s->head.segment);
-	else
-		add_used(s, s->head.segment, s->head.generation, !ok);
+	add_used(s, s->head.segment, s->head.generation, !ok);
 	close(s->fd);
 	s->fd = -1;
 }
@@ -442,25 +491,6 @@ segments_need_room(
 	return -1;
 }
 
-static int
-write_header(struct segments *s)
-{
-	char block[BLOCK_BYTES];
-
-	segment_header_write(block, &s->head);
-	return pwrite_all(s->fd, block, sizeof block, 0);
-}
-
-static int
-write_group(struct segments *s, const char *data, size_t len)
-{
-	if (s->is_new && write_header(s) < 0)
-		return -1;
-	if (pwrite_all(s->fd, data, len, s->pos) < 0)
-		return -1;
-	return fdatasync(s->fd);
-}
-
 /* After a failed write or flush nobody knows what the disk has: nothing behind pos is ever
  * believed. */
 static void
@@ -473,36 +503,21 @@ abandon(struct segments *s)
 	s->fd = -1;
 }
 
-/*
- * The mark of the abandoned segment goes to disk with the header of the next one, at once: a crash
- * before the next group must not bring back what was refused. If that fails as well the disk takes
- * nothing at all.
- */
-static void
-make_mark_durable(struct segments *s)
-{
-	struct why why;
-
-	if (open_next(s, &why) < 0)
-		return;
-	if (write_header(s) < 0 || fdatasync(s->fd) < 0)
-		abandon(s);
-	else
-		s->is_new = false;
-}
-
 int
 segments_write(struct segments *s, const char *data, size_t len, const struct segment_end *adds,
     struct ipc_segment *sealed, struct why *why)
 {
-	if (write_group(s, data, len) < 0) {
+	struct why ignored;
+
+	if (pwrite_all(s->fd, data, len, s->pos) < 0 || fdatasync(s->fd) < 0) {
 		why_disk(why, "Cannot write the journal");
 		tell_sealed(s, sealed);
 		abandon(s);
-		make_mark_durable(s);
+		/* the mark goes to disk with the header of the next one, at once: a crash before the next group
+		 * must not bring back what was refused. If that fails the disk takes nothing at all. */
+		(void)open_next(s, &ignored);
 		return -1;
 	}
-	s->is_new = false;
 	s->pos += len;
 	s->in.n_msgs += adds->n_msgs;
 	s->in.n_rcpts += adds->n_rcpts;

@@ -22,13 +22,13 @@ struct segment_used {
 	bool abandoned;
 };
 struct segments {
+	int dirfd;      /* the spool, borrowed */
 	int journal_fd; /* owned */
 	unsigned writer;
 	struct idfile ids;
 
 	/* the open one; fd -1: none */
 	int fd;
-	bool is_new;                /* its header has still to be written */
 	uint32_t told;              /* generation of the last one that was told to have begun */
 	uint64_t pos;               /* durable up to here, and next write */
 	struct segment_end in;      /* what is in it so far */
@@ -69,8 +69,10 @@ int segments_write(struct segments *s, const char *data, size_t len, const struc
 /* Ends the open segment in order, if there is one. */
 void segments_seal(struct segments *s, struct ipc_segment *sealed);
 void segments_freed(struct segments *s, uint32_t segment, uint32_t generation);
-/* Lends ids up to `ms` and some more; durable when it returns 0. */
+/* Lends ids up to `ms` and some more, if they are not lent yet; durable when it returns 0. */
 int segments_lend(struct segments *s, uint64_t ms) PH_MUST_CHECK;
+/* Writes the id file with the present counts. -1 with errno: it may have this text or the one before. */
+int segments_write_ids(struct segments *s) PH_MUST_CHECK;
 /* What the writer has accepted, all segments. */
 void segments_accepted(const struct segments *s, uint64_t *n_msgs, uint64_t *n_rcpts);
 

@@ -69,6 +69,12 @@ void spool_move_out(struct spool_store *s, const struct spool_place *places, siz
  */
 int spool_state_append(struct spool_store *s, uint64_t id, const char *line, struct why *why) PH_MUST_CHECK;
 
+/*
+ * At the start only, for WALK_MOVED: a crash left both the record and its queue file. The record does not count any
+ * more, and who is done is from now on held by the file. If the file may vanish with the power, nothing happens.
+ */
+void spool_record_moved(struct spool_store *s, const struct spool_place *record);
+
 /* Sets a broken record or file aside into spool/bad with its reason beside it. */
 void spool_set_aside(struct spool_store *s, const struct spool_place *place, const struct why *why);
 

@@ -113,6 +113,26 @@ load_files(struct spool_store *s, const uint32_t *number, size_t n, const struct
 	return 0;
 }
 
+/*
+ * A killed queued may have written lines that it did not flush: they are visible, and the next checkpoint, made durable
+ * in another file, would count them for ever although the power may still take them.
+ */
+static int
+sync_files(int done_fd, const uint32_t *number, size_t n)
+{
+	char name[SPOOL_NAME];
+	int fd, r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		fd = open_file(done_fd, done_name(name, number[i]), O_RDONLY);
+		if (fd < 0)
+			return -1;
+		r = fdatasync(fd);
+		close(fd);
+	}
+	return r;
+}
+
 static void on_kick(struct ev_defer *d);
 
 int
@@ -125,8 +145,12 @@ log_load(struct spool_store *s, struct why *why)
 
 	s->log.fd = -1;
 	ev_defer_init(&s->log.kick, on_kick);
-	if (gone_load(&s->gone, s->dirfd) < 0 || done_list(s->done_fd, &number, &n) < 0)
+	if (done_list(s->done_fd, &number, &n) < 0)
+		return why_errno(why, "Cannot read the spool's directory done");
+	if (sync_files(s->done_fd, number, n) < 0 || gone_load(&s->gone, s->dirfd) < 0) {
+		free(number);
 		return why_errno(why, "Cannot read the spool's done log");
+	}
 	r = live_load(&live, s->journal_fd, &s->gone);
 	if (r < 0)
 		why_errno(why, "Cannot read the spool's directory journal");
@@ -164,6 +188,43 @@ spool_is_done(const struct spool_store *s, uint64_t id, uint32_t rcpt, enum fina
 	if (f != NULL && kind != NULL)
 		*kind = (enum final_kind)f->kind;
 	return f != NULL;
+}
+
+/* Which recipients of the record are done: repeated with the file as holder, before its segment may go. */
+static void
+repeat_finished(struct spool_store *s, uint64_t id)
+{
+	struct done_line l = {.id = id, .writer = DONE_NO_WRITER};
+	size_t lo = 0, hi = s->n_finished;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+		if (s->finished[mid].id < id)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < s->n_finished && s->finished[lo].id == id; lo++) {
+		l.rcpt = s->finished[lo].rcpt;
+		l.kind = ascii_lower(done_letter((enum final_kind)s->finished[lo].kind));
+		log_append(s, &l);
+	}
+}
+
+void
+spool_record_moved(struct spool_store *s, const struct spool_place *record)
+{
+	struct done_line l = {.kind = 'M',
+	    .id = record->id,
+	    .writer = (uint8_t)record->writer,
+	    .generation = record->generation};
+	char name[SPOOL_NAME];
+
+	if (sync_dir(s->queue_fd, queue_dir_name(name, record->id)) < 0)
+		return;
+	repeat_finished(s, record->id);
+	gone_add_record(&s->gone, record->writer, record->generation, record->id);
+	log_append(s, &l);
 }
 
 /* ---- writing: in the thread ---- */

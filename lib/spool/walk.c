@@ -6,6 +6,7 @@
 #include "lib/ev/ev.h"
 #include "lib/spool/files_int.h"
 #include "lib/spool/gone_int.h"
+#include "lib/spool/idfile_int.h"
 #include "lib/spool/journal.h"
 #include "lib/spool/reader.h"
 #include "lib/spool/scan_int.h"
@@ -44,6 +45,7 @@ struct spool_walk {
 	DIR *dir;
 	struct buf text;
 	struct id_list files;
+	struct id_list under_way; /* large messages whose rename may not be on disk; sorted */
 
 	/* segments */
 	int journal_fd;
@@ -70,7 +72,52 @@ spool_file_name(uint64_t id, char name[SPOOL_FILE_NAME])
 	return name;
 }
 
+/* ---- lists of ids ---- */
+
+static void
+add_id(struct id_list *l, uint64_t id)
+{
+	if (l->n == l->cap) {
+		l->cap = PH_MAX(l->cap * 2, (size_t)256);
+		l->id = xreallocarray(l->id, l->cap, sizeof *l->id);
+	}
+	l->id[l->n++] = id;
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static bool
+has_id(const struct id_list *l, uint64_t id)
+{
+	return l->n > 0 && bsearch(&id, l->id, l->n, sizeof *l->id, compare_ids) != NULL;
+}
+
 /* ---- life ---- */
+
+static void
+load_under_way(struct spool_walk *w)
+{
+	struct idfile_text t;
+	char name[SPOOL_NAME];
+	int fd;
+
+	for (unsigned writer = 0; writer < SPOOL_WRITERS && w->journal_fd >= 0; writer++) {
+		fd = open_file(w->journal_fd, writer_name(name, writer), O_RDONLY);
+		if (fd < 0)
+			continue;
+		for (uint32_t i = 0; idfile_read(fd, &t) && i < t.n_large; i++)
+			add_id(&w->under_way, t.large[i].id);
+		close(fd);
+	}
+	if (w->under_way.n > 1)
+		qsort(w->under_way.id, w->under_way.n, sizeof *w->under_way.id, compare_ids);
+}
 
 struct spool_walk *
 spool_walk_new(int dirfd)
@@ -87,6 +134,7 @@ spool_walk_new(int dirfd)
 	/* unreadable: everything is believed to be there, and told as it is found */
 	if (gone_load(&w->gone, dirfd) < 0)
 		gone_clear(&w->gone);
+	load_under_way(w);
 	return w;
 }
 
@@ -120,6 +168,7 @@ spool_walk_free(struct spool_walk **wp)
 	scan_clear(&w->scan);
 	gone_clear(&w->gone);
 	free(w->files.id);
+	free(w->under_way.id);
 	free(w->segment);
 	free(w->stop);
 	xfree(wp);
@@ -132,36 +181,10 @@ spool_walk_stop_at(struct spool_walk *w, uint16_t writer, uint32_t segment, uint
 	w->stop[w->n_stops++] = (struct stop){writer, segment, offset};
 }
 
-/* ---- ids that were met as files ---- */
-
-static void
-add_id(struct id_list *l, uint64_t id)
-{
-	if (l->n == l->cap) {
-		l->cap = PH_MAX(l->cap * 2, (size_t)256);
-		l->id = xreallocarray(l->id, l->cap, sizeof *l->id);
-	}
-	l->id[l->n++] = id;
-}
-
-static int
-compare_ids(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static bool
-has_id(const struct id_list *l, uint64_t id)
-{
-	return l->n > 0 && bsearch(&id, l->id, l->n, sizeof *l->id, compare_ids) != NULL;
-}
-
 /* ---- queue files ---- */
 
 static int
-read_more(struct spool_walk *w, int fd, size_t want, struct why *why)
+read_more(struct spool_walk *w, int fd, size_t want, struct walk_item *item)
 {
 	size_t have = buf_len(&w->text), room;
 	char *p;
@@ -171,10 +194,12 @@ read_more(struct spool_walk *w, int fd, size_t want, struct why *why)
 		return 0;
 	p = buf_reserve(&w->text, want - have, &room);
 	if (p == NULL || room < want - have)
-		return why_set(why, "The file is too long.");
+		return why_set(&item->why, "The file is too long.");
 	n = pread_all(fd, p, want - have, have);
-	if (n < 0)
-		return why_errno(why, "The file cannot be read");
+	if (n < 0) {
+		item->is_unreadable = true;
+		return why_errno(&item->why, "The file cannot be read");
+	}
 	buf_wrote(&w->text, (size_t)n);
 	return 0;
 }
@@ -206,13 +231,15 @@ read_file(struct spool_walk *w, int fd, uint64_t id, struct walk_item *item)
 	struct why *why = &item->why;
 
 	buf_reset(&w->text);
-	if (fstat(fd, &st) < 0)
+	if (fstat(fd, &st) < 0) {
+		item->is_unreadable = true;
 		return why_errno(why, "The file cannot be looked at");
-	if (read_more(w, fd, PH_MIN((size_t)st.st_size, (size_t)FIRST_READ), why) < 0)
+	}
+	if (read_more(w, fd, PH_MIN((size_t)st.st_size, (size_t)FIRST_READ), item) < 0)
 		return -1;
 	if (!record_header_parse(buf_str(&w->text), &h))
 		return why_set(why, "The file has no header line.");
-	if (read_more(w, fd, h.len <= CHECK_BYTES ? h.len : h.env_len, why) < 0 ||
+	if (read_more(w, fd, h.len <= CHECK_BYTES ? h.len : h.env_len, item) < 0 ||
 	    check_file(w, id, &h, (uint64_t)st.st_size, why) < 0)
 		return -1;
 	item->place.len = h.len;
@@ -232,9 +259,12 @@ take_file(struct spool_walk *w, uint64_t id, struct walk_item *item)
 	if (fd < 0 && errno == ENOENT)
 		return WALK_AGAIN; /* removed meanwhile: go on */
 	if (fd < 0) {
+		item->is_unreadable = true;
 		why_errno(&item->why, "The file cannot be opened");
 		return WALK_BAD;
 	}
+	if (has_id(&w->under_way, id))
+		(void)fsync(dirfd(w->dir));
 	r = read_file(w, fd, id, item);
 	close(fd);
 	if (r < 0)
@@ -475,6 +505,7 @@ begin_segment(struct spool_walk *w, struct walk_item *item)
 	}
 	if (w->fd < 0) {
 		set_place(item, g, 0, 0);
+		item->is_unreadable = true;
 		why_errno(&item->why, "The segment cannot be opened");
 		leave_segment(w);
 		return WALK_BAD;
@@ -492,13 +523,12 @@ begin_segment(struct spool_walk *w, struct walk_item *item)
 }
 
 static bool
-is_elsewhere(
+is_gone_record(
     const struct spool_walk *w, const struct walk_segment *g, uint32_t generation, uint64_t id)
 {
 	return gone_has_record(&w->gone, g->s.writer, generation, id) ||
 	       (!g->has_header &&
-		   gone_has_segment(&w->gone, g->s.writer, g->s.segment, generation)) ||
-	       has_id(&w->files, id);
+		   gone_has_segment(&w->gone, g->s.writer, g->s.segment, generation));
 }
 
 static enum walk_event
@@ -514,8 +544,10 @@ tell_record(struct spool_walk *w, const struct scan_record *r, struct walk_item 
 		why_set(&item->why, "The record's envelope does not begin as it should.");
 		return WALK_BAD;
 	}
-	if (is_elsewhere(w, g, r->h.generation, item->place.id))
+	if (is_gone_record(w, g, r->h.generation, item->place.id))
 		return WALK_AGAIN;
+	if (has_id(&w->files, item->place.id))
+		return WALK_MOVED;
 	item->env = str_sub(r->env, 0, r->h.env_len - SPOOL_HEADER_LEN);
 	return WALK_RECORD;
 }
@@ -537,6 +569,7 @@ next_in_segment(struct spool_walk *w, struct walk_item *item)
 		return WALK_BAD;
 	case SCAN_ERROR:
 		set_place(item, g, w->scan.pos, 0);
+		item->is_unreadable = true;
 		why_errno(&item->why, "The segment cannot be read");
 		leave_segment(w);
 		return WALK_BAD;
@@ -568,6 +601,7 @@ spool_walk_next(struct spool_walk *w, int slice_ms, struct walk_item *item)
 {
 	enum walk_event e;
 
+	item->is_unreadable = false;
 	for (;;) {
 		if (is_slice_over(w, slice_ms))
 			return WALK_AGAIN;

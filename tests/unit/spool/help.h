@@ -247,6 +247,8 @@ struct walked {
 	struct spool_place bad[64];
 	char		   why[64][512];
 	struct ipc_segment segment[256];
+	struct spool_place moved[64];
+	size_t		   n_moved;
 };
 
 static void
@@ -276,6 +278,9 @@ walk_with(struct spool_walk *w, struct walked *r)
 			break;
 		case WALK_SEGMENT:
 			r->segment[r->n_segments++ % 256] = item.segment;
+			break;
+		case WALK_MOVED:
+			r->moved[r->n_moved++ % 64] = item.place;
 			break;
 		case WALK_AGAIN:
 		case WALK_END:
