@@ -7,6 +7,7 @@
 #include "lib/spool/files_int.h"
 #include "lib/spool/gone_int.h"
 #include "lib/spool/idfile_int.h"
+#include "lib/spool/ids_int.h"
 #include "lib/spool/journal.h"
 #include "lib/spool/reader.h"
 #include "lib/spool/scan_int.h"
@@ -27,11 +28,6 @@ struct stop {
 	uint32_t writer, segment;
 	uint64_t offset;
 };
-struct id_list {
-	uint64_t *id;
-	size_t n, cap;
-};
-
 struct spool_walk {
 	int dirfd; /* borrowed */
 	int only_writer;
@@ -72,32 +68,6 @@ spool_file_name(uint64_t id, char name[SPOOL_FILE_NAME])
 	return name;
 }
 
-/* ---- lists of ids ---- */
-
-static void
-add_id(struct id_list *l, uint64_t id)
-{
-	if (l->n == l->cap) {
-		l->cap = PH_MAX(l->cap * 2, (size_t)256);
-		l->id = xreallocarray(l->id, l->cap, sizeof *l->id);
-	}
-	l->id[l->n++] = id;
-}
-
-static int
-compare_ids(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static bool
-has_id(const struct id_list *l, uint64_t id)
-{
-	return l->n > 0 && bsearch(&id, l->id, l->n, sizeof *l->id, compare_ids) != NULL;
-}
-
 /* ---- life ---- */
 
 static void
@@ -112,11 +82,10 @@ load_under_way(struct spool_walk *w)
 		if (fd < 0)
 			continue;
 		for (uint32_t i = 0; idfile_read(fd, &t) && i < t.n_large; i++)
-			add_id(&w->under_way, t.large[i].id);
+			id_list_add(&w->under_way, t.large[i].id);
 		close(fd);
 	}
-	if (w->under_way.n > 1)
-		qsort(w->under_way.id, w->under_way.n, sizeof *w->under_way.id, compare_ids);
+	id_list_sort(&w->under_way);
 }
 
 struct spool_walk *
@@ -263,13 +232,13 @@ take_file(struct spool_walk *w, uint64_t id, struct walk_item *item)
 		why_errno(&item->why, "The file cannot be opened");
 		return WALK_BAD;
 	}
-	if (has_id(&w->under_way, id))
+	if (id_list_has(&w->under_way, id))
 		(void)fsync(dirfd(w->dir));
 	r = read_file(w, fd, id, item);
 	close(fd);
 	if (r < 0)
 		return WALK_BAD;
-	add_id(&w->files, id);
+	id_list_add(&w->files, id);
 	return WALK_RECORD;
 }
 
@@ -443,7 +412,7 @@ list_segments(struct spool_walk *w)
 	if (w->n_segments > 1)
 		qsort(w->segment, w->n_segments, sizeof *w->segment, compare_segments);
 	if (w->files.n > 1)
-		qsort(w->files.id, w->files.n, sizeof *w->files.id, compare_ids);
+		id_list_sort(&w->files);
 }
 
 /* ---- a segment ---- */
@@ -546,7 +515,7 @@ tell_record(struct spool_walk *w, const struct scan_record *r, struct walk_item 
 	}
 	if (is_gone_record(w, g, r->h.generation, item->place.id))
 		return WALK_AGAIN;
-	if (has_id(&w->files, item->place.id))
+	if (id_list_has(&w->files, item->place.id))
 		return WALK_MOVED;
 	item->env = str_sub(r->env, 0, r->h.env_len - SPOOL_HEADER_LEN);
 	return WALK_RECORD;
