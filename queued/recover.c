@@ -173,6 +173,13 @@ recover_writer(uint16_t writer)
 		start_next();
 }
 
+void
+recover_stop_at(const struct ipc_segment *s)
+{
+	if (rec.walk != NULL)
+		spool_walk_stop_at(rec.walk, (uint16_t)s->writer, s->segment, s->end);
+}
+
 static void
 finish(void)
 {

@@ -1,6 +1,7 @@
 #include "queued/segment.h"
 
 #include "lib/base/log.h"
+#include "queued/recover.h"
 #include "queued/state.h"
 
 #define BOUNCE_WRITER 15
@@ -173,6 +174,7 @@ segment_opened(const struct ipc_segment *s)
 {
 	uint32_t h = find((uint16_t)s->writer, s->segment);
 
+	recover_stop_at(s);
 	qd.told[s->writer % countof(qd.told)].open = s->generation;
 	seal_older((uint16_t)s->writer, s->generation);
 	if (h != 0 && at(h)->generation == s->generation)

@@ -64,7 +64,7 @@ idfile_read(int fd, struct idfile_text *t)
 	struct idfile_text one;
 	bool found = false;
 
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < IDFILE_BLOCKS; i++) {
 		if (pread_all(fd, block, sizeof block, (uint64_t)i * BLOCK_BYTES) != BLOCK_BYTES)
 			continue;
 		if (!parse_block(block, &one) || (found && one.turn < t->turn))
@@ -82,7 +82,7 @@ keep_broken(int dirfd, unsigned writer, const char *text, size_t len)
 	char name[SPOOL_NAME], file[2 * SPOOL_NAME];
 	int fd, bad_fd = open_dir(dirfd, "bad");
 
-	log_error("journal event=set-aside file=journal/%s text=\"Neither block of the file is good.\"",
+	log_error("journal event=set-aside file=journal/%s text=\"No block of the file is good.\"",
 	    writer_name(name, writer));
 	if (bad_fd < 0)
 		return;
@@ -103,10 +103,10 @@ keep_broken(int dirfd, unsigned writer, const char *text, size_t len)
 static int
 load(struct idfile *f, int dirfd, unsigned writer)
 {
-	char text[2 * BLOCK_BYTES];
+	char text[IDFILE_BLOCKS * BLOCK_BYTES];
 	ssize_t n;
 
-	/* the next write goes over the other block: this one must be on disk before */
+	/* the next write goes over the other half: this one must be on disk before */
 	if (fdatasync(f->fd) < 0)
 		return -1;
 	if (idfile_read(f->fd, &f->t))
@@ -144,12 +144,13 @@ idfile_open(struct idfile *f, int dirfd, int journal_fd, unsigned writer, struct
 int
 idfile_write(struct idfile *f)
 {
-	char block[BLOCK_BYTES];
+	char half[2 * BLOCK_BYTES];
 	struct idfile_text next = f->t;
 
 	next.turn++;
-	write_block(block, &next);
-	if (pwrite_all(f->fd, block, sizeof block, (next.turn & 1) * BLOCK_BYTES) < 0 ||
+	write_block(half, &next);
+	memcpy(half + BLOCK_BYTES, half, BLOCK_BYTES);
+	if (pwrite_all(f->fd, half, sizeof half, (next.turn & 1) * sizeof half) < 0 ||
 	    fdatasync(f->fd) < 0) {
 		f->is_dirty = true;
 		return -1;

@@ -1,7 +1,7 @@
 /*
  * The writer's file journal/W.id: who holds the writer's number (flock), the ids and generations lent to it, what it
- * has accepted, and large messages whose rename is under way. Two blocks, written in turn, so that a torn one leaves
- * the other. Only the writer writes it.
+ * has accepted, and large messages whose rename is under way. Two halves, written in turn, so that a torn one leaves
+ * the other; each has its block twice, so that a turned bit loses nothing. Only the writer writes it.
  */
 #ifndef PH_SPOOL_IDFILE_INT_H
 #define PH_SPOOL_IDFILE_INT_H
@@ -9,7 +9,8 @@
 #include "lib/base/why.h"
 #include "lib/spool/record_int.h"
 
-#define IDFILE_LARGE 80 /* large messages between their tmp file and their acknowledgement */
+#define IDFILE_BLOCKS 4 /* of the file: in each half the same twice */
+#define IDFILE_LARGE  80 /* large messages between their tmp file and their acknowledgement */
 
 struct idfile_large {
 	uint64_t id;

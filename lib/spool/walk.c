@@ -22,7 +22,7 @@
 struct walk_segment {
 	struct ipc_segment s;
 	uint64_t from, limit;
-	bool has_header, is_newest, is_gone, has_limit;
+	bool has_header, is_newest, is_gone, has_limit, is_short;
 };
 struct stop {
 	uint32_t writer, segment;
@@ -315,11 +315,13 @@ look_at_segment(
 {
 	char block[2 * BLOCK_BYTES] = {0};
 	int fd = open_file(w->journal_fd, name, O_RDONLY);
+	struct stat st;
 	ssize_t n;
 
 	if (fd < 0)
 		return errno != ENOENT;
 	n = pread_all(fd, block, sizeof block, 0);
+	g->is_short = fstat(fd, &st) == 0 && st.st_size < (off_t)JOURNAL_SEGMENT_BYTES;
 	close(fd);
 	if (n >= 0 && is_zero(block, sizeof block))
 		return false;
@@ -438,14 +440,22 @@ leave_segment(struct spool_walk *w)
 	w->at++;
 }
 
+/* A segment that was followed by another ends with its end line; and its file was never smaller. */
+static bool
+is_end_missing(const struct spool_walk *w, const struct walk_segment *g)
+{
+	if (g->is_gone)
+		return false;
+	return g->is_short ||
+	       (g->has_header && !g->is_newest && !g->has_limit && !w->scan.ended);
+}
+
 static enum walk_event
 end_of_segment(struct spool_walk *w, struct walk_item *item)
 {
 	struct walk_segment *g = &w->segment[w->at];
 
-	/* a segment that was followed by another ends with its end line */
-	if (!w->told_end && g->has_header && !g->is_gone && !g->is_newest && !g->has_limit &&
-	    !w->scan.ended) {
+	if (!w->told_end && is_end_missing(w, g)) {
 		w->told_end = true;
 		set_place(item, g, w->scan.pos, BLOCK_BYTES);
 		why_set(&item->why, "The end of the segment is missing: records may be lost.");
@@ -467,6 +477,7 @@ begin_segment(struct spool_walk *w, struct walk_item *item)
 
 	if (g->is_gone)
 		return end_of_segment(w, item);
+	apply_stop(w, g); /* some may have come since the list was made */
 	w->fd = open_file(w->journal_fd, segment_name(name, g->s.writer, g->s.segment), O_RDONLY);
 	if (w->fd < 0 && errno == ENOENT) {
 		leave_segment(w);

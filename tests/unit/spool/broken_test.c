@@ -66,7 +66,8 @@ check_cut(const char *bytes, size_t len, uint64_t cut)
 {
 	put_segment(bytes, len);
 	walk(&w);
-	if (w.n != n_before(cut) || w.n_bad != 0)
+	/* the file is short: that is told, and nothing else */
+	if (w.n != n_before(cut) || w.n_bad != 1)
 		fail_msg("cut at %ju: %zu records, %zu bad", (uintmax_t)cut, w.n, w.n_bad);
 	for (size_t i = 0; i < w.n; i++)
 		assert_int_equal(w.place[i].id, h.fate[i].place.id);
@@ -101,7 +102,7 @@ check_flip(uint64_t at, int bit, size_t in)
 	bent[at] = (char)(bent[at] ^ 1 << bit);
 	put_segment(bent, KEEP);
 	walk(&w);
-	if (w.n != 2 || w.n_bad != 1)
+	if (w.n != 2 || w.n_bad != 2)
 		fail_msg("bit %d at %ju: %zu records, %zu bad", bit, (uintmax_t)at, w.n, w.n_bad);
 	for (size_t i = 0; i < 3; i++)
 		assert_int_equal(walk_has(&w, h.fate[i].place.id), i != in);
@@ -133,7 +134,7 @@ a_bit_turned_in_a_segments_header_loses_no_record(void **state)
 		put_segment(bent, KEEP);
 		walk(&w);
 		assert_int_equal(w.n, 3);
-		assert_int_equal(w.n_bad, 1);
+		assert_int_equal(w.n_bad, 2);
 		assert_int_equal(w.segment[0].generation, h.fate[0].place.generation);
 	}
 }

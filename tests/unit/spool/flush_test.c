@@ -108,10 +108,10 @@ done_lines_that_a_kill_left_unflushed_are_flushed_before_they_count(void **state
 }
 
 static void
-the_id_file_is_flushed_before_its_other_block_is_overwritten(void **state)
+the_id_file_is_flushed_before_its_other_half_is_overwritten(void **state)
 {
 	struct idfile_text t;
-	char zero[BLOCK_BYTES] = {0};
+	char zero[2 * BLOCK_BYTES] = {0};
 	int fd = openat(h.fd, "journal/1.id", O_RDWR | O_CLOEXEC);
 
 	small(3);
@@ -122,10 +122,11 @@ the_id_file_is_flushed_before_its_other_block_is_overwritten(void **state)
 	disk.skipped = NULL;
 	h.j = open_journal(1);
 	journal_close(&h.j);
-	/* whatever the writes since then left: the block that the killed process wrote is on disk */
+	/* whatever the writes since then left: the half that the killed process wrote is on disk */
 	power_cut();
 	assert_true(idfile_read(fd, &t));
-	assert_int_equal(pwrite(fd, zero, sizeof zero, (off_t)((t.turn & 1) * BLOCK_BYTES)), BLOCK_BYTES);
+	assert_int_equal(
+	    pwrite(fd, zero, sizeof zero, (off_t)((t.turn & 1) * sizeof zero)), sizeof zero);
 	assert_true(idfile_read(fd, &t));
 	assert_int_equal(t.n_rcpts, 3);
 	close(fd);
@@ -348,16 +349,16 @@ a_broken_header_lowers_no_count(void **state)
 static void
 an_id_file_without_a_good_block_is_kept_for_people_and_begun_anew(void **state)
 {
-	char block[2 * BLOCK_BYTES];
+	char text[IDFILE_BLOCKS * BLOCK_BYTES];
 	struct fate *f = small(3);
 	int fd;
 
 	journal_close(&h.j);
 	fd = openat(h.fd, "journal/1.id", O_RDWR | O_CLOEXEC);
-	assert_int_equal(pread(fd, block, sizeof block, 0), sizeof block);
-	block[20] ^= 1;
-	block[BLOCK_BYTES + 20] ^= 1;
-	assert_int_equal(pwrite(fd, block, sizeof block, 0), sizeof block);
+	assert_int_equal(pread(fd, text, sizeof text, 0), sizeof text);
+	for (size_t i = 0; i < IDFILE_BLOCKS; i++)
+		text[i * BLOCK_BYTES + 20] ^= 1;
+	assert_int_equal(pwrite(fd, text, sizeof text, 0), sizeof text);
 	close(fd);
 	h.j = open_journal(1);
 	assert_int_equal(faccessat(h.fd, "bad/1.id.0", F_OK, 0), 0);
@@ -474,7 +475,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup_disk, teardown)
 	    T(done_lines_that_a_kill_left_unflushed_are_flushed_before_they_count),
-	    T(the_id_file_is_flushed_before_its_other_block_is_overwritten),
+	    T(the_id_file_is_flushed_before_its_other_half_is_overwritten),
 	    T(a_large_message_renamed_by_a_killed_writer_stays_when_it_was_counted),
 	    T(a_large_message_that_the_walk_told_stays_when_its_writer_does_not_come_back),
 	    T(a_large_message_refused_because_the_id_file_fails_is_not_counted),

@@ -64,19 +64,29 @@ static void
 a_torn_id_file_leaves_the_text_before(void **state)
 {
 	struct idfile_text before = {0}, after, t;
-	char block[2][BLOCK_BYTES], zero[BLOCK_BYTES] = {0};
+	char half[2][2 * BLOCK_BYTES], zero[2 * BLOCK_BYTES] = {0};
 	int fd = openat(h.fd, "journal/1.id", O_RDWR | O_CLOEXEC);
 
 	journal_close(&h.j);
-	assert_int_equal(pread(fd, block, sizeof block, 0), sizeof block);
+	assert_int_equal(pread(fd, half, sizeof half, 0), sizeof half);
 	assert_true(idfile_read(fd, &after));
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(
-		    pwrite(fd, zero, sizeof zero, i * (off_t)BLOCK_BYTES), BLOCK_BYTES);
+		    pwrite(fd, zero, sizeof zero, i * (off_t)sizeof zero), sizeof zero);
 		assert_true(idfile_read(fd, &t));
 		before = t.turn < after.turn ? t : before;
 		assert_int_equal(
-		    pwrite(fd, block[i], BLOCK_BYTES, i * (off_t)BLOCK_BYTES), BLOCK_BYTES);
+		    pwrite(fd, half[i], sizeof half[i], i * (off_t)sizeof half[i]), sizeof half[i]);
+	}
+	/* a bit turned in any one block changes nothing */
+	for (int i = 0; i < 4; i++) {
+		off_t at = i * (off_t)BLOCK_BYTES + 50;
+		char c = (char)(half[i / 2][at % (off_t)sizeof half[0]] ^ 1);
+		assert_int_equal(pwrite(fd, &c, 1, at), 1);
+		assert_true(idfile_read(fd, &t));
+		assert_int_equal(t.turn, after.turn);
+		c ^= 1;
+		assert_int_equal(pwrite(fd, &c, 1, at), 1);
 	}
 	assert_int_equal(before.turn, after.turn - 1);
 	close(fd);
