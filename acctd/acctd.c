@@ -22,7 +22,8 @@ static void
 set_hold(struct acctd *a)
 {
 	size_t waiting = a->bytes + a->bytes_batch;
-	bool   hold = a->is_reloading || a->is_stopping || waiting > (a->is_held ? HOLD_BYTES / 2 : HOLD_BYTES);
+	bool hold = a->is_reloading || a->is_stopping ||
+		    waiting > (a->is_held ? HOLD_BYTES / 2 : HOLD_BYTES);
 
 	if (hold == a->is_held || a->queue == NULL)
 		return;
@@ -36,7 +37,7 @@ static void
 answer(struct acctd *a, uint32_t token, bool ok, const char *text)
 {
 	struct ipc_answer head = {.token = token, .ok = ok};
-	struct str	  t = str_of(text);
+	struct str t = str_of(text);
 
 	if (a->queue != NULL)
 		ipc_send(a->queue, IPC_ANSWER, &head, &t, -1);
@@ -72,7 +73,8 @@ use_dirs(struct acctd *a)
 {
 	for (size_t i = 0; i < a->n_slots; i++) {
 		const struct acct_def *d = acct_file_def(a->slots[i].file);
-		acct_file_set_dirs(a->slots[i].file, dirs_find(&a->dirs, str_of(d->dir)), move_dir(a, d));
+		acct_file_set_dirs(
+		    a->slots[i].file, dirs_find(&a->dirs, str_of(d->dir)), move_dir(a, d));
 	}
 	dirs_reap(&a->dirs);
 }
@@ -110,8 +112,8 @@ slot_init(struct slot *s, struct acct_file *file)
 static void
 switch_files(struct acctd *a)
 {
-	struct slot	 *old = xcalloc(ACCTD_MAX_FILES, sizeof *old);
-	size_t		  n_old = a->n_slots;
+	struct slot *old = xcalloc(ACCTD_MAX_FILES, sizeof *old);
+	size_t n_old = a->n_slots;
 	struct acct_file *f;
 
 	memcpy(old, a->slots, n_old * sizeof *old);
@@ -157,7 +159,7 @@ begin_batch(struct acctd *a)
 {
 	for (size_t i = 0; i < a->n_slots; i++) {
 		struct slot *s = &a->slots[i];
-		struct buf   empty = s->writing;
+		struct buf empty = s->writing;
 
 		s->writing = s->pending;
 		s->pending = empty;
@@ -250,7 +252,8 @@ static void
 set_blocked(struct acctd *a, const struct why *why)
 {
 	if (why != NULL && !a->is_blocked)
-		log_error("acct blocked %s Nothing is acknowledged until it can be written.", why->text);
+		log_error(
+		    "acct blocked %s Nothing is acknowledged until it can be written.", why->text);
 	if (why == NULL && a->is_blocked)
 		log_info("acct resumed");
 	a->is_blocked = why != NULL;
@@ -260,7 +263,7 @@ set_blocked(struct acctd *a, const struct why *why)
 static void
 on_written(void *ctx)
 {
-	struct acctd	 *a = ctx;
+	struct acctd *a = ctx;
 	const struct why *failed = NULL;
 
 	log_notes(a);
@@ -272,7 +275,8 @@ on_written(void *ctx)
 		answer_asks(a, false, failed->text);
 		ev_timer_in_ms(&a->retry, RETRY_MS);
 		if (a->is_reloading)
-			fatal("acct reload while files cannot be written: starting afresh with the new ones");
+			fatal("acct reload while files cannot be written: starting afresh with the "
+			      "new ones");
 		return;
 	}
 	end_batch(a);
@@ -313,7 +317,7 @@ static void
 on_care(struct ev_timer *t)
 {
 	struct acctd *a = ph_container_of(t, struct acctd, care);
-	bool	      due = false;
+	bool due = false;
 
 	ev_timer_in_ms(&a->care, CARE_MS);
 	if (writer_is_busy(a->writer))
@@ -348,7 +352,7 @@ static void
 on_record(struct acctd *a, const struct ipc_msg *m)
 {
 	const struct ipc_record *r = m->head;
-	bool			 urgent = false;
+	bool urgent = false;
 
 	if (!record_take(a, r, m->text, &urgent)) {
 		log_error("acct queued sent a record of no known kind type=%u", r->type);
@@ -367,14 +371,15 @@ is_named(const struct acct_def *d, struct str name)
 {
 	size_t slash = str_rfind(str_of(d->path), '/');
 
-	return name.len == 0 || str_eq(name, str_of(d->path)) || str_eq(name, str_skip(str_of(d->path), slash + 1));
+	return name.len == 0 || str_eq(name, str_of(d->path)) ||
+	       str_eq(name, str_skip(str_of(d->path), slash + 1));
 }
 
 static void
 on_ask(struct acctd *a, const struct ipc_msg *m)
 {
 	const struct ipc_ask *ask = m->head;
-	bool		      found = false;
+	bool found = false;
 
 	if (ask->what != ASK_ROTATE_ACCT) {
 		answer(a, ask->token, false, "acctd does not do that.");
@@ -387,7 +392,9 @@ on_ask(struct acctd *a, const struct ipc_msg *m)
 		found = true;
 	}
 	if (!found || a->n_asks == ACCTD_MAX_ASKS) {
-		answer(a, ask->token, false, found ? "Too many rotations are under way." : "There is no such accounting file.");
+		answer(a, ask->token, false,
+		    found ? "Too many rotations are under way."
+			  : "There is no such accounting file.");
 		return;
 	}
 	a->asks[a->n_asks++] = ask->token;
@@ -485,7 +492,8 @@ acctd_set_files(struct acctd *a, struct acct_def **defs, size_t n)
 	a->n_next = n;
 	a->is_reloading = true;
 	if (a->is_blocked)
-		fatal("acct reload while files cannot be written: starting afresh with the new ones");
+		fatal(
+		    "acct reload while files cannot be written: starting afresh with the new ones");
 	set_hold(a);
 	plan_batch(a, true);
 	try_switch(a);

@@ -9,10 +9,11 @@ struct acct_def *
 acct_def_new(struct str path, struct why *why)
 {
 	struct acct_def *d;
-	size_t		 slash = str_rfind(path, '/'), dot;
-	struct str	 file = slash == STR_NPOS ? STR_NULL : str_skip(path, slash + 1), base = file;
+	size_t slash = str_rfind(path, '/'), dot;
+	struct str file = slash == STR_NPOS ? STR_NULL : str_skip(path, slash + 1), base = file;
 
-	if (file.len == 0 || file.len > MAX_BASE || file.p[0] == '.' || memchr(path.p, '\0', path.len) != NULL) {
+	if (file.len == 0 || file.len > MAX_BASE || file.p[0] == '.' ||
+	    memchr(path.p, '\0', path.len) != NULL) {
 		why_set(why, "\"%.*s\" is not the path of a file.", STR_ARG(str_sub(path, 0, 200)));
 		return NULL;
 	}
@@ -55,7 +56,8 @@ acct_def_free(struct acct_def **dp)
 static bool
 layout_eq(const struct acct_layout *a, const struct acct_layout *b)
 {
-	if (a->n != b->n || a->records != b->records || memcmp(a->fills, b->fills, sizeof a->fills) != 0)
+	if (a->n != b->n || a->records != b->records ||
+	    memcmp(a->fills, b->fills, sizeof a->fills) != 0)
 		return false;
 	for (size_t i = 0; i < a->n; i++) {
 		if (strcmp(a->columns[i].name, b->columns[i].name) != 0)
@@ -68,10 +70,11 @@ bool
 acct_def_eq(const struct acct_def *a, const struct acct_def *b)
 {
 	return strcmp(a->path, b->path) == 0 && strcmp(a->move_to, b->move_to) == 0 &&
-	    strcmp(a->user_string, b->user_string) == 0 && layout_eq(&a->layout, &b->layout) &&
-	    filter_eq(&a->filter, &b->filter) && a->max_size == b->max_size &&
-	    a->move_interval_ms == b->move_interval_ms && a->delete_after_ms == b->delete_after_ms &&
-	    a->iso_times == b->iso_times && a->world_readable == b->world_readable && a->sync == b->sync;
+	       strcmp(a->user_string, b->user_string) == 0 && layout_eq(&a->layout, &b->layout) &&
+	       filter_eq(&a->filter, &b->filter) && a->max_size == b->max_size &&
+	       a->move_interval_ms == b->move_interval_ms &&
+	       a->delete_after_ms == b->delete_after_ms && a->iso_times == b->iso_times &&
+	       a->world_readable == b->world_readable && a->sync == b->sync;
 }
 
 /* the last `record-fields TYPE LIST` of that type, without the type; empty: none */
@@ -81,7 +84,7 @@ fields_of(const struct conf_set *s, enum acct_rec r)
 	struct str found = STR_NULL;
 
 	for (size_t i = 0; i < conf_n(s, CONF_ACCT_RECORD_FIELDS); i++) {
-		struct str    rest = conf_item(s, CONF_ACCT_RECORD_FIELDS, i), type;
+		struct str rest = conf_item(s, CONF_ACCT_RECORD_FIELDS, i), type;
 		enum acct_rec named;
 
 		if (str_next_word(&rest, &type) && acct_rec_parse(type, &named) && named == r)
@@ -94,19 +97,22 @@ static void
 add_record(struct acct_def *d, const struct conf_set *s, struct str name)
 {
 	enum acct_rec r;
-	struct why    why;
+	struct why why;
 
 	if (!acct_rec_parse(name, &r)) {
-		log_error("acct file=%s unknown record type %s", log_quote(str_of(d->path)), log_quote(name));
+		log_error("acct file=%s unknown record type %s", log_quote(str_of(d->path)),
+		    log_quote(name));
 		return;
 	}
 	if ((d->layout.records & ACCT_BIT(r)) != 0)
 		return;
 	if (r == ACCT_REC_RB || r == ACCT_REC_RS || r == ACCT_REC_F)
-		log_warn("acct file=%s records of type %s are not yet honoured: none will be written",
+		log_warn(
+		    "acct file=%s records of type %s are not yet honoured: none will be written",
 		    log_quote(str_of(d->path)), acct_rec_name(r));
 	if (acct_layout_add(&d->layout, r, fields_of(s, r), &why) == -1)
-		log_warn("acct file=%s type=%s %s", log_quote(str_of(d->path)), acct_rec_name(r), why.text);
+		log_warn("acct file=%s type=%s %s", log_quote(str_of(d->path)), acct_rec_name(r),
+		    why.text);
 }
 
 static void
@@ -150,12 +156,14 @@ struct acct_def *
 acct_def_load(const struct conf *c, size_t i)
 {
 	const struct conf_set *s = conf_block_at(c, CONF_BLOCK_ACCT, i);
-	struct str	       name = str_trim(conf_block_name(c, CONF_BLOCK_ACCT, i));
-	struct acct_def	      *d;
-	struct why	       why;
+	struct str name = str_trim(conf_block_name(c, CONF_BLOCK_ACCT, i));
+	struct acct_def *d;
+	struct why why;
 
 	if (name.len > 0 && name.p[0] == '|') {
-		log_warn("acct file=%s accounting pipes are not yet honoured: nothing is sent there", log_quote(name));
+		log_warn(
+		    "acct file=%s accounting pipes are not yet honoured: nothing is sent there",
+		    log_quote(name));
 		return NULL;
 	}
 	d = acct_def_new(name, &why);

@@ -10,24 +10,24 @@
 #include "lib/conf/conf.h"
 
 struct acct_def {
-	char		  *path; /* as configured, /DIR/NAME.csv; owned like all below */
-	char		  *dir;	 /* /DIR */
-	char		  *base; /* NAME */
-	char		  *ext;	 /* .csv, or empty */
-	char		  *move_to; /* directory, or empty */
-	char		  *user_string;
+	char *path;    /* as configured, /DIR/NAME.csv; owned like all below */
+	char *dir;     /* /DIR */
+	char *base;    /* NAME */
+	char *ext;     /* .csv, or empty */
+	char *move_to; /* directory, or empty */
+	char *user_string;
 	struct acct_layout layout;
-	struct filter	   filter;
-	uint64_t	   max_size;	    /* bytes, CONF_UNLIMITED */
-	int64_t		   move_interval_ms; /* CONF_NEVER */
-	int64_t		   delete_after_ms;  /* CONF_NEVER */
-	bool		   iso_times, world_readable, sync;
+	struct filter filter;
+	uint64_t max_size;	  /* bytes, CONF_UNLIMITED */
+	int64_t move_interval_ms; /* CONF_NEVER */
+	int64_t delete_after_ms;  /* CONF_NEVER */
+	bool iso_times, world_readable, sync;
 };
 
 /* Returns owned, with all fields empty but the names made from path; NULL with `why` when path cannot be one. */
 struct acct_def *acct_def_new(struct str path, struct why *why);
-void		 acct_def_free(struct acct_def **d);
-bool		 acct_def_eq(const struct acct_def *a, const struct acct_def *b);
+void acct_def_free(struct acct_def **d);
+bool acct_def_eq(const struct acct_def *a, const struct acct_def *b);
 
 /*
  * Number i of the configuration. NULL, with the reason logged, for what is not honoured (a pipe) or is no path.

@@ -27,12 +27,13 @@ dirs_give(struct dirs *d, const struct ipc_fd *what, struct str path, int fd)
 {
 	dirs_take(d, what);
 	if (d->n == DIRS_MAX) {
-		log_error("acct directory=%s there are more than %d directories", log_quote(path), DIRS_MAX);
+		log_error("acct directory=%s there are more than %d directories", log_quote(path),
+		    DIRS_MAX);
 		close(fd);
 		return;
 	}
-	d->list[d->n++] = (struct dir){.path = xstrdup_str(plain(path)), .kind = what->kind, .index = what->index,
-	    .fd = fd};
+	d->list[d->n++] = (struct dir){
+	    .path = xstrdup_str(plain(path)), .kind = what->kind, .index = what->index, .fd = fd};
 }
 
 int

@@ -11,10 +11,10 @@
 
 struct dirs {
 	struct dir {
-		char	*path; /* owned */
+		char *path; /* owned */
 		uint32_t kind, index;
-		int	 fd;
-		bool	 is_gone;
+		int fd;
+		bool is_gone;
 	} list[DIRS_MAX];
 	size_t n;
 };

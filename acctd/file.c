@@ -9,7 +9,7 @@
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 
-#define HEADER_MAX (64 * 1024)
+#define HEADER_MAX  (64 * 1024)
 #define LINK_TEMP   ".link-%s"
 #define HIDDEN_NAME ".new-%s"
 
@@ -88,14 +88,15 @@ static int
 create_hidden(struct acct_file *f, const char *hidden, struct why *why)
 {
 	mode_t mode = f->def->world_readable ? 0644 : 0640;
-	int    fd;
+	int fd;
 
 	if (unlinkat(f->dir_fd, hidden, 0) == -1 && errno != ENOENT)
 		return why_errno(why, "Cannot remove %s/%s", f->def->dir, hidden);
 	fd = openat(f->dir_fd, hidden, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd == -1)
 		return why_errno(why, "Cannot create %s/%s", f->def->dir, hidden);
-	if (fchmod(fd, mode) == -1 || write_all(fd, buf_str(&f->header)) == -1 || fdatasync(fd) == -1) {
+	if (fchmod(fd, mode) == -1 || write_all(fd, buf_str(&f->header)) == -1 ||
+	    fdatasync(fd) == -1) {
 		why_errno(why, "Cannot write to %s/%s", f->def->dir, hidden);
 		close(fd);
 		unlinkat(f->dir_fd, hidden, 0);
@@ -117,7 +118,7 @@ static int
 give_name(struct acct_file *f, const char *hidden, struct wall now, struct why *why)
 {
 	struct acct_name n = {.day = acct_day_of(now)};
-	char		 name[ACCT_NAME_MAX];
+	char name[ACCT_NAME_MAX];
 
 	if (f->has_last && acct_day_eq(f->last.day, n.day))
 		n.number = f->last.number + 1;
@@ -139,14 +140,16 @@ give_name(struct acct_file *f, const char *hidden, struct wall now, struct why *
 static int
 point_link(struct acct_file *f, const char *target, struct why *why)
 {
-	char	    link[ACCT_NAME_MAX], temp[ACCT_NAME_MAX + 8];
+	char link[ACCT_NAME_MAX], temp[ACCT_NAME_MAX + 8];
 	struct stat st;
 
 	acct_name_link(f->def, link);
 	snprintf(temp, sizeof temp, LINK_TEMP, link);
 	if (fstatat(f->dir_fd, link, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISLNK(st.st_mode)) {
 		if (!f->link_noted)
-			file_note(f, "%s is a file, not a link: it is left alone, records go to %s.", link, target);
+			file_note(f,
+			    "%s is a file, not a link: it is left alone, records go to %s.", link,
+			    target);
 		f->link_noted = true;
 		return 0;
 	}
@@ -190,7 +193,7 @@ static int
 begin_new(struct acct_file *f, struct wall now, struct why *why)
 {
 	char link[ACCT_NAME_MAX], hidden[ACCT_NAME_MAX + 8];
-	int  fd;
+	int fd;
 
 	acct_name_link(f->def, link);
 	snprintf(hidden, sizeof hidden, HIDDEN_NAME, link);
@@ -238,14 +241,16 @@ acct_file_is_due(const struct acct_file *f, struct wall now)
 bool
 file_is_interval_over(const struct acct_file *f, struct wall now)
 {
-	return f->move_fd != -1 && f->len > buf_len(&f->header) && f->def->move_interval_ms < CONF_NEVER / NS_PER_MS &&
-	    now.ns - f->begun.ns >= f->def->move_interval_ms * NS_PER_MS;
+	return f->move_fd != -1 && f->len > buf_len(&f->header) &&
+	       f->def->move_interval_ms < CONF_NEVER / NS_PER_MS &&
+	       now.ns - f->begun.ns >= f->def->move_interval_ms * NS_PER_MS;
 }
 
 static bool
 must_rotate(const struct acct_file *f, struct wall now, bool asked)
 {
-	return asked || !acct_day_eq(f->last.day, acct_day_of(now)) || file_is_interval_over(f, now);
+	return asked || !acct_day_eq(f->last.day, acct_day_of(now)) ||
+	       file_is_interval_over(f, now);
 }
 
 static void
@@ -259,9 +264,9 @@ finish(struct acct_file *f)
 static struct str
 fitting(const struct acct_file *f, struct str s)
 {
-	uint64_t   room = f->def->max_size > f->len ? f->def->max_size - f->len : 0;
+	uint64_t room = f->def->max_size > f->len ? f->def->max_size - f->len : 0;
 	struct str part = str_sub(s, 0, (size_t)PH_MIN(room, (uint64_t)s.len));
-	size_t	   end = part.len;
+	size_t end = part.len;
 
 	if (part.len == s.len)
 		return s;
@@ -281,7 +286,8 @@ static void
 abandon(struct acct_file *f)
 {
 	if (ftruncate(f->fd, (off_t)f->len) == -1)
-		file_note(f, "Cannot cut back a file that could not be flushed: records may be in it twice.");
+		file_note(f, "Cannot cut back a file that could not be flushed: records may be in "
+			     "it twice.");
 	finish(f);
 }
 
@@ -311,7 +317,8 @@ append(struct acct_file *f, struct str part, struct why *why)
 }
 
 int
-acct_file_commit(struct acct_file *f, struct buf *data, struct wall now, bool rotate, struct why *why)
+acct_file_commit(
+    struct acct_file *f, struct buf *data, struct wall now, bool rotate, struct why *why)
 {
 	struct str part;
 

@@ -4,23 +4,24 @@
 
 #include "acctd/file.h"
 
-#define FILE_SWEEP_MS INT64_C(3600000) /* finished files are looked through so often, and at each new file */
+#define FILE_SWEEP_MS                                                                              \
+	INT64_C(3600000) /* finished files are looked through so often, and at each new file */
 
 struct acct_file {
 	struct acct_def *def;
-	struct buf	 header; /* the header line */
-	struct acct_name last;	 /* of the current file, or of the last one there was */
-	struct why	 note;
-	struct wall	 begun; /* when the current file was */
-	struct wall	 swept;
-	uint64_t	 len; /* durable bytes of the current file */
-	int		 fd;  /* of the current file, -1: none */
-	int		 dir_fd, move_fd;
-	bool		 has_last;
-	bool		 may_continue; /* what is left of an earlier run was not looked at yet */
-	bool		 is_torn;      /* bytes behind `len` must be cut first */
-	bool		 has_note;
-	bool		 link_noted;
+	struct buf header;     /* the header line */
+	struct acct_name last; /* of the current file, or of the last one there was */
+	struct why note;
+	struct wall begun; /* when the current file was */
+	struct wall swept;
+	uint64_t len; /* durable bytes of the current file */
+	int fd;	      /* of the current file, -1: none */
+	int dir_fd, move_fd;
+	bool has_last;
+	bool may_continue; /* what is left of an earlier run was not looked at yet */
+	bool is_torn;	   /* bytes behind `len` must be cut first */
+	bool has_note;
+	bool link_noted;
 };
 
 void file_note(struct acct_file *f, const char *fmt, ...) PH_PRINTF(2, 3);

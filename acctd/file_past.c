@@ -59,10 +59,10 @@ read_at(int fd, char *p, size_t len, uint64_t offset)
 static int
 mend_end(int fd, uint64_t *size)
 {
-	size_t	 len = (size_t)PH_MIN(*size, (uint64_t)TAIL_BYTES);
+	size_t len = (size_t)PH_MIN(*size, (uint64_t)TAIL_BYTES);
 	uint64_t from = *size - len, sound;
-	char	*tail = xmalloc(len);
-	ssize_t	 n = read_at(fd, tail, len, from);
+	char *tail = xmalloc(len);
+	ssize_t n = read_at(fd, tail, len, from);
 
 	if (n == -1) {
 		free(tail);
@@ -81,8 +81,9 @@ mend_end(int fd, uint64_t *size)
 static bool
 has_header(int fd, struct str header)
 {
-	char   *p = xmalloc(header.len);
-	bool	same = read_at(fd, p, header.len, 0) == (ssize_t)header.len && memcmp(p, header.p, header.len) == 0;
+	char *p = xmalloc(header.len);
+	bool same = read_at(fd, p, header.len, 0) == (ssize_t)header.len &&
+		    memcmp(p, header.p, header.len) == 0;
 
 	free(p);
 	return same;
@@ -92,10 +93,10 @@ has_header(int fd, struct str header)
 static int
 open_linked(struct acct_file *f, struct acct_name *n, uint64_t *size)
 {
-	char	    link[ACCT_NAME_MAX], target[ACCT_NAME_MAX];
+	char link[ACCT_NAME_MAX], target[ACCT_NAME_MAX];
 	struct stat st;
-	ssize_t	    len;
-	int	    fd;
+	ssize_t len;
+	int fd;
 
 	acct_name_link(f->def, link);
 	len = readlinkat(f->dir_fd, link, target, sizeof target - 1);
@@ -110,7 +111,8 @@ open_linked(struct acct_file *f, struct acct_name *n, uint64_t *size)
 	if (fd == -1)
 		return -1;
 	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_nlink != 1) {
-		file_note(f, "%s/%s is not a plain file: it is not continued.", f->def->dir, target);
+		file_note(
+		    f, "%s/%s is not a plain file: it is not continued.", f->def->dir, target);
 		close(fd);
 		return -1;
 	}
@@ -123,8 +125,8 @@ int
 file_recover(struct acct_file *f, struct wall now, struct why *why)
 {
 	struct acct_name n;
-	uint64_t	 size = 0;
-	int		 fd = open_linked(f, &n, &size);
+	uint64_t size = 0;
+	int fd = open_linked(f, &n, &size);
 
 	if (fd == -1)
 		return 0;
@@ -149,7 +151,8 @@ static void
 move_away(struct acct_file *f, const char *name)
 {
 	if (renameat2(f->dir_fd, name, f->move_fd, name, RENAME_NOREPLACE) == -1)
-		file_note(f, "Cannot move %s/%s to %s: %s.", f->def->dir, name, f->def->move_to, strerrordesc_np(errno));
+		file_note(f, "Cannot move %s/%s to %s: %s.", f->def->dir, name, f->def->move_to,
+		    strerrordesc_np(errno));
 }
 
 static void
@@ -167,7 +170,7 @@ delete_old(struct acct_file *f, const char *name, const struct acct_name *n, str
 static DIR *
 open_dir(int dir_fd)
 {
-	int  fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir;
 
 	if (fd == -1)
@@ -181,13 +184,14 @@ open_dir(int dir_fd)
 void
 file_sweep(struct acct_file *f, struct wall now)
 {
-	DIR	      *dir;
+	DIR *dir;
 	struct dirent *e;
 
 	f->swept = now;
 	dir = open_dir(f->dir_fd);
 	if (dir == NULL) {
-		file_note(f, "Cannot read the directory %s: %s.", f->def->dir, strerrordesc_np(errno));
+		file_note(
+		    f, "Cannot read the directory %s: %s.", f->def->dir, strerrordesc_np(errno));
 		return;
 	}
 	while ((e = readdir(dir)) != NULL) {

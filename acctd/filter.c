@@ -24,8 +24,8 @@ bool
 filter_add(struct filter *f, struct str item)
 {
 	struct filter_rule *r;
-	struct str	    vmta = STR(DEFAULT_VMTA);
-	size_t		    slash;
+	struct str vmta = STR(DEFAULT_VMTA);
+	size_t slash;
 
 	item = str_trim(item);
 	if (f->n == FILTER_MAX)
@@ -55,18 +55,19 @@ domain_matches(struct str pattern, struct str domain)
 	if (str_has_prefix(pattern, STR("[*.]"))) {
 		pattern = str_skip(pattern, 4);
 		return str_ieq(pattern, domain) ||
-		    (domain.len > pattern.len && str_has_isuffix(domain, pattern) &&
-			domain.p[domain.len - pattern.len - 1] == '.');
+		       (domain.len > pattern.len && str_has_isuffix(domain, pattern) &&
+			   domain.p[domain.len - pattern.len - 1] == '.');
 	}
 	if (str_has_prefix(pattern, STR("*.")))
-		return domain.len > pattern.len - 1 && str_has_isuffix(domain, str_skip(pattern, 1));
+		return domain.len > pattern.len - 1 &&
+		       str_has_isuffix(domain, str_skip(pattern, 1));
 	return str_ieq(pattern, domain);
 }
 
 bool
 filter_passes(const struct filter *f, struct str queue)
 {
-	size_t	   slash = str_rfind(queue, '/');
+	size_t slash = str_rfind(queue, '/');
 	struct str vmta = STR(DEFAULT_VMTA), domain = queue;
 
 	if (f->n == 0)

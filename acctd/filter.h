@@ -12,11 +12,11 @@
 struct filter_rule {
 	char *domain; /* "*", "name", "*.name", "[*.]name"; owned */
 	char *vmta;   /* "*" or a name; owned */
-	bool  negated;
+	bool negated;
 };
 struct filter {
 	struct filter_rule rules[FILTER_MAX];
-	size_t		   n; /* 0: everything passes */
+	size_t n; /* 0: everything passes */
 };
 
 void filter_init(struct filter *f);

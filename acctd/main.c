@@ -7,8 +7,8 @@
 
 static struct {
 	struct acctd acctd;
-	bool	     is_up; /* acctd_init() was called */
-	int	     spool_fd, queue_fd;
+	bool is_up; /* acctd_init() was called */
+	int spool_fd, queue_fd;
 } state = {.spool_fd = -1, .queue_fd = -1};
 
 static void
@@ -49,8 +49,8 @@ static void
 load_files(void)
 {
 	const struct conf *c = daemon_conf();
-	struct acct_def	  *defs[ACCTD_MAX_FILES], *d;
-	size_t		   n = 0, n_blocks = conf_n_blocks(c, CONF_BLOCK_ACCT);
+	struct acct_def *defs[ACCTD_MAX_FILES], *d;
+	size_t n = 0, n_blocks = conf_n_blocks(c, CONF_BLOCK_ACCT);
 
 	for (size_t i = 0; i < n_blocks && n < ACCTD_MAX_FILES; i++) {
 		d = acct_def_load(c, i);

@@ -14,11 +14,11 @@ struct acct_day {
 };
 struct acct_name {
 	struct acct_day day;
-	uint32_t	number;
+	uint32_t number;
 };
 
 struct acct_day acct_day_of(struct wall t);
-bool		acct_day_eq(struct acct_day a, struct acct_day b);
+bool acct_day_eq(struct acct_day a, struct acct_day b);
 /* When that day ends (the next midnight, local time). */
 struct wall acct_day_end(struct acct_day day);
 

@@ -30,8 +30,8 @@ log_unread(struct acctd *a, const struct acct_event *e, const struct why *why)
 	a->n_unread++;
 	if (ev_now().ns - a->unread_logged.ns < UNREAD_LOG_MS * NS_PER_MS)
 		return;
-	log_warn("id=%016" PRIx64 " unreadable rcpt=%" PRIu32 " records=%" PRIu64 " %s", e->record->place.id,
-	    e->record->rcpt, a->n_unread, why->text);
+	log_warn("id=%016" PRIx64 " unreadable rcpt=%" PRIu32 " records=%" PRIu64 " %s",
+	    e->record->place.id, e->record->rcpt, a->n_unread, why->text);
 	a->n_unread = 0;
 	a->unread_logged = ev_now();
 }
@@ -75,7 +75,8 @@ add_line(struct acctd *a, struct slot *s, struct acct_event *e)
 
 	e->def = acct_file_def(s->file);
 	if (value_line(e, &s->pending, &a->scratch) == -1)
-		fatal("acct file=%s more than %zu bytes wait to be written", log_quote(str_of(e->def->path)), before);
+		fatal("acct file=%s more than %zu bytes wait to be written",
+		    log_quote(str_of(e->def->path)), before);
 	a->bytes += buf_len(&s->pending) - before;
 	a->lines++;
 }
@@ -84,7 +85,7 @@ bool
 record_take(struct acctd *a, const struct ipc_record *r, const struct str *text, bool *urgent)
 {
 	struct acct_event e = {.record = r, .text = text};
-	bool		  with_headers;
+	bool with_headers;
 
 	if (r->type == 0 || r->type >= ACCT_TYPE_MAX || r->src.family > 6 || r->dst.family > 6)
 		return false;
@@ -93,7 +94,7 @@ record_take(struct acctd *a, const struct ipc_record *r, const struct str *text,
 		return true;
 	read_message(a, &e, with_headers);
 	for (size_t i = 0; i < a->n_slots; i++) {
-		struct slot	      *s = &a->slots[i];
+		struct slot *s = &a->slots[i];
 		const struct acct_def *d = acct_file_def(s->file);
 
 		if (!wants(d, &e))

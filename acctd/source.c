@@ -24,8 +24,9 @@ source_clear(struct source *s)
 static bool
 is_same_place(const struct spool_place *a, const struct spool_place *b)
 {
-	return a->id == b->id && a->kind == b->kind && a->writer == b->writer && a->segment == b->segment &&
-	    a->generation == b->generation && a->offset == b->offset && a->env_len == b->env_len;
+	return a->id == b->id && a->kind == b->kind && a->writer == b->writer &&
+	       a->segment == b->segment && a->generation == b->generation &&
+	       a->offset == b->offset && a->env_len == b->env_len;
 }
 
 static struct str

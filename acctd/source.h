@@ -12,22 +12,22 @@
 
 struct source {
 	struct spool_reader *reader;
-	struct buf	     raw;     /* header line, envelope, and the first bytes of the message */
-	struct buf	     scratch; /* decoded values of env */
-	struct spool_place   place;   /* of what is in raw */
-	struct envelope	     env;
-	struct env_iter	     iter;
-	struct env_rcpt	     rcpt;
-	uint32_t	     rcpt_index;
-	bool		     is_loaded, has_rcpt;
+	struct buf raw;		  /* header line, envelope, and the first bytes of the message */
+	struct buf scratch;	  /* decoded values of env */
+	struct spool_place place; /* of what is in raw */
+	struct envelope env;
+	struct env_iter iter;
+	struct env_rcpt rcpt;
+	uint32_t rcpt_index;
+	bool is_loaded, has_rcpt;
 };
 
 /* spool_fd: the spool directory, borrowed */
 void source_init(struct source *s, int spool_fd);
 void source_clear(struct source *s);
 /* Loads the record at `place` and recipient `index` of it into s->env and s->rcpt. -1 with `why`. */
-int source_load(struct source *s, const struct spool_place *place, uint32_t index, bool with_headers,
-    struct why *why) PH_MUST_CHECK;
+int source_load(struct source *s, const struct spool_place *place, uint32_t index,
+    bool with_headers, struct why *why) PH_MUST_CHECK;
 /* The message's header section as far as it was loaded, wire form. */
 struct str source_headers(const struct source *s);
 

@@ -39,9 +39,9 @@ value_etype(const struct acct_event *e, struct str suffix, struct buf *scratch)
 static struct str
 time_value(const struct acct_event *e, struct wall when, struct buf *scratch)
 {
-	time_t	  sec = (time_t)wall_sec(when);
+	time_t sec = (time_t)wall_sec(when);
 	struct tm tm = {0};
-	char	  text[64];
+	char text[64];
 
 	if (!e->def->iso_times) {
 		buf_addf(scratch, "%" PRId64, wall_sec(when));
@@ -100,7 +100,7 @@ static struct str
 value_dest_domain(const struct acct_event *e, struct str suffix, struct buf *scratch)
 {
 	struct str a = value_rcpt(e, suffix, scratch);
-	size_t	   at = str_rfind(a, '@');
+	size_t at = str_rfind(a, '@');
 
 	return at == STR_NPOS ? STR_NULL : str_skip(a, at + 1);
 }
@@ -167,8 +167,8 @@ static struct str
 value_header_field(const struct acct_event *e, struct str suffix, struct buf *scratch)
 {
 	struct header_field f;
-	size_t		    room;
-	char		   *p;
+	size_t room;
+	char *p;
 
 	if (!header_find(e->headers, suffix, &f))
 		return STR_NULL;
@@ -221,8 +221,8 @@ static struct str
 value_dsn_mta(const struct acct_event *e, struct str suffix, struct buf *scratch)
 {
 	struct net_addr dst;
-	char		ip[NET_ADDR_TEXT];
-	struct str	name = e->text[TEXT_MTA];
+	char ip[NET_ADDR_TEXT];
+	struct str name = e->text[TEXT_MTA];
 
 	net_from_ipc(&e->record->dst, &dst);
 	if (dst.family == 0)
@@ -338,11 +338,11 @@ int
 value_line(const struct acct_event *e, struct buf *b, struct buf *scratch)
 {
 	const struct acct_layout *l = &e->def->layout;
-	size_t			  before = buf_len(b);
+	size_t before = buf_len(b);
 
 	for (size_t i = 0; i < l->n; i++) {
 		const struct acct_column *c = &l->columns[i];
-		struct str		  v = STR_NULL;
+		struct str v = STR_NULL;
 
 		buf_reset(scratch);
 		if (l->fills[e->rec][i])

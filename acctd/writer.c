@@ -9,17 +9,18 @@
 #include "lib/base/xalloc.h"
 
 struct writer {
-	struct ev_io	io; /* of `fd` */
-	pthread_t	thread;
-	pthread_mutex_t lock; /* guards `given`, `stop` and, through them, the hand-over of `batch` */
-	pthread_cond_t	wake;
-	struct batch	batch;
+	struct ev_io io; /* of `fd` */
+	pthread_t thread;
+	pthread_mutex_t
+	    lock; /* guards `given`, `stop` and, through them, the hand-over of `batch` */
+	pthread_cond_t wake;
+	struct batch batch;
 	writer_done_cb *done;
-	void	       *ctx;
-	int		fd;   /* eventfd: the batch came back */
-	bool		given; /* the thread has to work, or works */
-	bool		stop;
-	bool		busy; /* the loop's view */
+	void *ctx;
+	int fd;	    /* eventfd: the batch came back */
+	bool given; /* the thread has to work, or works */
+	bool stop;
+	bool busy; /* the loop's view */
 };
 
 static void
@@ -64,8 +65,8 @@ static void
 on_readable(struct ev_io *io, int what)
 {
 	struct writer *w = ph_container_of(io, struct writer, io);
-	uint64_t       n;
-	bool	       given;
+	uint64_t n;
+	bool given;
 
 	if (read(w->fd, &n, sizeof n) != sizeof n)
 		return;
@@ -82,8 +83,8 @@ struct writer *
 writer_new(writer_done_cb *done, void *ctx)
 {
 	struct writer *w = xcalloc(1, sizeof *w);
-	sigset_t       all, before;
-	int	       err;
+	sigset_t all, before;
+	int err;
 
 	w->done = done;
 	w->ctx = ctx;

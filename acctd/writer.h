@@ -12,18 +12,18 @@
 
 struct slot {
 	struct acct_file *file;
-	struct buf	  pending; /* lines that wait for the next batch */
-	struct buf	  writing; /* lines of the batch that are not durable yet */
-	bool		  wants_rotate; /* the loop's: begin a new file in the next batch */
-	bool		  rotate;	/* the batch's */
-	bool		  failed;  /* in the last batch: `why` */
-	struct why	  why;
+	struct buf pending; /* lines that wait for the next batch */
+	struct buf writing; /* lines of the batch that are not durable yet */
+	bool wants_rotate;  /* the loop's: begin a new file in the next batch */
+	bool rotate;	    /* the batch's */
+	bool failed;	    /* in the last batch: `why` */
+	struct why why;
 };
 
 struct batch {
 	struct slot *slots;
-	size_t	     n;
-	struct wall  now;
+	size_t n;
+	struct wall now;
 };
 
 struct writer;

@@ -15,10 +15,10 @@
 /* one REPORT; the token of each message that it makes */
 struct job {
 	struct bounced *b;
-	uint64_t	id, epoch;
-	size_t		n_open;
-	bool		ok;
-	bool		composing;
+	uint64_t id, epoch;
+	size_t n_open;
+	bool ok;
+	bool composing;
 };
 
 /* ---- to queued ---- */
@@ -27,7 +27,7 @@ static void
 set_hold(struct bounced *b)
 {
 	size_t pending = journal_pending(b->journal);
-	bool   hold = b->is_stopping || pending > (b->is_held ? HOLD_BYTES / 2 : HOLD_BYTES);
+	bool hold = b->is_stopping || pending > (b->is_held ? HOLD_BYTES / 2 : HOLD_BYTES);
 
 	if (hold == b->is_held || b->queue == NULL)
 		return;
@@ -94,7 +94,8 @@ on_durable(void *token, const struct spool_place *place, const struct why *why)
 
 	job->n_open--;
 	if (place == NULL) {
-		log_warn("id=%016" PRIx64 " event=report-not-stored text=\"%s\"", job->id, why->text);
+		log_warn(
+		    "id=%016" PRIx64 " event=report-not-stored text=\"%s\"", job->id, why->text);
 		job->ok = false;
 	} else {
 		stat_inc(STAT_DSN_SENT);
@@ -162,17 +163,18 @@ is_given_up(struct bounced *b, uint64_t id, const struct why *why)
 static void
 on_report(struct bounced *b, const struct ipc_report *r)
 {
-	struct gathered	  *g = gather_take(&b->gather, r->place.id);
+	struct gathered *g = gather_take(&b->gather, r->place.id);
 	struct compose_out out = {.new_id = new_id, .report = store_report};
-	struct job	  *job;
-	struct why	   why;
+	struct job *job;
+	struct why why;
 
 	if (g == NULL) {
 		say_done(b, r->place.id, true);
 		return;
 	}
 	job = xcalloc(1, sizeof *job);
-	*job = (struct job){.b = b, .id = r->place.id, .epoch = b->epoch, .ok = true, .composing = true};
+	*job = (struct job){
+	    .b = b, .id = r->place.id, .epoch = b->epoch, .ok = true, .composing = true};
 	b->n_jobs++;
 	out.ctx = job;
 	if (compose(&b->composer, r, g, &out, &why) == -1)
@@ -199,9 +201,11 @@ on_report_rcpt(struct bounced *b, const struct ipc_msg *m)
 {
 	const struct ipc_report_rcpt *head = m->head;
 
-	if (head->kind >= REPORT_FAILED && head->kind <= REPORT_RELAYED && gather_add(&b->gather, head, m->text))
+	if (head->kind >= REPORT_FAILED && head->kind <= REPORT_RELAYED &&
+	    gather_add(&b->gather, head, m->text))
 		return;
-	log_error("id=%016" PRIx64 " event=queued-dropped text=\"recipients without a report\"", head->id);
+	log_error("id=%016" PRIx64 " event=queued-dropped text=\"recipients without a report\"",
+	    head->id);
 	drop_queue(b);
 }
 
@@ -304,7 +308,8 @@ void
 bounced_use_conf(struct bounced *b, const struct conf *c)
 {
 	const struct conf_set *s = conf_global(c);
-	struct str	       host = conf_str(s, CONF_GLOBAL_HOST_NAME), from = conf_str(s, CONF_GLOBAL_CUSTOM_DSN_FROM_HEADER);
+	struct str host = conf_str(s, CONF_GLOBAL_HOST_NAME),
+		   from = conf_str(s, CONF_GLOBAL_CUSTOM_DSN_FROM_HEADER);
 
 	if (host.len > 0)
 		str_copy(b->composer.host, sizeof b->composer.host, host);

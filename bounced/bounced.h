@@ -21,19 +21,19 @@ struct trouble {
 };
 
 struct bounced {
-	struct ipc_chan	   *queue; /* NULL while queued is away */
-	struct journal	   *journal;
-	struct composer	    composer;
-	struct gather	    gather;
-	struct segments	    segments;
+	struct ipc_chan *queue; /* NULL while queued is away */
+	struct journal *journal;
+	struct composer composer;
+	struct gather gather;
+	struct segments segments;
 	struct spool_place *untold; /* became durable while queued was away */
-	size_t		    n_untold, cap_untold;
-	struct trouble	    trouble[BOUNCED_TROUBLE];
-	size_t		    next_trouble;
-	struct ev_timer	    leave;
-	uint64_t	    epoch;  /* counts queued's lives */
-	size_t		    n_jobs; /* REPORTs whose messages are not all durable yet */
-	bool		    is_held, is_stopping;
+	size_t n_untold, cap_untold;
+	struct trouble trouble[BOUNCED_TROUBLE];
+	size_t next_trouble;
+	struct ev_timer leave;
+	uint64_t epoch; /* counts queued's lives */
+	size_t n_jobs;	/* REPORTs whose messages are not all durable yet */
+	bool is_held, is_stopping;
 	void (*leave_cb)(void);
 };
 
@@ -44,8 +44,8 @@ void bounced_clear(struct bounced *b);
 void bounced_use_conf(struct bounced *b, const struct conf *c);
 void bounced_queue_up(struct bounced *b, int fd); /* takes fd */
 /* The same for a channel that was made already (tests); takes it. Its handlers are bounced_events, its context `b`. */
-void			       bounced_queue_chan(struct bounced *b, struct ipc_chan *c);
+void bounced_queue_chan(struct bounced *b, struct ipc_chan *c);
 extern const struct ipc_events bounced_events;
-void			       bounced_stop(struct bounced *b, int64_t drain_ms);
+void bounced_stop(struct bounced *b, int64_t drain_ms);
 
 #endif

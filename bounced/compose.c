@@ -11,14 +11,14 @@
 
 /* one report while it is made */
 struct draft {
-	struct composer		*c;
+	struct composer *c;
 	const struct ipc_report *what;
-	const struct envelope	*env;
+	const struct envelope *env;
 	const struct compose_out *out;
-	struct report_rcpt_text	 rcpts[COMPOSE_MAX_RCPTS];
-	char			*owned[COMPOSE_MAX_RCPTS * 2]; /* addresses and orcpts */
-	size_t			 n, n_owned;
-	struct str		 vmta;
+	struct report_rcpt_text rcpts[COMPOSE_MAX_RCPTS];
+	char *owned[COMPOSE_MAX_RCPTS * 2]; /* addresses and orcpts */
+	size_t n, n_owned;
+	struct str vmta;
 };
 
 void
@@ -51,7 +51,8 @@ envelope_lines(const struct composer *c, const struct spool_place *place)
 }
 
 static int
-read_message(struct composer *c, const struct spool_place *place, struct envelope *env, struct why *why)
+read_message(
+    struct composer *c, const struct spool_place *place, struct envelope *env, struct why *why)
 {
 	size_t want = (size_t)place->env_len + COMPOSE_MAX_HEADERS;
 
@@ -67,7 +68,8 @@ read_message(struct composer *c, const struct spool_place *place, struct envelop
 
 /* RET=FULL wants all of it, if that is not too much; then the raw text was read again and *env with it. */
 static int
-read_rest(struct composer *c, const struct spool_place *place, struct envelope *env, struct why *why)
+read_rest(
+    struct composer *c, const struct spool_place *place, struct envelope *env, struct why *why)
 {
 	if (env->ret != ENV_RET_FULL || place->len - place->env_len > COMPOSE_MAX_FULL)
 		return 0;
@@ -154,7 +156,7 @@ content_of(const struct draft *d)
 static int
 build_message(struct draft *d, uint64_t id, struct report_needs *needs)
 {
-	char	      token[17];
+	char token[17];
 	struct report r = {
 	    .host = str_of(d->c->host),
 	    .from = str_of(d->c->from),
@@ -171,8 +173,9 @@ build_message(struct draft *d, uint64_t id, struct report_needs *needs)
 
 	snprintf(token, sizeof token, "%016" PRIx64, id);
 	r.token = str_of(token);
-	r.is_full = d->env->ret == ENV_RET_FULL && r.content.len == d->what->place.len - d->what->place.env_len &&
-	    report_can_return_full(r.content, r.to);
+	r.is_full = d->env->ret == ENV_RET_FULL &&
+		    r.content.len == d->what->place.len - d->what->place.env_len &&
+		    report_can_return_full(r.content, r.to);
 	if (!r.is_full)
 		r.content = str_sub(r.content, 0, COMPOSE_MAX_HEADERS);
 	buf_reset(&d->c->message);
@@ -182,7 +185,7 @@ build_message(struct draft *d, uint64_t id, struct report_needs *needs)
 static int
 build_envelope(struct draft *d, uint64_t id, const struct report_needs *needs)
 {
-	struct buf     *b = &d->c->env;
+	struct buf *b = &d->c->env;
 	struct envelope e = {
 	    .id = id,
 	    .accepted = ev_wall(),
@@ -208,7 +211,7 @@ build_envelope(struct draft *d, uint64_t id, const struct report_needs *needs)
 static int
 draft_send(struct draft *d, struct why *why)
 {
-	uint64_t	    id;
+	uint64_t id;
 	struct report_needs needs;
 
 	if (d->n == 0)
@@ -229,8 +232,8 @@ walk(struct draft *d, const struct gathered *g, struct str lines, struct why *wh
 {
 	struct env_iter it;
 	struct env_rcpt r;
-	uint32_t	index;
-	size_t		i = 0;
+	uint32_t index;
+	size_t i = 0;
 
 	env_iter_init(&it, lines);
 	while (i < g->n && env_iter_next(&it, &index, &r)) {
@@ -250,8 +253,8 @@ compose(struct composer *c, const struct ipc_report *what, const struct gathered
     const struct compose_out *out, struct why *why)
 {
 	struct envelope env = {0};
-	struct draft   *d;
-	int		result;
+	struct draft *d;
+	int result;
 
 	if (read_message(c, &what->place, &env, why) == -1)
 		return -1;

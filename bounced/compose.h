@@ -17,10 +17,10 @@
 
 struct composer {
 	struct spool_reader *reader;
-	struct buf	     raw, scratch; /* the message that is reported on */
-	struct buf	     env, message; /* the report */
-	char		     host[256];
-	char		    *from; /* custom-dsn-from-header, owned; NULL: none */
+	struct buf raw, scratch; /* the message that is reported on */
+	struct buf env, message; /* the report */
+	char host[256];
+	char *from; /* custom-dsn-from-header, owned; NULL: none */
 };
 
 void composer_init(struct composer *c, int spool_fd);
@@ -31,7 +31,7 @@ typedef void compose_cb(void *ctx, uint64_t id, struct str env, struct str messa
 struct compose_out {
 	uint64_t (*new_id)(void *ctx);
 	compose_cb *report;
-	void	   *ctx;
+	void *ctx;
 };
 /* Calls out->report for each report that is due, none or more. -1 with `why`: the message cannot be read. */
 int compose(struct composer *c, const struct ipc_report *what, const struct gathered *g,

@@ -72,7 +72,7 @@ bool
 gather_add(struct gather *g, const struct ipc_report_rcpt *head, const struct str *text)
 {
 	struct gathered *r;
-	size_t		 cost = sizeof(struct gathered_rcpt) * 2;
+	size_t cost = sizeof(struct gathered_rcpt) * 2;
 
 	for (size_t i = 0; i < 3; i++)
 		cost += PH_MIN(text[i].len, (size_t)MAX_TEXT) + 16;
@@ -95,7 +95,8 @@ gather_add(struct gather *g, const struct ipc_report_rcpt *head, const struct st
 static int
 by_index(const void *a, const void *b)
 {
-	uint32_t x = ((const struct gathered_rcpt *)a)->head.rcpt, y = ((const struct gathered_rcpt *)b)->head.rcpt;
+	uint32_t x = ((const struct gathered_rcpt *)a)->head.rcpt,
+		 y = ((const struct gathered_rcpt *)b)->head.rcpt;
 
 	return (x > y) - (x < y);
 }

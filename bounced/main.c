@@ -7,8 +7,8 @@
 
 static struct {
 	struct bounced bounced;
-	bool	       is_up; /* bounced_init() was called */
-	int	       spool_fd, queue_fd;
+	bool is_up; /* bounced_init() was called */
+	int spool_fd, queue_fd;
 } state = {.spool_fd = -1, .queue_fd = -1};
 
 static void

@@ -10,7 +10,7 @@
 struct segments {
 	struct own_segment {
 		struct ipc_segment s; /* end: bytes known to be in use */
-		bool		   sealed;
+		bool sealed;
 	} * list;
 	size_t n, cap;
 };

@@ -15,7 +15,7 @@
 #include "lib/stats/stats.h"
 
 #define MAX_REPORT_TEXT 1200u
-#define MAX_WINDOW      1024u
+#define MAX_WINDOW	1024u
 
 /* ---- by number ---- */
 
@@ -312,8 +312,10 @@ conn_open(const struct ipc_conn_open *o, const struct str text[4], struct why *w
 		return why_set(why, "connection %u has no address", o->conn);
 	handle = slab_new(&deliver.conns);
 	c = slab_at(&deliver.conns, handle);
-	*c = (struct conn){
-	    .handle = handle, .number = o->conn, .fd = -1, .host = xstrdup_str(text[0]),
+	*c = (struct conn){.handle = handle,
+	    .number = o->conn,
+	    .fd = -1,
+	    .host = xstrdup_str(text[0]),
 	    .vmta = xstrdup_str(text[3])};
 	net_from_ipc(&o->dst, &c->dst);
 	net_from_ipc(&o->src, &c->src);

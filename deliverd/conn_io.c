@@ -9,11 +9,11 @@
 #include "deliverd/deliver.h"
 #include "lib/base/log.h"
 
-#define READ_SIZE       65536
+#define READ_SIZE	65536
 #define READS_PER_EVENT 4
-#define FILE_SLICE      (256u * 1024u) /* of a file in one call */
-#define WRITE_PER_TURN  (1024u * 1024u)
-#define TLS_SLICE       16384 /* one record */
+#define FILE_SLICE	(256u * 1024u) /* of a file in one call */
+#define WRITE_PER_TURN	(1024u * 1024u)
+#define TLS_SLICE	16384 /* one record */
 
 /* ---- connecting ---- */
 

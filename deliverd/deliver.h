@@ -17,48 +17,50 @@
 struct spool_reader;
 
 struct deliver {
-	struct ipc_chan	    *queued; /* NULL while it is away */
+	struct ipc_chan *queued; /* NULL while it is away */
 	struct spool_reader *reader;
-	struct slab	     conns;	/* struct conn */
-	struct hmap	     by_number; /* queued's number to the slab's handle, for those that are not dead */
-	struct ev_timer	     drain;
-	struct memory	     memory; /* results of late */
-	uint64_t	     n_open;
-	int		     spool_fd; /* -1: not given yet */
-	bool		     is_stopping;
-	bool		     is_held; /* queued does not keep up: peers are not read */
+	struct slab conns; /* struct conn */
+	struct hmap
+	    by_number; /* queued's number to the slab's handle, for those that are not dead */
+	struct ev_timer drain;
+	struct memory memory; /* results of late */
+	uint64_t n_open;
+	int spool_fd; /* -1: not given yet */
+	bool is_stopping;
+	bool is_held; /* queued does not keep up: peers are not read */
 };
 extern struct deliver deliver;
 
 struct conn {
-	struct session	   *session;
-	struct tls	   *tls;
+	struct session *session;
+	struct tls *tls;
 	struct tls_settings tls_want;
-	char		   *host; /* the exchanger's name, owned */
-	char		   *vmta; /* owned */
-	struct net_addr	    dst;
-	struct net_addr	    src; /* as asked for; family 0: any */
-	struct net_addr	    bound; /* what the kernel took */
-	struct ev_io	    io;
-	struct ev_timer	    timer;
-	struct ev_defer	    flush; /* writes at the end of the turn */
-	struct ev_defer	    reap;
-	uint32_t	    handle; /* of the slab; 0 marks a free slot */
-	uint32_t	    number; /* queued's */
-	uint32_t	    n_counted; /* one past the last transaction that statistics count as delivered */
-	int		    fd;	       /* -1: none */
-	uint32_t	    extensions; /* as offered */
-	bool		    is_orphan; /* of a queued that is gone; its number means nothing */
-	bool		    is_connecting;
-	bool		    in_handshake;
-	bool		    read_wants_write, write_wants_read; /* TLS may need the other direction */
-	bool		    is_blocked;			      /* the socket takes no more for now */
-	bool		    reuse_tls_session;
+	char *host; /* the exchanger's name, owned */
+	char *vmta; /* owned */
+	struct net_addr dst;
+	struct net_addr src;   /* as asked for; family 0: any */
+	struct net_addr bound; /* what the kernel took */
+	struct ev_io io;
+	struct ev_timer timer;
+	struct ev_defer flush; /* writes at the end of the turn */
+	struct ev_defer reap;
+	uint32_t handle;     /* of the slab; 0 marks a free slot */
+	uint32_t number;     /* queued's */
+	uint32_t n_counted;  /* one past the last transaction that statistics count as delivered */
+	int fd;		     /* -1: none */
+	uint32_t extensions; /* as offered */
+	bool is_orphan;	     /* of a queued that is gone; its number means nothing */
+	bool is_connecting;
+	bool in_handshake;
+	bool read_wants_write, write_wants_read; /* TLS may need the other direction */
+	bool is_blocked;			 /* the socket takes no more for now */
+	bool reuse_tls_session;
 };
 
 /* ---- conn.c ---- */
 /* queued's orders; -1 with `why` when it breaks the protocol */
-int conn_open(const struct ipc_conn_open *o, const struct str text[4], struct why *why) PH_MUST_CHECK;
+int conn_open(
+    const struct ipc_conn_open *o, const struct str text[4], struct why *why) PH_MUST_CHECK;
 int conn_close(const struct ipc_conn_close *o, struct why *why) PH_MUST_CHECK;
 int conn_txn(const struct ipc_txn *t, struct str indices, struct why *why) PH_MUST_CHECK;
 /* Each connection ends at once, unreported where queued is gone. */

@@ -14,23 +14,23 @@
 struct mail_rcpt {
 	struct str address;
 	struct str orcpt;
-	uint8_t	   notify; /* enum env_notify bits */
+	uint8_t notify; /* enum env_notify bits */
 };
 struct mail {
-	struct buf	  record;  /* what was read of the spool */
-	struct buf	  scratch; /* decoded values */
-	struct str	  sender, envid;
+	struct buf record;  /* what was read of the spool */
+	struct buf scratch; /* decoded values */
+	struct str sender, envid;
 	struct mail_rcpt *rcpts; /* in the order asked for */
-	uint32_t	  n_rcpts;
-	uint64_t	  stored_len; /* content as stored: CRLF, dot-stuffed, no final dot */
-	uint64_t	  n_dots;     /* that the stuffing added */
-	struct str	  content;    /* the stored form, when it is in memory */
-	uint64_t	  offset;     /* otherwise: where it is in fd */
-	int		  fd;	      /* owned, or -1 */
-	uint8_t		  body;	      /* enum env_body */
-	uint8_t		  ret;	      /* enum env_ret */
-	bool		  smtputf8;
-	bool		  ends_in_crlf; /* the stored form is empty or ends with CRLF */
+	uint32_t n_rcpts;
+	uint64_t stored_len; /* content as stored: CRLF, dot-stuffed, no final dot */
+	uint64_t n_dots;     /* that the stuffing added */
+	struct str content;  /* the stored form, when it is in memory */
+	uint64_t offset;     /* otherwise: where it is in fd */
+	int fd;		     /* owned, or -1 */
+	uint8_t body;	     /* enum env_body */
+	uint8_t ret;	     /* enum env_ret */
+	bool smtputf8;
+	bool ends_in_crlf; /* the stored form is empty or ends with CRLF */
 };
 
 struct spool_reader;
@@ -38,8 +38,8 @@ struct spool_reader;
  * Reads the message at `place` and its recipients number idx[0..n). Returns owned, or NULL with `why` (a record
  * that breaks its contract, an index that it does not have, trouble reading).
  */
-struct mail *mail_load(struct spool_reader *r, const struct spool_place *place, const uint32_t *idx, uint32_t n,
-    struct why *why);
+struct mail *mail_load(struct spool_reader *r, const struct spool_place *place, const uint32_t *idx,
+    uint32_t n, struct why *why);
 void mail_free(struct mail **m);
 
 /* What is sent is this long (RFC 1870: without the added dots). */

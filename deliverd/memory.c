@@ -4,11 +4,11 @@
 
 /* texts follow, one behind the other; the whole is a multiple of 8 long */
 struct kept {
-	struct mono		 at;
+	struct mono at;
 	struct ipc_orphan_result result;
-	uint32_t		 len;
-	uint16_t		 text_len[MEMORY_TEXTS];
-	uint16_t		 pad;
+	uint32_t len;
+	uint16_t text_len[MEMORY_TEXTS];
+	uint16_t pad;
 };
 _Static_assert(sizeof(struct kept) % 8 == 0, "one begins where the one before ends");
 
@@ -83,11 +83,12 @@ add(struct memory *m, uint32_t len)
 }
 
 void
-memory_keep(struct memory *m, struct mono now, const struct ipc_orphan_result *r, const struct str texts[MEMORY_TEXTS])
+memory_keep(struct memory *m, struct mono now, const struct ipc_orphan_result *r,
+    const struct str texts[MEMORY_TEXTS])
 {
-	struct kept  k = {.at = now, .result = *r, .len = sizeof k};
+	struct kept k = {.at = now, .result = *r, .len = sizeof k};
 	struct kept *to;
-	char	    *p;
+	char *p;
 
 	forget_old(m, now);
 	for (size_t i = 0; i < MEMORY_TEXTS; i++) {
@@ -106,9 +107,10 @@ memory_keep(struct memory *m, struct mono now, const struct ipc_orphan_result *r
 }
 
 static void
-show(const struct kept *k, void (*fn)(const struct ipc_orphan_result *r, const struct str texts[MEMORY_TEXTS]))
+show(const struct kept *k,
+    void (*fn)(const struct ipc_orphan_result *r, const struct str texts[MEMORY_TEXTS]))
 {
-	struct str  texts[MEMORY_TEXTS];
+	struct str texts[MEMORY_TEXTS];
 	const char *p = (const char *)(k + 1);
 
 	for (size_t i = 0; i < MEMORY_TEXTS; i++) {

@@ -18,11 +18,12 @@
 #define MEMORY_TEXTS	 5 /* as in ORPHAN_RESULT */
 
 struct memory {
-	char	*bytes; /* made with the first result */
+	char *bytes; /* made with the first result */
 	uint32_t size, max;
 	uint32_t first; /* offset of the oldest */
 	uint32_t end;	/* behind the newest */
-	uint32_t wrap;	/* while the newest are in front of the oldest: where the upper part ends; otherwise 0 */
+	uint32_t
+	    wrap; /* while the newest are in front of the oldest: where the upper part ends; otherwise 0 */
 	uint32_t n;
 };
 

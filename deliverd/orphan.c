@@ -42,8 +42,8 @@ void
 orphan_result(struct conn *c, const struct session_result *r, const struct ipc_result *told)
 {
 	struct ipc_orphan_result o = {.result = *told, .extensions = c->extensions};
-	struct str		 texts[MEMORY_TEXTS] = {
-	    str_sub(r->text, 0, MEMORY_MAX_REPLY), str_of(c->host), str_of(c->vmta), STR(""), STR("")};
+	struct str texts[MEMORY_TEXTS] = {str_sub(r->text, 0, MEMORY_MAX_REPLY), str_of(c->host),
+	    str_of(c->vmta), STR(""), STR("")};
 
 	if (r->outcome != OUT_DELIVERED && r->outcome != OUT_FAILED) {
 		if (c->is_orphan)
@@ -80,8 +80,8 @@ static void
 pending(void *ctx, uint64_t id, uint32_t rcpt)
 {
 	const struct conn *c = ctx;
-	struct ipc_orphan  o = {.id = id, .rcpt = rcpt};
-	struct str	   vmta = str_sub(str_of(c->vmta), 0, MEMORY_MAX_NAME);
+	struct ipc_orphan o = {.id = id, .rcpt = rcpt};
+	struct str vmta = str_sub(str_of(c->vmta), 0, MEMORY_MAX_NAME);
 
 	ipc_send(deliver.queued, IPC_ORPHAN_PENDING, &o, &vmta, -1);
 }

@@ -12,22 +12,22 @@
 struct out_piece {
 	uint64_t len;
 	uint64_t offset; /* in the file */
-	int	 fd;	 /* owned; -1: text, its bytes are next in `text` */
+	int fd;		 /* owned; -1: text, its bytes are next in `text` */
 };
 struct outq {
-	struct buf	  text;
+	struct buf text;
 	struct out_piece *pieces;
-	size_t		  n, head, room;
-	uint64_t	  queued; /* offset of the end of all that was ever added */
-	uint64_t	  sent;	  /* offset of the first byte not yet sent */
+	size_t n, head, room;
+	uint64_t queued; /* offset of the end of all that was ever added */
+	uint64_t sent;	 /* offset of the first byte not yet sent */
 };
 /* what to send next: text (fd -1), or a range of a file */
 struct out_view {
 	struct str text;
-	uint64_t   offset;
-	uint64_t   len;
-	int	   fd;
-	bool	   more; /* another piece follows */
+	uint64_t offset;
+	uint64_t len;
+	int fd;
+	bool more; /* another piece follows */
 };
 
 void outq_init(struct outq *q);

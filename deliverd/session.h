@@ -25,46 +25,46 @@ struct session_conf {
 	int64_t multiline_ms; /* from the first line of a reply to its last */
 	int64_t tls_ms;
 	int64_t quit_ms;
-	int64_t none; /* 0: states without a deadline */
+	int64_t none;	 /* 0: states without a deadline */
 	uint32_t window; /* transactions that may be given ahead */
-	uint8_t	 tls;	 /* enum session_tls */
-	bool	 ignore_8bitmime, ignore_chunking, ignore_pipelining, ignore_dsn;
-	bool	 break_on_421;	    /* smtp-421-means-mx-unavailable */
-	bool	 assume_delivered;  /* assume-delivery-upon-data-termination-timeout */
-	bool	 detect_loop;	    /* a peer that greets with our own name is us */
-	char	 ehlo[256];
+	uint8_t tls;	 /* enum session_tls */
+	bool ignore_8bitmime, ignore_chunking, ignore_pipelining, ignore_dsn;
+	bool break_on_421;     /* smtp-421-means-mx-unavailable */
+	bool assume_delivered; /* assume-delivery-upon-data-termination-timeout */
+	bool detect_loop;      /* a peer that greets with our own name is us */
+	char ehlo[256];
 };
-#define SESSION_SEND_STEP (16u * 1024u)	 /* progress that renews the deadline for sending */
+#define SESSION_SEND_STEP  (16u * 1024u)  /* progress that renews the deadline for sending */
 #define SESSION_MAX_UNSENT (256u * 1024u) /* above this nothing more is fed */
-#define SESSION_MAX_FLIGHT 1024u	 /* replies outstanding */
+#define SESSION_MAX_FLIGHT 1024u	  /* replies outstanding */
 
 /* the end of a connection; text borrowed during the call */
 struct session_end {
-	enum conn_end	end;
+	enum conn_end end;
 	enum smtp_stage stage;
-	uint16_t	code;
-	uint8_t		enh[3];
-	bool		was_up;
-	struct str	text;
+	uint16_t code;
+	uint8_t enh[3];
+	bool was_up;
+	struct str text;
 };
 struct session_result {
-	uint64_t	  id;
-	uint64_t	  bytes;
-	uint32_t	  txn;
-	uint32_t	  rcpt;
+	uint64_t id;
+	uint64_t bytes;
+	uint32_t txn;
+	uint32_t rcpt;
 	enum rcpt_outcome outcome;
-	enum smtp_stage	  stage;
-	uint16_t	  code;
-	uint8_t		  enh[3];
-	bool		  dsn_relayed;
-	struct str	  text; /* borrowed during the call */
+	enum smtp_stage stage;
+	uint16_t code;
+	uint8_t enh[3];
+	bool dsn_relayed;
+	struct str text; /* borrowed during the call */
 };
 
 /* What comes out. None of them may free the session; `down` comes once and is the last. */
 struct session_ops {
 	/* The message of a transaction whose turn has come; NULL with `why`. */
-	struct mail *(*load)(void *ctx, const struct spool_place *place, const uint32_t *idx, uint32_t n,
-	    struct why *why);
+	struct mail *(*load)(void *ctx, const struct spool_place *place, const uint32_t *idx,
+	    uint32_t n, struct why *why);
 	void (*up)(void *ctx, uint32_t offered); /* enum smtp_ext bits as offered last */
 	void (*result)(void *ctx, const struct session_result *r);
 	void (*txn_done)(void *ctx, uint32_t txn);
@@ -75,9 +75,9 @@ struct session_ops {
 
 struct session;
 /* Waits for the connection. *conf is copied. */
-struct session *session_new(const struct session_conf *conf, const struct session_ops *ops, void *ctx,
-    struct mono now);
-void		session_free(struct session **s);
+struct session *session_new(
+    const struct session_conf *conf, const struct session_ops *ops, void *ctx, struct mono now);
+void session_free(struct session **s);
 
 /* ---- in ---- */
 void session_connected(struct session *s, struct mono now);
@@ -91,7 +91,8 @@ void session_tick(struct session *s, struct mono now);
 void session_tls_up(struct session *s, struct mono now);
 void session_tls_failed(struct session *s, struct mono now, const char *what);
 /* A transaction; indices ascending, n >= 1. False: more than the window, nothing was taken. */
-bool session_txn(struct session *s, struct mono now, const struct ipc_txn *t, const uint32_t *idx, uint32_t n);
+bool session_txn(
+    struct session *s, struct mono now, const struct ipc_txn *t, const uint32_t *idx, uint32_t n);
 void session_quit(struct session *s, struct mono now);
 /* The same, but transactions that were not begun are given back unreported. */
 void session_drain(struct session *s, struct mono now);
@@ -103,13 +104,14 @@ void session_abort(struct session *s, struct mono now, const char *what);
 /* ---- out ---- */
 struct outq *session_out(struct session *s);
 /* MONO_NEVER: none */
-struct mono	session_deadline(const struct session *s);
+struct mono session_deadline(const struct session *s);
 /* The recipients of its transactions that have no result, also when it has just died. */
-void		session_each_undecided(const struct session *s, void (*fn)(void *ctx, uint64_t id, uint32_t rcpt), void *ctx);
-bool		session_is_dead(const struct session *s);
+void session_each_undecided(
+    const struct session *s, void (*fn)(void *ctx, uint64_t id, uint32_t rcpt), void *ctx);
+bool session_is_dead(const struct session *s);
 /* Up, without transactions, nothing outstanding. */
-bool		session_is_idle(const struct session *s);
+bool session_is_idle(const struct session *s);
 enum smtp_stage session_stage(const struct session *s);
-const char     *session_state_name(const struct session *s);
+const char *session_state_name(const struct session *s);
 
 #endif

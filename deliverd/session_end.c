@@ -164,7 +164,8 @@ session_free_txns(struct session *s)
 }
 
 void
-session_each_undecided(const struct session *s, void (*fn)(void *ctx, uint64_t id, uint32_t rcpt), void *ctx)
+session_each_undecided(
+    const struct session *s, void (*fn)(void *ctx, uint64_t id, uint32_t rcpt), void *ctx)
 {
 	for (const struct txn *t = s->first; t != NULL; t = t->next)
 		for (uint32_t i = 0; i < t->n_rcpts; i++)

@@ -7,29 +7,29 @@
 #include "deliverd/session.h"
 
 /* S(NAME, stage, which of the conf's times, what it is doing) */
-#define SESSION_STATES(S)                                                            \
-	S(CONNECT, STAGE_CONNECT, connect_ms, "connecting")                          \
-	S(GREETING, STAGE_GREETING, greeting_ms, "waiting for the greeting")         \
-	S(EHLO, STAGE_EHLO, command_ms, "waiting for the reply to EHLO")             \
-	S(HELO, STAGE_EHLO, command_ms, "waiting for the reply to HELO")             \
-	S(STARTTLS, STAGE_TLS, command_ms, "waiting for the reply to STARTTLS")      \
-	S(TLS, STAGE_TLS, tls_ms, "negotiating TLS")                                 \
-	S(IDLE, STAGE_IDLE, none, "idle")                                            \
-	S(RSET, STAGE_MAIL, command_ms, "waiting for the reply to RSET")             \
-	S(MAIL, STAGE_MAIL, command_ms, "waiting for the reply to MAIL")             \
-	S(RCPT, STAGE_RCPT, command_ms, "waiting for the reply to RCPT")             \
-	S(DATA, STAGE_DATA, data_ms, "waiting for the reply to DATA")                \
-	S(SEND, STAGE_BODY, send_ms, "sending")                                      \
-	S(DOT, STAGE_BODY, dot_ms, "waiting for the reply to the end of data")       \
-	S(BDAT, STAGE_BODY, dot_ms, "waiting for the reply to BDAT")                 \
-	S(QUIT, STAGE_QUIT, quit_ms, "waiting for the reply to QUIT")                \
+#define SESSION_STATES(S)                                                                          \
+	S(CONNECT, STAGE_CONNECT, connect_ms, "connecting")                                        \
+	S(GREETING, STAGE_GREETING, greeting_ms, "waiting for the greeting")                       \
+	S(EHLO, STAGE_EHLO, command_ms, "waiting for the reply to EHLO")                           \
+	S(HELO, STAGE_EHLO, command_ms, "waiting for the reply to HELO")                           \
+	S(STARTTLS, STAGE_TLS, command_ms, "waiting for the reply to STARTTLS")                    \
+	S(TLS, STAGE_TLS, tls_ms, "negotiating TLS")                                               \
+	S(IDLE, STAGE_IDLE, none, "idle")                                                          \
+	S(RSET, STAGE_MAIL, command_ms, "waiting for the reply to RSET")                           \
+	S(MAIL, STAGE_MAIL, command_ms, "waiting for the reply to MAIL")                           \
+	S(RCPT, STAGE_RCPT, command_ms, "waiting for the reply to RCPT")                           \
+	S(DATA, STAGE_DATA, data_ms, "waiting for the reply to DATA")                              \
+	S(SEND, STAGE_BODY, send_ms, "sending")                                                    \
+	S(DOT, STAGE_BODY, dot_ms, "waiting for the reply to the end of data")                     \
+	S(BDAT, STAGE_BODY, dot_ms, "waiting for the reply to BDAT")                               \
+	S(QUIT, STAGE_QUIT, quit_ms, "waiting for the reply to QUIT")                              \
 	S(DEAD, STAGE_QUIT, none, "ended")
 
 enum session_state {
 #define S(name, stage, ms, doing) SESSION_##name,
 	SESSION_STATES(S)
 #undef S
-	SESSION_STATE_MAX
+	    SESSION_STATE_MAX
 };
 
 /* Where a transaction is in being sent; what is decided already is with its recipients. */
@@ -46,67 +46,67 @@ enum rcpt_state { RCPT_OPEN, RCPT_ACCEPTED, RCPT_DECIDED };
 
 struct txn_rcpt {
 	uint32_t index; /* in the envelope */
-	uint8_t	 state; /* enum rcpt_state */
+	uint8_t state;	/* enum rcpt_state */
 };
 struct txn {
-	struct txn	  *next;
-	struct mail	  *mail; /* from its begin until the content is queued */
+	struct txn *next;
+	struct mail *mail; /* from its begin until the content is queued */
 	struct spool_place place;
-	uint64_t	   bytes; /* transparent size */
-	uint32_t	   number;
-	uint32_t	   n_rcpts;
-	uint32_t	   n_fed;      /* RCPT commands queued */
-	uint32_t	   n_accepted; /* by RCPT, whatever came after */
-	uint32_t	   n_undecided;
-	uint32_t	   n_awaited; /* replies outstanding */
-	uint8_t		   phase;     /* enum txn_phase */
-	bool		   begun;     /* MAIL was queued */
-	bool		   bdat;
-	bool		   answered;  /* some reply came */
-	bool		   mail_ok;
-	bool		   mail_refused;
-	bool		   ended; /* the peer's transaction is surely over */
-	struct txn_rcpt	   rcpts[];
+	uint64_t bytes; /* transparent size */
+	uint32_t number;
+	uint32_t n_rcpts;
+	uint32_t n_fed;	     /* RCPT commands queued */
+	uint32_t n_accepted; /* by RCPT, whatever came after */
+	uint32_t n_undecided;
+	uint32_t n_awaited; /* replies outstanding */
+	uint8_t phase;	    /* enum txn_phase */
+	bool begun;	    /* MAIL was queued */
+	bool bdat;
+	bool answered; /* some reply came */
+	bool mail_ok;
+	bool mail_refused;
+	bool ended; /* the peer's transaction is surely over */
+	struct txn_rcpt rcpts[];
 };
 
 /* a reply that must come, in order */
 struct expect {
 	struct txn *txn;
-	uint64_t    end; /* offset in the output behind what it answers */
-	uint32_t    rcpt;
-	uint8_t	    state; /* enum session_state: what we do while it is the first */
+	uint64_t end; /* offset in the output behind what it answers */
+	uint32_t rcpt;
+	uint8_t state; /* enum session_state: what we do while it is the first */
 };
 struct expects {
 	struct expect *ring;
-	uint32_t       size; /* power of two */
-	uint32_t       head, count;
-	uint64_t       popped; /* since the beginning: tells one first from the next */
+	uint32_t size; /* power of two */
+	uint32_t head, count;
+	uint64_t popped; /* since the beginning: tells one first from the next */
 };
 
 struct session {
 	const struct session_ops *ops;
-	void			 *ctx;
-	struct mono		  now;
-	struct mono		  deadline;
-	uint64_t		  armed_for;  /* expects.popped when the deadline was set */
-	uint64_t		  armed_sent; /* out.sent at that time */
-	struct outq		  out;
-	struct expects		  expects;
-	struct txn		 *first, **tail; /* in the order given */
-	struct txn		 *feeding;	 /* the first that is not closed */
-	struct txn		 *last_begun;	 /* until it is finished */
-	struct smtp_caps	  caps;		 /* as offered */
-	uint32_t		  ext;		 /* as used: without what is ignored */
-	uint32_t		  n_txns;
-	uint32_t		  n_decided; /* transactions finished on this connection */
-	enum session_state	  state;
-	bool			  is_up, is_tls, is_quitting;
-	bool			  need_rset;
-	bool			  is_loop;
-	bool			  line_armed; /* the deadline is that of a multi-line reply */
-	struct smtp_reply	 *bye;	      /* a 421 that was the last reply; owned */
-	struct session_conf	  conf;
-	struct reply_parser	  parser;
+	void *ctx;
+	struct mono now;
+	struct mono deadline;
+	uint64_t armed_for;  /* expects.popped when the deadline was set */
+	uint64_t armed_sent; /* out.sent at that time */
+	struct outq out;
+	struct expects expects;
+	struct txn *first, **tail; /* in the order given */
+	struct txn *feeding;	   /* the first that is not closed */
+	struct txn *last_begun;	   /* until it is finished */
+	struct smtp_caps caps;	   /* as offered */
+	uint32_t ext;		   /* as used: without what is ignored */
+	uint32_t n_txns;
+	uint32_t n_decided; /* transactions finished on this connection */
+	enum session_state state;
+	bool is_up, is_tls, is_quitting;
+	bool need_rset;
+	bool is_loop;
+	bool line_armed;	/* the deadline is that of a multi-line reply */
+	struct smtp_reply *bye; /* a 421 that was the last reply; owned */
+	struct session_conf conf;
+	struct reply_parser parser;
 };
 
 /* ---- session.c ---- */
@@ -117,8 +117,8 @@ void session_settle(struct session *s);
 void session_pump(struct session *s);
 void session_expect(struct session *s, enum session_state state, struct txn *t, uint32_t rcpt);
 const struct expect *session_first(const struct session *s); /* NULL: none */
-struct expect	     session_pop(struct session *s);
-const char	    *session_doing(const struct session *s);
+struct expect session_pop(struct session *s);
+const char *session_doing(const struct session *s);
 
 /* ---- session_feed.c ---- */
 void session_say_ehlo(struct session *s);
@@ -137,15 +137,16 @@ void session_on_line(void *arg, uint32_t line, struct str text);
 /* the peer's word, or our own (code 0) */
 struct verdict {
 	enum rcpt_outcome outcome;
-	enum smtp_stage	  stage;
-	uint16_t	  code;
-	uint8_t		  enh[3];
-	struct str	  text;
+	enum smtp_stage stage;
+	uint16_t code;
+	uint8_t enh[3];
+	struct str text;
 };
 struct verdict verdict_of_reply(const struct smtp_reply *r, enum smtp_stage stage);
 void session_decide(struct session *s, struct txn *t, uint32_t rcpt, const struct verdict *v);
 /* All recipients in that state. */
-void session_decide_all(struct session *s, struct txn *t, enum rcpt_state state, const struct verdict *v);
+void session_decide_all(
+    struct session *s, struct txn *t, enum rcpt_state state, const struct verdict *v);
 /* Reports and forgets it if it is closed and no reply is outstanding. */
 void session_try_finish(struct session *s, struct txn *t);
 /* Ends the session: reports what was under way, then the end. */

@@ -2,9 +2,9 @@
 
 /* RFC 5321 4.5.3.2, where the dialect has no directive of its own */
 #define COMMAND_MS (5 * 60 * 1000)
-#define DATA_MS    (2 * 60 * 1000)
+#define DATA_MS	   (2 * 60 * 1000)
 /* ours: a peer that stalls here keeps only its own connection */
-#define TLS_MS  (60 * 1000)
+#define TLS_MS	(60 * 1000)
 #define QUIT_MS (5 * 1000)
 
 static enum session_tls

@@ -23,16 +23,16 @@ void tls_finish(void);
  * A client over a connected socket, which stays the caller's and must outlive it. `host`: the exchanger's name for
  * SNI, or empty. With `reuse`, an earlier session with this address and name is offered. NULL with `why`.
  */
-struct tls *tls_new(const struct tls_settings *want, int fd, struct str host, const struct net_addr *dst, bool reuse,
-    struct why *why);
-void	    tls_free(struct tls **t);
+struct tls *tls_new(const struct tls_settings *want, int fd, struct str host,
+    const struct net_addr *dst, bool reuse, struct why *why);
+void tls_free(struct tls **t);
 
 enum tls_want tls_handshake(struct tls *t, struct why *why);
 /* > 0 bytes; 0: the peer closed; -1 with *want: try again when the socket is so, or TLS_FAILED with `why`. */
 ssize_t tls_read(struct tls *t, void *p, size_t size, enum tls_want *want, struct why *why);
 ssize_t tls_write(struct tls *t, const void *p, size_t len, enum tls_want *want, struct why *why);
 /* Says close_notify if that can be done at once. */
-void	    tls_shutdown(struct tls *t);
+void tls_shutdown(struct tls *t);
 const char *tls_protocol(const struct tls *t); /* "TLSv1.3" */
 const char *tls_cipher(const struct tls *t);
 

@@ -6,20 +6,20 @@
 /* Behind the name follow the packed records: addresses as they are; of an MX two bytes preference, the host, a NUL. */
 struct cache_entry {
 	TAILQ_ENTRY(cache_entry) lru;
-	struct mono	 until;
-	uint32_t	 handle;
-	uint32_t	 n;
-	enum wire_type	 type;
+	struct mono until;
+	uint32_t handle;
+	uint32_t n;
+	enum wire_type type;
 	enum wire_status status;
-	bool		 ad;
-	char		*packed; /* owned; NULL: no records */
-	char		 name[];
+	bool ad;
+	char *packed; /* owned; NULL: no records */
+	char name[];
 };
 
 struct key {
 	const struct cache *c;
-	const char	   *name;
-	enum wire_type	    type;
+	const char *name;
+	enum wire_type type;
 };
 
 static struct cache_entry *
@@ -31,7 +31,7 @@ at(const struct cache *c, uint32_t handle)
 static bool
 is_entry(const void *key, uint32_t handle)
 {
-	const struct key	 *k = key;
+	const struct key *k = key;
 	const struct cache_entry *e = at(k->c, handle);
 
 	return e->type == k->type && strcmp(e->name, k->name) == 0;
@@ -89,7 +89,7 @@ static char *
 pack_mx(const struct wire_answer *a)
 {
 	size_t len = 0, at_byte = 0;
-	char  *p;
+	char *p;
 
 	for (size_t i = 0; i < a->n; i++)
 		len += sizeof(uint16_t) + strlen(a->rr.mx[i].host) + 1;
@@ -148,7 +148,7 @@ static struct cache_entry *
 find(const struct cache *c, const char *name, enum wire_type type)
 {
 	struct key k = {.c = c, .name = name, .type = type};
-	uint32_t   h = hmap_find(&c->map, hash_of(&k), is_entry, &k);
+	uint32_t h = hmap_find(&c->map, hash_of(&k), is_entry, &k);
 
 	return h == 0 ? NULL : at(c, h);
 }
@@ -192,7 +192,7 @@ entry_new(const char *name, enum wire_type type, const struct wire_answer *a)
 void
 cache_add(struct cache *c, const char *name, enum wire_type type, const struct wire_answer *a)
 {
-	struct key	    k = {.c = c, .name = name, .type = type};
+	struct key k = {.c = c, .name = name, .type = type};
 	struct cache_entry *e = find(c, name, type);
 
 	if (e != NULL)

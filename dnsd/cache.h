@@ -27,7 +27,7 @@ bool cache_find(struct cache *c, const char *name, enum wire_type type, struct w
 /* In place of what was there. Time 0 is not kept. */
 void cache_add(struct cache *c, const char *name, enum wire_type type, const struct wire_answer *a);
 /* All types of that name; NULL: everything. */
-void	 cache_forget(struct cache *c, const char *name);
+void cache_forget(struct cache *c, const char *name);
 uint32_t cache_n(const struct cache *c);
 
 #endif

@@ -18,28 +18,28 @@
 
 struct waiter {
 	struct waiter *next;
-	uint64_t       token;
+	uint64_t token;
 };
 
 /* a question under way */
 struct lookup_flight {
 	TAILQ_ENTRY(lookup_flight) link;
-	struct ev_defer	  later; /* a failure within ares_send() is told afterwards */
-	struct lookup	 *l;
-	struct waiter	 *first, **last;
-	uint32_t	  handle;
-	enum wire_type	  type;
-	int		  failure; /* what `later` tells */
-	bool		  is_starting;
-	bool		  is_cancelled; /* by a change of servers: it is asked anew */
-	bool		  is_stale;	/* forgotten meanwhile: not kept */
-	char		  name[WIRE_NAME_MAX];
+	struct ev_defer later; /* a failure within ares_send() is told afterwards */
+	struct lookup *l;
+	struct waiter *first, **last;
+	uint32_t handle;
+	enum wire_type type;
+	int failure; /* what `later` tells */
+	bool is_starting;
+	bool is_cancelled; /* by a change of servers: it is asked anew */
+	bool is_stale;	   /* forgotten meanwhile: not kept */
+	char name[WIRE_NAME_MAX];
 };
 
 struct key {
 	const struct lookup *l;
-	const char	    *name;
-	enum wire_type	     type;
+	const char *name;
+	enum wire_type type;
 };
 
 static struct lookup_flight *
@@ -51,7 +51,7 @@ at(const struct lookup *l, uint32_t handle)
 static bool
 is_flight(const void *key, uint32_t handle)
 {
-	const struct key	   *k = key;
+	const struct key *k = key;
 	const struct lookup_flight *f = at(k->l, handle);
 
 	return f->type == k->type && strcmp(f->name, k->name) == 0;
@@ -101,8 +101,8 @@ on_socket(struct ev_io *io, int what)
 static void
 on_socket_state(void *data, ares_socket_t fd, int readable, int writable)
 {
-	struct lookup	     *l = data;
-	int		      want = (readable ? EV_IN : 0) | (writable ? EV_OUT : 0);
+	struct lookup *l = data;
+	int want = (readable ? EV_IN : 0) | (writable ? EV_OUT : 0);
 	struct lookup_socket *s;
 
 	if (fd < 0 || fd >= LOOKUP_MAX_SOCKETS)
@@ -127,7 +127,7 @@ static void
 flight_free(struct lookup_flight *f)
 {
 	struct lookup *l = f->l;
-	struct key     k = {.l = l, .name = f->name, .type = f->type};
+	struct key k = {.l = l, .name = f->name, .type = f->type};
 
 	hmap_remove(&l->map, hash_of(&k), f->handle);
 	slab_free(&l->slots, f->handle);
@@ -181,7 +181,7 @@ static void
 on_answer(void *arg, int status, int timeouts, unsigned char *abuf, int alen)
 {
 	struct lookup_flight *f = arg;
-	struct wire_answer    a;
+	struct wire_answer a;
 
 	if (status == ARES_ECANCELLED || status == ARES_EDESTRUCTION) {
 		f->is_cancelled = true;
@@ -217,13 +217,13 @@ fly(struct lookup_flight *f)
 {
 	struct lookup *l = f->l;
 	unsigned char *query = NULL;
-	int	       len = 0, r;
+	int len = 0, r;
 
 	f->is_cancelled = f->is_stale = false;
 	f->is_starting = true;
 	/* c-ares draws no number for a message made elsewhere */
-	r = ares_create_query(f->name, CLASS_IN, (int)f->type, (unsigned short)randombytes_uniform(65536), 1, &query,
-	    &len, l->edns_bytes);
+	r = ares_create_query(f->name, CLASS_IN, (int)f->type,
+	    (unsigned short)randombytes_uniform(65536), 1, &query, &len, l->edns_bytes);
 	if (r == ARES_SUCCESS && len >= 12) {
 		query[3] |= QUERY_FLAG_AD;
 		stat_inc(STAT_DNS_QUERIES);
@@ -241,7 +241,7 @@ static struct lookup_flight *
 flight_new(struct lookup *l, const char *name, enum wire_type type)
 {
 	struct lookup_flight *f = xcalloc(1, sizeof *f);
-	struct key	      k = {.l = l, .name = name, .type = type};
+	struct key k = {.l = l, .name = name, .type = type};
 
 	f->l = l;
 	f->type = type;
@@ -257,12 +257,13 @@ flight_new(struct lookup *l, const char *name, enum wire_type type)
 }
 
 bool
-lookup_ask(struct lookup *l, const char *name, enum wire_type type, uint64_t token, struct wire_answer *a)
+lookup_ask(
+    struct lookup *l, const char *name, enum wire_type type, uint64_t token, struct wire_answer *a)
 {
-	struct key	      k = {.l = l, .name = name, .type = type};
+	struct key k = {.l = l, .name = name, .type = type};
 	struct lookup_flight *f;
-	struct waiter	     *w;
-	uint32_t	      h;
+	struct waiter *w;
+	uint32_t h;
 
 	if (cache_find(&l->cache, name, type, a))
 		return true;
@@ -302,7 +303,7 @@ lookup_n_pending(const struct lookup *l)
 static bool
 are_all_local(struct str servers)
 {
-	struct str	one;
+	struct str one;
 	struct net_addr a;
 
 	if (servers.len == 0)
@@ -333,12 +334,13 @@ int
 lookup_set_servers(struct lookup *l, struct str servers, struct why *why)
 {
 	char text[sizeof l->system_servers];
-	int  r;
+	int r;
 
 	if (servers.len == 0)
 		servers = str_of(l->system_servers);
 	if (servers.len == 0)
-		return why_set(why, "There is no name server: neither name-server nor /etc/resolv.conf names one.");
+		return why_set(why,
+		    "There is no name server: neither name-server nor /etc/resolv.conf names one.");
 	if (str_copy(text, sizeof text, servers) >= sizeof text)
 		return why_set(why, "There are too many name servers.");
 	ares_cancel(l->channel); /* c-ares changes its servers only when nothing is under way */
@@ -349,7 +351,8 @@ lookup_set_servers(struct lookup *l, struct str servers, struct why *why)
 	}
 	fly_cancelled(l);
 	if (r != ARES_SUCCESS)
-		return why_set(why, "The name servers %s cannot be used: %s.", text, ares_strerror(r));
+		return why_set(
+		    why, "The name servers %s cannot be used: %s.", text, ares_strerror(r));
 	return 0;
 }
 
@@ -357,16 +360,17 @@ static void
 remember_system_servers(struct lookup *l)
 {
 	struct ares_addr_port_node *list = NULL;
-	struct buf		    b;
+	struct buf b;
 
 	if (ares_get_servers_ports(l->channel, &list) != ARES_SUCCESS)
 		return;
 	buf_init(&b, sizeof l->system_servers - 1);
 	for (const struct ares_addr_port_node *n = list; n != NULL; n = n->next) {
 		struct net_addr a = {.family = n->family == AF_INET ? 4 : 6, .port = 53};
-		char		text[NET_ADDR_TEXT];
+		char text[NET_ADDR_TEXT];
 		memcpy(a.bytes, &n->addr, a.family == 4 ? 4 : 16);
-		if (buf_addf(&b, "%s%s", buf_len(&b) > 0 ? "," : "", net_addr_text_port(&a, text)) == -1)
+		if (buf_addf(
+			&b, "%s%s", buf_len(&b) > 0 ? "," : "", net_addr_text_port(&a, text)) == -1)
 			break;
 	}
 	str_copy(l->system_servers, sizeof l->system_servers, buf_str(&b));
@@ -377,14 +381,15 @@ remember_system_servers(struct lookup *l)
 int
 lookup_init(struct lookup *l, lookup_cb *cb, void *ctx, int edns_bytes, struct why *why)
 {
-	struct ares_options o = {.flags = ARES_FLAG_NOSEARCH | (edns_bytes > 0 ? ARES_FLAG_EDNS : 0),
+	struct ares_options o = {
+	    .flags = ARES_FLAG_NOSEARCH | (edns_bytes > 0 ? ARES_FLAG_EDNS : 0),
 	    .timeout = TRY_MS,
 	    .tries = TRIES,
 	    .ednspsz = edns_bytes,
 	    .sock_state_cb = on_socket_state,
 	    .sock_state_cb_data = l};
-	int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB | ARES_OPT_ROTATE |
-	    (edns_bytes > 0 ? ARES_OPT_EDNSPSZ : 0);
+	int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB |
+		   ARES_OPT_ROTATE | (edns_bytes > 0 ? ARES_OPT_EDNSPSZ : 0);
 	int r = ares_library_init(ARES_LIB_INIT_ALL);
 
 	*l = (struct lookup){.cb = cb, .ctx = ctx, .edns_bytes = edns_bytes};
@@ -405,7 +410,7 @@ void
 lookup_clear(struct lookup *l)
 {
 	struct lookup_flight *f;
-	struct waiter	     *w;
+	struct waiter *w;
 
 	ares_destroy(l->channel);
 	while ((f = TAILQ_FIRST(&l->flights)) != NULL) {

@@ -19,27 +19,28 @@ typedef void lookup_cb(void *ctx, uint64_t token, const struct wire_answer *a);
 
 struct lookup_flight;
 struct lookup_socket {
-	struct ev_io   io;
+	struct ev_io io;
 	struct lookup *l;
-	bool	       is_used;
+	bool is_used;
 };
 struct lookup {
 	struct cache cache;
 	ares_channel channel;
-	struct hmap  map;
-	struct slab  slots; /* struct lookup_flight * */
+	struct hmap map;
+	struct slab slots; /* struct lookup_flight * */
 	TAILQ_HEAD(, lookup_flight) flights;
 	struct lookup_socket sockets[LOOKUP_MAX_SOCKETS];
-	struct ev_timer	     timer;
-	lookup_cb	    *cb;
-	void		    *ctx;
-	char		     system_servers[512]; /* of /etc/resolv.conf */
-	int		     edns_bytes;	  /* 0: without EDNS */
-	bool		     is_trusted; /* every server is on this machine: its AD bit is believed */
+	struct ev_timer timer;
+	lookup_cb *cb;
+	void *ctx;
+	char system_servers[512]; /* of /etc/resolv.conf */
+	int edns_bytes;		  /* 0: without EDNS */
+	bool is_trusted;	  /* every server is on this machine: its AD bit is believed */
 };
 
 /* Before the sandbox: reads the system's configuration. All answers come to cb(ctx, token, …). */
-int  lookup_init(struct lookup *l, lookup_cb *cb, void *ctx, int edns_bytes, struct why *why) PH_MUST_CHECK;
+int lookup_init(
+    struct lookup *l, lookup_cb *cb, void *ctx, int edns_bytes, struct why *why) PH_MUST_CHECK;
 void lookup_clear(struct lookup *l);
 /*
  * "IP", "IP:port", "[v6]:port", parted by commas; empty: the system's. What is under way is asked again there, and
@@ -50,9 +51,10 @@ int lookup_set_servers(struct lookup *l, struct str servers, struct why *why) PH
  * Asks; name as wire_name_normal() gives it. True: it was known, and *a is filled. False: the answer comes to the
  * callback, exactly once, with this token; never from within.
  */
-bool lookup_ask(struct lookup *l, const char *name, enum wire_type type, uint64_t token, struct wire_answer *a);
+bool lookup_ask(
+    struct lookup *l, const char *name, enum wire_type type, uint64_t token, struct wire_answer *a);
 /* The cache forgets all types of the name (NULL: everything), and answers under way will not be kept. */
-void	 lookup_forget(struct lookup *l, const char *name);
+void lookup_forget(struct lookup *l, const char *name);
 uint32_t lookup_n_pending(const struct lookup *l);
 
 #endif

@@ -10,8 +10,8 @@
 
 static struct {
 	struct resolver resolver;
-	bool		is_up; /* resolver_init() was called */
-	int		queue_fd;
+	bool is_up; /* resolver_init() was called */
+	int queue_fd;
 } state = {.queue_fd = -1};
 
 static void
@@ -38,14 +38,15 @@ static void
 use_servers(void)
 {
 	const struct conf_set *s = conf_global(daemon_conf());
-	struct buf	       b;
-	struct why	       why;
+	struct buf b;
+	struct why why;
 
 	buf_init(&b, SERVERS_MAX);
 	for (size_t i = 0; i < conf_n(s, CONF_GLOBAL_NAME_SERVER); i++) {
 		struct str one = conf_item(s, CONF_GLOBAL_NAME_SERVER, i);
 		if (buf_addf(&b, "%s%.*s", i > 0 ? "," : "", STR_ARG(one)) == -1) {
-			log_warn("event=name-servers text=\"there are too many; the last ones are not asked\"");
+			log_warn("event=name-servers text=\"there are too many; the last ones are "
+				 "not asked\"");
 			break;
 		}
 	}
@@ -83,8 +84,8 @@ static void
 init(void)
 {
 	const struct conf_set *s = conf_global(daemon_conf());
-	int		       edns = 0;
-	struct why	       why;
+	int edns = 0;
+	struct why why;
 
 	if (conf_is_set(s, CONF_GLOBAL_EDNS_UDP_LENGTH))
 		edns = (int)conf_u64(s, CONF_GLOBAL_EDNS_UDP_LENGTH);

@@ -12,35 +12,35 @@
 
 struct host {
 	uint16_t pref;
-	char	 name[WIRE_NAME_MAX];
+	char name[WIRE_NAME_MAX];
 };
 struct found {
 	struct net_addr addr;
-	uint32_t	host, order; /* index of the host; order within it */
+	uint32_t host, order; /* index of the host; order within it */
 };
 
 /* one RESOLVE under way */
 struct resolve {
 	struct resolver *owner;
-	struct ev_timer	 deadline;
-	uint64_t	 ticket; /* of this use of the handle: late answers carry an older one */
-	uint32_t	 handle, req;
-	size_t		 n_asked;
-	uint32_t	 n_pending, ttl_s;
-	uint8_t		 families;
-	bool		 is_implicit; /* no MX: the domain's own addresses */
-	bool		 ad;
-	enum dns_status	 trouble; /* DNS_OK, or the temporary failure of some part */
-	struct host	*hosts;
-	size_t		 n_hosts;
-	struct found	*found;
-	size_t		 n_found, cap_found;
-	char		 name[WIRE_NAME_MAX];
+	struct ev_timer deadline;
+	uint64_t ticket; /* of this use of the handle: late answers carry an older one */
+	uint32_t handle, req;
+	size_t n_asked;
+	uint32_t n_pending, ttl_s;
+	uint8_t families;
+	bool is_implicit; /* no MX: the domain's own addresses */
+	bool ad;
+	enum dns_status trouble; /* DNS_OK, or the temporary failure of some part */
+	struct host *hosts;
+	size_t n_hosts;
+	struct found *found;
+	size_t n_found, cap_found;
+	char name[WIRE_NAME_MAX];
 };
 
 /* the slab writes into the first bytes of what is free */
 struct resolve_slot {
-	uint64_t	link;
+	uint64_t link;
 	struct resolve *r;
 };
 
@@ -60,7 +60,7 @@ token_of(const struct resolve *r, uint32_t host, bool is_v6)
 static struct resolve *
 find(const struct resolver *o, uint64_t token)
 {
-	uint32_t	     handle = (uint32_t)(token >> 8 & 0xfffff);
+	uint32_t handle = (uint32_t)(token >> 8 & 0xfffff);
 	struct resolve_slot *s;
 
 	if (handle == 0 || handle >= slab_end(&o->slots))
@@ -96,7 +96,7 @@ set_hold(struct resolver *o)
 static void
 resolve_free(struct resolve *r)
 {
-	struct resolver	    *o = r->owner;
+	struct resolver *o = r->owner;
 	struct resolve_slot *s = slab_at(&o->slots, r->handle);
 
 	s->r = NULL;
@@ -121,7 +121,7 @@ sentence(enum dns_status status, const char *name, char *text, size_t size)
 static void
 send_done(struct resolver *o, const struct ipc_dns_done *d, const char *name)
 {
-	char	   text[WIRE_NAME_MAX + 100];
+	char text[WIRE_NAME_MAX + 100];
 	struct str why = str_of(sentence((enum dns_status)d->status, name, text, sizeof text));
 
 	ipc_send(o->queue, IPC_DNS_DONE, d, &why, -1);
@@ -130,8 +130,11 @@ send_done(struct resolver *o, const struct ipc_dns_done *d, const char *name)
 static void
 finish(struct resolve *r, enum dns_status status)
 {
-	struct resolver	   *o = r->owner;
-	struct ipc_dns_done d = {.req = r->req, .status = (uint8_t)status, .ad = r->ad, .ttl_s = r->ttl_s,
+	struct resolver *o = r->owner;
+	struct ipc_dns_done d = {.req = r->req,
+	    .status = (uint8_t)status,
+	    .ad = r->ad,
+	    .ttl_s = r->ttl_s,
 	    .n_addrs = (uint16_t)(status == DNS_OK ? r->n_found : 0)};
 
 	if (status == DNS_SERVFAIL || status == DNS_TIMEOUT) {
@@ -159,9 +162,9 @@ send_found(struct resolve *r)
 	qsort(r->found, r->n_found, sizeof *r->found, by_order);
 	r->n_found = PH_MIN(r->n_found, (size_t)RESOLVE_MAX_ADDRS);
 	for (size_t i = 0; i < r->n_found; i++) {
-		const struct host  *h = &r->hosts[r->found[i].host];
+		const struct host *h = &r->hosts[r->found[i].host];
 		struct ipc_dns_addr a = {.req = r->req, .pref = h->pref};
-		struct str	    name = str_of(h->name);
+		struct str name = str_of(h->name);
 
 		net_to_ipc(&r->found[i].addr, &a.addr);
 		ipc_send(r->owner->queue, IPC_DNS_ADDR, &a, &name, -1);
@@ -222,7 +225,8 @@ add_found(struct resolve *r, uint32_t host, bool is_v6, const struct wire_answer
 	/* a host's addresses share the load */
 	first = randombytes_uniform((uint32_t)a->n);
 	for (size_t i = 0; i < a->n; i++)
-		r->found[r->n_found++] = (struct found){.addr = a->rr.addr[(first + i) % a->n], .host = host,
+		r->found[r->n_found++] = (struct found){.addr = a->rr.addr[(first + i) % a->n],
+		    .host = host,
 		    .order = (uint32_t)(i * 2 + (is_v6 ? 1 : 0))};
 }
 
@@ -240,7 +244,8 @@ ask_address(struct resolve *r, uint32_t host, bool is_v6)
 
 	if ((r->families & (is_v6 ? FAMILY_AAAA : FAMILY_A)) == 0)
 		return;
-	if (lookup_ask(&r->owner->lookup, r->hosts[host].name, is_v6 ? WIRE_AAAA : WIRE_A, token_of(r, host, is_v6), &a))
+	if (lookup_ask(&r->owner->lookup, r->hosts[host].name, is_v6 ? WIRE_AAAA : WIRE_A,
+		token_of(r, host, is_v6), &a))
 		take_addresses(r, host, is_v6, &a);
 	else
 		r->n_pending++;
@@ -291,7 +296,7 @@ static void
 shuffle(struct resolve *r, size_t first)
 {
 	for (size_t i = r->n_hosts; i > first + 1; i--) {
-		size_t	    k = first + randombytes_uniform((uint32_t)(i - first));
+		size_t k = first + randombytes_uniform((uint32_t)(i - first));
 		struct host h = r->hosts[k];
 
 		r->hosts[k] = r->hosts[i - 1];
@@ -341,7 +346,7 @@ static void
 on_answer(void *ctx, uint64_t token, const struct wire_answer *a)
 {
 	struct resolve *r = find(ctx, token);
-	uint32_t	host = token >> 1 & 127;
+	uint32_t host = token >> 1 & 127;
 
 	if (r == NULL)
 		return; /* its deadline was over */
@@ -362,7 +367,7 @@ on_deadline(struct ev_timer *t)
 static struct resolve *
 resolve_new(struct resolver *o, const struct ipc_resolve *q)
 {
-	struct resolve	    *r = xcalloc(1, sizeof *r);
+	struct resolve *r = xcalloc(1, sizeof *r);
 	struct resolve_slot *s;
 
 	r->owner = o;
@@ -383,7 +388,7 @@ static void
 refuse(struct resolver *o, const struct ipc_resolve *q, struct str name)
 {
 	struct ipc_dns_done d = {.req = q->req, .status = DNS_BAD_NAME, .ttl_s = WIRE_MAX_TTL};
-	char		    safe[WIRE_NAME_MAX];
+	char safe[WIRE_NAME_MAX];
 
 	str_copy(safe, sizeof safe, name);
 	for (char *p = safe; *p != '\0'; p++)
@@ -394,9 +399,9 @@ refuse(struct resolver *o, const struct ipc_resolve *q, struct str name)
 static void
 start(struct resolver *o, const struct ipc_resolve *q, struct str name)
 {
-	struct resolve	  *r;
+	struct resolve *r;
 	struct wire_answer a;
-	char		   normal[WIRE_NAME_MAX];
+	char normal[WIRE_NAME_MAX];
 
 	if (!wire_name_normal(name, normal)) {
 		refuse(o, q, name);
@@ -439,7 +444,7 @@ drop_queue(struct resolver *o)
 static void
 on_msg(struct ipc_chan *c, struct ipc_msg *m)
 {
-	struct resolver		 *o = ipc_ctx(c);
+	struct resolver *o = ipc_ctx(c);
 	const struct ipc_resolve *q = m->head;
 
 	if (m->type == IPC_DNS_CLEAR) {
@@ -448,7 +453,8 @@ on_msg(struct ipc_chan *c, struct ipc_msg *m)
 	}
 	if (m->type != IPC_RESOLVE)
 		return;
-	if ((q->kind != DNS_MX && q->kind != DNS_HOST) || (q->families & (FAMILY_A | FAMILY_AAAA)) == 0) {
+	if ((q->kind != DNS_MX && q->kind != DNS_HOST) ||
+	    (q->families & (FAMILY_A | FAMILY_AAAA)) == 0) {
 		log_error("event=queued-dropped text=\"a question of no known kind\"");
 		drop_queue(o);
 		return;

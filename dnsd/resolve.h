@@ -9,24 +9,24 @@
 #include "dnsd/lookup.h"
 #include "lib/ipc/ipc.h"
 
-#define RESOLVE_MAX_ADDRS   100 /* in one answer */
+#define RESOLVE_MAX_ADDRS   100	  /* in one answer */
 #define RESOLVE_MAX	    20000 /* at a time: above, queued is not listened to */
 #define RESOLVE_DEADLINE_MS 20000
 
 struct resolver {
 	struct ipc_chan *queue; /* NULL: away */
-	struct lookup	 lookup;
-	struct slab	 slots; /* struct resolve_slot */
-	uint64_t	 ticket;
-	bool		 is_held;
+	struct lookup lookup;
+	struct slab slots; /* struct resolve_slot */
+	uint64_t ticket;
+	bool is_held;
 };
 
 /* As lookup_init(). */
-int  resolver_init(struct resolver *r, int edns_bytes, struct why *why) PH_MUST_CHECK;
+int resolver_init(struct resolver *r, int edns_bytes, struct why *why) PH_MUST_CHECK;
 void resolver_clear(struct resolver *r);
 void resolver_queue_up(struct resolver *r, int fd); /* takes fd */
 /* The same for a channel that was made already (tests); takes it. Its handlers are resolver_events, its context `r`. */
-void			       resolver_queue_chan(struct resolver *r, struct ipc_chan *c);
+void resolver_queue_chan(struct resolver *r, struct ipc_chan *c);
 extern const struct ipc_events resolver_events;
 
 #endif

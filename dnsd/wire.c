@@ -17,24 +17,24 @@
 /* where the reader is in the message */
 struct cursor {
 	const uint8_t *p;
-	size_t	       len, at;
+	size_t len, at;
 };
 
 struct rr {
-	char	 owner[WIRE_NAME_MAX];
+	char owner[WIRE_NAME_MAX];
 	uint16_t type, class;
 	uint32_t ttl_s;
-	size_t	 data, len; /* offset and length of the record's data */
-	bool	 is_named;  /* the owner is a name that could be asked for */
+	size_t data, len; /* offset and length of the record's data */
+	bool is_named;	  /* the owner is a name that could be asked for */
 };
 
 struct alias {
-	char	 owner[WIRE_NAME_MAX], target[WIRE_NAME_MAX];
+	char owner[WIRE_NAME_MAX], target[WIRE_NAME_MAX];
 	uint32_t ttl_s;
 };
 struct aliases {
 	struct alias list[MAX_CNAMES];
-	size_t	     n;
+	size_t n;
 };
 
 /* ---- bytes ---- */
@@ -90,7 +90,7 @@ static bool
 take_name(struct cursor *c, char out[WIRE_NAME_MAX], bool *is_host)
 {
 	size_t at = c->at, limit = c->at, n = 0, total = 0;
-	bool   jumped = false;
+	bool jumped = false;
 
 	*is_host = true;
 	for (unsigned jumps = 0; jumps < MAX_JUMPS;) {
@@ -161,14 +161,15 @@ is_sound(const char *name)
 static bool
 to_ascii(struct str s, char out[WIRE_NAME_MAX])
 {
-	char  text[1024];
+	char text[1024];
 	uint8_t *ascii = NULL;
-	bool  fits;
+	bool fits;
 
 	if (s.len >= sizeof text || memchr(s.p, '\0', s.len) != NULL)
 		return false;
 	str_copy(text, sizeof text, s);
-	if (idn2_lookup_u8((const uint8_t *)text, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
+	if (idn2_lookup_u8((const uint8_t *)text, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) !=
+	    IDN2_OK)
 		return false;
 	fits = str_copy(out, WIRE_NAME_MAX, str_of((const char *)ascii)) < WIRE_NAME_MAX;
 	idn2_free(ascii);
@@ -189,7 +190,8 @@ wire_name_normal(struct str s, char out[WIRE_NAME_MAX])
 	if (!ascii) {
 		if (!to_ascii(s, out))
 			return false;
-	} else if (str_copy(out, WIRE_NAME_MAX, s) >= WIRE_NAME_MAX || memchr(s.p, '\0', s.len) != NULL) {
+	} else if (str_copy(out, WIRE_NAME_MAX, s) >= WIRE_NAME_MAX ||
+		   memchr(s.p, '\0', s.len) != NULL) {
 		return false;
 	}
 	str_lower(out, strlen(out));
@@ -204,8 +206,9 @@ take_rr(struct cursor *c, struct rr *rr)
 {
 	uint16_t len;
 
-	if (!take_name(c, rr->owner, &rr->is_named) || !take_u16(c, &rr->type) || !take_u16(c, &rr->class) ||
-	    !take_u32(c, &rr->ttl_s) || !take_u16(c, &len) || c->len - c->at < len)
+	if (!take_name(c, rr->owner, &rr->is_named) || !take_u16(c, &rr->type) ||
+	    !take_u16(c, &rr->class) || !take_u32(c, &rr->ttl_s) || !take_u16(c, &len) ||
+	    c->len - c->at < len)
 		return false;
 	/* RFC 2181 8: the top bit means zero */
 	rr->ttl_s = rr->ttl_s > INT32_MAX ? 0 : PH_MIN(rr->ttl_s, WIRE_MAX_TTL);
@@ -217,7 +220,8 @@ take_rr(struct cursor *c, struct rr *rr)
 
 /* A name inside a record's data, at `skip` bytes into it; it must end where the data ends. */
 static bool
-data_name(const struct cursor *c, const struct rr *rr, size_t skip, char out[WIRE_NAME_MAX], bool *is_host)
+data_name(const struct cursor *c, const struct rr *rr, size_t skip, char out[WIRE_NAME_MAX],
+    bool *is_host)
 {
 	struct cursor d = {.p = c->p, .len = rr->data + rr->len, .at = rr->data + skip};
 
@@ -228,7 +232,7 @@ static bool
 note_alias(const struct cursor *c, const struct rr *rr, struct aliases *a)
 {
 	struct alias *alias;
-	bool	      is_host;
+	bool is_host;
 
 	if (rr->type != WIRE_CNAME || rr->class != CLASS_IN || a->n == MAX_CNAMES)
 		return true;
@@ -293,7 +297,7 @@ static bool
 take_mx(const struct cursor *c, const struct rr *rr, struct wire_answer *a)
 {
 	struct wire_mx mx;
-	bool	       is_host;
+	bool is_host;
 
 	if (rr->len < 3 || !data_name(c, rr, 2, mx.host, &is_host))
 		return false;
@@ -307,7 +311,7 @@ take_mx(const struct cursor *c, const struct rr *rr, struct wire_answer *a)
 static bool
 take_addr(const struct cursor *c, const struct rr *rr, struct wire_answer *a)
 {
-	size_t		len = rr->type == WIRE_A ? 4 : 16;
+	size_t len = rr->type == WIRE_A ? 4 : 16;
 	struct net_addr addr = {.family = rr->type == WIRE_A ? 4 : 6};
 
 	if (rr->len != len)
@@ -320,7 +324,8 @@ take_addr(const struct cursor *c, const struct rr *rr, struct wire_answer *a)
 }
 
 static bool
-take_answer(const struct cursor *c, const struct rr *rr, const char *owner, enum wire_type type, struct wire_answer *a)
+take_answer(const struct cursor *c, const struct rr *rr, const char *owner, enum wire_type type,
+    struct wire_answer *a)
 {
 	if (rr->class != CLASS_IN || rr->type != type || strcmp(rr->owner, owner) != 0)
 		return true;
@@ -354,12 +359,13 @@ struct header {
 static bool
 take_question(struct cursor *c, const char *name, enum wire_type type, struct header *h)
 {
-	char	 asked[WIRE_NAME_MAX];
-	bool	 is_host;
+	char asked[WIRE_NAME_MAX];
+	bool is_host;
 	uint16_t id, n_questions, n_additional, qtype, qclass;
 
 	if (!take_u16(c, &id) || !take_u16(c, &h->flags) || !take_u16(c, &n_questions) ||
-	    !take_u16(c, &h->n_answers) || !take_u16(c, &h->n_authority) || !take_u16(c, &n_additional))
+	    !take_u16(c, &h->n_answers) || !take_u16(c, &h->n_authority) ||
+	    !take_u16(c, &n_additional))
 		return false;
 	if ((h->flags & FLAG_QR) == 0 || (h->flags & OPCODE_MASK) != 0 || n_questions != 1)
 		return false;
@@ -382,7 +388,8 @@ read_aliases(struct cursor *c, unsigned n, struct aliases *a)
 }
 
 static bool
-read_answers(struct cursor c, unsigned n, const char *owner, enum wire_type type, struct wire_answer *a)
+read_answers(
+    struct cursor c, unsigned n, const char *owner, enum wire_type type, struct wire_answer *a)
 {
 	struct rr rr;
 
@@ -394,11 +401,12 @@ read_answers(struct cursor c, unsigned n, const char *owner, enum wire_type type
 }
 
 static enum wire_status
-read_sections(struct cursor *c, const struct header *h, const char *name, enum wire_type type, struct wire_answer *a)
+read_sections(struct cursor *c, const struct header *h, const char *name, enum wire_type type,
+    struct wire_answer *a)
 {
-	struct cursor  answers = *c;
+	struct cursor answers = *c;
 	struct aliases aliases = {.n = 0};
-	const char    *owner;
+	const char *owner;
 
 	if (!read_aliases(c, h->n_answers, &aliases))
 		return WIRE_MALFORMED;

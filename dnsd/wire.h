@@ -32,11 +32,12 @@ struct wire_mx {
 };
 struct wire_answer {
 	enum wire_status status;
-	bool		 ad;	/* the server says that all of it is authentic */
-	uint32_t	 ttl_s; /* the shortest of what was used, at most a day; without records: of the SOA, 0: none */
-	size_t		 n;
+	bool ad; /* the server says that all of it is authentic */
+	uint32_t
+	    ttl_s; /* the shortest of what was used, at most a day; without records: of the SOA, 0: none */
+	size_t n;
 	union {
-		struct wire_mx	mx[WIRE_MAX_RRS]; /* of type MX, by preference */
+		struct wire_mx mx[WIRE_MAX_RRS]; /* of type MX, by preference */
 		struct net_addr addr[WIRE_MAX_RRS];
 	} rr;
 };

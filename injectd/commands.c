@@ -29,7 +29,8 @@ helo_is_valid(struct str name)
 	if (name.len == 0 || name.len > SESSION_MAX_HELO)
 		return false;
 	for (size_t i = 0; i < name.len; i++)
-		if (!ascii_is_alnum(name.p[i]) && (name.p[i] == '\0' || strchr(".-_:[]", name.p[i]) == NULL))
+		if (!ascii_is_alnum(name.p[i]) &&
+		    (name.p[i] == '\0' || strchr(".-_:[]", name.p[i]) == NULL))
 			return false;
 	return true;
 }
@@ -59,12 +60,13 @@ static void
 run_ehlo(struct session *s, struct str arg)
 {
 	const struct conf_set *set = session_set(s);
-	uint64_t	       limit = conf_u64(set, CONF_SOURCE_MAX_MESSAGE_SIZE);
-	struct buf	      *b = &s->out;
+	uint64_t limit = conf_u64(set, CONF_SOURCE_MAX_MESSAGE_SIZE);
+	struct buf *b = &s->out;
 
 	if (!take_helo(s, arg, true))
 		return;
-	(void)buf_addf(b, "250-%s says hello\r\n250-ENHANCEDSTATUSCODES\r\n250-PIPELINING\r\n", s->world->host);
+	(void)buf_addf(b, "250-%s says hello\r\n250-ENHANCEDSTATUSCODES\r\n250-PIPELINING\r\n",
+	    s->world->host);
 	if (conf_bool(set, CONF_SOURCE_ALLOW_CHUNKING))
 		(void)buf_add_cstr(b, "250-CHUNKING\r\n");
 	if (conf_bool(set, CONF_SOURCE_ALLOW_SMTPUTF8))
@@ -108,7 +110,8 @@ run_data(struct session *s, struct str arg)
 	}
 	if (s->txn->is_too_many) {
 		stat_inc(STAT_IN_REJECTED);
-		session_reply(s, 554, ENH(5, 5, 3), "Too many recipients: the message is not accepted");
+		session_reply(
+		    s, 554, ENH(5, 5, 3), "Too many recipients: the message is not accepted");
 		txn_free(&s->txn);
 		return;
 	}
@@ -195,7 +198,8 @@ run_vrfy(struct session *s, struct str arg)
 static void
 run_help(struct session *s, struct str arg)
 {
-	session_reply(s, 214, ENH(2, 0, 0), "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT");
+	session_reply(
+	    s, 214, ENH(2, 0, 0), "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT");
 }
 
 static void
@@ -256,7 +260,7 @@ line_is_clean(struct str line)
 void
 command_run(struct session *s, struct str line)
 {
-	struct smtp_command   c;
+	struct smtp_command c;
 	const struct command *how;
 
 	if (conf_bool(session_set(s), CONF_SOURCE_LOG_COMMANDS))

@@ -16,8 +16,8 @@ static void
 conn_free(struct conn *c)
 {
 	if (conf_bool(session_set(&c->session), CONF_SOURCE_LOG_CONNECTIONS))
-		log_info("session=%016jx event=disconnect client=%s messages=%u", (uintmax_t)c->session.id,
-		    c->session.client_text, c->session.n_messages);
+		log_info("session=%016jx event=disconnect client=%s messages=%u",
+		    (uintmax_t)c->session.id, c->session.client_text, c->session.n_messages);
 	ev_io_stop(&c->io);
 	ev_timer_stop(&c->timer);
 	session_clear(&c->session);
@@ -62,7 +62,7 @@ static int
 write_out(struct conn *c)
 {
 	struct buf *out = &c->session.out;
-	ssize_t	    n;
+	ssize_t n;
 
 	while (buf_len(out) > 0) {
 		n = write(c->io.fd, buf_str(out).p, buf_len(out));
@@ -91,7 +91,7 @@ static void
 progress(struct conn *c)
 {
 	struct session *s = &c->session;
-	size_t		before;
+	size_t before;
 
 	for (;;) {
 		if (write_out(c) == -1) {
@@ -125,7 +125,7 @@ static bool
 take_input(struct conn *c)
 {
 	ssize_t n = read(c->io.fd, injectd.read_buf, sizeof injectd.read_buf);
-	bool	is_full = n == (ssize_t)sizeof injectd.read_buf;
+	bool is_full = n == (ssize_t)sizeof injectd.read_buf;
 
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return false;
@@ -188,10 +188,10 @@ on_wake(struct session *s)
 void
 conn_new(int fd, uint16_t door, const struct net_addr *client)
 {
-	struct conn	       *c = xcalloc(1, sizeof *c);
+	struct conn *c = xcalloc(1, sizeof *c);
 	struct sockaddr_storage ss;
-	socklen_t		len = sizeof ss;
-	struct net_addr		local = {0};
+	socklen_t len = sizeof ss;
+	struct net_addr local = {0};
 
 	if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
 		(void)net_from_sockaddr((struct sockaddr *)&ss, len, &local);
@@ -207,7 +207,8 @@ conn_new(int fd, uint16_t door, const struct net_addr *client)
 	stat_set(STAT_IN_CONNS, ++injectd.n_conns);
 	session_start(&c->session, &injectd.world, door, client, &local);
 	if (conf_bool(session_set(&c->session), CONF_SOURCE_LOG_CONNECTIONS))
-		log_info("session=%016jx event=connect client=%s", (uintmax_t)c->session.id, c->session.client_text);
+		log_info("session=%016jx event=connect client=%s", (uintmax_t)c->session.id,
+		    c->session.client_text);
 	if (c->session.state == SESSION_CLOSING)
 		stat_inc(STAT_IN_CONNS_REFUSED);
 	progress(c);

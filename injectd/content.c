@@ -35,7 +35,7 @@ static void
 scan_head(struct txn *t)
 {
 	struct str rest = str_skip(buf_str(&t->head), t->line_at);
-	size_t	   lf;
+	size_t lf;
 
 	while ((lf = str_find(rest, '\n')) != STR_NPOS) {
 		if (!is_head_line(t, str_sub(rest, 0, lf + 1))) {

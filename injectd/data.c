@@ -35,7 +35,7 @@ static size_t
 text_run(struct str s)
 {
 	const char *p = memchr(s.p, '\r', s.len);
-	size_t	    n = p == NULL ? s.len : (size_t)(p - s.p);
+	size_t n = p == NULL ? s.len : (size_t)(p - s.p);
 
 	p = memchr(s.p, '\n', n);
 	n = p == NULL ? n : (size_t)(p - s.p);

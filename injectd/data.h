@@ -8,7 +8,8 @@
 
 #include "lib/base/str.h"
 
-#define DATA_MAX_LINE 100000u /* octets of text; RFC 5321 4.5.3.1.6 wants 998, mail in use has more */
+#define DATA_MAX_LINE                                                                              \
+	100000u /* octets of text; RFC 5321 4.5.3.1.6 wants 998, mail in use has more */
 
 enum data_fault { DATA_GOOD, DATA_BARE_CR, DATA_BARE_LF, DATA_NUL, DATA_LONG_LINE };
 
@@ -17,13 +18,13 @@ typedef void data_sink(void *arg, struct str piece);
 
 struct data_filter {
 	data_sink *sink;
-	void	  *arg;
-	uint64_t   n_bytes; /* of content: without stuffing dots */
-	uint64_t   n_dots;  /* lines of the output that begin with a dot */
-	uint32_t   line_len;
-	uint8_t	   state;
-	uint8_t	   fault; /* enum data_fault, the first one */
-	bool	   is_over; /* DATA: the final dot was read */
+	void *arg;
+	uint64_t n_bytes; /* of content: without stuffing dots */
+	uint64_t n_dots;  /* lines of the output that begin with a dot */
+	uint32_t line_len;
+	uint8_t state;
+	uint8_t fault; /* enum data_fault, the first one */
+	bool is_over;  /* DATA: the final dot was read */
 };
 
 void data_init(struct data_filter *f, data_sink *sink, void *arg);

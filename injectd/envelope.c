@@ -9,22 +9,22 @@
 /* what a command has been told */
 struct told {
 	struct session *s;
-	struct address	address;
-	struct str	path; /* the address as one text */
-	uint64_t	size;
-	unsigned	seen; /* bits of the parameters' rows */
+	struct address address;
+	struct str path; /* the address as one text */
+	uint64_t size;
+	unsigned seen; /* bits of the parameters' rows */
 	struct env_rcpt rcpt;
-	uint8_t		body, ret;
-	bool		is_utf8;
-	char		envid[TXN_MAX_ENVID + 1];
-	char		orcpt[TXN_MAX_ORCPT + 1];
-	char		text[ADDRESS_MAX_PATH + WORLD_HOST_MAX];
+	uint8_t body, ret;
+	bool is_utf8;
+	char envid[TXN_MAX_ENVID + 1];
+	char orcpt[TXN_MAX_ORCPT + 1];
+	char text[ADDRESS_MAX_PATH + WORLD_HOST_MAX];
 };
 
 typedef int param_fn(struct told *d, struct str value, struct why *why);
 struct param {
 	const char *key;
-	param_fn   *take; /* 0, or -1 with `why` */
+	param_fn *take; /* 0, or -1 with `why` */
 };
 
 static int
@@ -34,7 +34,8 @@ bad_value(struct why *why, const char *text)
 }
 
 static int
-take_param(struct told *d, const struct param *rows, size_t n, const struct smtp_param *p, struct why *why)
+take_param(
+    struct told *d, const struct param *rows, size_t n, const struct smtp_param *p, struct why *why)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (!str_ieq(p->key, str_of(rows[i].key)))
@@ -51,7 +52,7 @@ static int
 take_params(struct told *d, const struct param *rows, size_t n, struct str rest, struct why *why)
 {
 	struct smtp_param p;
-	int		  r;
+	int r;
 
 	if (rest.len > 0 && rest.p[0] != ' ')
 		return bad_value(why, "A blank is missing behind the address");
@@ -66,7 +67,8 @@ static int
 take_path(struct told *d, struct str word, struct str *arg, struct why *why)
 {
 	if (!str_has_iprefix(*arg, word))
-		return why_smtp(why, 501, 5, 5, 4, "The command needs %.*s<address>", STR_ARG(word));
+		return why_smtp(
+		    why, 501, 5, 5, 4, "The command needs %.*s<address>", STR_ARG(word));
 	*arg = str_skip(*arg, word.len);
 	return address_parse_path(arg, ADDRESS_UTF8 | ADDRESS_NO_DOMAIN, &d->address, why) ? 0 : -1;
 }
@@ -97,7 +99,7 @@ static int
 qualify(struct told *d, struct why *why)
 {
 	struct str local = d->address.local, domain = d->address.domain;
-	char	   name[DOMAIN_QUEUE_NAME_MAX];
+	char name[DOMAIN_QUEUE_NAME_MAX];
 
 	if (local.len == 0)
 		return 0;
@@ -117,7 +119,8 @@ qualify(struct told *d, struct why *why)
 static int
 take_size(struct told *d, struct str value, struct why *why)
 {
-	uint64_t limit = PH_MIN(conf_u64(session_set(d->s), CONF_SOURCE_MAX_MESSAGE_SIZE), TXN_MAX_BYTES);
+	uint64_t limit =
+	    PH_MIN(conf_u64(session_set(d->s), CONF_SOURCE_MAX_MESSAGE_SIZE), TXN_MAX_BYTES);
 
 	/* RFC 1870 6: 1*20DIGIT */
 	if (value.len > 20 || !parse_u64(value, 0, UINT64_MAX, &d->size))
@@ -220,7 +223,7 @@ void
 command_mail(struct session *s, struct str arg)
 {
 	struct told d = {.s = s};
-	struct why  why = {0};
+	struct why why = {0};
 
 	if (s->txn != NULL) {
 		session_reply(s, 503, ENH(5, 5, 1), "A transaction is open already");
@@ -246,7 +249,7 @@ command_mail(struct session *s, struct str arg)
 
 static const struct {
 	const char *word;
-	uint8_t	    bit;
+	uint8_t bit;
 } notify_words[] = {
     {"SUCCESS", NOTIFY_SUCCESS},
     {"FAILURE", NOTIFY_FAILURE},
@@ -259,7 +262,7 @@ static int
 take_notify(struct told *d, struct str value, struct why *why)
 {
 	struct str word;
-	uint8_t	   bits = 0;
+	uint8_t bits = 0;
 
 	while (str_next(&value, ',', &word)) {
 		size_t i = 0;
@@ -279,7 +282,7 @@ take_notify(struct told *d, struct str value, struct why *why)
 static int
 take_orcpt(struct told *d, struct str value, struct why *why)
 {
-	size_t	semi = str_find(value, ';'), room = sizeof d->orcpt - 1;
+	size_t semi = str_find(value, ';'), room = sizeof d->orcpt - 1;
 	ssize_t n;
 
 	if (semi == STR_NPOS || semi == 0 || semi > 64)
@@ -290,7 +293,8 @@ take_orcpt(struct told *d, struct str value, struct why *why)
 	memcpy(d->orcpt, value.p, semi + 1);
 	n = xtext_decode(str_skip(value, semi + 1), d->orcpt + semi + 1, room - semi - 1);
 	if (!text_is_printable(d->orcpt + semi + 1, n))
-		return bad_value(why, "The address of ORCPT is not xtext of at most 500 printable characters");
+		return bad_value(
+		    why, "The address of ORCPT is not xtext of at most 500 printable characters");
 	d->rcpt.orcpt = str_from(d->orcpt, semi + 1 + (size_t)n);
 	return 0;
 }
@@ -311,7 +315,8 @@ parse_rcpt(struct told *d, struct str arg, struct why *why)
 		return why_smtp(why, 555, 5, 5, 4, "Parameters need EHLO");
 	if (take_params(d, rcpt_params, countof(rcpt_params), arg, why) == -1)
 		return -1;
-	if (!d->s->txn->env.smtputf8 && (!is_ascii(d->address.local) || !is_ascii(d->address.domain)))
+	if (!d->s->txn->env.smtputf8 &&
+	    (!is_ascii(d->address.local) || !is_ascii(d->address.domain)))
 		return why_smtp(why, 553, 5, 6, 7, "The address needs SMTPUTF8");
 	return qualify(d, why);
 }
@@ -325,8 +330,8 @@ may_relay(struct session *s)
 static int
 accept_rcpt(struct told *d, struct why *why)
 {
-	struct session	      *s = d->s;
-	struct txn	      *t = s->txn;
+	struct session *s = d->s;
+	struct txn *t = s->txn;
 	const struct conf_set *set = session_set(s);
 
 	if (!may_relay(s) && !conf_is_relay_rcpt(s->world->conf, d->path)) {
@@ -358,10 +363,11 @@ void
 command_rcpt(struct session *s, struct str arg)
 {
 	struct told d = {.s = s};
-	struct why  why = {0};
+	struct why why = {0};
 
 	if (s->txn == NULL || s->txn->is_chunked) {
-		session_reply(s, 503, ENH(5, 5, 1), s->txn == NULL ? "MAIL comes first" : "RCPT cannot follow BDAT");
+		session_reply(s, 503, ENH(5, 5, 1),
+		    s->txn == NULL ? "MAIL comes first" : "RCPT cannot follow BDAT");
 		session_error(s);
 		return;
 	}

@@ -11,9 +11,10 @@
 /* what was found in the fields that came */
 struct found {
 	const struct conf_set *set;
-	char	   vmta[MAX_NAME], job[TXN_MAX_JOB + 1], header_job[TXN_MAX_JOB + 1], envid[TXN_MAX_ENVID + 1];
-	bool	   has_vmta, has_job, has_envid, has_date, has_message_id;
-	uint64_t   n_received;
+	char vmta[MAX_NAME], job[TXN_MAX_JOB + 1], header_job[TXN_MAX_JOB + 1],
+	    envid[TXN_MAX_ENVID + 1];
+	bool has_vmta, has_job, has_envid, has_date, has_message_id;
+	uint64_t n_received;
 };
 
 /* ---- what is done with a field ---- */
@@ -99,9 +100,9 @@ drops_always(const struct conf_set *set)
  * client that may not choose must not be able to tell the next server either.
  */
 static const struct rule {
-	struct str    name;
+	struct str name;
 	enum conf_key honoured; /* CONF_NONE: always */
-	field_fn     *take;
+	field_fn *take;
 	bool (*drops)(const struct conf_set *set); /* NULL: it stays */
 } rules[] = {
     {{"x-virtual-mta", 13}, CONF_SOURCE_PROCESS_X_VIRTUAL_MTA, take_vmta, drops_vmta},
@@ -127,7 +128,7 @@ static void
 see_field(struct found *f, const struct header_field *field)
 {
 	const struct rule *r = find_rule(field->name);
-	struct str	   job = conf_str(f->set, CONF_SOURCE_JOBID_HEADER);
+	struct str job = conf_str(f->set, CONF_SOURCE_JOBID_HEADER);
 
 	if (job.len > 0 && f->header_job[0] == '\0' && str_ieq(field->name, job))
 		(void)header_unfold(field->value, f->header_job, sizeof f->header_job);
@@ -139,7 +140,7 @@ see_field(struct found *f, const struct header_field *field)
 static void
 see_fields(struct found *f, struct str head)
 {
-	struct header_iter  it;
+	struct header_iter it;
 	struct header_field field;
 
 	header_iter_init(&it, head);
@@ -159,9 +160,9 @@ is_dropped(const struct found *f, const struct header_field *field)
 static void
 store_rest(struct txn *t, const struct found *f, struct str head)
 {
-	struct header_iter  it;
+	struct header_iter it;
 	struct header_field field;
-	const char	   *from = head.p;
+	const char *from = head.p;
 
 	header_iter_init(&it, head);
 	while (header_next(&it, &field)) {
@@ -181,14 +182,14 @@ static void
 add_received(struct txn *t, struct buf *b)
 {
 	struct session *s = t->session;
-	char		date[MAIL_DATE_MAX];
-	const char     *with = t->env.smtputf8 ? "UTF8SMTP" : s->is_esmtp ? "ESMTP" : "SMTP";
+	char date[MAIL_DATE_MAX];
+	const char *with = t->env.smtputf8 ? "UTF8SMTP" : s->is_esmtp ? "ESMTP" : "SMTP";
 
 	(void)buf_add_cstr(b, "Received: ");
 	if (!conf_bool(session_set(s), CONF_SOURCE_HIDE_MESSAGE_SOURCE))
 		(void)buf_addf(b, "from %s ([%s])\r\n\t", s->helo, s->client_text);
-	(void)buf_addf(b, "by %s (Posthaste v%s) with %s id %016jx", t->world->host, PH_VERSION, with,
-	    (uintmax_t)t->env.id);
+	(void)buf_addf(b, "by %s (Posthaste v%s) with %s id %016jx", t->world->host, PH_VERSION,
+	    with, (uintmax_t)t->env.id);
 	/* of several recipients none may learn of the others */
 	if (t->env.n_rcpts == 1)
 		(void)buf_addf(b, "\r\n\tfor <%s>", t->only_rcpt);
@@ -199,15 +200,16 @@ static void
 add_fields(struct txn *t, const struct found *f, struct buf *b)
 {
 	const struct conf_set *set = f->set;
-	const char	      *vmta = t->vmta != NULL ? t->vmta : t->pool;
-	char		       date[MAIL_DATE_MAX];
+	const char *vmta = t->vmta != NULL ? t->vmta : t->pool;
+	char date[MAIL_DATE_MAX];
 
 	if (conf_bool(set, CONF_SOURCE_ADD_RECEIVED_HEADER))
 		add_received(t, b);
 	if (drops_date(set) || (conf_enum(set, CONF_SOURCE_ADD_DATE_HEADER) != 0 && !f->has_date))
 		(void)buf_addf(b, "Date: %s\r\n", mail_date(t->env.accepted, date));
 	if (conf_bool(set, CONF_SOURCE_ADD_MESSAGE_ID_HEADER) && !f->has_message_id)
-		(void)buf_addf(b, "Message-ID: <%016jx@%s>\r\n", (uintmax_t)t->env.id, t->world->host);
+		(void)buf_addf(
+		    b, "Message-ID: <%016jx@%s>\r\n", (uintmax_t)t->env.id, t->world->host);
 	if (conf_bool(set, CONF_SOURCE_ADD_X_VIRTUAL_MTA_HEADER) && !f->has_vmta && vmta != NULL)
 		(void)buf_addf(b, "x-virtual-mta: %s\r\n", vmta);
 }
@@ -256,9 +258,9 @@ check(struct txn *t, const struct found *f)
 void
 head_process(struct txn *t, size_t len, bool has_more)
 {
-	struct str   head = str_sub(buf_str(&t->head), 0, len);
+	struct str head = str_sub(buf_str(&t->head), 0, len);
 	struct found f = {.set = session_set(t->session)};
-	struct buf   ours;
+	struct buf ours;
 
 	see_fields(&f, head);
 	if (!check(t, &f))

@@ -12,26 +12,26 @@
 #define INJECTD_READ_BYTES (64u * 1024) /* of one read */
 
 struct conn {
-	struct session	session;
-	struct ev_io	io;
+	struct session session;
+	struct ev_io io;
 	struct ev_timer timer;
-	struct conn    *next, **back;
-	uint64_t	n_drained; /* bytes thrown away after the last reply */
-	bool		is_eof;	   /* the client sends no more */
-	bool		is_shut;   /* we send no more */
+	struct conn *next, **back;
+	uint64_t n_drained; /* bytes thrown away after the last reply */
+	bool is_eof;	    /* the client sends no more */
+	bool is_shut;	    /* we send no more */
 };
 
 /* Its number is the door's in the world. */
 struct listener {
-	struct ev_io	io;
+	struct ev_io io;
 	struct net_addr addr;
-	bool		is_open;
+	bool is_open;
 };
 
 /* A segment of ours that queued has not freed. */
 struct told_segment {
 	struct ipc_segment segment; /* end: bytes in use that queued has been told of */
-	bool		   is_sealed;
+	bool is_sealed;
 };
 
 struct injectd {
@@ -39,22 +39,22 @@ struct injectd {
 
 	struct listener listener[WORLD_MAX_DOORS];
 	struct ev_timer accept_again, full_pause;
-	bool		may_refuse; /* the others had their time */
-	struct conn    *conns;
-	uint32_t	n_conns, max_conns;
+	bool may_refuse; /* the others had their time */
+	struct conn *conns;
+	uint32_t n_conns, max_conns;
 
-	int		     spool_fd, meminfo_fd, queue_fd;
-	struct journal	    *journal;
-	struct ipc_chan	    *queue; /* NULL: it is away */
-	bool		     queue_refuses, queue_is_behind;
-	char		     queue_text[256];
+	int spool_fd, meminfo_fd, queue_fd;
+	struct journal *journal;
+	struct ipc_chan *queue; /* NULL: it is away */
+	bool queue_refuses, queue_is_behind;
+	char queue_text[256];
 	struct told_segment *segments;
-	size_t		     n_segments, cap_segments;
+	size_t n_segments, cap_segments;
 
 	size_t n_processes; /* of injectd, as master has started them */
 
 	struct ev_timer space_tick, stop_tick;
-	bool		is_stopping, is_stop_due;
+	bool is_stopping, is_stop_due;
 
 	char read_buf[INJECTD_READ_BYTES];
 };

@@ -23,7 +23,7 @@ static void
 forget_segment(const struct ipc_segment *s)
 {
 	struct told_segment *t = find_segment(s->segment);
-	size_t		     behind;
+	size_t behind;
 
 	if (t == NULL || t->segment.generation != s->generation)
 		return;
@@ -37,7 +37,8 @@ add_segment(const struct ipc_segment *s)
 {
 	if (injectd.n_segments == injectd.cap_segments) {
 		injectd.cap_segments = PH_MAX(injectd.cap_segments * 2, (size_t)16);
-		injectd.segments = xreallocarray(injectd.segments, injectd.cap_segments, sizeof *injectd.segments);
+		injectd.segments =
+		    xreallocarray(injectd.segments, injectd.cap_segments, sizeof *injectd.segments);
 	}
 	injectd.segments[injectd.n_segments] = (struct told_segment){.segment = *s};
 	/* nothing in it has been told */
@@ -94,11 +95,11 @@ static const struct journal_events journal_events = {.done = on_done, .segment =
 void
 intake_open(void)
 {
-	uint64_t   host_id = conf_u64(conf_global(daemon_conf()), CONF_GLOBAL_HOST_ID);
+	uint64_t host_id = conf_u64(conf_global(daemon_conf()), CONF_GLOBAL_HOST_ID);
 	struct why why;
 
-	injectd.journal = journal_open(injectd.spool_fd, (uint16_t)daemon_instance(), (uint16_t)(host_id & MAX_HOST_ID),
-	    &journal_events, NULL, &why);
+	injectd.journal = journal_open(injectd.spool_fd, (uint16_t)daemon_instance(),
+	    (uint16_t)(host_id & MAX_HOST_ID), &journal_events, NULL, &why);
 	if (injectd.journal == NULL)
 		fatal("the journal cannot be opened: %s", why.text);
 	/* without spares it goes on, and answers 452 where it must */

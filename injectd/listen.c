@@ -10,9 +10,9 @@
 #include "lib/daemon/daemon.h"
 #include "lib/stats/stats.h"
 
-#define MAX_ACCEPTS	64 /* in one turn */
-#define NO_FD_PAUSE_MS	500
-#define FULL_PAUSE_MS	20 /* for another process to take what waits */
+#define MAX_ACCEPTS    64 /* in one turn */
+#define NO_FD_PAUSE_MS 500
+#define FULL_PAUSE_MS  20 /* for another process to take what waits */
 
 static bool
 is_full(void)
@@ -24,7 +24,8 @@ static void
 refuse(int fd)
 {
 	char text[WORLD_HOST_MAX + 64];
-	int  n = snprintf(text, sizeof text, "421 4.3.2 %s too many connections, try again later\r\n", injectd.world.host);
+	int n = snprintf(text, sizeof text,
+	    "421 4.3.2 %s too many connections, try again later\r\n", injectd.world.host);
 
 	stat_inc(STAT_IN_CONNS_REFUSED);
 	/* the socket is new: it takes this, or the client is gone */
@@ -57,11 +58,11 @@ others_may(struct listener *l)
 static bool
 accept_one(struct listener *l)
 {
-	uint16_t		door = (uint16_t)(l - injectd.listener);
+	uint16_t door = (uint16_t)(l - injectd.listener);
 	struct sockaddr_storage ss;
-	socklen_t		len = sizeof ss;
-	struct net_addr		client = {0};
-	int			fd;
+	socklen_t len = sizeof ss;
+	struct net_addr client = {0};
+	int fd;
 
 	if (is_full() && (injectd.world.door[door].is_await_slot || others_may(l))) {
 		ev_io_want(&l->io, 0);
@@ -166,7 +167,7 @@ listen_add(struct str address, int fd)
 {
 	struct net_addr addr;
 	struct listener *l;
-	size_t		 i = 0;
+	size_t i = 0;
 
 	if (!net_addr_parse_port(address, &addr))
 		fatal("master gave a listener at %s", log_quote(address));
@@ -196,7 +197,7 @@ listen_add(struct str address, int fd)
 void
 listen_remove(struct str address)
 {
-	struct net_addr	 addr;
+	struct net_addr addr;
 	struct listener *l = net_addr_parse_port(address, &addr) ? find(&addr) : NULL;
 
 	if (l != NULL)
@@ -207,7 +208,8 @@ listen_remove(struct str address)
 static uint32_t
 my_slots(const struct conf *c)
 {
-	uint64_t total = conf_u64(conf_global(c), CONF_GLOBAL_TOTAL_MAX_SMTP_IN), n = injectd.n_processes;
+	uint64_t total = conf_u64(conf_global(c), CONF_GLOBAL_TOTAL_MAX_SMTP_IN),
+		 n = injectd.n_processes;
 
 	total = total / n + (daemon_instance() < total % n ? 1 : 0);
 	return (uint32_t)PH_MIN(PH_MAX(total, UINT64_C(1)), (uint64_t)UINT32_MAX);
@@ -217,18 +219,19 @@ void
 listen_use_conf(void)
 {
 	const struct conf *c = daemon_conf();
-	bool		   awaits = conf_bool(conf_global(c), CONF_GLOBAL_SMTP_AWAIT_SLOT);
+	bool awaits = conf_bool(conf_global(c), CONF_GLOBAL_SMTP_AWAIT_SLOT);
 
 	memset(injectd.world.door, 0, sizeof injectd.world.door);
 	for (size_t i = 0; i < conf_n_listeners(c); i++) {
 		const struct conf_listener *row = conf_listener_at(c, i);
-		struct listener		   *l = find(&row->addr);
+		struct listener *l = find(&row->addr);
 		if (l == NULL)
 			continue;
 		injectd.world.door[l - injectd.listener] = (struct door){
 		    .source = row->source,
 		    .vmta = row->vmta,
-		    .is_await_slot = awaits || (row->set != NULL && conf_bool(row->set, CONF_LISTENER_AWAIT_SLOT)),
+		    .is_await_slot = awaits || (row->set != NULL &&
+						   conf_bool(row->set, CONF_LISTENER_AWAIT_SLOT)),
 		};
 	}
 	injectd.max_conns = my_slots(c);

@@ -59,7 +59,8 @@ set_deadline(struct session *s)
 	else if (s->state == SESSION_DATA || s->state == SESSION_CHUNK)
 		ms = conf_ms(session_set(s), CONF_SOURCE_SMTP_DATA_TIMEOUT);
 	/* the disk answers in any case */
-	s->deadline = ms < 0 || ms > INT64_MAX / NS_PER_MS / 2 ? MONO_NEVER : mono_add_ms(ev_now(), ms);
+	s->deadline =
+	    ms < 0 || ms > INT64_MAX / NS_PER_MS / 2 ? MONO_NEVER : mono_add_ms(ev_now(), ms);
 }
 
 void
@@ -85,7 +86,7 @@ session_close(struct session *s)
 /* ---- replies ---- */
 
 static void PH_PRINTF(4, 0)
-add_reply(struct session *s, int code, int enh, const char *fmt, va_list ap)
+    add_reply(struct session *s, int code, int enh, const char *fmt, va_list ap)
 {
 	size_t at = buf_len(&s->out);
 
@@ -108,7 +109,8 @@ session_reply(struct session *s, int code, int enh, const char *fmt, ...)
 		return;
 	if (code / 100 == 4)
 		stat_inc(STAT_IN_TEMPFAILED);
-	if (code / 100 == 4 && code != 421 && conf_bool(session_set(s), CONF_SOURCE_DISCONNECT_ON_TRANSIENT_ERROR)) {
+	if (code / 100 == 4 && code != 421 &&
+	    conf_bool(session_set(s), CONF_SOURCE_DISCONNECT_ON_TRANSIENT_ERROR)) {
 		session_close(s);
 		return;
 	}
@@ -120,7 +122,8 @@ session_reply(struct session *s, int code, int enh, const char *fmt, ...)
 void
 session_reply_why(struct session *s, const struct why *why)
 {
-	session_reply(s, why->smtp_code, ENH(why->enh[0], why->enh[1], why->enh[2]), "%s", why->text);
+	session_reply(
+	    s, why->smtp_code, ENH(why->enh[0], why->enh[1], why->enh[2]), "%s", why->text);
 }
 
 void
@@ -128,7 +131,8 @@ session_error(struct session *s)
 {
 	if (s->state == SESSION_CLOSING || ++s->n_errors < SESSION_MAX_ERRORS)
 		return;
-	session_reply(s, 421, ENH(4, 7, 0), "%s too many errors, closing the connection", s->world->host);
+	session_reply(
+	    s, 421, ENH(4, 7, 0), "%s too many errors, closing the connection", s->world->host);
 	session_close(s);
 }
 
@@ -252,7 +256,7 @@ count_progress(struct session *s, size_t n)
 static void
 submit(struct session *s)
 {
-	struct why  why = {0};
+	struct why why = {0};
 	struct txn *t = s->txn;
 
 	/* s->txn stays, to be told if the session goes before the answer comes */
@@ -298,7 +302,8 @@ end_chunk(struct session *s)
 		refuse_chunk(s, &s->txn->fault);
 	} else {
 		session_enter(s, SESSION_COMMAND);
-		session_reply(s, 250, ENH(2, 0, 0), "%ju octets received", (uintmax_t)s->txn->filter.n_bytes);
+		session_reply(
+		    s, 250, ENH(2, 0, 0), "%ju octets received", (uintmax_t)s->txn->filter.n_bytes);
 	}
 }
 
@@ -328,7 +333,7 @@ static step_fn *const steps[SESSION_STATE_MAX] = {
 static size_t
 run(struct session *s, struct str in)
 {
-	size_t	used = 0, n;
+	size_t used = 0, n;
 	uint8_t before;
 
 	while (steps[s->state] != NULL && buf_len(&s->out) < SESSION_OUT_PAUSE) {
@@ -348,7 +353,7 @@ bool
 session_wants_input(const struct session *s)
 {
 	return steps[s->state] != NULL && buf_len(&s->out) < SESSION_OUT_PAUSE &&
-	    buf_len(&s->in) <= SESSION_MAX_LINE;
+	       buf_len(&s->in) <= SESSION_MAX_LINE;
 }
 
 static void

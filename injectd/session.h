@@ -10,45 +10,46 @@
 #include "injectd/world.h"
 #include "lib/base/clock.h"
 
-#define SESSION_MAX_LINE   4096u /* a command with its CRLF; parameters of DSN and SMTPUTF8 need more than 512 */
-#define SESSION_SHORT_LINE 512u	 /* other commands, RFC 5321 4.5.3.1.4 */
+#define SESSION_MAX_LINE                                                                           \
+	4096u /* a command with its CRLF; parameters of DSN and SMTPUTF8 need more than 512 */
+#define SESSION_SHORT_LINE 512u /* other commands, RFC 5321 4.5.3.1.4 */
 #define SESSION_MAX_HELO   255u
 #define SESSION_MAX_ERRORS 20u
 #define SESSION_MAX_INPUT  (128u * 1024) /* kept unprocessed */
 #define SESSION_OUT_PAUSE  (32u * 1024)	 /* with so much unsent no further command is run */
 
-#define SESSION_STATES(STATE) \
-	STATE(COMMAND)  /* waits for a command */                        \
-	STATE(DATA)     /* within the content after 354 */               \
-	STATE(CHUNK)    /* within a BDAT chunk */                        \
-	STATE(WAIT)     /* the message is on its way to the disk */      \
-	STATE(CLOSING)  /* last replies are to be written, then it ends */
+#define SESSION_STATES(STATE)                                                                      \
+	STATE(COMMAND) /* waits for a command */                                                   \
+	STATE(DATA)    /* within the content after 354 */                                          \
+	STATE(CHUNK)   /* within a BDAT chunk */                                                   \
+	STATE(WAIT)    /* the message is on its way to the disk */                                 \
+	STATE(CLOSING) /* last replies are to be written, then it ends */
 enum session_state {
 #define STATE(name) SESSION_##name,
 	SESSION_STATES(STATE)
 #undef STATE
-	SESSION_STATE_MAX
+	    SESSION_STATE_MAX
 };
 
 struct session {
-	struct world		*world;
-	const struct conf_set	*set; /* its <source>; NULL: look it up again */
-	struct net_addr		 client, local;
-	char			 client_text[NET_ADDR_TEXT];
-	uint64_t		 id;
+	struct world *world;
+	const struct conf_set *set; /* its <source>; NULL: look it up again */
+	struct net_addr client, local;
+	char client_text[NET_ADDR_TEXT];
+	uint64_t id;
 	void (*wake)(struct session *s); /* there is output, or room for input, again */
-	char			*helo; /* owned; NULL: no greeting yet */
-	struct txn		*txn;  /* owned unless in WAIT; NULL: no transaction */
-	struct buf		 in, out;
-	struct mono		 deadline; /* MONO_NEVER: none */
-	uint64_t		 chunk_left; /* CHUNK: bytes to come */
-	uint64_t		 progress;   /* DATA, CHUNK: bytes since the deadline was moved */
-	struct why		 chunk_why;  /* CHUNK: why it will be refused; smtp_code 0: taken */
-	uint32_t		 n_errors;   /* since the last message that was accepted */
-	uint32_t		 n_messages;
-	uint16_t		 door;
-	uint8_t			 state; /* enum session_state */
-	bool			 is_esmtp, is_last_chunk, is_overlong, is_polite;
+	char *helo;			 /* owned; NULL: no greeting yet */
+	struct txn *txn;		 /* owned unless in WAIT; NULL: no transaction */
+	struct buf in, out;
+	struct mono deadline; /* MONO_NEVER: none */
+	uint64_t chunk_left;  /* CHUNK: bytes to come */
+	uint64_t progress;    /* DATA, CHUNK: bytes since the deadline was moved */
+	struct why chunk_why; /* CHUNK: why it will be refused; smtp_code 0: taken */
+	uint32_t n_errors;    /* since the last message that was accepted */
+	uint32_t n_messages;
+	uint16_t door;
+	uint8_t state; /* enum session_state */
+	bool is_esmtp, is_last_chunk, is_overlong, is_polite;
 };
 
 /* Greets into s->out, or refuses (then the state is CLOSING). client_text is made here. */
@@ -83,7 +84,7 @@ void session_error(struct session *s);
 void session_close(struct session *s);
 void session_enter(struct session *s, enum session_state state);
 /* 5.1.3 as one number */
-#define ENH(a, b, c) ((a) * 10000 + (b) * 100 + (c))
+#define ENH(a, b, c) ((a)*10000 + (b)*100 + (c))
 
 /* The disk has answered for the transaction of this session: replies. why NULL: accepted under `id`. */
 void session_settled(struct session *s, uint64_t id, const struct why *why);

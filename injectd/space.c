@@ -17,13 +17,14 @@ static uint64_t
 meminfo_value(struct str text, struct str name)
 {
 	struct str line, word;
-	uint64_t   v = 0;
+	uint64_t v = 0;
 
 	while (str_next(&text, '\n', &line)) {
 		if (!str_has_prefix(line, name))
 			continue;
 		line = str_skip(line, name.len);
-		return str_next_word(&line, &word) && parse_u64(word, 0, UINT64_MAX / 100, &v) ? v : 0;
+		return str_next_word(&line, &word) && parse_u64(word, 0, UINT64_MAX / 100, &v) ? v
+											       : 0;
 	}
 	return 0;
 }
@@ -32,8 +33,8 @@ meminfo_value(struct str text, struct str name)
 static bool
 memory_is_short(uint64_t max_percent)
 {
-	char	 text[4096];
-	ssize_t	 n;
+	char text[4096];
+	ssize_t n;
 	uint64_t total, available;
 
 	if (max_percent >= 100 || injectd.meminfo_fd == -1)
@@ -53,20 +54,22 @@ disk_is_short(uint64_t min_free)
 
 	if (fstatvfs(injectd.spool_fd, &v) == -1)
 		return true;
-	return (uint64_t)v.f_bavail * v.f_frsize < min_free || (v.f_files > 0 && v.f_favail < MIN_INODES);
+	return (uint64_t)v.f_bavail * v.f_frsize < min_free ||
+	       (v.f_files > 0 && v.f_favail < MIN_INODES);
 }
 
 static int
 may_accept(struct why *why)
 {
-	const struct conf     *c = daemon_conf();
+	const struct conf *c = daemon_conf();
 	const struct conf_set *g = conf_global(c);
-	bool		       has_spool = conf_n_blocks(c, CONF_BLOCK_SPOOL) > 0;
+	bool has_spool = conf_n_blocks(c, CONF_BLOCK_SPOOL) > 0;
 	const struct conf_set *spool = has_spool ? conf_block_at(c, CONF_BLOCK_SPOOL, 0) : NULL;
 
 	if (injectd.queue_refuses)
 		return why_smtp(why, 452, 4, 3, 1, "%s",
-		    injectd.queue_text[0] != '\0' ? injectd.queue_text : "No mail can be taken now");
+		    injectd.queue_text[0] != '\0' ? injectd.queue_text
+						  : "No mail can be taken now");
 	if (spool != NULL && conf_bool(spool, CONF_SPOOL_DELIVER_ONLY))
 		return why_smtp(why, 452, 4, 3, 1, "The spool takes no new mail");
 	if (disk_is_short(spool != NULL ? conf_u64(spool, CONF_SPOOL_MIN_FREE_SPACE) : 0))
@@ -82,7 +85,7 @@ void
 space_check(void)
 {
 	struct why *now = &injectd.world.refusal, why = {0};
-	bool	    refused_before = now->smtp_code != 0;
+	bool refused_before = now->smtp_code != 0;
 
 	if (injectd.journal == NULL)
 		return;

@@ -99,8 +99,8 @@ static int
 write_envelope(struct txn *t, struct why *why)
 {
 	struct buf *b = &t->world->scratch;
-	char	    mta[SESSION_MAX_HELO + NET_ADDR_TEXT + 8];
-	bool	    fits;
+	char mta[SESSION_MAX_HELO + NET_ADDR_TEXT + 8];
+	bool fits;
 
 	(void)snprintf(mta, sizeof mta, "%s (%s)", t->session->helo, t->session->client_text);
 	t->env.src_mta = str_of(mta);
@@ -122,7 +122,8 @@ fail_why(struct txn *t, const struct why *why)
 {
 	bool has_code = why->smtp_code >= 400;
 
-	txn_fail(t, has_code ? why->smtp_code : 451, has_code ? why->enh[0] : 4, why->enh[1], why->enh[2], why->text);
+	txn_fail(t, has_code ? why->smtp_code : 451, has_code ? why->enh[0] : 4, why->enh[1],
+	    why->enh[2], why->text);
 }
 
 /* Of a large message: what was gathered goes to its file. */
@@ -131,7 +132,8 @@ flush_large(struct txn *t)
 {
 	struct why why = {0};
 
-	if (buf_len(&t->text) > 0 && t->world->intake->large_write(t->large, buf_str(&t->text), &why) == -1)
+	if (buf_len(&t->text) > 0 &&
+	    t->world->intake->large_write(t->large, buf_str(&t->text), &why) == -1)
 		fail_why(t, &why);
 	buf_reset(&t->text);
 }
@@ -141,11 +143,12 @@ static void
 start_large(struct txn *t)
 {
 	const struct intake_ops *ops = t->world->intake;
-	struct why		 why = {0};
+	struct why why = {0};
 
 	t->env.body_len = t->env.n_dots = UINT64_MAX; /* the most room that their digits can take */
 	if (write_envelope(t, &why) == 0)
-		t->large = ops->large_start(t->world->intake_ctx, t->env.id, buf_len(&t->world->scratch), &why);
+		t->large = ops->large_start(
+		    t->world->intake_ctx, t->env.id, buf_len(&t->world->scratch), &why);
 	if (t->large == NULL)
 		fail_why(t, &why);
 	else
@@ -189,7 +192,7 @@ check_content(struct txn *t, struct why *why)
 int
 txn_submit(struct txn **tp, struct why *why)
 {
-	struct txn		*t = *tp;
+	struct txn *t = *tp;
 	const struct intake_ops *ops = t->world->intake;
 
 	if (check_content(t, why) == -1)
@@ -204,7 +207,8 @@ txn_submit(struct txn **tp, struct why *why)
 		t->large = NULL; /* it is the spool's now */
 		ops->large_commit(large, buf_str(&t->world->scratch), t);
 	} else {
-		ops->append(t->world->intake_ctx, t->env.id, buf_str(&t->world->scratch), buf_str(&t->text), t);
+		ops->append(t->world->intake_ctx, t->env.id, buf_str(&t->world->scratch),
+		    buf_str(&t->text), t);
 	}
 	drop_content(t);
 	buf_clear(&t->rcpts);
@@ -214,9 +218,9 @@ txn_submit(struct txn **tp, struct why *why)
 void
 txn_settled(void *token, const struct spool_place *place, const struct why *why)
 {
-	struct txn     *t = token;
+	struct txn *t = token;
 	struct session *s = t->session;
-	uint64_t	id = t->env.id;
+	uint64_t id = t->env.id;
 
 	if (place != NULL) {
 		stat_inc(STAT_IN_MSGS);

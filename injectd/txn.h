@@ -12,37 +12,38 @@
 
 struct session;
 
-#define TXN_MAX_RCPT_BYTES (8u * 1024 * 1024)	   /* of recipients' lines: 452 4.5.3 beyond */
-#define TXN_MAX_HEADER	   (256u * 1024)	   /* header section: 552 5.3.4 beyond */
-#define TXN_MAX_BYTES	   (UINT64_C(1) << 40)	   /* where no limit is set */
-#define TXN_MAX_ENVID	   100u			   /* RFC 3461 4.4 */
-#define TXN_MAX_ORCPT	   500u			   /* RFC 3461 4.2 */
-#define TXN_MAX_JOB	   200u			   /* the rest is cut off */
+#define TXN_MAX_RCPT_BYTES (8u * 1024 * 1024)  /* of recipients' lines: 452 4.5.3 beyond */
+#define TXN_MAX_HEADER	   (256u * 1024)       /* header section: 552 5.3.4 beyond */
+#define TXN_MAX_BYTES	   (UINT64_C(1) << 40) /* where no limit is set */
+#define TXN_MAX_ENVID	   100u		       /* RFC 3461 4.4 */
+#define TXN_MAX_ORCPT	   500u		       /* RFC 3461 4.2 */
+#define TXN_MAX_JOB	   200u		       /* the rest is cut off */
 
 struct txn {
-	struct session *session; /* NULL: it went away while the message was on its way to the disk */
-	struct world   *world;
+	struct session
+	    *session; /* NULL: it went away while the message was on its way to the disk */
+	struct world *world;
 	struct envelope env; /* views into what is below and the session */
-	char		sender[ADDRESS_MAX_PATH + 256];
-	char		only_rcpt[ADDRESS_MAX_PATH + 256]; /* the first */
-	char		envid[TXN_MAX_ENVID + 1];
-	char		job[TXN_MAX_JOB + 1];
-	char	       *vmta, *pool; /* owned */
-	struct buf	rcpts;	     /* the envelope's lines */
-	uint32_t	n_refused;   /* recipients */
-	bool		is_too_many; /* and the message fails for it */
-	bool		is_chunked;  /* a BDAT has been seen */
+	char sender[ADDRESS_MAX_PATH + 256];
+	char only_rcpt[ADDRESS_MAX_PATH + 256]; /* the first */
+	char envid[TXN_MAX_ENVID + 1];
+	char job[TXN_MAX_JOB + 1];
+	char *vmta, *pool;  /* owned */
+	struct buf rcpts;   /* the envelope's lines */
+	uint32_t n_refused; /* recipients */
+	bool is_too_many;   /* and the message fails for it */
+	bool is_chunked;    /* a BDAT has been seen */
 
 	/* the content */
 	struct data_filter filter;
-	struct buf	   head;    /* header section as it comes */
-	size_t		   line_at; /* in head: where the current line begins */
-	bool		   in_body;
-	struct buf	   text; /* what will be stored; or else, from SPOOL_LARGE_BYTES on: */
-	void		  *large;
-	uint64_t	   n_stored;
-	uint64_t	   max_bytes;
-	struct why	   fault; /* smtp_code != 0: refused, the rest is swallowed */
+	struct buf head; /* header section as it comes */
+	size_t line_at;	 /* in head: where the current line begins */
+	bool in_body;
+	struct buf text; /* what will be stored; or else, from SPOOL_LARGE_BYTES on: */
+	void *large;
+	uint64_t n_stored;
+	uint64_t max_bytes;
+	struct why fault; /* smtp_code != 0: refused, the rest is swallowed */
 };
 
 /* The session must have a sender already; borrows the session. */

@@ -7,7 +7,7 @@
 static bool
 use_name(struct txn *t, struct str name)
 {
-	const struct conf      *c = t->world->conf;
+	const struct conf *c = t->world->conf;
 	const struct conf_vmta *vmta = conf_vmta(c, name);
 	const struct conf_pool *pool = vmta == NULL ? conf_pool(c, name) : NULL;
 
@@ -29,7 +29,8 @@ use_address(struct txn *t, const struct net_addr *addr)
 	for (size_t i = 0; i < conf_n_vmtas(c); i++) {
 		const struct conf_vmta *v = conf_vmta_at(c, i);
 		for (size_t k = 0; k < v->n_sources; k++)
-			if (v->sources[k].addr.family != 0 && net_addr_eq(&v->sources[k].addr, addr))
+			if (v->sources[k].addr.family != 0 &&
+			    net_addr_eq(&v->sources[k].addr, addr))
 				return use_name(t, v->name);
 	}
 	return false;
@@ -58,16 +59,18 @@ int
 vmta_choose(struct txn *t, struct str field, struct why *why)
 {
 	const struct conf_set *set = session_set(t->session);
-	struct str	       fallback;
+	struct str fallback;
 
-	if (field.p == NULL || (field.len == 0 && conf_bool(set, CONF_SOURCE_ALLOW_EMPTY_X_VIRTUAL_MTA))) {
+	if (field.p == NULL ||
+	    (field.len == 0 && conf_bool(set, CONF_SOURCE_ALLOW_EMPTY_X_VIRTUAL_MTA))) {
 		use_default(t);
 		return 0;
 	}
 	if (field.len > 0 && use_name(t, field))
 		return 0;
 	if (conf_bool(set, CONF_SOURCE_REJECT_INVALID_VIRTUAL_MTA))
-		return why_smtp(why, 554, 5, 7, 1, "There is no VirtualMTA of the name that the message gives");
+		return why_smtp(
+		    why, 554, 5, 7, 1, "There is no VirtualMTA of the name that the message gives");
 	fallback = conf_str(conf_global(t->world->conf), CONF_GLOBAL_INVALID_VIRTUAL_MTA_FALLBACK);
 	if (fallback.len == 0 || !use_name(t, fallback))
 		use_default(t);

@@ -27,19 +27,19 @@ struct intake_ops {
 struct door {
 	struct str source; /* named source, or empty */
 	struct str vmta;   /* VirtualMTA or pool, or empty */
-	bool	   is_await_slot;
+	bool is_await_slot;
 };
 
 struct world {
-	const struct conf	*conf;
+	const struct conf *conf;
 	const struct intake_ops *intake;
-	void			*intake_ctx;
-	struct door		 door[WORLD_MAX_DOORS];
-	char			 host[WORLD_HOST_MAX]; /* NUL-terminated */
-	struct why		 refusal;	       /* smtp_code != 0: what MAIL is answered */
-	bool			 is_stopping;
-	struct buf		 scratch; /* for one envelope; used within one call only */
-	uint64_t		 last_session;
+	void *intake_ctx;
+	struct door door[WORLD_MAX_DOORS];
+	char host[WORLD_HOST_MAX]; /* NUL-terminated */
+	struct why refusal;	   /* smtp_code != 0: what MAIL is answered */
+	bool is_stopping;
+	struct buf scratch; /* for one envelope; used within one call only */
+	uint64_t last_session;
 };
 
 /* The rest is cleared; conf may come later, by world_use_conf(). */

@@ -17,7 +17,8 @@ static const char head[] =
     ".Sh SYNOPSIS\n"
     ".Pa /etc/pmta/config\n"
     ".Sh DESCRIPTION\n"
-    "The file says who may send, from which addresses and under which names mail leaves, how gently each\n"
+    "The file says who may send, from which addresses and under which names mail leaves, how "
+    "gently each\n"
     "destination is treated, and what is written about it.\n"
     "It has the form of PowerMTA's configuration file.\n"
     ".Pp\n"
@@ -66,11 +67,13 @@ static const char head[] =
     ".Pp\n"
     ".Ic include Ar file\n"
     "may stand in any block; the file's lines take its place.\n"
-    "The name may have wildcards, whose files are read in the order of their names, and is relative to the\n"
+    "The name may have wildcards, whose files are read in the order of their names, and is "
+    "relative to the\n"
     "folder of the file that includes it.\n"
     "If the server is started by root, no file may be writable by others than its owner.\n"
     ".Pp\n"
-    "Every error is reported with file, line and column, and where a word is not known with the nearest one that is.\n"
+    "Every error is reported with file, line and column, and where a word is not known with the "
+    "nearest one that is.\n"
     "A file with an error is not taken, and a running server keeps the configuration it has.\n"
     ".Ss Units\n"
     ".Bl -tag -width indent\n"
@@ -129,7 +132,8 @@ static const char head[] =
     ".Ic domain-macro\n"
     "lists under that name.\n"
     ".Pp\n"
-    "The most specific pattern wins, whatever the order in the file, and less specific ones fill in what it leaves\n"
+    "The most specific pattern wins, whatever the order in the file, and less specific ones fill "
+    "in what it leaves\n"
     "open; a name that is written out beats one made by a macro.\n"
     "For mail of a VirtualMTA the blocks inside of\n"
     ".Li <virtual-mta>\n"
@@ -173,34 +177,35 @@ static const char head[] =
     ".Li <pattern-list>\n"
     "of its own that follows.\n"
     ".Sh BLOCKS AND DIRECTIVES\n"
-    "What is accepted but not honoured in this version is marked, and said once when the file is read.\n"
-    "Where lines of a directive add up, each line adds to those before; elsewhere the last one holds.\n";
+    "What is accepted but not honoured in this version is marked, and said once when the file is "
+    "read.\n"
+    "Where lines of a directive add up, each line adds to those before; elsewhere the last one "
+    "holds.\n";
 
-static const char tail[] =
-    ".Sh FILES\n"
-    ".Bl -tag -width /etc/pmta/config -compact\n"
-    ".It Pa /etc/pmta/config\n"
-    "the configuration\n"
-    ".It Pa /etc/pmta/config.sample\n"
-    "one to begin with\n"
-    ".El\n"
-    ".Sh EXAMPLES\n"
-    "The least that works: this machine's programs may send.\n"
-    ".Bd -literal -offset indent\n"
-    "log-file /var/log/pmta/pmta.log\n"
-    "smtp-listener 127.0.0.1:25\n"
-    "<spool /var/spool/pmta>\n"
-    "</spool>\n"
-    "<source 127/8>\n"
-    "\talways-allow-relaying yes\n"
-    "</source>\n"
-    "<acct-file /var/log/pmta/acct.csv>\n"
-    "\trecords d, b\n"
-    "</acct-file>\n"
-    ".Ed\n"
-    ".Sh SEE ALSO\n"
-    ".Xr pmtactl 8 ,\n"
-    ".Xr posthaste 8\n";
+static const char tail[] = ".Sh FILES\n"
+			   ".Bl -tag -width /etc/pmta/config -compact\n"
+			   ".It Pa /etc/pmta/config\n"
+			   "the configuration\n"
+			   ".It Pa /etc/pmta/config.sample\n"
+			   "one to begin with\n"
+			   ".El\n"
+			   ".Sh EXAMPLES\n"
+			   "The least that works: this machine's programs may send.\n"
+			   ".Bd -literal -offset indent\n"
+			   "log-file /var/log/pmta/pmta.log\n"
+			   "smtp-listener 127.0.0.1:25\n"
+			   "<spool /var/spool/pmta>\n"
+			   "</spool>\n"
+			   "<source 127/8>\n"
+			   "\talways-allow-relaying yes\n"
+			   "</source>\n"
+			   "<acct-file /var/log/pmta/acct.csv>\n"
+			   "\trecords d, b\n"
+			   "</acct-file>\n"
+			   ".Ed\n"
+			   ".Sh SEE ALSO\n"
+			   ".Xr pmtactl 8 ,\n"
+			   ".Xr posthaste 8\n";
 
 static const char *const type_syntax[] = {
     [CONF_TYPE_BOOL] = "yes|no",
@@ -283,7 +288,8 @@ put_arg(const char *s)
 static bool
 is_quantity(enum conf_type t)
 {
-	return t == CONF_TYPE_NUMBER || t == CONF_TYPE_SIZE || t == CONF_TYPE_TIME || t == CONF_TYPE_TIMES;
+	return t == CONF_TYPE_NUMBER || t == CONF_TYPE_SIZE || t == CONF_TYPE_TIME ||
+	       t == CONF_TYPE_TIMES;
 }
 
 /* The words that a quantity may be instead, and its bounds on a line of their own. */
@@ -300,8 +306,9 @@ put_words(const struct conf_row *row)
 static void
 put_bounds(const struct conf_row *row)
 {
-	struct str first = str_sub(str_of(row->syntax), 0, str_find(str_of(row->syntax), '|')), min, max;
-	size_t	   dash = str_find(first, '-');
+	struct str first = str_sub(str_of(row->syntax), 0, str_find(str_of(row->syntax), '|')), min,
+		   max;
+	size_t dash = str_find(first, '-');
 
 	if (is_quantity(row->type) && strncmp(row->syntax, "0|", 2) == 0)
 		fputs("0 means no limit.\n", stdout);
@@ -392,8 +399,11 @@ static void
 put_name(enum conf_block b)
 {
 	const struct conf_block_row *row = conf_block_row(b);
-	static const char *const     names[] = {[CONF_NAME_NONE] = "", [CONF_NAME_ONE] = " name",
-	    [CONF_NAME_MAYBE] = " [name]", [CONF_NAME_SOME] = " pattern ...", [CONF_NAME_RAW] = " file"};
+	static const char *const names[] = {[CONF_NAME_NONE] = "",
+	    [CONF_NAME_ONE] = " name",
+	    [CONF_NAME_MAYBE] = " [name]",
+	    [CONF_NAME_SOME] = " pattern ...",
+	    [CONF_NAME_RAW] = " file"};
 
 	if (b == CONF_BLOCK_GLOBAL) {
 		fputs(".Ss Outside of blocks\n", stdout);

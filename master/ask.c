@@ -8,7 +8,7 @@ void
 ask_answer(uint32_t token, bool ok, const char *text)
 {
 	const struct ipc_answer head = {.token = token, .ok = ok};
-	const struct str	t = str_of(text);
+	const struct str t = str_of(text);
 
 	for (size_t i = 0; i < master.n_kids; i++) {
 		struct kid *k = &master.kids[i];
@@ -27,7 +27,7 @@ static void
 ask_rotate_log(uint32_t token)
 {
 	struct why why;
-	bool	   ok = log_file_rotate(&why) == 0;
+	bool ok = log_file_rotate(&why) == 0;
 
 	if (!ok)
 		log_warn("log not rotated reason=\"%s\"", why.text);

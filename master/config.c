@@ -17,8 +17,8 @@ struct conf *
 config_load(const char *path, struct why *why)
 {
 	struct conf_messages list = {0};
-	struct conf	    *c = conf_load(path, &list);
-	size_t		     n_errors = 0;
+	struct conf *c = conf_load(path, &list);
+	size_t n_errors = 0;
 
 	why_set(why, "%s cannot be read", path);
 	for (size_t i = 0; i < list.n; i++) {

@@ -15,7 +15,7 @@
  */
 static const struct dir_row {
 	const char *name, *user; /* NULL: root */
-	mode_t	    mode;
+	mode_t mode;
 } rows[] = {
     {"journal", NULL, 02770},
     {"queue", "pmta-queue", 03770},
@@ -31,11 +31,12 @@ static int
 correct(int fd, const char *user, mode_t mode, const char *path, struct why *why)
 {
 	struct stat st;
-	uid_t	    uid = user == NULL ? 0 : users_uid(user);
+	uid_t uid = user == NULL ? 0 : users_uid(user);
 
 	if (fstat(fd, &st) == -1)
 		return why_errno(why, "%s", path);
-	if (master.is_root && (st.st_uid != uid || st.st_gid != users_gid()) && fchown(fd, uid, users_gid()) == -1)
+	if (master.is_root && (st.st_uid != uid || st.st_gid != users_gid()) &&
+	    fchown(fd, uid, users_gid()) == -1)
 		return why_errno(why, "the owner of %s", path);
 	if (!master.is_root)
 		mode = (mode & 0700) | S_ISGID;
@@ -65,7 +66,7 @@ static int
 make_queue_dirs(int queue_fd, struct why *why)
 {
 	char name[8];
-	int  fd;
+	int fd;
 
 	for (unsigned i = 0; i < 256; i++) {
 		snprintf(name, sizeof name, "%02x", i);
@@ -98,7 +99,7 @@ int
 dirs_prepare(const struct conf *c, struct why *why)
 {
 	char *path = paths_in_spool(c, "");
-	int   r = -1;
+	int r = -1;
 
 	if (mkdir(path, 0700) == -1 && errno != EEXIST) {
 		why_errno(why, "the spool directory %s cannot be made", path);
@@ -129,9 +130,9 @@ is_writable_for_acct(const struct stat *st, uid_t uid)
 static bool
 is_of_the_system(const char *path)
 {
-	char  *real = realpath(path, NULL);
+	char *real = realpath(path, NULL);
 	size_t depth = 0;
-	bool   is;
+	bool is;
 
 	for (const char *p = real; p != NULL && *p != '\0'; p++)
 		depth += *p == '/' && p[1] != '\0';
@@ -145,14 +146,17 @@ static int
 give_to_acct(int fd, const char *path, bool is_new, struct why *why)
 {
 	struct stat st;
-	uid_t	    uid = users_uid("pmta-acct");
+	uid_t uid = users_uid("pmta-acct");
 
 	if (fstat(fd, &st) == -1)
 		return why_errno(why, "the directory for accounting %s", path);
 	if (!master.is_root || (!is_new && is_writable_for_acct(&st, uid)))
 		return 0;
 	if (is_of_the_system(path))
-		return why_set(why, "pmta-acct cannot write into %s, which is not given to it: name a directory of its own", path);
+		return why_set(why,
+		    "pmta-acct cannot write into %s, which is not given to it: name a directory of "
+		    "its own",
+		    path);
 	if (fchown(fd, uid, users_gid()) == -1)
 		return why_errno(why, "the owner of %s", path);
 	if (!is_new)
@@ -164,7 +168,7 @@ int
 dirs_open_acct(const char *path, struct why *why)
 {
 	bool is_new = mkdir(path, 0750) == 0;
-	int  fd;
+	int fd;
 
 	if (!is_new && errno != EEXIST)
 		return why_errno(why, "the directory for accounting %s cannot be made", path);

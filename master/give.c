@@ -8,14 +8,15 @@
 #include "lib/base/xalloc.h"
 #include "lib/daemon/paths.h"
 
-static const unsigned spool_users =
-    ROLE_BIT(ROLE_INJECT) | ROLE_BIT(ROLE_QUEUE) | ROLE_BIT(ROLE_DELIVER) | ROLE_BIT(ROLE_BOUNCE) | ROLE_BIT(ROLE_ACCT);
+static const unsigned spool_users = ROLE_BIT(ROLE_INJECT) | ROLE_BIT(ROLE_QUEUE) |
+				    ROLE_BIT(ROLE_DELIVER) | ROLE_BIT(ROLE_BOUNCE) |
+				    ROLE_BIT(ROLE_ACCT);
 
 static void
 give(struct kid *k, enum ipc_fd_kind kind, uint32_t index, const char *text, int fd)
 {
 	const struct ipc_fd head = {.kind = kind, .index = index};
-	const struct str    t = str_of(text);
+	const struct str t = str_of(text);
 
 	ipc_send(k->chan, IPC_GIVE_FD, &head, &t, fd);
 }
@@ -24,7 +25,7 @@ static void
 give_stats_page(struct kid *k, enum ipc_role role, uint32_t instance, int fd)
 {
 	const struct ipc_fd head = {.kind = FD_STATS_PAGE, .index = instance, .role = role};
-	const struct str    t = str_of(ipc_role_name(role));
+	const struct str t = str_of(ipc_role_name(role));
 
 	ipc_send(k->chan, IPC_GIVE_FD, &head, &t, fd);
 }
@@ -38,7 +39,8 @@ give_stats_pages(struct kid *k)
 	give_stats_page(k, ROLE_MASTER, 0, master.stats_fd);
 	for (size_t i = 0; i < master.n_kids; i++) {
 		if (&master.kids[i] != k)
-			give_stats_page(k, master.kids[i].role, master.kids[i].instance, master.kids[i].stats_fd);
+			give_stats_page(k, master.kids[i].role, master.kids[i].instance,
+			    master.kids[i].stats_fd);
 	}
 }
 
@@ -56,7 +58,8 @@ give_listeners(struct kid *k)
 	char text[NET_ADDR_TEXT];
 
 	for (size_t i = 0; i < master.listeners.n; i++)
-		give(k, FD_LISTEN_SMTP, (uint32_t)i, net_addr_text_port(&master.listeners.list[i].addr, text),
+		give(k, FD_LISTEN_SMTP, (uint32_t)i,
+		    net_addr_text_port(&master.listeners.list[i].addr, text),
 		    master.listeners.list[i].fd);
 }
 
@@ -67,7 +70,8 @@ take_listeners(struct kid *k)
 
 	for (size_t i = 0; i < master.listeners.n; i++) {
 		const struct ipc_fd head = {.kind = FD_LISTEN_SMTP, .index = (uint32_t)i};
-		const struct str    t = str_of(net_addr_text_port(&master.listeners.list[i].addr, text));
+		const struct str t =
+		    str_of(net_addr_text_port(&master.listeners.list[i].addr, text));
 		ipc_send(k->chan, IPC_TAKE_FD, &head, &t, -1);
 	}
 }
@@ -100,7 +104,7 @@ int
 give_acct_dirs(struct kid *k, const struct conf *c, struct why *why)
 {
 	char *path;
-	int   r = 0;
+	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < conf_n_blocks(c, CONF_BLOCK_ACCT); i++) {
 		struct str name = conf_block_name(c, CONF_BLOCK_ACCT, i);
@@ -160,8 +164,10 @@ join(struct kid *a, struct kid *b)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == -1)
 		fatal("a socket pair cannot be made: %s", strerrordesc_np(errno));
-	ipc_send(a->chan, IPC_PEER, &(struct ipc_peer){.role = b->role, .instance = b->instance}, NULL, fds[0]);
-	ipc_send(b->chan, IPC_PEER, &(struct ipc_peer){.role = a->role, .instance = a->instance}, NULL, fds[1]);
+	ipc_send(a->chan, IPC_PEER, &(struct ipc_peer){.role = b->role, .instance = b->instance},
+	    NULL, fds[0]);
+	ipc_send(b->chan, IPC_PEER, &(struct ipc_peer){.role = a->role, .instance = a->instance},
+	    NULL, fds[1]);
 	close(fds[0]);
 	close(fds[1]);
 }

@@ -20,7 +20,8 @@ static void on_restart(struct ev_timer *t);
 
 /* ---- the table ---- */
 
-static const enum ipc_role start_order[] = {ROLE_DNS, ROLE_ACCT, ROLE_BOUNCE, ROLE_QUEUE, ROLE_DELIVER, ROLE_INJECT};
+static const enum ipc_role start_order[] = {
+    ROLE_DNS, ROLE_ACCT, ROLE_BOUNCE, ROLE_QUEUE, ROLE_DELIVER, ROLE_INJECT};
 
 const char *
 kid_name(const struct kid *k)
@@ -99,7 +100,7 @@ static void
 on_config_answer(struct kid *k, const struct ipc_msg *m)
 {
 	const struct ipc_config *c = m->head;
-	bool			 ok = m->type == IPC_CONFIG_OK;
+	bool ok = m->type == IPC_CONFIG_OK;
 
 	/* what belongs to its own start, or to a reload that was given up, tells nothing */
 	if (c->generation > master.generation)
@@ -174,12 +175,12 @@ static void PH_NORETURN
 run_program(const struct kid *k, int channel)
 {
 	const char *role = ipc_role_name(k->role);
-	char	   *path = xasprintf("%s/%s", master.libexec, role);
-	char	    instance[16], *environment[countof(passed_on) + 2];
-	sigset_t    none;
-	int	    null = open("/dev/null", O_RDWR);
-	int	    lock = fcntl(master.lock_fd, F_DUPFD, DAEMON_LOCK_FD + 1);
-	int	    chan = fcntl(channel, F_DUPFD, DAEMON_LOCK_FD + 1);
+	char *path = xasprintf("%s/%s", master.libexec, role);
+	char instance[16], *environment[countof(passed_on) + 2];
+	sigset_t none;
+	int null = open("/dev/null", O_RDWR);
+	int lock = fcntl(master.lock_fd, F_DUPFD, DAEMON_LOCK_FD + 1);
+	int chan = fcntl(channel, F_DUPFD, DAEMON_LOCK_FD + 1);
 
 	/* in the background the terminal is not theirs; what they say before they have a log is not lost */
 	if (!master.options.foreground && dup2(master.log_fd, STDERR_FILENO) == -1)
@@ -200,7 +201,7 @@ run_program(const struct kid *k, int channel)
 static int
 spawn(struct kid *k)
 {
-	int   fds[2], saved;
+	int fds[2], saved;
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == -1)
@@ -246,7 +247,8 @@ kids_start_all(void)
 {
 	for (size_t i = 0; i < master.n_kids; i++) {
 		if (spawn(&master.kids[i]) == -1)
-			fatal("%s cannot be started: %s", kid_name(&master.kids[i]), strerrordesc_np(errno));
+			fatal("%s cannot be started: %s", kid_name(&master.kids[i]),
+			    strerrordesc_np(errno));
 	}
 	for (size_t i = 0; i < master.n_kids; i++)
 		must_give_start_set(&master.kids[i]);
@@ -318,7 +320,8 @@ log_end(const struct kid *k, int status)
 	else if (master.phase == PHASE_STOPPING && WEXITSTATUS(status) == 0)
 		log_info("%s ended pid=%d", kid_name(k), (int)k->pid);
 	else
-		log_error("%s died pid=%d status=%d", kid_name(k), (int)k->pid, WEXITSTATUS(status));
+		log_error(
+		    "%s died pid=%d status=%d", kid_name(k), (int)k->pid, WEXITSTATUS(status));
 }
 
 static void
@@ -349,7 +352,8 @@ kid_ended(struct kid *k, int status)
 	if (master.phase == PHASE_STOPPING) {
 		stop_on_exit();
 	} else if (master.phase == PHASE_STARTING && WIFEXITED(status)) {
-		log_error("start given up: %s ended with status %d; its reason is in the log", kid_name(k), WEXITSTATUS(status));
+		log_error("start given up: %s ended with status %d; its reason is in the log",
+		    kid_name(k), WEXITSTATUS(status));
 		stop_begin(WEXITSTATUS(status) == EXIT_CONF ? EXIT_CONF : EXIT_WORLD);
 	} else {
 		plan_restart(k, status);
@@ -370,8 +374,8 @@ void
 kids_on_child(int signo, void *arg)
 {
 	struct kid *k;
-	int	    status;
-	pid_t	    pid;
+	int status;
+	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		k = find_pid(pid);

@@ -17,8 +17,8 @@ static int
 bind_to(int fd, const struct net_addr *addr)
 {
 	struct sockaddr_storage ss;
-	socklen_t		len = net_to_sockaddr(addr, &ss);
-	int			on = 1;
+	socklen_t len = net_to_sockaddr(addr, &ss);
+	int on = 1;
 
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == -1)
 		return -1;
@@ -33,7 +33,8 @@ static int
 open_one(const struct net_addr *addr, struct why *why)
 {
 	char text[NET_ADDR_TEXT];
-	int  fd = socket(addr->family == 6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(
+	    addr->family == 6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	net_addr_text_port(addr, text);
 	if (fd == -1)
@@ -59,7 +60,8 @@ find(const struct listeners *l, const struct net_addr *addr)
 }
 
 int
-listeners_open(const struct conf *c, const struct listeners *old, struct listeners *l, struct why *why)
+listeners_open(
+    const struct conf *c, const struct listeners *old, struct listeners *l, struct why *why)
 {
 	size_t n = conf_n_listeners(c);
 
@@ -97,7 +99,8 @@ listeners_are_same(const struct listeners *a, const struct listeners *b)
 	if (a->n != b->n)
 		return false;
 	for (size_t i = 0; i < a->n; i++) {
-		if (!net_addr_eq(&a->list[i].addr, &b->list[i].addr) || a->list[i].addr.port != b->list[i].addr.port)
+		if (!net_addr_eq(&a->list[i].addr, &b->list[i].addr) ||
+		    a->list[i].addr.port != b->list[i].addr.port)
 			return false;
 	}
 	return true;
@@ -107,8 +110,8 @@ int
 listeners_open_control(struct why *why)
 {
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	mode_t		   mask = umask(0117);
-	int		   fd, r;
+	mode_t mask = umask(0117);
+	int fd, r;
 
 	/* by way of the held directory: the spool's own path may be longer than a socket's address */
 	snprintf(un.sun_path, sizeof un.sun_path, "/proc/self/fd/%d/control", master.spool_fd);
@@ -120,7 +123,8 @@ listeners_open_control(struct why *why)
 	umask(mask);
 	if (r == -1 || listen(fd, 128) == -1)
 		return why_errno(why, "the control socket cannot be made in the spool directory");
-	if (master.is_root && fchownat(master.spool_fd, "control", 0, users_gid(), AT_SYMLINK_NOFOLLOW) == -1)
+	if (master.is_root &&
+	    fchownat(master.spool_fd, "control", 0, users_gid(), AT_SYMLINK_NOFOLLOW) == -1)
 		return why_errno(why, "the control socket's group");
 	return 0;
 }

@@ -29,9 +29,9 @@ on_alarm(int signo)
 static int
 flock_patiently(int fd)
 {
-	struct sigaction  sa = {.sa_handler = on_alarm}, old;
-	struct itimerval  in = {.it_value = {.tv_sec = WAIT_FOR_OLD_S}}, off = {0};
-	int		  r, saved;
+	struct sigaction sa = {.sa_handler = on_alarm}, old;
+	struct itimerval in = {.it_value = {.tv_sec = WAIT_FOR_OLD_S}}, off = {0};
+	int r, saved;
 
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return 0;
@@ -54,7 +54,7 @@ int
 lock_take(struct why *why)
 {
 	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	char	     pid[16] = "";
+	char pid[16] = "";
 
 	master.own_lock_fd = open_lock(O_RDWR);
 	/* the daemons hold this one: they may not write into it */
@@ -64,7 +64,8 @@ lock_take(struct why *why)
 	if (fcntl(master.own_lock_fd, F_OFD_SETLK, &whole) == -1) {
 		ssize_t n = pread(master.own_lock_fd, pid, sizeof pid - 1, 0);
 		pid[strcspn(pid, "\n")] = '\0';
-		return why_set(why, "the spool is in use by another posthaste (process %s)", n > 0 ? pid : "unknown");
+		return why_set(why, "the spool is in use by another posthaste (process %s)",
+		    n > 0 ? pid : "unknown");
 	}
 	if (flock_patiently(master.lock_fd) == -1)
 		return why_errno(why, "daemons of an earlier run still use the spool");
@@ -74,11 +75,13 @@ lock_take(struct why *why)
 void
 lock_write_pid(void)
 {
-	char	text[16];
-	int	n = snprintf(text, sizeof text, "%d\n", (int)getpid());
-	int	fd = openat(master.spool_fd, PID_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	char text[16];
+	int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
+	int fd = openat(
+	    master.spool_fd, PID_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
 
-	if (ftruncate(master.own_lock_fd, 0) == -1 || pwrite(master.own_lock_fd, text, (size_t)n, 0) != n || fd == -1 ||
+	if (ftruncate(master.own_lock_fd, 0) == -1 ||
+	    pwrite(master.own_lock_fd, text, (size_t)n, 0) != n || fd == -1 ||
 	    write(fd, text, (size_t)n) != n)
 		log_warn("the pid file cannot be written: %s", strerrordesc_np(errno));
 	if (fd != -1)

@@ -22,9 +22,11 @@ log_path(const struct conf *c)
 static int
 open_log(const char *path, mode_t mode, struct why *why)
 {
-	bool	    is_device = strncmp(path, "/dev/", 5) == 0;
+	bool is_device = strncmp(path, "/dev/", 5) == 0;
 	struct stat st;
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | (is_device ? 0 : O_NOFOLLOW), mode);
+	int fd = open(path,
+	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | (is_device ? 0 : O_NOFOLLOW),
+	    mode);
 
 	if (fd == -1 && errno == ELOOP)
 		return why_set(why, "log-file %s is a symbolic link: name the file itself", path);
@@ -44,7 +46,7 @@ int
 log_file_check(const struct conf *c, struct why *why)
 {
 	char *path = log_path(c);
-	int   fd = -1;
+	int fd = -1;
 
 	if (path[0] == '\0')
 		why_set(why, "the configuration names no log-file");
@@ -60,9 +62,9 @@ log_file_check(const struct conf *c, struct why *why)
 int
 log_file_open(const struct conf *c, struct why *why)
 {
-	char  *path = log_path(c);
+	char *path = log_path(c);
 	mode_t mode = conf_bool(conf_global(c), CONF_GLOBAL_LOG_FILE_WORLD_READABLE) ? 0644 : 0640;
-	int    fd, old = master.log_fd;
+	int fd, old = master.log_fd;
 
 	if (path[0] == '\0') {
 		free(path);
@@ -88,7 +90,8 @@ shift_old_logs(const char *path, uint64_t keep)
 	char *from, *to;
 
 	for (uint64_t i = keep; i > 0; i--) {
-		from = i == 1 ? xstrdup(path) : xasprintf("%s.%llu", path, (unsigned long long)(i - 1));
+		from = i == 1 ? xstrdup(path)
+			      : xasprintf("%s.%llu", path, (unsigned long long)(i - 1));
 		to = xasprintf("%s.%llu", path, (unsigned long long)i);
 		if (rename(from, to) == -1 && errno != ENOENT)
 			log_warn("%s cannot be renamed: %s", from, strerrordesc_np(errno));
@@ -100,9 +103,9 @@ shift_old_logs(const char *path, uint64_t keep)
 int
 log_file_rotate(struct why *why)
 {
-	char	*path = log_path(master.conf);
+	char *path = log_path(master.conf);
 	uint64_t keep = conf_u64(conf_global(master.conf), CONF_GLOBAL_LOG_ROTATE);
-	int	 r;
+	int r;
 
 	if (keep == 0) {
 		free(path);
@@ -123,7 +126,8 @@ on_midnight(struct ev_timer *t)
 	struct why why;
 
 	if (conf_bool(conf_global(master.conf), CONF_GLOBAL_LOG_AUTO_ROTATION) &&
-	    conf_u64(conf_global(master.conf), CONF_GLOBAL_LOG_ROTATE) > 1 && log_file_rotate(&why) == -1)
+	    conf_u64(conf_global(master.conf), CONF_GLOBAL_LOG_ROTATE) > 1 &&
+	    log_file_rotate(&why) == -1)
 		log_warn("log not rotated reason=\"%s\"", why.text);
 	log_file_arm_midnight();
 }
@@ -131,7 +135,7 @@ on_midnight(struct ev_timer *t)
 void
 log_file_arm_midnight(void)
 {
-	time_t	  now = (time_t)wall_sec(ev_wall()), next;
+	time_t now = (time_t)wall_sec(ev_wall()), next;
 	struct tm tm;
 
 	if (master.midnight.cb == NULL)

@@ -19,71 +19,71 @@ enum kid_state {
 	KID_DOWN,     /* not started yet, or ended and not wanted */
 	KID_STARTING, /* runs, has not said READY */
 	KID_READY,
-	KID_ENDING,   /* its channel is closed; if it does not end soon, it is killed */
-	KID_WAITS,    /* died; its timer runs */
+	KID_ENDING,	/* its channel is closed; if it does not end soon, it is killed */
+	KID_WAITS,	/* died; its timer runs */
 	KID_WAITS_CONF, /* said that the configuration is wrong: until the next one */
 };
 struct kid {
-	enum ipc_role	 role;
-	uint32_t	 instance;
-	enum kid_state	 state;
-	pid_t		 pid; /* 0: none */
+	enum ipc_role role;
+	uint32_t instance;
+	enum kid_state state;
+	pid_t pid;	       /* 0: none */
 	struct ipc_chan *chan; /* NULL: none */
-	struct backoff	 backoff;
-	struct ev_timer	 restart; /* in KID_WAITS: start it; in KID_ENDING: kill it */
-	struct mono	 started;
-	int		 stats_fd;
-	bool		 said_ok; /* to the configuration that is on trial */
+	struct backoff backoff;
+	struct ev_timer restart; /* in KID_WAITS: start it; in KID_ENDING: kill it */
+	struct mono started;
+	int stats_fd;
+	bool said_ok; /* to the configuration that is on trial */
 };
 
 struct listener {
 	struct net_addr addr;
-	int		fd;
+	int fd;
 };
 struct listeners {
 	struct listener *list;
-	size_t		 n;
+	size_t n;
 };
 
 enum reload_state { RELOAD_NONE, RELOAD_CHECKING, RELOAD_ASKING };
 struct reload {
 	enum reload_state state;
-	struct conf	 *conf; /* on trial */
-	uint64_t	  generation;
-	struct listeners  listeners;
-	pid_t		  checker;
-	uint32_t	  token; /* queued's, when it asked */
-	bool		  is_asked;
-	bool		  is_wanted_again; /* SIGHUP came meanwhile */
-	struct ev_timer	  limit;
+	struct conf *conf; /* on trial */
+	uint64_t generation;
+	struct listeners listeners;
+	pid_t checker;
+	uint32_t token; /* queued's, when it asked */
+	bool is_asked;
+	bool is_wanted_again; /* SIGHUP came meanwhile */
+	struct ev_timer limit;
 };
 
 enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_STOPPING };
 struct stop {
-	size_t		stage; /* index into the order of roles */
-	struct mono	deadline; /* until when what is in flight may finish */
+	size_t stage;	      /* index into the order of roles */
+	struct mono deadline; /* until when what is in flight may finish */
 	struct ev_timer kill;
-	int		exit_status;
+	int exit_status;
 };
 
 struct master {
-	struct options	 options;
-	struct conf	*conf;
-	uint64_t	 generation;
-	struct kid	*kids;
-	size_t		 n_kids;
+	struct options options;
+	struct conf *conf;
+	uint64_t generation;
+	struct kid *kids;
+	size_t n_kids;
 	struct listeners listeners;
-	enum phase	 phase;
-	struct reload	 reload;
-	struct stop	 stop;
-	struct ev_timer	 midnight;
-	char		*libexec; /* where the daemons' programs are */
-	int		 spool_fd, control_fd, stats_fd;
-	int		 lock_fd; /* shared with the daemons */
-	int		 own_lock_fd;
-	int		 log_fd;
-	int		 ready_fd; /* the waiting parent's pipe, -1 in the foreground */
-	bool		 is_root;
+	enum phase phase;
+	struct reload reload;
+	struct stop stop;
+	struct ev_timer midnight;
+	char *libexec; /* where the daemons' programs are */
+	int spool_fd, control_fd, stats_fd;
+	int lock_fd; /* shared with the daemons */
+	int own_lock_fd;
+	int log_fd;
+	int ready_fd; /* the waiting parent's pipe, -1 in the foreground */
+	bool is_root;
 };
 extern struct master master;
 
@@ -110,28 +110,28 @@ int dirs_open_acct(const char *path, struct why *why) PH_MUST_CHECK;
 
 /* ---- lock.c ---- */
 /* Refuses a second instance, waits for the daemons of an earlier one to be gone. */
-int  lock_take(struct why *why) PH_MUST_CHECK;
+int lock_take(struct why *why) PH_MUST_CHECK;
 void lock_write_pid(void);
 void lock_remove_pid(void);
 
 /* ---- log_file.c ---- */
-int  log_file_open(const struct conf *c, struct why *why) PH_MUST_CHECK;
+int log_file_open(const struct conf *c, struct why *why) PH_MUST_CHECK;
 /* Could it be opened? Changes nothing in what is open now. */
-int  log_file_check(const struct conf *c, struct why *why) PH_MUST_CHECK;
+int log_file_check(const struct conf *c, struct why *why) PH_MUST_CHECK;
 /* log.1 becomes log.2 and so on, a new one is opened and given to all. */
-int  log_file_rotate(struct why *why) PH_MUST_CHECK;
+int log_file_rotate(struct why *why) PH_MUST_CHECK;
 void log_file_arm_midnight(void);
 
 /* ---- listeners.c ---- */
 /*
  * Binds what `c` wants; what `old` already has under the same address is duplicated. On failure nothing stays open.
  */
-int  listeners_open(const struct conf *c, const struct listeners *old, struct listeners *l, struct why *why)
-    PH_MUST_CHECK;
+int listeners_open(const struct conf *c, const struct listeners *old, struct listeners *l,
+    struct why *why) PH_MUST_CHECK;
 void listeners_close(struct listeners *l);
 /* The same addresses in the same order? */
 bool listeners_are_same(const struct listeners *a, const struct listeners *b);
-int  listeners_open_control(struct why *why) PH_MUST_CHECK;
+int listeners_open_control(struct why *why) PH_MUST_CHECK;
 
 /* ---- kids.c ---- */
 /* The table of daemons, by the number of CPUs and the configuration. */
@@ -151,13 +151,14 @@ const char *kid_name(const struct kid *k);
 
 /* ---- give.c ---- */
 /* Everything but peers that it needs before START. */
-int  give_start_set(struct kid *k, struct why *why) PH_MUST_CHECK;
-int  give_config(struct kid *k, const struct conf *c, uint64_t generation, struct why *why) PH_MUST_CHECK;
+int give_start_set(struct kid *k, struct why *why) PH_MUST_CHECK;
+int give_config(
+    struct kid *k, const struct conf *c, uint64_t generation, struct why *why) PH_MUST_CHECK;
 void give_log(struct kid *k);
 void give_listeners(struct kid *k);
 void take_listeners(struct kid *k);
 /* The directories of `c`'s accounting files. k NULL: only makes and opens them, as a check. */
-int  give_acct_dirs(struct kid *k, const struct conf *c, struct why *why) PH_MUST_CHECK;
+int give_acct_dirs(struct kid *k, const struct conf *c, struct why *why) PH_MUST_CHECK;
 /* Socket pairs between k and each of its peers that runs, both ends given. */
 void give_peers(struct kid *k);
 

@@ -11,10 +11,10 @@
 static void
 send_text(const char *text)
 {
-	const char	  *path = getenv("NOTIFY_SOCKET");
+	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	size_t		   len = path == NULL ? 0 : strlen(path);
-	int		   fd;
+	size_t len = path == NULL ? 0 : strlen(path);
+	int fd;
 
 	if (len == 0 || len >= sizeof un.sun_path || (path[0] != '/' && path[0] != '@'))
 		return;
@@ -25,7 +25,8 @@ send_text(const char *text)
 	if (fd == -1)
 		return;
 	len += offsetof(struct sockaddr_un, sun_path);
-	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&un, (socklen_t)len) == -1)
+	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&un, (socklen_t)len) ==
+	    -1)
 		log_debug("systemd was not told: %s", strerrordesc_np(errno));
 	close(fd);
 }
@@ -42,7 +43,8 @@ notify_reloading(void)
 	char text[96];
 
 	ev_update_time();
-	snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld\n", (long long)(ev_now().ns / 1000));
+	snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld\n",
+	    (long long)(ev_now().ns / 1000));
 	send_text(text);
 }
 
@@ -55,7 +57,7 @@ notify_stopping(void)
 void
 notify_status(const char *fmt, ...)
 {
-	char	text[256] = "STATUS=";
+	char text[256] = "STATUS=";
 	va_list ap;
 
 	va_start(ap, fmt);

@@ -10,10 +10,10 @@
 #define OPTIONS_USAGE	       "usage: posthaste [-c FILE] [-f] [-t] [-v]"
 
 struct options {
-	const char *config;	/* -c, borrowed from argv */
-	bool	    foreground; /* -f */
-	bool	    test;	/* -t: check the configuration and leave */
-	bool	    version;	/* -v */
+	const char *config; /* -c, borrowed from argv */
+	bool foreground;    /* -f */
+	bool test;	    /* -t: check the configuration and leave */
+	bool version;	    /* -v */
 };
 
 /* 0, or -1 with `why` (the usage included). */

@@ -15,7 +15,7 @@ static void
 end_attempt(void)
 {
 	struct reload *r = &master.reload;
-	bool	       again = r->is_wanted_again;
+	bool again = r->is_wanted_again;
 
 	ev_timer_stop(&r->limit);
 	if (r->checker != 0 && kill(r->checker, SIGKILL) == -1)
@@ -58,7 +58,7 @@ static void
 start_checker(void)
 {
 	struct conf_messages list = {0};
-	pid_t		     pid = fork();
+	pid_t pid = fork();
 
 	if (pid == -1) {
 		refuse("fork failed");
@@ -97,7 +97,8 @@ ask_all(struct why *why)
 	for (size_t i = 0; i < master.n_kids; i++) {
 		struct kid *k = &master.kids[i];
 		k->said_ok = false;
-		if (kid_is_running(k) && give_config(k, master.reload.conf, master.reload.generation, why) == -1)
+		if (kid_is_running(k) &&
+		    give_config(k, master.reload.conf, master.reload.generation, why) == -1)
 			return -1;
 	}
 	return 0;
@@ -132,17 +133,18 @@ hand_over(struct kid *k, bool new_listeners)
 		take_listeners(k);
 	if (k->role == ROLE_ACCT && give_acct_dirs(k, master.reload.conf, &why) == -1)
 		log_error("accounting: %s", why.text);
-	ipc_send(k->chan, IPC_CONFIG_USE, &(struct ipc_config){.generation = master.reload.generation}, NULL, -1);
+	ipc_send(k->chan, IPC_CONFIG_USE,
+	    &(struct ipc_config){.generation = master.reload.generation}, NULL, -1);
 }
 
 static void
 switch_to_new(void)
 {
-	struct reload	*r = &master.reload;
-	bool		 new_listeners = !listeners_are_same(&r->listeners, &master.listeners);
-	struct conf	*old = master.conf;
+	struct reload *r = &master.reload;
+	bool new_listeners = !listeners_are_same(&r->listeners, &master.listeners);
+	struct conf *old = master.conf;
 	struct listeners gone = master.listeners;
-	struct why	 why;
+	struct why why;
 
 	for (size_t i = 0; i < master.n_kids; i++) {
 		if (kid_is_running(&master.kids[i]))

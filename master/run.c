@@ -24,8 +24,8 @@ give_up(const struct why *why)
 static char *
 find_libexec(void)
 {
-	char   *self = realpath("/proc/self/exe", NULL), *path;
-	size_t	slash;
+	char *self = realpath("/proc/self/exe", NULL), *path;
+	size_t slash;
 
 	if (self == NULL)
 		fatal("its own path cannot be found: %s", strerrordesc_np(errno));
@@ -60,7 +60,7 @@ static void
 prepare_process(void)
 {
 	struct sigaction ign = {.sa_handler = SIG_IGN};
-	struct rlimit	 r;
+	struct rlimit r;
 
 	if (sigaction(SIGPIPE, &ign, NULL) == -1 || close_range(STDERR_FILENO + 1, ~0U, 0) == -1)
 		fatal("the process cannot be prepared: %s", strerrordesc_np(errno));
@@ -92,7 +92,7 @@ static void
 read_config(void)
 {
 	struct why why;
-	char	  *path = realpath(master.options.config, NULL);
+	char *path = realpath(master.options.config, NULL);
 
 	/* a reload reads the same file, whatever becomes of the working directory */
 	if (path != NULL)
@@ -111,8 +111,9 @@ read_config(void)
 static int
 open_all(struct why *why)
 {
-	if (users_check(why) == -1 || dirs_prepare(master.conf, why) == -1 || lock_take(why) == -1 ||
-	    log_file_open(master.conf, why) == -1 || listeners_open_control(why) == -1 ||
+	if (users_check(why) == -1 || dirs_prepare(master.conf, why) == -1 ||
+	    lock_take(why) == -1 || log_file_open(master.conf, why) == -1 ||
+	    listeners_open_control(why) == -1 ||
 	    listeners_open(master.conf, NULL, &master.listeners, why) == -1)
 		return -1;
 	master.stats_fd = stats_create(ROLE_MASTER, 0);
@@ -132,9 +133,11 @@ start(void)
 	log_also_to_stderr(true);
 	if (open_all(&why) == -1)
 		give_up(&why);
-	log_info("posthaste " PH_VERSION " starts config=%s", log_quote(str_of(master.options.config)));
+	log_info(
+	    "posthaste " PH_VERSION " starts config=%s", log_quote(str_of(master.options.config)));
 	if (!master.is_root)
-		log_warn("not root: all processes run as one user; missing: own users, chroot; in force: "
+		log_warn("not root: all processes run as one user; missing: own users, chroot; in "
+			 "force: "
 			 "no_new_privs, filter of system calls, limits");
 	kids_plan(master.conf);
 	ev_init();

@@ -8,7 +8,8 @@
 #define GRACE_MS 10000
 
 /* clients first, so that nothing new comes; then what is in flight; then the owner of the state; then its helpers */
-static const enum ipc_role order[] = {ROLE_INJECT, ROLE_DELIVER, ROLE_QUEUE, ROLE_BOUNCE, ROLE_ACCT, ROLE_DNS};
+static const enum ipc_role order[] = {
+    ROLE_INJECT, ROLE_DELIVER, ROLE_QUEUE, ROLE_BOUNCE, ROLE_ACCT, ROLE_DNS};
 
 static int64_t
 left_ms(void)
@@ -49,7 +50,8 @@ tell_stage(void)
 		n++;
 		/* without a channel it is ending already */
 		if (k->chan != NULL)
-			ipc_send(k->chan, IPC_STOP, &(struct ipc_stop){.drain_ms = (uint64_t)left_ms()}, NULL, -1);
+			ipc_send(k->chan, IPC_STOP,
+			    &(struct ipc_stop){.drain_ms = (uint64_t)left_ms()}, NULL, -1);
 	}
 	if (n > 0)
 		ev_timer_in_ms(&master.stop.kill, left_ms() + GRACE_MS);
@@ -95,7 +97,8 @@ stop_begin(int exit_status)
 	log_info("stopping drain_ms=%d", DRAIN_MS);
 	notify_stopping();
 	/* what never was ready has nothing in flight */
-	master.stop.deadline = master.phase == PHASE_STARTING ? ev_now() : mono_add_ms(ev_now(), DRAIN_MS);
+	master.stop.deadline =
+	    master.phase == PHASE_STARTING ? ev_now() : mono_add_ms(ev_now(), DRAIN_MS);
 	master.stop.exit_status = exit_status;
 	master.phase = PHASE_STOPPING;
 	reload_cancel("the server stops");

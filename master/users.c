@@ -6,7 +6,8 @@
 
 #include "lib/base/log.h"
 
-static const char *const users[] = {"pmta-inject", "pmta-queue", "pmta-dns", "pmta-deliver", "pmta-bounce", "pmta-acct"};
+static const char *const users[] = {
+    "pmta-inject", "pmta-queue", "pmta-dns", "pmta-deliver", "pmta-bounce", "pmta-acct"};
 
 int
 users_check(struct why *why)
@@ -15,11 +16,14 @@ users_check(struct why *why)
 		return 0;
 	/* cppcheck-suppress getgrnamCalled */
 	if (getgrnam("pmta") == NULL)
-		return why_set(why, "there is no group pmta; `make install` or `make check` makes it");
+		return why_set(
+		    why, "there is no group pmta; `make install` or `make check` makes it");
 	for (size_t i = 0; i < countof(users); i++) {
 		/* cppcheck-suppress getpwnamCalled */
 		if (getpwnam(users[i]) == NULL)
-			return why_set(why, "there is no user %s; `make install` or `make check` makes it", users[i]);
+			return why_set(why,
+			    "there is no user %s; `make install` or `make check` makes it",
+			    users[i]);
 	}
 	return 0;
 }

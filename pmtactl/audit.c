@@ -19,7 +19,7 @@ static uint64_t
 n_final(const struct spool_ledger *l)
 {
 	return l->by_kind[FINAL_DELIVERED] + l->by_kind[FINAL_BOUNCED] + l->by_kind[FINAL_EXPIRED] +
-	    l->by_kind[FINAL_DELETED];
+	       l->by_kind[FINAL_DELETED];
 }
 
 static bool
@@ -36,8 +36,9 @@ fits_records(const struct spool_audit *a, const struct audit_records *r)
 
 	if (!r->has_ids || r->deleted)
 		return true;
-	return r->delivered >= k[FINAL_DELIVERED] && r->bounced >= k[FINAL_BOUNCED] + k[FINAL_EXPIRED] &&
-	    r->delivered + r->bounced <= a->ledger.accepted;
+	return r->delivered >= k[FINAL_DELIVERED] &&
+	       r->bounced >= k[FINAL_BOUNCED] + k[FINAL_EXPIRED] &&
+	       r->delivered + r->bounced <= a->ledger.accepted;
 }
 
 /*
@@ -48,19 +49,19 @@ static uint64_t
 n_ahead(const struct spool_audit *a, const struct audit_records *r)
 {
 	const uint64_t *k = a->ledger.by_kind;
-	uint64_t	bounced = k[FINAL_BOUNCED] + k[FINAL_EXPIRED] + k[FINAL_DELETED];
+	uint64_t bounced = k[FINAL_BOUNCED] + k[FINAL_EXPIRED] + k[FINAL_DELETED];
 
 	if (!r->has_ids || r->deleted)
 		return 0;
 	return (r->delivered > k[FINAL_DELIVERED] ? r->delivered - k[FINAL_DELIVERED] : 0) +
-	    (r->bounced > bounced ? r->bounced - bounced : 0);
+	       (r->bounced > bounced ? r->bounced - bounced : 0);
 }
 
 static void
 add(struct tree *t, const char *path, uint64_t value)
 {
 	char text[24];
-	int  n = snprintf(text, sizeof text, "%lu", value);
+	int n = snprintf(text, sizeof text, "%lu", value);
 
 	if (tree_add(t, str_of(path), str_from(text, (size_t)n), CTL_NUMBER) == -1)
 		return;
@@ -93,19 +94,21 @@ age_ms(int dirfd)
 {
 	struct statx x;
 
-	if (statx(dirfd, "done", AT_SYMLINK_NOFOLLOW, STATX_BTIME, &x) == -1 || !(x.stx_mask & STATX_BTIME))
+	if (statx(dirfd, "done", AT_SYMLINK_NOFOLLOW, STATX_BTIME, &x) == -1 ||
+	    !(x.stx_mask & STATX_BTIME))
 		return INT64_MAX;
 	return ((int64_t)time(NULL) - x.stx_btime.tv_sec) * 1000;
 }
 
 /* one look at spool and accounting */
 struct view {
-	struct spool_audit   a;
+	struct spool_audit a;
 	struct audit_records r;
 };
 
 static int
-look(int dirfd, const struct conf *c, struct spool_audit *a, struct audit_records *r, struct why *why)
+look(int dirfd, const struct conf *c, struct spool_audit *a, struct audit_records *r,
+    struct why *why)
 {
 	*a = (struct spool_audit){0};
 	*r = (struct audit_records){0};
@@ -126,8 +129,8 @@ fits(const struct view *v)
 static bool
 is_same(const struct view *x, const struct view *y)
 {
-	return memcmp(&x->a.ledger, &y->a.ledger, sizeof x->a.ledger) == 0 && x->r.delivered == y->r.delivered &&
-	    x->r.bounced == y->r.bounced;
+	return memcmp(&x->a.ledger, &y->a.ledger, sizeof x->a.ledger) == 0 &&
+	       x->r.delivered == y->r.delivered && x->r.bounced == y->r.bounced;
 }
 
 /* is_still: nothing moved in all the looks */
@@ -155,19 +158,24 @@ static char *
 verdict(const struct view *v, uint64_t n_missing)
 {
 	const uint64_t *k = v->a.ledger.by_kind, accepted = v->a.ledger.accepted;
-	uint64_t	sum = n_final(&v->a.ledger) + v->a.queued;
+	uint64_t sum = n_final(&v->a.ledger) + v->a.queued;
 
 	if (accepted != sum)
-		return xasprintf("NOT BALANCED: %lu accepted, %lu accounted for (difference %ld).", accepted, sum,
-		    (long)(accepted - sum));
+		return xasprintf("NOT BALANCED: %lu accepted, %lu accounted for (difference %ld).",
+		    accepted, sum, (long)(accepted - sum));
 	if (v->a.set_aside > 0)
-		return xasprintf("NOT CLEAN: %lu broken records were set aside (spool/bad).", v->a.set_aside);
+		return xasprintf(
+		    "NOT CLEAN: %lu broken records were set aside (spool/bad).", v->a.set_aside);
 	if (!fits(v))
 		return xasprintf("NOT BALANCED: the accounting files do not agree with the spool.");
 	if (n_missing > 0)
-		return xasprintf("NOT BALANCED: %lu recipients have a final record but no done mark.", n_missing);
-	return xasprintf("Balanced: %lu accepted = %lu delivered + %lu bounced + %lu expired + %lu deleted + %lu queued.",
-	    accepted, k[FINAL_DELIVERED], k[FINAL_BOUNCED], k[FINAL_EXPIRED], k[FINAL_DELETED], v->a.queued);
+		return xasprintf(
+		    "NOT BALANCED: %lu recipients have a final record but no done mark.",
+		    n_missing);
+	return xasprintf("Balanced: %lu accepted = %lu delivered + %lu bounced + %lu expired + %lu "
+			 "deleted + %lu queued.",
+	    accepted, k[FINAL_DELIVERED], k[FINAL_BOUNCED], k[FINAL_EXPIRED], k[FINAL_DELETED],
+	    v->a.queued);
 }
 
 static void
@@ -182,7 +190,7 @@ static bool
 is_running(const char *dir)
 {
 	char *path = xasprintf("%s/control", dir);
-	bool  there = client_is_there(path);
+	bool there = client_is_there(path);
 
 	free(path);
 	return there;
@@ -192,8 +200,8 @@ static int
 audit_dir(const struct conf *c, const char *dir, struct tree *answer, struct why *why)
 {
 	struct view v;
-	bool	    is_still;
-	int	    fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), result;
+	bool is_still;
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), result;
 
 	if (fd == -1)
 		return why_errno(why, "Cannot open the spool %s", dir);
@@ -211,7 +219,7 @@ int
 audit_run(const struct conf *c, struct tree *answer, struct why *why)
 {
 	char *dir;
-	int   r;
+	int r;
 
 	if (conf_n_blocks(c, CONF_BLOCK_SPOOL) == 0)
 		return why_set(why, "The configuration names no spool.");

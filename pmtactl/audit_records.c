@@ -14,8 +14,8 @@
 /* hashes of the ids seen; two ids of one 64-bit hash would count as one: once in billions of years of mail */
 struct seen {
 	struct hmap map;
-	uint64_t   *hashes;
-	uint32_t    n, room;
+	uint64_t *hashes;
+	uint32_t n, room;
 };
 static struct seen seen;
 
@@ -45,8 +45,8 @@ note(struct str type, struct str id)
 }
 
 struct reader {
-	FILE  *in;
-	char   line[MAX_LINE];
+	FILE *in;
+	char line[MAX_LINE];
 	size_t len;
 	struct str cols[MAX_COLUMNS];
 	size_t n;
@@ -57,7 +57,7 @@ static bool
 read_line(struct reader *r)
 {
 	bool quoted = false;
-	int  ch;
+	int ch;
 
 	r->len = 0;
 	while ((ch = fgetc(r->in)) != EOF) {
@@ -75,7 +75,7 @@ static void
 split(struct reader *r)
 {
 	size_t from = 0;
-	bool   quoted = false;
+	bool quoted = false;
 
 	r->n = 0;
 	for (size_t i = 0; i <= r->len && r->n < MAX_COLUMNS; i++) {
@@ -122,8 +122,8 @@ static void
 read_file(int dirfd, const char *name, struct audit_records *a)
 {
 	static struct reader r;
-	int		     fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	size_t		     id;
+	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	size_t id;
 
 	if (fd == -1)
 		return;
@@ -145,14 +145,15 @@ read_file(int dirfd, const char *name, struct audit_records *a)
 static int
 read_dir(const char *dir, struct str stem, struct audit_records *a, struct why *why)
 {
-	DIR	      *d = opendir(dir);
+	DIR *d = opendir(dir);
 	struct dirent *e;
 
 	if (d == NULL)
 		return why_errno(why, "Cannot read the accounting folder %s", dir);
 	while ((e = readdir(d)) != NULL) {
 		struct str name = str_of(e->d_name);
-		if (name.len > stem.len + 15 && str_has_prefix(name, stem) && name.p[stem.len] == '-')
+		if (name.len > stem.len + 15 && str_has_prefix(name, stem) &&
+		    name.p[stem.len] == '-')
 			read_file(dirfd(d), e->d_name, a);
 	}
 	return closedir(d) == -1 ? why_errno(why, "closedir") : 0;
@@ -171,15 +172,16 @@ records_finals(const struct conf_set *set)
 }
 
 static int
-read_acct_file(const struct conf_set *set, struct str path, struct audit_records *a, struct why *why)
+read_acct_file(
+    const struct conf_set *set, struct str path, struct audit_records *a, struct why *why)
 {
-	size_t	   slash = str_rfind(path, '/');
+	size_t slash = str_rfind(path, '/');
 	struct str dir = slash == STR_NPOS ? STR(".") : str_sub(path, 0, PH_MAX(slash, (size_t)1));
 	struct str stem = slash == STR_NPOS ? path : str_skip(path, slash + 1);
 	struct str move_to = conf_str(set, CONF_ACCT_MOVE_TO);
-	size_t	   dot = str_rfind(stem, '.');
-	char	  *d;
-	int	   r;
+	size_t dot = str_rfind(stem, '.');
+	char *d;
+	int r;
 
 	stem = dot == STR_NPOS ? stem : str_sub(stem, 0, dot);
 	d = xstrdup_str(dir);
@@ -200,7 +202,7 @@ audit_records(const struct conf *c, struct audit_records *a, struct why *why)
 	seen.n = 0;
 	for (size_t i = 0; i < conf_n_blocks(c, CONF_BLOCK_ACCT); i++) {
 		const struct conf_set *set = conf_block_at(c, CONF_BLOCK_ACCT, i);
-		struct str	       path = conf_block_name(c, CONF_BLOCK_ACCT, i);
+		struct str path = conf_block_name(c, CONF_BLOCK_ACCT, i);
 		if (!records_finals(set) || (path.len > 0 && path.p[0] == '|'))
 			continue;
 		a->kept_ms = conf_ms(set, CONF_ACCT_DELETE_AFTER);

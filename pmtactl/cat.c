@@ -23,7 +23,7 @@ static int
 print_bytes(struct str record, size_t env_len, FILE *out)
 {
 	struct str s = str_skip(record, env_len);
-	size_t	   next;
+	size_t next;
 
 	fwrite(record.p, 1, PH_MIN(env_len, record.len), out);
 	while (s.len > 0) {
@@ -41,8 +41,8 @@ static int
 print_record(int dirfd, const struct spool_place *p, FILE *out, struct why *why)
 {
 	struct spool_reader *r = spool_reader_new(dirfd);
-	struct buf	     b;
-	int		     result;
+	struct buf b;
+	int result;
 
 	buf_init(&b, CAT_MAX);
 	result = spool_read(r, p, CAT_MAX, &b, NULL, NULL, why);
@@ -56,11 +56,15 @@ print_record(int dirfd, const struct spool_place *p, FILE *out, struct why *why)
 int
 cat_print(const struct conf *c, const char *id, const struct tree *t, FILE *out, struct why *why)
 {
-	struct spool_place p = {.kind = (uint16_t)number(t, "kind"), .writer = (uint16_t)number(t, "writer"),
-	    .segment = (uint32_t)number(t, "segment"), .generation = (uint32_t)number(t, "generation"),
-	    .offset = number(t, "offset"), .len = number(t, "len"), .env_len = (uint32_t)number(t, "envLen")};
-	char		  *dir = xstrdup_str(conf_block_name(c, CONF_BLOCK_SPOOL, 0));
-	int		   fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
+	struct spool_place p = {.kind = (uint16_t)number(t, "kind"),
+	    .writer = (uint16_t)number(t, "writer"),
+	    .segment = (uint32_t)number(t, "segment"),
+	    .generation = (uint32_t)number(t, "generation"),
+	    .offset = number(t, "offset"),
+	    .len = number(t, "len"),
+	    .env_len = (uint32_t)number(t, "envLen")};
+	char *dir = xstrdup_str(conf_block_name(c, CONF_BLOCK_SPOOL, 0));
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
 
 	free(dir);
 	if (fd == -1)

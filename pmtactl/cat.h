@@ -8,6 +8,7 @@
 #include "pmtactl/tree.h"
 
 /* `place` is the server's answer to cat. */
-int cat_print(const struct conf *c, const char *id, const struct tree *place, FILE *out, struct why *why) PH_MUST_CHECK;
+int cat_print(const struct conf *c, const char *id, const struct tree *place, FILE *out,
+    struct why *why) PH_MUST_CHECK;
 
 #endif

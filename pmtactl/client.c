@@ -20,7 +20,7 @@ static int
 connect_to(const char *path, struct why *why)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	int		   fd;
+	int fd;
 
 	if (str_copy(sun.sun_path, sizeof sun.sun_path, str_of(path)) >= sizeof sun.sun_path)
 		return why_set(why, "The path of the control socket is too long: %s", path);
@@ -75,8 +75,8 @@ read_answer(struct ipc_chan *chan, struct tree *answer, uint64_t *cursor, struct
 }
 
 static int
-ask_once(struct ipc_chan *chan, const struct ipc_ctl_request *req, const struct str *args, struct tree *answer,
-    uint64_t *cursor, struct why *why)
+ask_once(struct ipc_chan *chan, const struct ipc_ctl_request *req, const struct str *args,
+    struct tree *answer, uint64_t *cursor, struct why *why)
 {
 	ipc_send(chan, IPC_CTL_REQUEST, req, args, -1);
 	if (ipc_flush_blocking(chan, ANSWER_MS, why) == -1)
@@ -86,7 +86,8 @@ ask_once(struct ipc_chan *chan, const struct ipc_ctl_request *req, const struct 
 
 /* asks, and again as long as the server says that it does not know yet */
 static int
-ask(struct ipc_chan *chan, struct ipc_ctl_request req, const struct str *args, struct tree *answer, struct why *why)
+ask(struct ipc_chan *chan, struct ipc_ctl_request req, const struct str *args, struct tree *answer,
+    struct why *why)
 {
 	struct timespec pause = {.tv_nsec = RESOLVE_MS * NS_PER_MS};
 
@@ -106,9 +107,9 @@ client_ask(const char *path, enum ctl_command command, const struct str *args, u
     struct tree *answer, struct why *why)
 {
 	static const struct ipc_events events = {.msg = on_msg, .down = on_down};
-	struct ipc_ctl_request	       req = {.command = (uint32_t)command, .max = max};
-	struct ipc_chan		      *chan;
-	int			       fd = connect_to(path, why), r;
+	struct ipc_ctl_request req = {.command = (uint32_t)command, .max = max};
+	struct ipc_chan *chan;
+	int fd = connect_to(path, why), r;
 
 	if (fd == -1)
 		return -1;
@@ -124,7 +125,7 @@ bool
 client_is_there(const char *path)
 {
 	struct why why;
-	int	   fd = connect_to(path, &why);
+	int fd = connect_to(path, &why);
 
 	return fd != -1 && close(fd) == 0;
 }

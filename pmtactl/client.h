@@ -9,8 +9,8 @@
 #include "pmtactl/tree.h"
 
 /* args: ARG_MAX views. max: rows wanted in all, 0: the server's default. -1 with `why` when there is no answer. */
-int client_ask(const char *socket_path, enum ctl_command command, const struct str *args, uint32_t max,
-    struct tree *answer, struct why *why) PH_MUST_CHECK;
+int client_ask(const char *socket_path, enum ctl_command command, const struct str *args,
+    uint32_t max, struct tree *answer, struct why *why) PH_MUST_CHECK;
 /* Does a server listen there? */
 bool client_is_there(const char *socket_path);
 

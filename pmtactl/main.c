@@ -56,7 +56,7 @@ static struct conf *
 load(const char *path)
 {
 	struct conf_messages m = {0};
-	struct conf	    *c = conf_load(path, &m);
+	struct conf *c = conf_load(path, &m);
 
 	conf_messages_clear(&m);
 	return c;
@@ -81,10 +81,10 @@ static int
 test_config(const struct options *o)
 {
 	struct conf_messages m = {0};
-	struct str	     file = o->args[ARG_TARGET];
-	struct conf	    *c = conf_load(file.len > 0 ? file.p : o->config, &m);
-	struct tree	     t;
-	int		     r;
+	struct str file = o->args[ARG_TARGET];
+	struct conf *c = conf_load(file.len > 0 ? file.p : o->config, &m);
+	struct tree t;
+	int r;
 
 	tree_init(&t);
 	t.ok = c != NULL;
@@ -107,12 +107,14 @@ static int
 audit(const struct options *o)
 {
 	struct conf *c = load(o->config);
-	struct tree  t;
-	struct why   why;
-	int	     r;
+	struct tree t;
+	struct why why;
+	int r;
 
 	if (c == NULL) {
-		fprintf(stderr, "The configuration %s cannot be read; see \"pmtactl test config\".\n", o->config);
+		fprintf(stderr,
+		    "The configuration %s cannot be read; see \"pmtactl test config\".\n",
+		    o->config);
 		return 1;
 	}
 	tree_init(&t);
@@ -130,7 +132,7 @@ static struct str
 spool_of_line(struct str line)
 {
 	struct str rest = line, word;
-	bool	   is_block;
+	bool is_block;
 
 	if (!str_next_word(&rest, &word))
 		return STR_NULL;
@@ -149,8 +151,8 @@ spool_of_line(struct str line)
 static char *
 find_spool(const char *path)
 {
-	FILE  *in = fopen(path, "re");
-	char  *line = NULL, *dir = NULL;
+	FILE *in = fopen(path, "re");
+	char *line = NULL, *dir = NULL;
 	size_t room = 0;
 
 	while (in != NULL && dir == NULL && getline(&line, &room, in) != -1) {
@@ -169,7 +171,7 @@ static char *
 socket_path(const struct options *o)
 {
 	struct conf *c;
-	char	    *path, *dir;
+	char *path, *dir;
 
 	if (o->socket != NULL)
 		return xstrdup(o->socket);
@@ -188,12 +190,13 @@ socket_path(const struct options *o)
 static int
 ask(const struct options *o, struct tree *t)
 {
-	char	  *path = socket_path(o);
+	char *path = socket_path(o);
 	struct why why;
-	int	   r;
+	int r;
 
 	if (path == NULL) {
-		fprintf(stderr, "The configuration %s cannot be read; say the socket with -s.\n", o->config);
+		fprintf(stderr, "The configuration %s cannot be read; say the socket with -s.\n",
+		    o->config);
 		return EX_UNAVAILABLE;
 	}
 	r = client_ask(path, o->row->command, o->args, o->max, t, &why);
@@ -208,9 +211,9 @@ static int
 cat(const struct options *o, struct tree *t)
 {
 	struct conf *c = t->ok ? load(o->config) : NULL;
-	char	    *id = xstrdup_str(o->args[ARG_TARGET]);
-	struct why   why = {.text = "The configuration cannot be read; see \"pmtactl test config\"."};
-	int	     r;
+	char *id = xstrdup_str(o->args[ARG_TARGET]);
+	struct why why = {.text = "The configuration cannot be read; see \"pmtactl test config\"."};
+	int r;
 
 	if (!t->ok)
 		r = print(o, t);
@@ -229,7 +232,7 @@ static int
 run(const struct options *o)
 {
 	struct tree t;
-	int	    r;
+	int r;
 
 	switch (o->local) {
 	case LOCAL_HELP:
@@ -257,7 +260,7 @@ int
 main(int argc, char **argv)
 {
 	struct options o;
-	struct why     why;
+	struct why why;
 
 	setlocale(LC_CTYPE, "");
 	log_init("pmtactl", LOG_LEVEL_WARN);

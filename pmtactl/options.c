@@ -7,25 +7,28 @@
 #define MAX_ARGUMENT   1000
 
 static const struct {
-	const char	  *words;
+	const char *words;
 	enum local_command local;
-	const char	  *args, *help;
+	const char *args, *help;
 } locals[] = {
     {"help", LOCAL_HELP, "", "this list"},
     {"test config", LOCAL_TEST_CONFIG, "[FILE]", "check a configuration only"},
-    {"audit", LOCAL_AUDIT, "", "prove that no recipient was lost: accepted = delivered + bounced + expired + deleted + queued"},
+    {"audit", LOCAL_AUDIT, "",
+	"prove that no recipient was lost: accepted = delivered + bounced + expired + deleted + "
+	"queued"},
 };
 
 /* PowerMTA's commands that this version does not have; they are told by name */
-static const char *const later[] = {"show suppressed", "show disabled sources", "show precache", "show license",
-    "show registration", "show vmta-settings", "set queue", "set priority", "disable source", "enable source", "trace",
-    "check spf", "check mfrom", "clear secretscache", "digest", "register", "deregister"};
+static const char *const later[] = {"show suppressed", "show disabled sources", "show precache",
+    "show license", "show registration", "show vmta-settings", "set queue", "set priority",
+    "disable source", "enable source", "trace", "check spf", "check mfrom", "clear secretscache",
+    "digest", "register", "deregister"};
 
 /* --name=VALUE and --name */
 static const struct {
-	const char  *name;
+	const char *name;
 	enum ctl_arg arg;
-	bool	     is_flag;
+	bool is_flag;
 } named[] = {
     {"queue", ARG_TARGET, false},
     {"orig", ARG_ORIG, false},
@@ -45,13 +48,13 @@ static const struct {
 };
 
 struct match {
-	int		      n_words; /* of the command line */
-	int		      n_hits;
-	const char	     *words;
-	const char	     *args;
+	int n_words; /* of the command line */
+	int n_hits;
+	const char *words;
+	const char *args;
 	const struct ctl_row *row;
-	enum local_command    local;
-	bool		      exact;
+	enum local_command local;
+	bool exact;
 };
 
 /* do the words of a command fit the first words given, each by prefix? 0: no; else how many words */
@@ -59,7 +62,7 @@ static int
 words_fit(const char *words, char **argv, int argc, bool *exact)
 {
 	struct str rest = str_of(words), w;
-	int	   n = 0;
+	int n = 0;
 
 	*exact = true;
 	while (str_next_word(&rest, &w)) {
@@ -93,14 +96,18 @@ find_command(char **argv, int argc)
 	struct match m = {0};
 
 	for (size_t i = 0; i < countof(locals); i++)
-		consider(&m, (struct match){.words = locals[i].words, .args = locals[i].args, .local = locals[i].local},
+		consider(&m,
+		    (struct match){
+			.words = locals[i].words, .args = locals[i].args, .local = locals[i].local},
 		    argv, argc);
 	for (size_t i = 0; i < ctl_n_rows(); i++) {
 		const struct ctl_row *row = ctl_row_at(i);
-		consider(&m, (struct match){.words = row->words, .args = row->args, .row = row}, argv, argc);
+		consider(&m, (struct match){.words = row->words, .args = row->args, .row = row},
+		    argv, argc);
 	}
 	for (size_t i = 0; i < countof(later); i++)
-		consider(&m, (struct match){.words = later[i], .args = "", .local = LOCAL_LATER}, argv, argc);
+		consider(&m, (struct match){.words = later[i], .args = "", .local = LOCAL_LATER},
+		    argv, argc);
 	return m;
 }
 
@@ -109,7 +116,7 @@ static bool
 parse_age(struct str s, char text[16])
 {
 	static const struct {
-		char	 unit;
+		char unit;
 		uint32_t seconds;
 	} units[] = {{'w', 604800}, {'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
 	uint64_t total = 0;
@@ -117,7 +124,7 @@ parse_age(struct str s, char text[16])
 	if (s.len == 0)
 		return false;
 	while (s.len > 0) {
-		size_t	 digits = 0;
+		size_t digits = 0;
 		uint32_t n, unit = 0;
 		while (digits < s.len && ascii_is_digit(s.p[digits]))
 			digits++;
@@ -162,7 +169,7 @@ read_number(struct options *o, struct str name, struct str value, struct why *wh
 static int
 read_named(struct options *o, struct str opt, struct why *why)
 {
-	size_t	   eq = str_find(opt, '=');
+	size_t eq = str_find(opt, '=');
 	struct str name = eq == STR_NPOS ? opt : str_sub(opt, 0, eq);
 	struct str value = eq == STR_NPOS ? STR("") : str_skip(opt, eq + 1);
 
@@ -177,7 +184,8 @@ read_named(struct options *o, struct str opt, struct why *why)
 			o->args[named[i].arg] = value;
 		return 0;
 	}
-	return why_set(why, "There is no option --%.*s; see \"pmtactl help\".", STR_ARG(str_sub(opt, 0, 100)));
+	return why_set(
+	    why, "There is no option --%.*s; see \"pmtactl help\".", STR_ARG(str_sub(opt, 0, 100)));
 }
 
 /* does this command have it? */
@@ -185,7 +193,7 @@ static int
 check_option(const struct match *m, struct str arg, struct why *why)
 {
 	struct str name = str_sub(arg, 0, str_find(arg, '='));
-	size_t	   at = 0, found;
+	size_t at = 0, found;
 
 	while ((found = str_find_str(str_skip(str_of(m->args), at), name)) != STR_NPOS) {
 		char next = m->args[at + found + name.len];
@@ -200,7 +208,7 @@ static bool
 read_form(struct options *o, struct str opt)
 {
 	static const struct {
-		const char	*name;
+		const char *name;
 		enum output_form form;
 	} forms[] = {{"json", FORM_JSON}, {"xml", FORM_XML}, {"dom", FORM_DOM}};
 
@@ -215,7 +223,7 @@ read_form(struct options *o, struct str opt)
 
 struct sorted {
 	char *words[MAX_WORDS], *opts[MAX_WORDS];
-	int   n_words, n_opts;
+	int n_words, n_opts;
 };
 
 /* splits argv into words and options; -c, -s and the form are dealt with here */
@@ -226,7 +234,7 @@ sort_out(int argc, char **argv, struct sorted *s, struct options *o)
 
 	for (int i = 1; i < argc; i++) {
 		struct str a = str_of(argv[i]);
-		bool	   takes_value = str_eq(a, STR("-c")) || str_eq(a, STR("-s"));
+		bool takes_value = str_eq(a, STR("-c")) || str_eq(a, STR("-s"));
 		if (!only_words && takes_value && i + 1 < argc) {
 			*(a.p[1] == 'c' ? &o->config : &o->socket) = argv[i + 1];
 			i++;
@@ -260,12 +268,13 @@ static int
 read_target(const struct match *m, const struct sorted *s, struct options *o, struct why *why)
 {
 	struct str rest = str_of(m->args), w;
-	bool	   takes = false;
+	bool takes = false;
 
 	while (str_next_word(&rest, &w))
 		takes |= !str_has_prefix(w, STR("[--"));
 	if (s->n_words > m->n_words + (takes ? 1 : 0))
-		return why_set(why, "\"%.100s\" is one argument too many.", s->words[m->n_words + (takes ? 1 : 0)]);
+		return why_set(why, "\"%.100s\" is one argument too many.",
+		    s->words[m->n_words + (takes ? 1 : 0)]);
 	if (s->n_words == m->n_words)
 		return 0;
 	if (o->args[ARG_TARGET].len > 0)
@@ -289,7 +298,7 @@ int
 options_read(int argc, char **argv, struct options *o, struct why *why)
 {
 	struct sorted s = {.n_words = 0};
-	struct match  m;
+	struct match m;
 
 	*o = (struct options){.config = DEFAULT_CONFIG};
 	if (argc > MAX_WORDS)
@@ -305,10 +314,11 @@ options_read(int argc, char **argv, struct options *o, struct why *why)
 		return why_set(why, "Say what to do; see \"pmtactl help\".");
 	m = find_command(s.words, s.n_words);
 	if (m.n_hits == 0)
-		return why_set(why, "There is no command \"%.100s%s%.100s\"; see \"pmtactl help\".", s.words[0],
-		    s.n_words > 1 ? " " : "", s.n_words > 1 ? s.words[1] : "");
+		return why_set(why, "There is no command \"%.100s%s%.100s\"; see \"pmtactl help\".",
+		    s.words[0], s.n_words > 1 ? " " : "", s.n_words > 1 ? s.words[1] : "");
 	if (m.n_hits > 1)
-		return why_set(why, "\"%.100s\" may mean several commands; write more of it.", s.words[m.n_words - 1]);
+		return why_set(why, "\"%.100s\" may mean several commands; write more of it.",
+		    s.words[m.n_words - 1]);
 	o->row = m.row;
 	o->local = m.local;
 	o->words = m.words;
@@ -322,7 +332,9 @@ options_help(FILE *out)
 {
 	fprintf(out, "usage: pmtactl [-c FILE] [-s SOCKET] [--json|--xml|--dom] COMMAND\n\n");
 	for (size_t i = 0; i < countof(locals); i++)
-		fprintf(out, "  %s %s\n      %s\n", locals[i].words, locals[i].args, locals[i].help);
+		fprintf(
+		    out, "  %s %s\n      %s\n", locals[i].words, locals[i].args, locals[i].help);
 	for (size_t i = 0; i < ctl_n_rows(); i++)
-		fprintf(out, "  %s %s\n      %s\n", ctl_row_at(i)->words, ctl_row_at(i)->args, ctl_row_at(i)->help);
+		fprintf(out, "  %s %s\n      %s\n", ctl_row_at(i)->words, ctl_row_at(i)->args,
+		    ctl_row_at(i)->help);
 }

@@ -20,7 +20,8 @@ row_of_traffic(const struct tree *t, FILE *out, const char *title, const char *s
 	fprintf(out, "%11s ", title);
 	for (int d = 0; d < 2; d++) {
 		const char *dir = d == 0 ? "in" : "out";
-		fprintf(out, d == 0 ? "%10s" : "%11s", tree_get(t, "status.traffic.%s.%s.rcp", span, dir));
+		fprintf(out, d == 0 ? "%10s" : "%11s",
+		    tree_get(t, "status.traffic.%s.%s.rcp", span, dir));
 		fprintf(out, "%10s", tree_get(t, "status.traffic.%s.%s.msg", span, dir));
 		fprintf(out, "%12s", tree_get(t, "status.traffic.%s.%s.kb", span, dir));
 	}
@@ -30,11 +31,13 @@ row_of_traffic(const struct tree *t, FILE *out, const char *title, const char *s
 static void
 print_traffic(const struct tree *t, FILE *out)
 {
-	static const char *const rows[][2] = {{"Total", "total"}, {"Last Hour", "lastHr"}, {"Top/Hour", "topPerHr"},
-	    {"Last Min.", "lastMin"}, {"Top/Min.", "topPerMin"}};
+	static const char *const rows[][2] = {{"Total", "total"}, {"Last Hour", "lastHr"},
+	    {"Top/Hour", "topPerHr"}, {"Last Min.", "lastMin"}, {"Top/Min.", "topPerMin"}};
 
-	fprintf(out, "    Traffic ------------inbound------------  ------------outbound-----------\n");
-	fprintf(out, LEFT "%11s%10s%12s\n", "", "rcpts", "msgs", "kbytes", "rcpts", "msgs", "kbytes");
+	fprintf(
+	    out, "    Traffic ------------inbound------------  ------------outbound-----------\n");
+	fprintf(
+	    out, LEFT "%11s%10s%12s\n", "", "rcpts", "msgs", "kbytes", "rcpts", "msgs", "kbytes");
 	for (size_t i = 0; i < countof(rows); i++)
 		row_of_traffic(t, out, rows[i][0], rows[i][1]);
 }
@@ -55,8 +58,8 @@ print_uptime(const struct tree *t, FILE *out)
 
 	parse_u64(str_of(tree_get(t, "status.uptime")), 0, UINT64_MAX, &s);
 	fprintf(out, "%11s %10s    Started  %s    Uptime %3lu %2lu:%02lu:%02lu\n", "Status",
-	    tree_get(t, "status.status"), tree_get(t, "status.startupTime"), s / 86400, s / 3600 % 24,
-	    s / 60 % 60, s % 60);
+	    tree_get(t, "status.status"), tree_get(t, "status.startupTime"), s / 86400,
+	    s / 3600 % 24, s / 60 % 60, s % 60);
 }
 
 static void print_vmtas(const struct tree *t, FILE *out);
@@ -67,9 +70,11 @@ print_status(const struct tree *t, FILE *out)
 	bool is_complete = strcmp(tree_get(t, "status.spool.initPct"), "100") == 0;
 
 	fprintf(out, "%s v%s status on %s on %s\n\n", tree_get(t, "mta.product.name"),
-	    tree_get(t, "mta.product.version"), tree_get(t, "mta.fullHostName"), tree_get(t, "status.timeNow"));
+	    tree_get(t, "mta.product.version"), tree_get(t, "mta.fullHostName"),
+	    tree_get(t, "status.timeNow"));
 	print_traffic(t, out);
-	fprintf(out, "\n" LEFT RIGHT, "Connections", "active", "top", "maximum", "Domain", "cached", "pending");
+	fprintf(out, "\n" LEFT RIGHT, "Connections", "active", "top", "maximum", "Domain", "cached",
+	    "pending");
 	row_of_conns(t, out, "Inbound", "smtpIn");
 	fprintf(out, RIGHT, "Names", tree_get(t, "status.resolver.namesCached"),
 	    tree_get(t, "status.resolver.queriesPending"));
@@ -97,15 +102,16 @@ print_queues(const struct tree *t, FILE *out)
 {
 	size_t n = tree_count(t, "queue");
 
-	fprintf(out, "%-40s %9s %9s %5s %-11s %-19s %s\n", "queue", "#rcpt", "kbytes", "conn", "st", "retry",
-	    "last error");
+	fprintf(out, "%-40s %9s %9s %5s %-11s %-19s %s\n", "queue", "#rcpt", "kbytes", "conn", "st",
+	    "retry", "last error");
 	for (size_t i = 0; i < n; i++) {
 		fprintf(out, "%-40s %9s %9s", get(t, "queue", i, "name"), get(t, "queue", i, "rcp"),
 		    get(t, "queue", i, "kb"));
-		fprintf(out, " %5s %-11s %-19s", get(t, "queue", i, "conn"), get(t, "queue", i, "state"),
-		    get(t, "queue", i, "retryTime"));
+		fprintf(out, " %5s %-11s %-19s", get(t, "queue", i, "conn"),
+		    get(t, "queue", i, "state"), get(t, "queue", i, "retryTime"));
 		fprintf(out, " %s\n", get(t, "queue", i, "lastError"));
-		for (size_t k = 0; tree_get(t, "queue[%zu].event[%zu].text", i, k)[0] != '\0'; k++) {
+		for (size_t k = 0; tree_get(t, "queue[%zu].event[%zu].text", i, k)[0] != '\0';
+		     k++) {
 			fprintf(out, "    %s ", tree_get(t, "queue[%zu].event[%zu].time", i, k));
 			fprintf(out, "%s\n", tree_get(t, "queue[%zu].event[%zu].text", i, k));
 		}
@@ -119,9 +125,10 @@ print_domains(const struct tree *t, FILE *out)
 
 	fprintf(out, "%-40s %9s %9s %5s %s\n", "domain", "#rcpt", "kbytes", "conn", "last error");
 	for (size_t i = 0; i < n; i++) {
-		fprintf(out, "%-40s %9s %9s", get(t, "domain", i, "name"), get(t, "domain", i, "rcp"),
-		    get(t, "domain", i, "kb"));
-		fprintf(out, " %5s %s\n", get(t, "domain", i, "conn"), get(t, "domain", i, "lastError"));
+		fprintf(out, "%-40s %9s %9s", get(t, "domain", i, "name"),
+		    get(t, "domain", i, "rcp"), get(t, "domain", i, "kb"));
+		fprintf(out, " %5s %s\n", get(t, "domain", i, "conn"),
+		    get(t, "domain", i, "lastError"));
 	}
 }
 
@@ -129,16 +136,19 @@ print_domains(const struct tree *t, FILE *out)
 static void
 print_vmtas(const struct tree *t, FILE *out)
 {
-	size_t	 n = tree_count(t, "vmta");
+	size_t n = tree_count(t, "vmta");
 	uint64_t total = 0, rcpts;
 
 	parse_u64(str_of(tree_get(t, "totalRcp")), 0, UINT64_MAX, &total);
-	fprintf(out, "%-40s %9s %9s %8s %9s %5s\n", "name", "domains", "#rcpt", "% total", "kbytes", "conn");
-	fprintf(out, "%-40s %9s %9s %8s %9s %5s\n", "----", "-------", "-----", "-------", "------", "----");
+	fprintf(out, "%-40s %9s %9s %8s %9s %5s\n", "name", "domains", "#rcpt", "% total", "kbytes",
+	    "conn");
+	fprintf(out, "%-40s %9s %9s %8s %9s %5s\n", "----", "-------", "-----", "-------", "------",
+	    "----");
 	for (size_t i = 0; i < n; i++) {
 		rcpts = 0;
 		parse_u64(str_of(get(t, "vmta", i, "rcp")), 0, UINT64_MAX, &rcpts);
-		fprintf(out, "%-40s %9s %9lu %8.2f", get(t, "vmta", i, "name"), get(t, "vmta", i, "dom"), rcpts,
+		fprintf(out, "%-40s %9s %9lu %8.2f", get(t, "vmta", i, "name"),
+		    get(t, "vmta", i, "dom"), rcpts,
 		    total == 0 ? 0.0 : 100.0 * (double)rcpts / (double)total);
 		fprintf(out, " %9s %5s\n", get(t, "vmta", i, "kb"), get(t, "vmta", i, "conn"));
 	}
@@ -192,7 +202,8 @@ print_list(const struct tree *t, FILE *out)
 	for (size_t i = 0; i < n; i++) {
 		fprintf(out, "%s %s", get(t, "rcpt", i, "id"), get(t, "rcpt", i, "rcpt"));
 		fprintf(out, " from <%s>", get(t, "rcpt", i, "orig"));
-		fprintf(out, " queue %s %s", get(t, "rcpt", i, "queue"), get(t, "rcpt", i, "state"));
+		fprintf(
+		    out, " queue %s %s", get(t, "rcpt", i, "queue"), get(t, "rcpt", i, "state"));
 		fprintf(out, " attempts %s", get(t, "rcpt", i, "attempts"));
 		fprintf(out, " queued %s", get(t, "rcpt", i, "timeQueued"));
 		if (get(t, "rcpt", i, "jobId")[0] != '\0')
@@ -267,7 +278,7 @@ print_plain(const struct tree *t, FILE *out)
 
 static const struct {
 	enum ctl_command command;
-	text_fn		*fn;
+	text_fn *fn;
 } rows[] = {
     {CTL_SHOW_STATUS, print_status},
     {CTL_SHOW_QUEUES, print_queues},

@@ -28,7 +28,7 @@ tree_clear(struct tree *t)
 /* a leaf that is looked for: hmap's key */
 struct wanted {
 	const struct tree *tree;
-	const char	  *path;
+	const char *path;
 };
 
 static bool
@@ -43,7 +43,7 @@ static const struct leaf *
 find(const struct tree *t, const char *path)
 {
 	struct wanted w = {t, path};
-	uint32_t      h = hmap_find(&t->by_path, str_hash(str_of(path)), is_leaf, &w);
+	uint32_t h = hmap_find(&t->by_path, str_hash(str_of(path)), is_leaf, &w);
 
 	return h == 0 ? NULL : &t->leaves[h - 1];
 }
@@ -70,8 +70,8 @@ const char *
 tree_get(const struct tree *t, const char *fmt, ...)
 {
 	const struct leaf *l;
-	char		   path[300];
-	va_list		   ap;
+	char path[300];
+	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(path, sizeof path, fmt, ap);
@@ -83,12 +83,12 @@ tree_get(const struct tree *t, const char *fmt, ...)
 size_t
 tree_count(const struct tree *t, const char *name)
 {
-	size_t	 len = strlen(name), max = 0;
+	size_t len = strlen(name), max = 0;
 	uint32_t n;
 
 	for (size_t i = 0; i < t->n; i++) {
 		struct str p = str_of(t->leaves[i].path);
-		size_t	   end;
+		size_t end;
 		if (!str_has_prefix(p, str_from(name, len)) || p.len <= len || p.p[len] != '[')
 			continue;
 		p = str_skip(p, len + 1);
@@ -124,7 +124,7 @@ size_t
 tree_utf8(const char *p, size_t left)
 {
 	const unsigned char *u = (const unsigned char *)p;
-	size_t		     len;
+	size_t len;
 
 	if (u[0] < 0x80)
 		return 1;

@@ -12,20 +12,20 @@
 #define TREE_MAX_LEAVES 4000000u
 
 struct leaf {
-	char	      *path, *value;
+	char *path, *value;
 	enum ctl_value kind;
 };
 struct tree {
 	struct leaf *leaves;
-	size_t	     n, room;
-	struct hmap  by_path;
-	char	    *message; /* the server's closing sentence */
-	bool	     ok;
+	size_t n, room;
+	struct hmap by_path;
+	char *message; /* the server's closing sentence */
+	bool ok;
 };
 
 void tree_init(struct tree *t);
 void tree_clear(struct tree *t);
-int  tree_add(struct tree *t, struct str path, struct str value, enum ctl_value kind) PH_MUST_CHECK;
+int tree_add(struct tree *t, struct str path, struct str value, enum ctl_value kind) PH_MUST_CHECK;
 /* The value at that path (printf-made), "" when there is none; of equal paths the first. Borrowed. */
 const char *tree_get(const struct tree *t, const char *path, ...) PH_PRINTF(2, 3);
 /* How many `name[i]` there are at the top level (indices rise from `name[first]`). */

@@ -6,27 +6,28 @@
 
 struct step {
 	struct str name;
-	bool	   indexed;
-	uint32_t   index;
+	bool indexed;
+	uint32_t index;
 };
 struct path {
 	struct step steps[MAX_DEPTH];
-	size_t	    n;
+	size_t n;
 };
 
 static struct path
 split(const char *text)
 {
 	struct path p = {.n = 0};
-	struct str  rest = str_of(text), piece;
+	struct str rest = str_of(text), piece;
 
 	while (p.n < MAX_DEPTH && str_next(&rest, '.', &piece)) {
 		struct step *s = &p.steps[p.n++];
-		size_t	     at = str_find(piece, '[');
+		size_t at = str_find(piece, '[');
 		s->name = piece;
 		if (at == STR_NPOS || piece.p[piece.len - 1] != ']')
 			continue;
-		s->indexed = parse_u32(str_sub(piece, at + 1, piece.len - at - 2), 0, UINT32_MAX, &s->index);
+		s->indexed =
+		    parse_u32(str_sub(piece, at + 1, piece.len - at - 2), 0, UINT32_MAX, &s->index);
 		s->name = str_sub(piece, 0, at);
 	}
 	return p;
@@ -118,7 +119,7 @@ json_close(const struct path *old, size_t keep, const struct path *next, FILE *o
 	for (size_t i = old->n - 1; i-- > keep;) {
 		fputc('}', out);
 		goes_on = i == keep && next != NULL && old->steps[i].indexed && i + 1 < next->n &&
-		    next->steps[i].indexed && str_eq(old->steps[i].name, next->steps[i].name);
+			  next->steps[i].indexed && str_eq(old->steps[i].name, next->steps[i].name);
 		if (old->steps[i].indexed && !goes_on)
 			fputc(']', out);
 	}
@@ -145,9 +146,9 @@ json_leaves(const struct tree *t, FILE *out)
 
 	for (size_t i = 0; i < t->n; i++) {
 		struct path p = split(t->leaves[i].path);
-		size_t	    keep = i == 0 ? 0 : common(&old, &p);
-		bool	    listed = goes_on_as_list(&old, &p, keep);
-		bool	    goes_on = i > 0 && !listed && json_close(&old, keep, &p, out);
+		size_t keep = i == 0 ? 0 : common(&old, &p);
+		bool listed = goes_on_as_list(&old, &p, keep);
+		bool goes_on = i > 0 && !listed && json_close(&old, keep, &p, out);
 		if (i > 0)
 			fputc(',', out);
 		if (goes_on)
@@ -178,7 +179,7 @@ xml_entity(unsigned char ch)
 {
 	static const struct {
 		unsigned char ch;
-		const char   *text;
+		const char *text;
 	} rows[] = {{'<', "&lt;"}, {'>', "&gt;"}, {'&', "&amp;"}, {'"', "&quot;"}, {'\r', "&#13;"}};
 
 	for (size_t i = 0; i < countof(rows); i++) {
@@ -229,7 +230,7 @@ xml_leaves(const struct tree *t, FILE *out)
 
 	for (size_t i = 0; i < t->n; i++) {
 		struct path p = split(t->leaves[i].path);
-		size_t	    keep = old.n == 0 ? 0 : common(&old, &p);
+		size_t keep = old.n == 0 ? 0 : common(&old, &p);
 		if (t->leaves[i].kind == CTL_NO_ROWS)
 			continue;
 		for (size_t k = old.n; old.n > 0 && k-- > keep + 1;)

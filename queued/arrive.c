@@ -18,15 +18,15 @@
 struct arrival {
 	struct envelope env;
 	struct message *m;
-	uint32_t	message; /* handle, 0: not made yet */
-	uint32_t	job;
+	uint32_t message; /* handle, 0: not made yet */
+	uint32_t job;
 	enum arrive_how how;
 };
 
 static struct str
 domain_of(struct str address, char lower[256])
 {
-	size_t	   at = str_rfind(address, '@');
+	size_t at = str_rfind(address, '@');
 	struct str d = at == STR_NPOS ? STR("local") : str_skip(address, at + 1);
 
 	d = str_sub(d, 0, 255);
@@ -78,8 +78,9 @@ make_message(struct arrival *a, const struct spool_place *place)
 	if (a->env.not_before.ns > a->env.accepted.ns)
 		m->counts_from = scheduled_for(&a->env);
 	m->priority = a->env.priority;
-	m->flags = (uint8_t)((a->env.sender.len == 0 ? MSG_NULL_SENDER : 0) |
-	    (a->env.is_report ? MSG_REPORT : 0) | (a->env.no_dsn ? MSG_NO_DSN : 0));
+	m->flags =
+	    (uint8_t)((a->env.sender.len == 0 ? MSG_NULL_SENDER : 0) |
+		      (a->env.is_report ? MSG_REPORT : 0) | (a->env.no_dsn ? MSG_NO_DSN : 0));
 	segment_message_came(a->message);
 	qd.n_queued_bytes += m->len;
 }
@@ -87,12 +88,13 @@ make_message(struct arrival *a, const struct spool_place *place)
 static void
 add_rcpt(struct arrival *a, uint32_t index, const struct env_rcpt *er)
 {
-	char	      lower[256];
-	struct str    domain = domain_of(er->address, lower);
+	char lower[256];
+	struct str domain = domain_of(er->address, lower);
 	struct orphan *o = orphan_find(a->m->id, index);
-	struct queue *q = queue_get(domain, o != NULL ? orphan_vmta(o) : choose_vmta(&a->env, domain));
-	uint32_t      h = rcpt_new();
-	struct rcpt  *r = rcpt_at(h);
+	struct queue *q =
+	    queue_get(domain, o != NULL ? orphan_vmta(o) : choose_vmta(&a->env, domain));
+	uint32_t h = rcpt_new();
+	struct rcpt *r = rcpt_at(h);
 
 	r->message = a->message;
 	r->index = index;
@@ -118,7 +120,7 @@ add_rcpts(struct arrival *a, const struct spool_place *place, struct str text)
 {
 	struct env_iter it;
 	struct env_rcpt er;
-	uint32_t	index;
+	uint32_t index;
 	enum final_kind kind;
 
 	env_iter_init(&it, text);
@@ -145,8 +147,8 @@ void
 arrive_envelope(const struct spool_place *place, struct str text, enum arrive_how how)
 {
 	static struct buf scratch;
-	struct arrival	  a = {.how = how};
-	struct why	  why;
+	struct arrival a = {.how = how};
+	struct why why;
 
 	if (scratch.cap == 0)
 		buf_init(&scratch, SPOOL_MAX_ENV);
@@ -162,7 +164,8 @@ arrive_envelope(const struct spool_place *place, struct str text, enum arrive_ho
 	}
 	add_rcpts(&a, place, text);
 	if (how == ARRIVE_FIRST_SCAN && a.message != 0)
-		spool_count_accepted(qd.store, a.m->n_open); /* the ledger began with what had ended */
+		spool_count_accepted(
+		    qd.store, a.m->n_open); /* the ledger began with what had ended */
 	if (a.message == 0)
 		drop_finished(place);
 }
@@ -172,15 +175,15 @@ static void take(const struct spool_place *place);
 /* places that could not be read; tried again, for the message was acknowledged */
 static struct {
 	struct spool_place *list;
-	size_t		    n;
-	struct ev_timer	    again;
+	size_t n;
+	struct ev_timer again;
 } unread;
 
 static void
 on_again(struct ev_timer *t)
 {
 	struct spool_place *list = unread.list;
-	size_t		    n = unread.n;
+	size_t n = unread.n;
 
 	unread.list = NULL;
 	unread.n = 0;
@@ -206,7 +209,7 @@ static void
 take(const struct spool_place *place)
 {
 	static struct buf b;
-	struct why	  why;
+	struct why why;
 
 	if (b.cap == 0)
 		buf_init(&b, SPOOL_MAX_ENV);

@@ -100,10 +100,10 @@ bool
 conn_open(struct queue *q, const struct route_host *host, const struct conf_source_host *src)
 {
 	struct ipc_conn_open msg = {.window = CONN_WINDOW};
-	uint32_t	     instance = 0;
-	struct peer	    *p = orphan_is_awaited() ? NULL : least_loaded(&instance);
-	struct conn	    *c;
-	struct str	     texts[4];
+	uint32_t instance = 0;
+	struct peer *p = orphan_is_awaited() ? NULL : least_loaded(&instance);
+	struct conn *c;
+	struct str texts[4];
 
 	if (p == NULL)
 		return false;
@@ -148,7 +148,7 @@ static uint32_t
 share(const struct conn *c)
 {
 	const struct queue *q = c->queue;
-	uint32_t	    n = left_of(q->policy->max_msg_per_conn, c->n_given);
+	uint32_t n = left_of(q->policy->max_msg_per_conn, c->n_given);
 
 	if (c->spent)
 		return 0;
@@ -209,11 +209,11 @@ void
 conn_give(struct conn *c)
 {
 	static uint32_t indices[4000];
-	struct queue   *q = c->queue;
-	struct txn     *t = xcalloc(1, sizeof *t);
-	struct ipc_txn	msg = {.conn = c->number};
-	struct str	text;
-	size_t		n;
+	struct queue *q = c->queue;
+	struct txn *t = xcalloc(1, sizeof *t);
+	struct ipc_txn msg = {.conn = c->number};
+	struct str text;
+	size_t n;
 
 	t->number = c->next_txn++;
 	t->message = rcpt_at(q->ready.head)->message;
@@ -267,7 +267,7 @@ void
 conn_came_up(struct peer *p, const struct ipc_msg *m)
 {
 	const struct ipc_conn_up *up = m->head;
-	struct conn		 *c = conn_of(p, up->conn);
+	struct conn *c = conn_of(p, up->conn);
 
 	if (c == NULL || c->up)
 		return;
@@ -309,9 +309,9 @@ void
 conn_result(struct peer *p, const struct ipc_msg *m)
 {
 	const struct ipc_result *r = m->head;
-	struct conn		*c = conn_of(p, r->conn);
-	struct txn		*t = c == NULL ? NULL : txn_find(c, r->txn);
-	uint32_t		 rcpt = t == NULL ? 0 : rcpt_find(t, r->rcpt);
+	struct conn *c = conn_of(p, r->conn);
+	struct txn *t = c == NULL ? NULL : txn_find(c, r->txn);
+	uint32_t rcpt = t == NULL ? 0 : rcpt_find(t, r->rcpt);
 
 	if (rcpt == 0 || message_at(t->message)->id != r->id)
 		return;
@@ -356,8 +356,8 @@ void
 conn_txn_done(struct peer *p, const struct ipc_msg *m)
 {
 	const struct ipc_txn_done *d = m->head;
-	struct conn		  *c = conn_of(p, d->conn);
-	struct txn		  *t = c == NULL ? NULL : txn_find(c, d->txn);
+	struct conn *c = conn_of(p, d->conn);
+	struct txn *t = c == NULL ? NULL : txn_find(c, d->txn);
 
 	if (t == NULL)
 		return;
@@ -382,8 +382,8 @@ void
 conn_went_down(struct peer *p, const struct ipc_msg *m)
 {
 	const struct ipc_conn_down *d = m->head;
-	struct conn		   *c = conn_of(p, d->conn);
-	struct queue		   *q;
+	struct conn *c = conn_of(p, d->conn);
+	struct queue *q;
 
 	if (c == NULL)
 		return;
@@ -410,7 +410,7 @@ void
 conn_deliverer_gone(uint32_t instance)
 {
 	for (uint32_t n = 1; n < slab_end(&numbers); n++) {
-		struct conn  *c = conn_find(n);
+		struct conn *c = conn_find(n);
 		struct queue *q;
 		if (c == NULL || c->deliverer != instance)
 			continue;

@@ -16,34 +16,34 @@ struct route_host;
 
 struct txn {
 	STAILQ_ENTRY(txn) link;
-	uint32_t	  number;
-	uint32_t	  message;
-	struct rlist	  rcpts; /* those without a result */
-	bool		  delivered;
+	uint32_t number;
+	uint32_t message;
+	struct rlist rcpts; /* those without a result */
+	bool delivered;
 };
 
 struct conn {
 	TAILQ_ENTRY(conn) link; /* the queue's */
-	struct queue	   *queue;
-	uint32_t	    number;
-	uint32_t	    deliverer;
-	uint32_t	    next_txn;
-	uint32_t	    n_txns; /* given, not done */
-	uint32_t	    n_given;
-	uint32_t	    n_delivered;
-	uint32_t	    n_errors; /* recipients refused or deferred */
-	uint32_t	    extensions;
-	bool		    up;
-	bool		    closing;
-	bool		    spent; /* gets nothing more: deliverd ended a transaction untried */
-	int64_t		    txn_ms; /* a transaction's usual length, smoothed */
-	struct mono	    last_done;
-	struct mono	    opened;
-	STAILQ_HEAD(, txn)  txns;
-	struct net_addr	    dst, src;
-	char		   *host; /* owned */
-	char		   *tls_protocol, *tls_cipher; /* owned, may be NULL */
-	struct ev_timer	    idle;
+	struct queue *queue;
+	uint32_t number;
+	uint32_t deliverer;
+	uint32_t next_txn;
+	uint32_t n_txns; /* given, not done */
+	uint32_t n_given;
+	uint32_t n_delivered;
+	uint32_t n_errors; /* recipients refused or deferred */
+	uint32_t extensions;
+	bool up;
+	bool closing;
+	bool spent;	/* gets nothing more: deliverd ended a transaction untried */
+	int64_t txn_ms; /* a transaction's usual length, smoothed */
+	struct mono last_done;
+	struct mono opened;
+	STAILQ_HEAD(, txn) txns;
+	struct net_addr dst, src;
+	char *host;			 /* owned */
+	char *tls_protocol, *tls_cipher; /* owned, may be NULL */
+	struct ev_timer idle;
 };
 
 /* Grants a connection to `host` and takes the limits for it. false: no deliverd can take one now. */

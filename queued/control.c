@@ -25,39 +25,39 @@
 
 struct client {
 	enum ctl_rights rights;
-	uid_t		uid;
-	uint32_t	token; /* of the question that another process answers, 0: none */
+	uid_t uid;
+	uint32_t token; /* of the question that another process answers, 0: none */
 	struct ipc_chan *chan;
-	struct client  *next;
-	bool		is_high; /* it does not read */
+	struct client *next;
+	bool is_high; /* it does not read */
 
 	/* the answer that goes on; step NULL: none */
-	struct control	       c;
+	struct control c;
 	struct ipc_ctl_request req;
-	struct str	       args[ARG_MAX];
-	char		      *args_text;
-	control_step	      *step;
+	struct str args[ARG_MAX];
+	char *args_text;
+	control_step *step;
 	void (*done)(void *state);
-	void	       *state;
+	void *state;
 	struct ev_timer turn;
 };
 
 static struct {
-	struct ev_io		 io;
-	struct client		*clients; /* the newest first */
-	uint32_t		 n_clients;
-	uint32_t		 token;
-	gid_t			 group; /* pmta: may read and operate */
+	struct ev_io io;
+	struct client *clients; /* the newest first */
+	uint32_t n_clients;
+	uint32_t token;
+	gid_t group; /* pmta: may read and operate */
 	const struct stats_page *pages[MAX_PAGES];
-	uint32_t		 n_pages;
-	struct ev_timer		 look;
-	struct traffic		 traffic;
-	uint64_t		 top_in, top_out; /* connections */
+	uint32_t n_pages;
+	struct ev_timer look;
+	struct traffic traffic;
+	uint64_t top_in, top_out; /* connections */
 } ctl;
 
 static const struct {
 	enum ctl_command command;
-	control_fn	*fn;
+	control_fn *fn;
 } functions[] = {
     {CTL_SHOW_STATUS, control_show_status},
     {CTL_SHOW_QUEUES, control_show_queues},
@@ -95,12 +95,12 @@ static const struct {
 /* ---- answering ---- */
 
 static void PH_PRINTF(4, 0)
-leaf(struct control *c, enum ctl_value kind, struct str value, const char *fmt, va_list ap)
+    leaf(struct control *c, enum ctl_value kind, struct str value, const char *fmt, va_list ap)
 {
 	struct ipc_ctl_field f = {.kind = (uint32_t)kind};
-	char		     path[256];
-	struct str	     texts[2];
-	int		     n = vsnprintf(path, sizeof path, fmt, ap);
+	char path[256];
+	struct str texts[2];
+	int n = vsnprintf(path, sizeof path, fmt, ap);
 
 	texts[0] = str_from(path, PH_MIN((size_t)PH_MAX(n, 0), sizeof path - 1));
 	texts[1] = str_sub(value, 0, 4096);
@@ -120,9 +120,9 @@ control_text(struct control *c, struct str value, const char *path, ...)
 void
 control_number(struct control *c, uint64_t value, const char *path, ...)
 {
-	char	text[24];
+	char text[24];
 	va_list ap;
-	int	n = snprintf(text, sizeof text, "%lu", value);
+	int n = snprintf(text, sizeof text, "%lu", value);
 
 	va_start(ap, path);
 	leaf(c, CTL_NUMBER, str_from(text, (size_t)n), path, ap);
@@ -143,7 +143,7 @@ void
 control_no_rows(struct control *c, const char *name)
 {
 	struct ipc_ctl_field f = {.kind = CTL_NO_ROWS};
-	struct str	     texts[2] = {str_of(name), STR("")};
+	struct str texts[2] = {str_of(name), STR("")};
 
 	ipc_send(c->chan, IPC_CTL_FIELD, &f, texts, -1);
 }
@@ -160,7 +160,7 @@ send_end(struct ipc_chan *chan, bool ok, uint64_t cursor, struct str text)
 void
 control_end(struct control *c, bool ok, const char *fmt, ...)
 {
-	char	text[1024];
+	char text[1024];
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -338,8 +338,8 @@ static void
 answer(struct ipc_chan *chan, struct ipc_msg *m)
 {
 	const struct ipc_ctl_request *req = m->head;
-	const struct client	     *cl = ipc_ctx(chan);
-	const struct ctl_row	     *row = ctl_row_of(req->command);
+	const struct client *cl = ipc_ctx(chan);
+	const struct ctl_row *row = ctl_row_of(req->command);
 	struct control c = {.chan = chan, .req = req, .args = m->text, .rights = cl->rights};
 
 	if (row == NULL) {
@@ -407,7 +407,7 @@ drop_oldest_idle(void)
 static bool
 is_in_group(int fd)
 {
-	gid_t	  groups[1024];
+	gid_t groups[1024];
 	socklen_t len = sizeof groups;
 
 	if (ctl.group == (gid_t)-1 || getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) == -1)
@@ -424,7 +424,7 @@ static int
 rights_of(int fd, uid_t *uid)
 {
 	struct ucred cred;
-	socklen_t    len = sizeof cred;
+	socklen_t len = sizeof cred;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1)
 		return -1;
@@ -462,8 +462,8 @@ accept_failed(void)
 static void
 on_accept(struct ev_io *io, int what)
 {
-	int   fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	int   rights;
+	int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int rights;
 	uid_t uid = 0;
 
 	if (fd == -1) {
@@ -530,8 +530,9 @@ control_stat(uint32_t stat_id)
 static struct traffic_sum
 totals(void)
 {
-	return (struct traffic_sum){{control_stat(STAT_IN_RCPTS), control_stat(STAT_IN_MSGS), control_stat(STAT_IN_BYTES),
-	    control_stat(STAT_OUT_RCPTS), control_stat(STAT_OUT_MSGS), control_stat(STAT_OUT_BYTES)}};
+	return (struct traffic_sum){{control_stat(STAT_IN_RCPTS), control_stat(STAT_IN_MSGS),
+	    control_stat(STAT_IN_BYTES), control_stat(STAT_OUT_RCPTS), control_stat(STAT_OUT_MSGS),
+	    control_stat(STAT_OUT_BYTES)}};
 }
 
 static int64_t

@@ -15,12 +15,12 @@
 
 /* one request being answered */
 struct control {
-	struct ipc_chan			*chan;
-	const struct ipc_ctl_request	*req;
-	const struct str		*args; /* by enum ctl_arg */
-	uint64_t			 next; /* resolve: where the client asks again, 0: complete */
-	enum ctl_rights			 rights;
-	bool				 later; /* the END comes with an answer of another process */
+	struct ipc_chan *chan;
+	const struct ipc_ctl_request *req;
+	const struct str *args; /* by enum ctl_arg */
+	uint64_t next;		/* resolve: where the client asks again, 0: complete */
+	enum ctl_rights rights;
+	bool later; /* the END comes with an answer of another process */
 };
 
 /* Looks up the group; before the sandbox. */
@@ -52,7 +52,7 @@ void control_go_on(struct control *c, control_step *step, void (*done)(void *sta
 
 /* Traffic, counted once a second from all daemons' pages. */
 const struct traffic *control_traffic(void);
-void		      control_traffic_reset(void);
+void control_traffic_reset(void);
 /* The highest a gauge was at any second since the start or the reset. */
 uint64_t control_top(uint32_t stat_id);
 /* The sum of a counter over all daemons' pages. */

@@ -108,9 +108,12 @@ is_waiting(const struct rcpt *r)
 static bool
 delete_one(struct walk *w, struct control *c, uint32_t rcpt, struct str address, struct str sender)
 {
-	struct final_facts f = {.reply = STR("deleted by administrator"), .enh = {5, 0, 0}, .local = true,
-	    .quiet = control_flag(c, "no-accounting"), .no_report = !control_flag(c, "dsn")};
-	struct queue	  *q = queue_at(rcpt_at(rcpt)->queue);
+	struct final_facts f = {.reply = STR("deleted by administrator"),
+	    .enh = {5, 0, 0},
+	    .local = true,
+	    .quiet = control_flag(c, "no-accounting"),
+	    .no_report = !control_flag(c, "dsn")};
+	struct queue *q = queue_at(rcpt_at(rcpt)->queue);
 
 	if (!is_waiting(rcpt_at(rcpt)))
 		return true;
@@ -135,8 +138,10 @@ step_delete(struct control *c, void *state)
 		return false;
 	if (!walk_step(w, c, delete_one))
 		return false;
-	control_end(c, true, control_flag(c, "dry-run") ? "%u recipients would be deleted." :
-							   "%u recipients deleted.", w->n);
+	control_end(c, true,
+	    control_flag(c, "dry-run") ? "%u recipients would be deleted."
+				       : "%u recipients deleted.",
+	    w->n);
 	return true;
 }
 
@@ -182,7 +187,7 @@ void
 control_clear_dnscache(struct control *c)
 {
 	struct ipc_empty none = {0};
-	struct str	 what = control_arg(c, ARG_TARGET);
+	struct str what = control_arg(c, ARG_TARGET);
 
 	if (qd.dns.chan == NULL) {
 		control_end(c, false, "The resolver is away; try again.");

@@ -17,9 +17,9 @@
 
 struct cause {
 	const struct conf_set *set;
-	enum conf_key	       key;
-	struct wall	       until;
-	char		       detail[200];
+	enum conf_key key;
+	struct wall until;
+	char detail[200];
 };
 
 static struct str
@@ -36,14 +36,15 @@ cause_of_limit(const struct queue *q, struct cause *k)
 	if (l == NULL) {
 		k->set = q->policy->set;
 		k->key = CONF_DOMAIN_MAX_SMTP_OUT;
-		snprintf(k->detail, sizeof k->detail, "max-smtp-out of the queue: %u of %u connections", q->n_conns,
+		snprintf(k->detail, sizeof k->detail,
+		    "max-smtp-out of the queue: %u of %u connections", q->n_conns,
 		    q->policy->max_out);
 		return;
 	}
 	k->set = l->set;
 	k->key = l->set == NULL ? CONF_NONE : l->key;
-	snprintf(k->detail, sizeof k->detail, "%s%s%.*s: %lu of %lu", l->what, l->name.len > 0 ? " " : "",
-	    STR_ARG(l->name), l->used, l->max);
+	snprintf(k->detail, sizeof k->detail, "%s%s%.*s: %lu of %lu", l->what,
+	    l->name.len > 0 ? " " : "", STR_ARG(l->name), l->used, l->max);
 }
 
 static void
@@ -54,8 +55,9 @@ cause_of_retry(const struct queue *q, struct cause *k)
 
 	k->set = q->policy->set;
 	k->key = by_dns ? CONF_DOMAIN_RETRY_AFTER_DNS_ERROR : CONF_DOMAIN_RETRY_AFTER;
-	snprintf(k->detail, sizeof k->detail, by_dns ? "the look-up of its hosts failed" :
-						       "no connection worked, %u times in a row", q->retry_nth);
+	snprintf(k->detail, sizeof k->detail,
+	    by_dns ? "the look-up of its hosts failed" : "no connection worked, %u times in a row",
+	    q->retry_nth);
 	if (q->retrying)
 		k->until = tick_to_wall(q->retry_at);
 }
@@ -95,7 +97,8 @@ cause_of_jobs(const struct queue *q, struct cause *k)
 	uint32_t job = q->held.head == 0 ? 0 : message_at(rcpt_at(q->held.head)->message)->job;
 
 	if (job != 0)
-		snprintf(k->detail, sizeof k->detail, "job %.100s, until it is resumed", job_at(job)->name);
+		snprintf(k->detail, sizeof k->detail, "job %.100s, until it is resumed",
+		    job_at(job)->name);
 }
 
 static void
@@ -109,7 +112,7 @@ static void
 cause_of_no_source(const struct queue *q, struct cause *k)
 {
 	const struct conf_vmta *v = q->vmta->conf;
-	bool			own = v != NULL && v->set != NULL && conf_is_set(v->set, CONF_VMTA_SMTP_SOURCE_HOST);
+	bool own = v != NULL && v->set != NULL && conf_is_set(v->set, CONF_VMTA_SMTP_SOURCE_HOST);
 
 	k->set = own ? v->set : conf_global(daemon_conf());
 	k->key = own ? CONF_VMTA_SMTP_SOURCE_HOST : CONF_GLOBAL_SMTP_SOURCE_HOST;
@@ -158,11 +161,11 @@ hold_of(const struct queue *q)
 static void
 explain_queue(struct control *c, const struct queue *q, uint32_t i)
 {
-	struct cause	    k = {0};
+	struct cause k = {0};
 	const struct event *e = events_last(q, 0);
-	struct conf_origin  o = {0};
-	enum queue_hold	    hold = hold_of(q);
-	char		    when[32];
+	struct conf_origin o = {0};
+	enum queue_hold hold = hold_of(q);
+	char when[32];
 
 	if (causes[hold] != NULL)
 		causes[hold](q, &k);
@@ -174,7 +177,8 @@ explain_queue(struct control *c, const struct queue *q, uint32_t i)
 	control_text(c, str_of(k.detail), "queue[%u].limit", i);
 	control_text(c, control_time(tick_to_wall(q->hold_since), when), "queue[%u].since", i);
 	control_text(c, control_time(k.until, when), "queue[%u].until", i);
-	control_text(c, k.key == CONF_NONE ? STR("") : str_of(conf_key_name(k.key)), "queue[%u].directive", i);
+	control_text(c, k.key == CONF_NONE ? STR("") : str_of(conf_key_name(k.key)),
+	    "queue[%u].directive", i);
 	control_text(c, str_of(o.file), "queue[%u].file", i);
 	control_number(c, o.line, "queue[%u].line", i);
 	control_number(c, q->ready.n, "queue[%u].ready", i);
@@ -190,7 +194,8 @@ rcpt_why(const struct queue *q, const struct rcpt *r)
 {
 	switch (r->state) {
 	case RCPT_DEFERRED:
-		return "it was deferred and waits for its own retry time (retry-recipients-after), or it is scheduled";
+		return "it was deferred and waits for its own retry time (retry-recipients-after), "
+		       "or it is scheduled";
 	case RCPT_HELD:
 		return "its job is paused; resume the job";
 	case RCPT_FLIGHT:
@@ -198,7 +203,8 @@ rcpt_why(const struct queue *q, const struct rcpt *r)
 	case RCPT_ENDING:
 		return "it has ended; its record is being written";
 	default:
-		return q->hold == HOLD_DELIVERING ? "it stands in line for a connection" : "its queue does not move";
+		return q->hold == HOLD_DELIVERING ? "it stands in line for a connection"
+						  : "its queue does not move";
 	}
 }
 
@@ -206,8 +212,8 @@ static void
 explain_rcpt(struct control *c, const struct queue *q, uint32_t rcpt, uint32_t i)
 {
 	const struct rcpt *r = rcpt_at(rcpt);
-	char		   id[20], when[32];
-	struct wall	   until = {0};
+	char id[20], when[32];
+	struct wall until = {0};
 
 	if (r->state == RCPT_DEFERRED)
 		until = tick_to_wall(r->due);
@@ -217,7 +223,8 @@ explain_rcpt(struct control *c, const struct queue *q, uint32_t rcpt, uint32_t i
 	control_text(c, str_of(rcpt_why(q, r)), "rcpt[%u].why", i);
 	control_text(c, control_time(until, when), "rcpt[%u].until", i);
 	control_number(c, r->tries, "rcpt[%u].attempts", i);
-	control_text(c, control_time(tick_to_wall(message_at(r->message)->born), when), "rcpt[%u].timeQueued", i);
+	control_text(c, control_time(tick_to_wall(message_at(r->message)->born), when),
+	    "rcpt[%u].timeQueued", i);
 }
 
 #define MAX_RCPTS  20
@@ -226,8 +233,8 @@ explain_rcpt(struct control *c, const struct queue *q, uint32_t rcpt, uint32_t i
 /* the recipients of an address, then the queues that they are in */
 struct look {
 	struct walk w;
-	uint32_t    queues[MAX_QUEUES];
-	uint32_t    n_queues;
+	uint32_t queues[MAX_QUEUES];
+	uint32_t n_queues;
 };
 
 static void
@@ -262,7 +269,8 @@ explain_end(struct control *c, const struct look *l)
 	if (l->w.n > 0)
 		control_end(c, true, "%s", "");
 	else
-		control_end(c, true, "No waiting mail for %.*s; what was sent is in the accounting files.",
+		control_end(c, true,
+		    "No waiting mail for %.*s; what was sent is in the accounting files.",
 		    STR_ARG(control_arg(c, ARG_TARGET)));
 }
 
@@ -270,7 +278,7 @@ static bool
 step_address(struct control *c, void *state)
 {
 	struct look *l = state;
-	struct str   address = control_arg(c, ARG_TARGET);
+	struct str address = control_arg(c, ARG_TARGET);
 
 	if (l->w.next == 0) {
 		walk_init(&l->w, c);
@@ -288,7 +296,7 @@ void
 control_explain(struct control *c)
 {
 	struct str what = control_arg(c, ARG_TARGET);
-	uint32_t   n = 0;
+	uint32_t n = 0;
 
 	if (str_find(what, '@') != STR_NPOS) {
 		control_go_on(c, step_address, NULL, xcalloc(1, sizeof(struct look)));
@@ -310,7 +318,7 @@ control_resolve(struct control *c)
 {
 	struct queue *q = queue_get(control_arg(c, ARG_TARGET), STR(""));
 	enum route_state state = route_ensure(q);
-	char	      text[NET_ADDR_TEXT];
+	char text[NET_ADDR_TEXT];
 
 	q->keep_until = tick_in_ms(RESOLVE_KEEP_MS);
 	if (state == ROUTE_WAIT) {
@@ -321,7 +329,8 @@ control_resolve(struct control *c)
 	for (uint32_t i = 0; state == ROUTE_READY && i < q->route->n; i++) {
 		control_number(c, q->route->hosts[i].pref, "host[%u].pref", i);
 		control_text(c, str_of(q->route->hosts[i].name), "host[%u].name", i);
-		control_text(c, str_of(net_addr_text(&q->route->hosts[i].addr, text)), "host[%u].ip[0]", i);
+		control_text(
+		    c, str_of(net_addr_text(&q->route->hosts[i].addr, text)), "host[%u].ip[0]", i);
 	}
 	if (state == ROUTE_FAILED)
 		control_end(c, false, "%s", q->route->why.text);
@@ -342,11 +351,12 @@ by_name(const void *a, const void *b)
 }
 
 static void
-show_setting(struct control *c, const struct conf_set *set, enum conf_key k, const char *section, uint32_t i)
+show_setting(
+    struct control *c, const struct conf_set *set, enum conf_key k, const char *section, uint32_t i)
 {
 	struct conf_origin o = conf_origin(set, k);
-	struct str	   name = str_of(conf_key_name(k));
-	char		  *line = conf_print(set, k);
+	struct str name = str_of(conf_key_name(k));
+	char *line = conf_print(set, k);
 
 	control_text(c, name, "%s[%u].name", section, i);
 	control_text(c, str_trim(str_skip(str_of(line), name.len)), "%s[%u].value", section, i);
@@ -356,10 +366,11 @@ show_setting(struct control *c, const struct conf_set *set, enum conf_key k, con
 }
 
 static void
-show_block(struct control *c, const struct conf_set *set, enum conf_block block, const char *section)
+show_block(
+    struct control *c, const struct conf_set *set, enum conf_block block, const char *section)
 {
 	enum conf_key keys[MAX_SETTINGS] = {CONF_NONE}, k = CONF_NONE;
-	uint32_t      n = 0;
+	uint32_t n = 0;
 
 	while (n < MAX_SETTINGS && (k = conf_next_key(block, k)) != CONF_NONE)
 		keys[n++] = k;
@@ -371,9 +382,9 @@ show_block(struct control *c, const struct conf_set *set, enum conf_block block,
 void
 control_show_settings(struct control *c)
 {
-	struct str		 what = control_arg(c, ARG_TARGET), vmta = STR("");
-	size_t			 slash = str_rfind(what, '/');
-	const struct conf_vmta	*v;
+	struct str what = control_arg(c, ARG_TARGET), vmta = STR("");
+	size_t slash = str_rfind(what, '/');
+	const struct conf_vmta *v;
 
 	if (what.len == 0) {
 		control_end(c, false, "Say which queue: domain[/vmta].");
@@ -390,5 +401,6 @@ control_show_settings(struct control *c)
 	}
 	if (v != NULL)
 		show_block(c, v->set, CONF_BLOCK_VMTA, "vmta");
-	show_block(c, conf_queue(daemon_conf(), what, v == NULL ? STR("") : v->name), CONF_BLOCK_DOMAIN, "queue");
+	show_block(c, conf_queue(daemon_conf(), what, v == NULL ? STR("") : v->name),
+	    CONF_BLOCK_DOMAIN, "queue");
 }

@@ -9,23 +9,23 @@
 
 typedef void control_fn(struct control *c);
 
-control_fn control_show_status, control_show_queues, control_show_domains, control_show_vmtas, control_show_jobs,
-    control_show_settings, control_show_version, control_list, control_cat, control_explain, control_delete,
-    control_schedule, control_pause_queue, control_resume_queue, control_pause_job, control_resume_job,
-    control_pause_domain, control_resume_domain, control_hold, control_release, control_resolve,
-    control_clear_dnscache, control_reload, control_rotate_log, control_rotate_acct, control_reset_counters,
-    control_stop, control_ledger;
+control_fn control_show_status, control_show_queues, control_show_domains, control_show_vmtas,
+    control_show_jobs, control_show_settings, control_show_version, control_list, control_cat,
+    control_explain, control_delete, control_schedule, control_pause_queue, control_resume_queue,
+    control_pause_job, control_resume_job, control_pause_domain, control_resume_domain,
+    control_hold, control_release, control_resolve, control_clear_dnscache, control_reload,
+    control_rotate_log, control_rotate_acct, control_reset_counters, control_stop, control_ledger;
 
 /* "2026-11-21 09:00:00" in local time into text[32]; "" for 0 */
 struct str control_time(struct wall w, char text[32]);
 /* The selectors of list and delete. Views borrow from the control that goes on. */
 struct selection {
-	struct str  queue, orig, rcpt, job, envid;
+	struct str queue, orig, rcpt, job, envid;
 	struct tick born_until; /* only what was there then, or as old as asked */
-	bool	    has_age;
-	bool	    needs_envelope;
-	bool	    last_fits;
-	uint32_t    last_queue;
+	bool has_age;
+	bool needs_envelope;
+	bool last_fits;
+	uint32_t last_queue;
 };
 /* false: an argument is wrong, and the answer was ended with that */
 bool selection_is_good(struct control *c);
@@ -39,11 +39,12 @@ bool selection_is_empty(const struct selection *s);
  */
 struct walk {
 	struct selection s;
-	uint32_t	 next, end; /* handles; next 0: not begun */
-	uint32_t	 n, max;    /* the owner's */
+	uint32_t next, end; /* handles; next 0: not begun */
+	uint32_t n, max;    /* the owner's */
 };
 /* false: no more is wanted */
-typedef bool walk_hit(struct walk *w, struct control *c, uint32_t rcpt, struct str address, struct str sender);
+typedef bool walk_hit(
+    struct walk *w, struct control *c, uint32_t rcpt, struct str address, struct str sender);
 void walk_init(struct walk *w, struct control *c);
 /* true: the walk is over */
 bool walk_step(struct walk *w, struct control *c, walk_hit *hit);

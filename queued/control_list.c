@@ -18,7 +18,8 @@ selection_is_good(struct control *c)
 {
 	uint32_t older;
 
-	if (control_arg(c, ARG_OLDER).len == 0 || parse_u32(control_arg(c, ARG_OLDER), 0, UINT32_MAX, &older))
+	if (control_arg(c, ARG_OLDER).len == 0 ||
+	    parse_u32(control_arg(c, ARG_OLDER), 0, UINT32_MAX, &older))
 		return true;
 	control_end(c, false, "--older-than is a number of seconds.");
 	return false;
@@ -29,8 +30,11 @@ selection_init(struct selection *s, struct control *c)
 {
 	uint32_t older = 0;
 
-	*s = (struct selection){.queue = control_arg(c, ARG_TARGET), .orig = control_arg(c, ARG_ORIG),
-	    .rcpt = control_arg(c, ARG_RCPT), .job = control_arg(c, ARG_JOB), .envid = control_arg(c, ARG_ENVID)};
+	*s = (struct selection){.queue = control_arg(c, ARG_TARGET),
+	    .orig = control_arg(c, ARG_ORIG),
+	    .rcpt = control_arg(c, ARG_RCPT),
+	    .job = control_arg(c, ARG_JOB),
+	    .envid = control_arg(c, ARG_ENVID)};
 	s->has_age = parse_u32(control_arg(c, ARG_OLDER), 0, UINT32_MAX, &older);
 	s->born_until = tick_add_ms(tick_now(), -(int64_t)older * 1000);
 	s->needs_envelope = s->orig.len > 0 || s->rcpt.len > 0 || s->envid.len > 0;
@@ -40,15 +44,15 @@ bool
 selection_is_empty(const struct selection *s)
 {
 	return s->queue.len == 0 && s->orig.len == 0 && s->rcpt.len == 0 && s->job.len == 0 &&
-	    s->envid.len == 0 && !s->has_age;
+	       s->envid.len == 0 && !s->has_age;
 }
 
 /* the last envelope that was read: recipients of one message follow each other */
 static struct {
-	struct buf	record, scratch;
+	struct buf record, scratch;
 	struct envelope env;
 	struct env_iter it;
-	uint64_t	id;
+	uint64_t id;
 	struct env_rcpt rcpt;
 } last;
 
@@ -56,7 +60,7 @@ static bool
 load(const struct message *m)
 {
 	struct spool_place p = message_place(m);
-	struct why	   why;
+	struct why why;
 
 	if (last.record.cap == 0) {
 		buf_init(&last.record, SPOOL_MAX_ENV);
@@ -68,7 +72,8 @@ load(const struct message *m)
 	buf_reset(&last.scratch);
 	if (spool_read(qd.reader, &p, p.env_len, &last.record, NULL, NULL, &why) == -1)
 		return false;
-	if (!envelope_parse(str_skip(buf_str(&last.record), SPOOL_HEADER_LEN), &last.env, &last.scratch, &why))
+	if (!envelope_parse(
+		str_skip(buf_str(&last.record), SPOOL_HEADER_LEN), &last.env, &last.scratch, &why))
 		return false;
 	last.id = m->id;
 	return true;
@@ -102,7 +107,7 @@ envelope_fits(struct selection *s, const struct rcpt *r, struct str *address, st
 	*address = last.rcpt.address;
 	*sender = last.env.sender;
 	return fits(s->orig, last.env.sender) && fits(s->rcpt, last.rcpt.address) &&
-	    fits(s->envid, last.env.envid);
+	       fits(s->envid, last.env.envid);
 }
 
 static bool
@@ -139,12 +144,13 @@ walk_init(struct walk *w, struct control *c)
 bool
 walk_step(struct walk *w, struct control *c, walk_hit *hit)
 {
-	int	   left = WALK_A_TURN;
+	int left = WALK_A_TURN;
 	struct str address = STR(""), sender = STR("");
 
 	for (; w->next < w->end && left > 0; w->next++, left--) {
 		const struct rcpt *r = rcpt_at(w->next);
-		if (r->state == 0 || !queue_fits(&w->s, r->queue) || !message_fits(&w->s, message_at(r->message)))
+		if (r->state == 0 || !queue_fits(&w->s, r->queue) ||
+		    !message_fits(&w->s, message_at(r->message)))
 			continue;
 		if (w->s.needs_envelope) {
 			left -= WALK_ENVELOPE;
@@ -164,9 +170,9 @@ static bool
 show(struct walk *w, struct control *c, uint32_t rcpt, struct str address, struct str sender)
 {
 	static const char *const states[] = {"?", "ready", "deferred", "held", "sending", "ending"};
-	const struct rcpt	*r = rcpt_at(rcpt);
-	const struct message	*m = message_at(r->message);
-	char			 id[20], when[32];
+	const struct rcpt *r = rcpt_at(rcpt);
+	const struct message *m = message_at(r->message);
+	char id[20], when[32];
 
 	if (r->state == RCPT_ENDING)
 		return true; /* it has ended, only not yet on disk */
@@ -175,7 +181,8 @@ show(struct walk *w, struct control *c, uint32_t rcpt, struct str address, struc
 	control_text(c, address, "rcpt[%u].rcpt", w->n);
 	control_text(c, sender, "rcpt[%u].orig", w->n);
 	control_text(c, str_of(queue_at(r->queue)->name), "rcpt[%u].queue", w->n);
-	control_text(c, m->job == 0 ? STR("") : str_of(job_at(m->job)->name), "rcpt[%u].jobId", w->n);
+	control_text(
+	    c, m->job == 0 ? STR("") : str_of(job_at(m->job)->name), "rcpt[%u].jobId", w->n);
 	control_text(c, control_time(tick_to_wall(m->born), when), "rcpt[%u].timeQueued", w->n);
 	control_text(c, str_of(states[r->state]), "rcpt[%u].state", w->n);
 	control_number(c, r->tries, "rcpt[%u].attempts", w->n);
@@ -236,7 +243,7 @@ sum_jobs(void)
 void
 control_show_jobs(struct control *c)
 {
-	uint32_t  n = 0, max = c->req->max == 0 ? UINT32_MAX : c->req->max;
+	uint32_t n = 0, max = c->req->max == 0 ? UINT32_MAX : c->req->max;
 	uint64_t *bytes = sum_jobs();
 
 	for (uint32_t h = 0; (h = job_next(h)) != 0; n++) {
@@ -266,7 +273,7 @@ control_cat(struct control *c)
 	}
 	for (uint32_t h = 1; h < slab_end(&qd.messages); h++) {
 		const struct message *m = message_at(h);
-		struct spool_place    p;
+		struct spool_place p;
 		if (m->id != id || m->n_open == 0)
 			continue;
 		p = message_place(m);

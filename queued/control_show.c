@@ -21,7 +21,7 @@
 struct str
 control_time(struct wall w, char text[32])
 {
-	time_t	  t = (time_t)wall_sec(w);
+	time_t t = (time_t)wall_sec(w);
 	struct tm tm;
 
 	if (w.ns <= 0 || localtime_r(&t, &tm) == NULL)
@@ -36,7 +36,7 @@ traffic_row(struct control *c, const char *span, const struct traffic_sum *s)
 {
 	for (int d = 0; d < 2; d++) {
 		const uint64_t *v = &s->v[d == 0 ? TRAFFIC_IN_RCPTS : TRAFFIC_OUT_RCPTS];
-		const char     *dir = d == 0 ? "in" : "out";
+		const char *dir = d == 0 ? "in" : "out";
 		control_number(c, v[0], "status.traffic.%s.%s.rcp", span, dir);
 		control_number(c, v[1], "status.traffic.%s.%s.msg", span, dir);
 		control_number(c, v[2] / 1024, "status.traffic.%s.%s.kb", span, dir);
@@ -47,7 +47,7 @@ static void
 show_traffic(struct control *c)
 {
 	const struct traffic *t = control_traffic();
-	struct traffic_sum    total = traffic_total(t);
+	struct traffic_sum total = traffic_total(t);
 
 	traffic_row(c, "total", &total);
 	traffic_row(c, "lastHr", &t->hour.sum);
@@ -92,9 +92,9 @@ static void show_vmtas(struct control *c);
 void
 control_show_status(struct control *c)
 {
-	char	    host[256] = "", now[32], since[32];
+	char host[256] = "", now[32], since[32];
 	struct wall started = {.ns = stats_own->started_ns};
-	struct str  what = control_arg(c, ARG_TARGET);
+	struct str what = control_arg(c, ARG_TARGET);
 
 	if (what.len > 0 && !str_has_iprefix(STR("detail"), what)) {
 		control_end(c, false, "It is \"show status\" or \"show status detail\".");
@@ -107,7 +107,8 @@ control_show_status(struct control *c)
 	control_text(c, str_of(host), "mta.fullHostName");
 	control_text(c, control_time(ev_wall(), now), "status.timeNow");
 	control_text(c, control_time(started, since), "status.startupTime");
-	control_number(c, (uint64_t)PH_MAX((ev_wall().ns - started.ns) / NS_PER_SEC, (int64_t)0), "status.uptime");
+	control_number(c, (uint64_t)PH_MAX((ev_wall().ns - started.ns) / NS_PER_SEC, (int64_t)0),
+	    "status.uptime");
 	control_bool(c, qd.stopping, "status.shuttingDown");
 	show_traffic(c);
 	show_gauges(c);
@@ -151,7 +152,7 @@ control_ledger(struct control *c)
 
 struct row {
 	struct queue *q;
-	uint64_t      key;
+	uint64_t key;
 };
 /* what is shown, taken down at once and told row by row */
 struct rows {
@@ -176,13 +177,14 @@ is_shown(struct control *c, const struct queue *q)
 	if (vmta.len > 0 && !pause_glob(vmta, str_skip(str_of(q->name), (size_t)q->domain_len + 1)))
 		return false;
 	return is_yes(control_arg(c, ARG_CONNECTED), q->n_conns > 0) &&
-	    is_yes(control_arg(c, ARG_PAUSED), q->paused);
+	       is_yes(control_arg(c, ARG_PAUSED), q->paused);
 }
 
 static bool
 is_one_of(struct str s, const char *a, const char *b, const char *otherwise)
 {
-	return s.len == 0 || str_ieq(s, str_of(a)) || str_ieq(s, str_of(b)) || str_ieq(s, str_of(otherwise));
+	return s.len == 0 || str_ieq(s, str_of(a)) || str_ieq(s, str_of(b)) ||
+	       str_ieq(s, str_of(otherwise));
 }
 
 static bool
@@ -194,7 +196,8 @@ are_options_good(struct control *c)
 	else if (!is_one_of(control_arg(c, ARG_SORT), "name", "rcpt", "size"))
 		control_end(c, false, "--sort is name, rcpt or size.");
 	else if (str_ieq(control_arg(c, ARG_MODE), STR("backoff")))
-		control_end(c, false, "Backoff mode is not supported yet; every queue is in mode normal.");
+		control_end(
+		    c, false, "Backoff mode is not supported yet; every queue is in mode normal.");
 	else if (!is_one_of(control_arg(c, ARG_MODE), "normal", "normal", "normal"))
 		control_end(c, false, "--mode is normal or backoff.");
 	return !c->later;
@@ -214,7 +217,7 @@ static uint64_t
 sort_key(struct control *c, uint64_t rcpts, uint64_t bytes)
 {
 	struct str sort = control_arg(c, ARG_SORT);
-	bool	   top = c->req->command == CTL_SHOW_TOPQUEUES || c->req->command == CTL_SHOW_TOPDOMAINS;
+	bool top = c->req->command == CTL_SHOW_TOPQUEUES || c->req->command == CTL_SHOW_TOPDOMAINS;
 
 	if (str_ieq(sort, STR("size")))
 		return bytes;
@@ -231,7 +234,8 @@ select_queues(struct control *c, uint32_t *n)
 	for (uint32_t h = 0; (h = queue_next(h)) != 0;) {
 		struct queue *q = queue_at(h);
 		if (is_shown(c, q))
-			rows[(*n)++] = (struct row){.q = q, .key = sort_key(c, queue_n_rcpts(q), q->bytes)};
+			rows[(*n)++] =
+			    (struct row){.q = q, .key = sort_key(c, queue_n_rcpts(q), q->bytes)};
 	}
 	return rows;
 }
@@ -240,7 +244,7 @@ static void
 show_errors(struct control *c, const struct queue *q, uint32_t i)
 {
 	const struct event *e;
-	char		    when[32];
+	char when[32];
 
 	for (uint32_t k = 0; (e = events_last(q, k)) != NULL; k++) {
 		control_text(c, STR("error"), "queue[%u].event[%u].type", i, k);
@@ -263,7 +267,7 @@ static void
 show_queue(struct control *c, const struct queue *q, uint32_t i)
 {
 	const struct event *e = events_last(q, 0);
-	char		    when[32];
+	char when[32];
 
 	control_text(c, str_of(q->name), "queue[%u].name", i);
 	control_number(c, queue_n_rcpts(q), "queue[%u].rcp", i);
@@ -311,8 +315,8 @@ rows_wanted(const struct control *c)
 void
 control_show_queues(struct control *c)
 {
-	uint32_t     n;
-	struct row  *rows;
+	uint32_t n;
+	struct row *rows;
 	struct rows *r;
 
 	if (!are_options_good(c))
@@ -334,14 +338,14 @@ control_show_queues(struct control *c)
 
 struct domain_sum {
 	struct str name;
-	uint64_t   rcpts, bytes, key;
-	uint32_t   conns;
-	uint32_t   last; /* the queue with the latest error */
+	uint64_t rcpts, bytes, key;
+	uint32_t conns;
+	uint32_t last; /* the queue with the latest error */
 	struct wall when;
 };
 struct domains {
-	uint32_t	  at, n, n_all;
-	char		 *names; /* a queue may go while the answer is under way */
+	uint32_t at, n, n_all;
+	char *names; /* a queue may go while the answer is under way */
 	struct domain_sum sums[];
 };
 
@@ -382,8 +386,8 @@ add_queue(struct domain_sum *d, const struct queue *q)
 static struct domain_sum *
 sum_domains(struct control *c, uint32_t *n_sums)
 {
-	uint32_t	   n;
-	struct row	  *rows = select_queues(c, &n);
+	uint32_t n;
+	struct row *rows = select_queues(c, &n);
 	struct domain_sum *sums = xcalloc((size_t)n + 1, sizeof *sums);
 
 	*n_sums = 0;
@@ -445,7 +449,7 @@ static struct domains *
 take_down(const struct domain_sum *sums, uint32_t n)
 {
 	struct domains *d = xcalloc(1, sizeof *d + n * sizeof d->sums[0]);
-	size_t		len = 0, at = 0;
+	size_t len = 0, at = 0;
 
 	for (uint32_t i = 0; i < n; i++)
 		len += sums[i].name.len;
@@ -464,8 +468,8 @@ void
 control_show_domains(struct control *c)
 {
 	struct domain_sum *sums;
-	struct domains	  *d;
-	uint32_t	   n;
+	struct domains *d;
+	uint32_t n;
 
 	if (!are_options_good(c))
 		return;
@@ -480,8 +484,8 @@ control_show_domains(struct control *c)
 
 struct vmta_sum {
 	const struct vmta *v;
-	uint64_t	   rcpts, bytes;
-	uint32_t	   domains;
+	uint64_t rcpts, bytes;
+	uint32_t domains;
 };
 
 static int
@@ -505,7 +509,7 @@ static struct vmta_sum *
 sum_vmtas(size_t *n)
 {
 	const struct conf *conf = daemon_conf();
-	struct vmta_sum	  *sums, *s;
+	struct vmta_sum *sums, *s;
 
 	vmta_get(STR(""));
 	for (size_t i = 0; i < conf_n_vmtas(conf); i++)
@@ -517,7 +521,7 @@ sum_vmtas(size_t *n)
 	qsort(sums, *n, sizeof *sums, by_vmta);
 	for (uint32_t h = 0; (h = queue_next(h)) != 0;) {
 		const struct queue *q = queue_at(h);
-		struct vmta_sum	    key = {.v = q->vmta};
+		struct vmta_sum key = {.v = q->vmta};
 		s = bsearch(&key, sums, *n, sizeof *sums, by_vmta);
 		s->rcpts += queue_n_rcpts(q);
 		s->bytes += q->bytes;
@@ -530,12 +534,13 @@ sum_vmtas(size_t *n)
 static void
 show_vmtas(struct control *c)
 {
-	size_t		 n, max;
+	size_t n, max;
 	struct vmta_sum *s = sum_vmtas(&n);
 
 	max = c->req->max == 0 ? n : PH_MIN(n, (size_t)c->req->max);
 	for (size_t i = 0; i < max; i++) {
-		control_text(c, s[i].v->name.len == 0 ? STR("{default}") : s[i].v->name, "vmta[%zu].name", i);
+		control_text(c, s[i].v->name.len == 0 ? STR("{default}") : s[i].v->name,
+		    "vmta[%zu].name", i);
 		control_number(c, s[i].domains, "vmta[%zu].dom", i);
 		control_number(c, s[i].rcpts, "vmta[%zu].rcp", i);
 		control_number(c, s[i].bytes / 1024, "vmta[%zu].kb", i);

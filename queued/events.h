@@ -12,11 +12,11 @@
 struct queue;
 struct event {
 	struct wall when;
-	char	   *text;
+	char *text;
 };
 struct events {
 	struct event ring[EVENTS_KEPT];
-	uint32_t     n; /* ever */
+	uint32_t n; /* ever */
 };
 
 void events_add(struct queue *q, struct str text);

@@ -62,7 +62,7 @@ sweep(struct queue *q, struct rlist *l)
 void
 expire_run(struct queue *q)
 {
-	uint32_t    n = q->ready.n + q->deferred.n + q->held.n;
+	uint32_t n = q->ready.n + q->deferred.n + q->held.n;
 	struct tick soonest;
 
 	if (!q->expiry_known || !tick_is_due(q->next_expiry))

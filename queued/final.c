@@ -9,7 +9,7 @@
 #include "queued/state.h"
 #include "queued/vmta.h"
 
-#define N_TEXTS	     8
+#define N_TEXTS	      8
 #define SYNC_AGAIN_MS 1000
 
 struct record_texts {
@@ -20,9 +20,9 @@ static struct {
 	struct final_list unacked; /* by seq */
 	struct final_list ended;   /* appended to the done log, not flushed */
 	struct final_list syncing;
-	uint64_t	  seq;
-	bool		  made, is_syncing;
-	struct ev_timer	  again;
+	uint64_t seq;
+	bool made, is_syncing;
+	struct ev_timer again;
 } fin;
 
 static void sync_done(void);
@@ -51,7 +51,7 @@ static void
 send_record(const struct final *f)
 {
 	struct str texts[N_TEXTS];
-	size_t	   at = 0;
+	size_t at = 0;
 
 	if (qd.acct.chan == NULL)
 		return;
@@ -65,7 +65,7 @@ send_record(const struct final *f)
 static struct final *
 new_final(const struct record_texts *texts)
 {
-	size_t	      len = 0, at = 0;
+	size_t len = 0, at = 0;
 	struct final *f;
 
 	for (size_t i = 0; i < N_TEXTS; i++)
@@ -83,7 +83,7 @@ new_final(const struct record_texts *texts)
 static struct record_texts
 texts_of(const struct queue *q, uint32_t pool, const struct final_facts *facts)
 {
-	const struct conn  *c = facts->conn;
+	const struct conn *c = facts->conn;
 	struct record_texts t = {.t = {facts->reply, STR(""), queue_vmta_name(q), name_text(pool),
 				     str_of(q->name), STR(""), STR(""), STR("")}};
 
@@ -116,9 +116,9 @@ fill(struct ipc_record *r, const struct final_facts *facts)
 static struct final *
 post(struct queue *q, uint32_t rcpt, enum acct_type type, const struct final_facts *facts)
 {
-	struct message	   *m = rcpt == 0 ? NULL : message_at(rcpt_at(rcpt)->message);
+	struct message *m = rcpt == 0 ? NULL : message_at(rcpt_at(rcpt)->message);
 	struct record_texts texts = texts_of(q, m == NULL ? 0 : m->pool, facts);
-	struct final	   *f;
+	struct final *f;
 
 	make_once();
 	f = new_final(&texts);
@@ -173,7 +173,7 @@ to_ending(struct queue *q, struct rcpt *r, uint32_t rcpt)
 void
 final_begin(struct queue *q, uint32_t rcpt, enum final_kind kind, const struct final_facts *facts)
 {
-	struct rcpt  *r = rcpt_at(rcpt);
+	struct rcpt *r = rcpt_at(rcpt);
 	struct final *f;
 
 	to_ending(q, r, rcpt);
@@ -189,13 +189,13 @@ void
 final_expired(struct queue *q, uint32_t rcpt, const struct final_facts *last)
 {
 	static const uint8_t expired[3] = {5, 4, 7};
-	const struct event  *e = events_last(q, 0);
-	char		     text[400];
-	int		     n;
-	struct final_facts   f = {.local = true};
+	const struct event *e = events_last(q, 0);
+	char text[400];
+	int n;
+	struct final_facts f = {.local = true};
 
-	n = snprintf(text, sizeof text, "delivery time expired%s%s", e == NULL ? "" : "; last error: ",
-	    e == NULL ? "" : e->text);
+	n = snprintf(text, sizeof text, "delivery time expired%s%s",
+	    e == NULL ? "" : "; last error: ", e == NULL ? "" : e->text);
 	f.reply = str_from(text, PH_MIN((size_t)n, sizeof text - 1));
 	if (last != NULL)
 		f = *last;
@@ -333,12 +333,13 @@ final_resend_records(void)
 
 	make_once();
 	TAILQ_FOREACH(f, &fin.unacked, link)
-		send_record(f);
+	send_record(f);
 }
 
 bool
 final_is_idle(void)
 {
 	make_once();
-	return TAILQ_EMPTY(&fin.unacked) && TAILQ_EMPTY(&fin.ended) && TAILQ_EMPTY(&fin.syncing) && report_is_idle();
+	return TAILQ_EMPTY(&fin.unacked) && TAILQ_EMPTY(&fin.ended) && TAILQ_EMPTY(&fin.syncing) &&
+	       report_is_idle();
 }

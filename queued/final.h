@@ -11,14 +11,14 @@
 /* what is known of an attempt; conn NULL: none was made */
 struct final_facts {
 	const struct conn *conn;
-	struct str	   reply; /* borrowed for the call */
-	uint64_t	   bytes;
-	uint16_t	   code;
-	uint8_t		   enh[3];
-	bool		   dsn_relayed;
-	bool		   local; /* our own verdict, not a remote's reply */
-	bool		   quiet; /* no accounting line */
-	bool		   no_report;
+	struct str reply; /* borrowed for the call */
+	uint64_t bytes;
+	uint16_t code;
+	uint8_t enh[3];
+	bool dsn_relayed;
+	bool local; /* our own verdict, not a remote's reply */
+	bool quiet; /* no accounting line */
+	bool no_report;
 };
 
 /* The recipient (in flight or waiting; it is taken out of its list here) ends. */

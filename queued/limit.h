@@ -15,14 +15,16 @@ struct queue;
 TAILQ_HEAD(queue_line, queue);
 
 struct limit {
-	const char	     *what; /* for explain: "max-smtp-out of VirtualMTA x" is built from it and `name` */
-	struct str	      name; /* borrowed, may be empty */
-	uint64_t	      used;
-	uint64_t	      max;
+	const char
+	    *what; /* for explain: "max-smtp-out of VirtualMTA x" is built from it and `name` */
+	struct str name; /* borrowed, may be empty */
+	uint64_t used;
+	uint64_t max;
 	const struct conf_set *set; /* where the value comes from: conf_origin(set, key) */
-	enum conf_key	      key;
-	bool		      is_shared; /* not taken unit by unit: those who wait are only told that there is room */
-	struct queue_line     line;
+	enum conf_key key;
+	bool
+	    is_shared; /* not taken unit by unit: those who wait are only told that there is room */
+	struct queue_line line;
 };
 
 void limit_init(struct limit *l, const char *what, struct str name);

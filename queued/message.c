@@ -48,7 +48,7 @@ static void
 insert_after(struct rlist *l, uint32_t after, uint32_t rcpt)
 {
 	struct rcpt *r = rcpt_at(rcpt);
-	uint32_t     next = after == 0 ? l->head : rcpt_at(after)->next;
+	uint32_t next = after == 0 ? l->head : rcpt_at(after)->next;
 
 	r->prev = after;
 	r->next = next;
@@ -78,7 +78,7 @@ rlist_push_front(struct rlist *l, uint32_t rcpt)
 void
 rlist_insert_due(struct rlist *l, uint32_t rcpt)
 {
-	int32_t	 due = rcpt_at(rcpt)->due.t;
+	int32_t due = rcpt_at(rcpt)->due.t;
 	uint32_t at = l->tail;
 
 	while (at != 0 && rcpt_at(at)->due.t > due)
@@ -106,7 +106,7 @@ rlist_remove(struct rlist *l, uint32_t rcpt)
 void
 rcpt_forget(uint32_t rcpt)
 {
-	uint32_t	message = rcpt_at(rcpt)->message;
+	uint32_t message = rcpt_at(rcpt)->message;
 	struct message *m = message_at(message);
 
 	slab_free(&qd.rcpts, rcpt);

@@ -12,19 +12,22 @@
 struct message {
 	uint64_t id;
 	uint32_t offset;
-	uint32_t len; /* of the record; a file's may be larger: then the highest value, and the file tells */
+	uint32_t
+	    len; /* of the record; a file's may be larger: then the highest value, and the file tells */
 	uint32_t env_len;
 	uint32_t segment; /* handle of the segment, 0: a queue file */
 	uint32_t n_open;  /* recipients not yet forgotten */
-	uint32_t n_busy;  /* of these: in a transaction or ending; while > 0 the place must not change */
-	uint32_t job;	  /* handle, 0: none */
-	uint32_t pool;	  /* name of the pool that was asked for, 0: none */
+	uint32_t
+	    n_busy; /* of these: in a transaction or ending; while > 0 the place must not change */
+	uint32_t job;  /* handle, 0: none */
+	uint32_t pool; /* name of the pool that was asked for, 0: none */
 	struct tick born;
-	struct tick counts_from; /* bounce-after counts from here: born, or when it was scheduled for */
+	struct tick
+	    counts_from; /* bounce-after counts from here: born, or when it was scheduled for */
 	uint32_t seg_next, seg_prev; /* the other messages of its segment */
-	uint8_t	 flags; /* enum message_flags */
-	uint8_t	 priority;
-	uint8_t	 pad[2];
+	uint8_t flags;		     /* enum message_flags */
+	uint8_t priority;
+	uint8_t pad[2];
 };
 enum message_flags { MSG_NULL_SENDER = 1, MSG_REPORT = 2, MSG_NO_DSN = 4 };
 
@@ -36,10 +39,11 @@ struct rcpt {
 	uint32_t queue;
 	struct tick due; /* deferred: when it may be tried again */
 	uint16_t tries;
-	uint8_t	 state;	 /* enum rcpt_state */
-	uint8_t	 notify; /* enum env_notify */
+	uint8_t state;	/* enum rcpt_state */
+	uint8_t notify; /* enum env_notify */
 };
-_Static_assert(sizeof(struct rcpt) <= 32 && sizeof(struct message) <= 64, "a waiting recipient must stay cheap");
+_Static_assert(sizeof(struct rcpt) <= 32 && sizeof(struct message) <= 64,
+    "a waiting recipient must stay cheap");
 
 /* a doubly linked list of recipients by handle */
 struct rlist {
@@ -47,9 +51,9 @@ struct rlist {
 };
 
 struct message *message_at(uint32_t handle);
-struct rcpt    *rcpt_at(uint32_t handle);
-uint32_t	message_new(void);
-uint32_t	rcpt_new(void);
+struct rcpt *rcpt_at(uint32_t handle);
+uint32_t message_new(void);
+uint32_t rcpt_new(void);
 /* A place as the others need it. */
 struct spool_place message_place(const struct message *m);
 

@@ -7,7 +7,7 @@
 
 #include "lib/base/str.h"
 
-uint32_t   name_number(struct str s);
+uint32_t name_number(struct str s);
 struct str name_text(uint32_t number);
 
 #endif

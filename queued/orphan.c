@@ -6,31 +6,32 @@
 #include "queued/recover.h"
 #include "queued/state.h"
 
-#define WAIT_MS	    3000
-#define N_TEXTS	    5
-#define MAX_ORPHANS 2000000u /* of all deliverds: a table that a broken one cannot fill the memory with */
+#define WAIT_MS 3000
+#define N_TEXTS 5
+#define MAX_ORPHANS                                                                                \
+	2000000u /* of all deliverds: a table that a broken one cannot fill the memory with */
 
 struct orphan {
 	TAILQ_ENTRY(orphan) link;
-	uint64_t	    id;
-	uint32_t	    index;  /* of the recipient */
-	uint32_t	    handle; /* of the slab */
-	uint32_t	    deliverer;
-	uint32_t	    rcpt; /* handle of the recipient that waits for it, 0: not found yet */
-	char		   *vmta; /* owned */
+	uint64_t id;
+	uint32_t index;	 /* of the recipient */
+	uint32_t handle; /* of the slab */
+	uint32_t deliverer;
+	uint32_t rcpt; /* handle of the recipient that waits for it, 0: not found yet */
+	char *vmta;    /* owned */
 	struct ipc_orphan_result *result; /* owned; NULL: pending */
-	char		   *texts[N_TEXTS]; /* owned; of the result */
+	char *texts[N_TEXTS];		  /* owned; of the result */
 };
 
 static struct {
 	TAILQ_HEAD(orphan_list, orphan) all;
-	struct slab	slots;
-	struct hmap	map;
-	bool		is_awaited[MAX_PEERS];
-	bool		is_waiting; /* for the first scan to begin */
-	bool		is_closed;  /* the first scan is over */
-	bool		made;
-	uint64_t	n_results, n_pending, n_claimed;
+	struct slab slots;
+	struct hmap map;
+	bool is_awaited[MAX_PEERS];
+	bool is_waiting; /* for the first scan to begin */
+	bool is_closed;	 /* the first scan is over */
+	bool made;
+	uint64_t n_results, n_pending, n_claimed;
 	struct ev_timer deadline;
 } orp;
 
@@ -63,7 +64,7 @@ slot(uint32_t handle)
 static bool
 is_orphan(const void *key, uint32_t handle)
 {
-	const struct key    *k = key;
+	const struct key *k = key;
 	const struct orphan *o = *slot(handle);
 
 	return o->id == k->id && o->index == k->index;
@@ -79,7 +80,7 @@ struct orphan *
 orphan_find(uint64_t id, uint32_t index)
 {
 	struct key k = {.id = id, .index = index};
-	uint32_t   h = hmap_find(&orp.map, hash_of(id, index), is_orphan, &k);
+	uint32_t h = hmap_find(&orp.map, hash_of(id, index), is_orphan, &k);
 
 	return h == 0 ? NULL : *slot(h);
 }
@@ -130,8 +131,12 @@ orphan_vmta(const struct orphan *o)
 static void
 end(struct orphan *o, uint32_t rcpt)
 {
-	struct conn c = {.queue = queue_at(rcpt_at(rcpt)->queue), .extensions = o->result->extensions, .up = true,
-	    .host = o->texts[1], .tls_protocol = o->texts[3], .tls_cipher = o->texts[4]};
+	struct conn c = {.queue = queue_at(rcpt_at(rcpt)->queue),
+	    .extensions = o->result->extensions,
+	    .up = true,
+	    .host = o->texts[1],
+	    .tls_protocol = o->texts[3],
+	    .tls_cipher = o->texts[4]};
 
 	net_from_ipc(&o->result->dst, &c.dst);
 	net_from_ipc(&o->result->src, &c.src);
@@ -142,7 +147,7 @@ end(struct orphan *o, uint32_t rcpt)
 static void
 give_back(struct orphan *o)
 {
-	uint32_t      rcpt = o->rcpt;
+	uint32_t rcpt = o->rcpt;
 	struct queue *q;
 
 	drop(o);
@@ -175,7 +180,7 @@ bool
 orphan_result(uint32_t instance, const struct ipc_msg *m, struct why *why)
 {
 	const struct ipc_orphan_result *r = m->head;
-	struct orphan		       *o;
+	struct orphan *o;
 
 	if (r->result.outcome != OUT_DELIVERED && r->result.outcome != OUT_FAILED)
 		return why_set(why, "an orphan with outcome %u", r->result.outcome) == 0;
@@ -208,7 +213,7 @@ void
 orphan_untried(const struct ipc_msg *m)
 {
 	const struct ipc_orphan *u = m->head;
-	struct orphan		*o = orphan_find(u->id, u->rcpt);
+	struct orphan *o = orphan_find(u->id, u->rcpt);
 
 	if (o != NULL && o->result == NULL)
 		give_back(o);
@@ -250,8 +255,10 @@ on_deadline(struct ev_timer *t)
 {
 	for (uint32_t i = 0; i < MAX_PEERS; i++) {
 		if (orp.is_awaited[i])
-			log_warn("event=orphans-unknown peer=deliverd instance=%u text=\"what it delivered of late is "
-				 "not known: it may be delivered twice\"", i);
+			log_warn("event=orphans-unknown peer=deliverd instance=%u text=\"what it "
+				 "delivered of late is "
+				 "not known: it may be delivered twice\"",
+			    i);
 	}
 	go();
 }

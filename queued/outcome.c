@@ -27,9 +27,13 @@ outcome_untried(struct queue *q, uint32_t rcpt)
 static struct final_facts
 facts_of(const struct conn *c, const struct ipc_result *r, struct str reply)
 {
-	return (struct final_facts){.conn = c, .reply = reply, .code = r->code,
-	    .enh = {r->enh[0], r->enh[1], r->enh[2]}, .bytes = r->bytes,
-	    .dsn_relayed = r->dsn_relayed != 0, .local = r->code == 0};
+	return (struct final_facts){.conn = c,
+	    .reply = reply,
+	    .code = r->code,
+	    .enh = {r->enh[0], r->enh[1], r->enh[2]},
+	    .bytes = r->bytes,
+	    .dsn_relayed = r->dsn_relayed != 0,
+	    .local = r->code == 0};
 }
 
 static void
@@ -51,7 +55,8 @@ failed(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str rep
 	struct final_facts f = facts_of(c, r, reply);
 
 	/* a bare 553 at RCPT speaks of the mailbox */
-	if (r->code == 553 && r->enh[1] == 0 && r->enh[2] == 0 && c->queue->policy->means_invalid_553)
+	if (r->code == 553 && r->enh[1] == 0 && r->enh[2] == 0 &&
+	    c->queue->policy->means_invalid_553)
 		f.enh[1] = f.enh[2] = 1;
 	c->queue->n_bounced++;
 	stat_inc(STAT_Q_BOUNCED);
@@ -61,8 +66,8 @@ failed(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str rep
 static void
 deferred(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str reply)
 {
-	struct queue	  *q = c->queue;
-	struct rcpt	  *rc = rcpt_at(rcpt);
+	struct queue *q = c->queue;
+	struct rcpt *rc = rcpt_at(rcpt);
 	struct final_facts f = facts_of(c, r, reply);
 
 	q->n_deferred++;
@@ -107,8 +112,11 @@ outcome_rcpt(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct s
 static struct final_facts
 facts_of_down(const struct conn *c, const struct ipc_conn_down *d, struct str text)
 {
-	return (struct final_facts){.conn = c, .reply = text, .code = d->code,
-	    .enh = {d->enh[0], d->enh[1], d->enh[2]}, .local = d->code == 0};
+	return (struct final_facts){.conn = c,
+	    .reply = text,
+	    .code = d->code,
+	    .enh = {d->enh[0], d->enh[1], d->enh[2]},
+	    .local = d->code == 0};
 }
 
 /* one transaction's worth: the next connection may meet another host or another mood */
@@ -137,7 +145,7 @@ all_failed(struct queue *q, const struct final_facts *f)
 static void
 host_failed(struct conn *c, const struct final_facts *f)
 {
-	struct queue	  *q = c->queue;
+	struct queue *q = c->queue;
 	struct route_host *h = route_find(q, &c->dst);
 
 	if (q->retrying)
@@ -157,8 +165,10 @@ enum queue_hold
 outcome_no_host(struct queue *q)
 {
 	const struct event *e = events_last(q, 0);
-	struct final_facts  f = {.reply = e == NULL ? STR("no host can be reached") : str_of(e->text),
-	     .enh = {4, 4, 1}, .local = true};
+	struct final_facts f = {
+	    .reply = e == NULL ? STR("no host can be reached") : str_of(e->text),
+	    .enh = {4, 4, 1},
+	    .local = true};
 
 	all_failed(q, &f);
 	return HOLD_RETRY;
@@ -182,7 +192,8 @@ was_first_tls_failure(const struct conn *c)
 static bool
 is_in_order(const struct conn *c, const struct ipc_conn_down *d)
 {
-	if (d->end == END_CLOSED || (d->stage == STAGE_IDLE && d->up && d->code != 421) || d->stage == STAGE_QUIT)
+	if (d->end == END_CLOSED || (d->stage == STAGE_IDLE && d->up && d->code != 421) ||
+	    d->stage == STAGE_QUIT)
 		return true;
 	if (d->code == 421 && c->queue->policy->mx_gone_by_421)
 		return false;
@@ -193,7 +204,7 @@ is_in_order(const struct conn *c, const struct ipc_conn_down *d)
 void
 outcome_conn(struct conn *c, const struct ipc_conn_down *d, struct str text)
 {
-	struct queue	  *q = c->queue;
+	struct queue *q = c->queue;
 	struct final_facts f = facts_of_down(c, d, text);
 
 	if (is_in_order(c, d))
@@ -240,7 +251,8 @@ bounce_list(struct queue *q, struct rlist *l, const struct final_facts *f, int64
 void
 outcome_no_vmta(struct queue *q)
 {
-	struct final_facts f = {.reply = STR("specified VirtualMTA does not exist"), .enh = {5, 3, 5}, .local = true};
+	struct final_facts f = {
+	    .reply = STR("specified VirtualMTA does not exist"), .enh = {5, 3, 5}, .local = true};
 
 	if (bounce_list(q, &q->ready, &f, INT64_MIN) && bounce_list(q, &q->deferred, &f, INT64_MIN))
 		bounce_list(q, &q->held, &f, INT64_MIN);
@@ -249,8 +261,8 @@ outcome_no_vmta(struct queue *q)
 /* rows: enum dns_status, ROUTE_TO_SELF → enhanced status, and may it be bounced at once */
 static const struct {
 	uint8_t enh[3];
-	bool	is_final;
-	bool	by_no_mx; /* final only as bounce-upon-no-mx says */
+	bool is_final;
+	bool by_no_mx; /* final only as bounce-upon-no-mx says */
 } route_rows[DNS_STATUS_MAX + 1] = {
     [DNS_NXDOMAIN] = {{5, 1, 2}, true, false},
     [DNS_NODATA] = {{4, 4, 4}, false, true},
@@ -265,9 +277,9 @@ static const struct {
 enum queue_hold
 outcome_no_route(struct queue *q)
 {
-	uint8_t		   status = q->route->status > ROUTE_TO_SELF ? DNS_SERVFAIL : q->route->status;
-	bool		   by_no_mx = route_rows[status].by_no_mx;
-	int64_t		   age = by_no_mx ? q->policy->bounce_no_mx_ms : INT64_MIN;
+	uint8_t status = q->route->status > ROUTE_TO_SELF ? DNS_SERVFAIL : q->route->status;
+	bool by_no_mx = route_rows[status].by_no_mx;
+	int64_t age = by_no_mx ? q->policy->bounce_no_mx_ms : INT64_MIN;
 	struct final_facts f = {.reply = str_of(q->route->why.text), .local = true};
 
 	memcpy(f.enh, route_rows[status].enh, 3);

@@ -8,7 +8,7 @@
 
 static struct {
 	struct net_addr *list; /* of this machine */
-	size_t		 n;
+	size_t n;
 } own;
 
 void
@@ -22,7 +22,8 @@ own_init(void)
 		return;
 	}
 	for (i = all; i != NULL; i = i->ifa_next) {
-		if (i->ifa_addr == NULL || !net_from_sockaddr(i->ifa_addr, sizeof(struct sockaddr_storage), &a))
+		if (i->ifa_addr == NULL ||
+		    !net_from_sockaddr(i->ifa_addr, sizeof(struct sockaddr_storage), &a))
 			continue;
 		own.list = xreallocarray(own.list, own.n + 1, sizeof *own.list);
 		own.list[own.n++] = a;
@@ -80,7 +81,8 @@ own_is_host(const struct vmta *v, struct str name, const struct net_addr *addr)
 		name.len--;
 	if (is_name(conf_global(daemon_conf()), CONF_GLOBAL_HOST_NAME, name))
 		return true;
-	if (v->conf != NULL && v->conf->set != NULL && is_name(v->conf->set, CONF_VMTA_HOST_NAME, name))
+	if (v->conf != NULL && v->conf->set != NULL &&
+	    is_name(v->conf->set, CONF_VMTA_HOST_NAME, name))
 		return true;
 	return is_listener(addr);
 }

@@ -15,7 +15,7 @@
 
 static struct {
 	struct buf lines; /* kind, blank, what, line end */
-	int	   fd;
+	int fd;
 } pauses = {.fd = -1};
 
 bool
@@ -28,7 +28,7 @@ pause_glob(struct str pat, struct str s)
 			star = p++;
 			mark = i;
 		} else if (p < pat.len &&
-		    (pat.p[p] == '?' || ascii_lower(pat.p[p]) == ascii_lower(s.p[i]))) {
+			   (pat.p[p] == '?' || ascii_lower(pat.p[p]) == ascii_lower(s.p[i]))) {
 			p++;
 			i++;
 		} else if (star != STR_NPOS) {
@@ -70,7 +70,7 @@ next_entry(struct str *rest, enum pause_kind *kind, struct str *what)
 bool
 pause_covers(struct str queue)
 {
-	struct str	rest = buf_str(&pauses.lines), what;
+	struct str rest = buf_str(&pauses.lines), what;
 	enum pause_kind kind;
 
 	while (next_entry(&rest, &kind, &what)) {
@@ -100,7 +100,7 @@ apply_job(struct str what, bool on)
 	for (uint32_t h = 0; (h = queue_next(h)) != 0;) {
 		struct queue *q = queue_at(h);
 		struct rlist *from = on ? &q->ready : &q->held;
-		uint32_t      next;
+		uint32_t next;
 		for (uint32_t r = from->head; r != 0; r = next) {
 			uint32_t job = message_at(rcpt_at(r)->message)->job;
 			next = rcpt_at(r)->next;
@@ -129,7 +129,7 @@ apply(enum pause_kind kind, struct str what, bool on)
 static int
 read_all(int fd)
 {
-	char	ch[4096];
+	char ch[4096];
 	ssize_t n;
 
 	while ((n = read(fd, ch, sizeof ch)) > 0) {
@@ -142,9 +142,9 @@ read_all(int fd)
 int
 pause_load(int spool_fd, struct why *why)
 {
-	struct str	rest, what;
+	struct str rest, what;
 	enum pause_kind kind;
-	int		fd, r;
+	int fd, r;
 
 	buf_init(&pauses.lines, PAUSES_MAX);
 	pauses.fd = spool_fd;
@@ -189,7 +189,8 @@ save(const struct buf *lines, struct why *why)
 
 	if (mkdirat(pauses.fd, "state", 0700) == -1 && errno != EEXIST)
 		return why_errno(why, "cannot make state");
-	fd = openat(pauses.fd, "state/pauses.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = openat(pauses.fd, "state/pauses.new",
+	    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd == -1)
 		return why_errno(why, "cannot write state/pauses.new");
 	r = write_all(fd, buf_str(lines));
@@ -205,7 +206,7 @@ save(const struct buf *lines, struct why *why)
 static int
 changed(struct buf *out, enum pause_kind kind, struct str what, bool on)
 {
-	struct str	rest = buf_str(&pauses.lines), w;
+	struct str rest = buf_str(&pauses.lines), w;
 	enum pause_kind k;
 
 	while (next_entry(&rest, &k, &w)) {

@@ -166,7 +166,7 @@ on_answer(struct ipc_chan *c, struct ipc_msg *m)
 
 static const struct {
 	enum ipc_type type;
-	ipc_msg_cb   *fn;
+	ipc_msg_cb *fn;
 } handlers[] = {
     {IPC_SEGMENT_OPEN, on_segment_open},
     {IPC_SEGMENT_SEALED, on_segment_sealed},
@@ -225,8 +225,8 @@ static void
 on_down(struct ipc_chan *c, const struct why *why)
 {
 	enum ipc_role role = ipc_peer(c);
-	uint32_t      instance = ipc_peer_instance(c);
-	struct peer  *p = peer_of_chan(c);
+	uint32_t instance = ipc_peer_instance(c);
+	struct peer *p = peer_of_chan(c);
 
 	log_info("event=peer-gone peer=%s instance=%u text=\"%s\"", ipc_role_name(role), instance,
 	    why->text);
@@ -298,8 +298,8 @@ static bool
 may_accept(struct why *why)
 {
 	const struct conf_set *g = conf_global(daemon_conf());
-	struct str	       max = conf_str(g, CONF_GLOBAL_SPOOL_MAX_RECIPIENTS);
-	uint64_t	       bytes = UINT64_MAX;
+	struct str max = conf_str(g, CONF_GLOBAL_SPOOL_MAX_RECIPIENTS);
+	uint64_t bytes = UINT64_MAX;
 
 	if (max.len > 0 && !str_ieq(max, STR("auto")) &&
 	    qd.rcpts.n_used >= conf_u64(g, CONF_GLOBAL_SPOOL_MAX_RECIPIENTS))
@@ -321,10 +321,10 @@ tell(struct peer *p, const struct ipc_spool_state *s, const struct str *text)
 void
 peers_tell_spool_state(void)
 {
-	struct why	       why = {{0}};
+	struct why why = {{0}};
 	struct ipc_spool_state s = {
 	    .queued_rcpts = qd.rcpts.n_used, .queued_bytes = qd.n_queued_bytes};
-	struct str	       text;
+	struct str text;
 
 	if (!qd.started)
 		return; /* there is no configuration yet */

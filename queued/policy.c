@@ -6,8 +6,8 @@
 
 static struct {
 	struct policy **list;
-	size_t		n;
-	struct hmap	map; /* by set */
+	size_t n;
+	struct hmap map; /* by set */
 } cache;
 
 static uint32_t
@@ -28,9 +28,9 @@ disabled_records(const struct conf_set *set)
 {
 	static const struct {
 		struct str name;
-		int	   type;
-	} rows[] = {{STR("d"), ACCT_DELIVERED}, {STR("b"), ACCT_BOUNCED}, {STR("t"), ACCT_TRANSIENT},
-	    {STR("tq"), ACCT_QUEUE}};
+		int type;
+	} rows[] = {{STR("d"), ACCT_DELIVERED}, {STR("b"), ACCT_BOUNCED},
+	    {STR("t"), ACCT_TRANSIENT}, {STR("tq"), ACCT_QUEUE}};
 	unsigned bits = 0;
 
 	for (size_t i = 0; i < conf_n(set, CONF_DOMAIN_DISABLE_ACCT_RECORDS); i++) {
@@ -63,7 +63,8 @@ bounce_no_mx_ms(const struct conf_set *set)
 
 	if (str_ieq(v, STR("yes")) || str_ieq(v, STR("true")))
 		return 0;
-	if (v.len == 0 || str_ieq(v, STR("no")) || str_ieq(v, STR("false")) || str_ieq(v, STR("never")))
+	if (v.len == 0 || str_ieq(v, STR("no")) || str_ieq(v, STR("false")) ||
+	    str_ieq(v, STR("never")))
 		return CONF_NEVER;
 	return conf_ms(set, CONF_DOMAIN_BOUNCE_UPON_NO_MX);
 }
@@ -77,10 +78,12 @@ make(const struct conf_set *set)
 	read_retries(p);
 	p->max_out = as_u32(conf_u64(set, CONF_DOMAIN_MAX_SMTP_OUT));
 	p->max_msg_per_conn = zero_if_unlimited(conf_u64(set, CONF_DOMAIN_MAX_MSG_PER_CONNECTION));
-	p->max_rcpt_per_txn = zero_if_unlimited(conf_u64(set, CONF_DOMAIN_MAX_RCPT_PER_TRANSACTION));
+	p->max_rcpt_per_txn =
+	    zero_if_unlimited(conf_u64(set, CONF_DOMAIN_MAX_RCPT_PER_TRANSACTION));
 	p->max_rcpt_per_txn = p->max_rcpt_per_txn == 0 ? 1000 : PH_MIN(p->max_rcpt_per_txn, 4000u);
 	p->max_attempts = as_u32(conf_u64(set, CONF_DOMAIN_MX_CONNECTION_ATTEMPTS));
-	p->max_errors_per_conn = zero_if_unlimited(conf_u64(set, CONF_DOMAIN_MAX_ERRORS_PER_CONNECTION));
+	p->max_errors_per_conn =
+	    zero_if_unlimited(conf_u64(set, CONF_DOMAIN_MAX_ERRORS_PER_CONNECTION));
 	p->max_retries = as_u32(conf_u64(set, CONF_DOMAIN_MAX_SMTP_RETRIES));
 	p->retry_rcpts_ms = conf_ms(set, CONF_DOMAIN_RETRY_RECIPIENTS_AFTER);
 	p->retry_dns_ms = conf_ms(set, CONF_DOMAIN_RETRY_AFTER_DNS_ERROR);

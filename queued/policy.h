@@ -10,26 +10,26 @@
 
 struct policy {
 	const struct conf_set *set;
-	int64_t		       retry_after_ms[POLICY_MAX_RETRIES];
-	uint32_t	       n_retry_after;
-	uint32_t	       max_out;
-	uint32_t	       max_msg_per_conn; /* 0: no limit */
-	uint32_t	       max_rcpt_per_txn;
-	uint32_t	       max_attempts; /* MX hosts tried before the queue waits */
-	uint32_t	       max_errors_per_conn; /* 0: no limit */
-	uint32_t	       max_retries;	    /* of a recipient; UINT32_MAX: no limit */
-	int64_t		       retry_rcpts_ms;
-	int64_t		       retry_dns_ms;
-	int64_t		       bounce_after_ms;
-	int64_t		       idle_ms;
-	int64_t		       bounce_no_mx_ms; /* CONF_NEVER: defer; else bounce when queued so long */
-	uint16_t	       port;
-	bool		       hold;
-	bool		       bounce_5xx_greeting;
-	bool		       means_invalid_553;
-	bool		       retry_upon_new_mail;
-	bool		       mx_gone_by_421; /* smtp-421-means-mx-unavailable */
-	uint8_t		       no_acct; /* 1 << enum acct_type: disabled */
+	int64_t retry_after_ms[POLICY_MAX_RETRIES];
+	uint32_t n_retry_after;
+	uint32_t max_out;
+	uint32_t max_msg_per_conn; /* 0: no limit */
+	uint32_t max_rcpt_per_txn;
+	uint32_t max_attempts;	      /* MX hosts tried before the queue waits */
+	uint32_t max_errors_per_conn; /* 0: no limit */
+	uint32_t max_retries;	      /* of a recipient; UINT32_MAX: no limit */
+	int64_t retry_rcpts_ms;
+	int64_t retry_dns_ms;
+	int64_t bounce_after_ms;
+	int64_t idle_ms;
+	int64_t bounce_no_mx_ms; /* CONF_NEVER: defer; else bounce when queued so long */
+	uint16_t port;
+	bool hold;
+	bool bounce_5xx_greeting;
+	bool means_invalid_553;
+	bool retry_upon_new_mail;
+	bool mx_gone_by_421; /* smtp-421-means-mx-unavailable */
+	uint8_t no_acct;     /* 1 << enum acct_type: disabled */
 };
 
 /* Shared; valid until policy_forget_all(). */

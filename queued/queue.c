@@ -141,9 +141,9 @@ make(struct str domain, struct str vmta, struct str name)
 struct queue *
 queue_get(struct str domain, struct str vmta)
 {
-	char	      text[600];
-	struct str    shown = vmta.len == 0 ? STR("{default}") : vmta;
-	int	      n;
+	char text[600];
+	struct str shown = vmta.len == 0 ? STR("{default}") : vmta;
+	int n;
 	struct queue *q;
 
 	n = snprintf(text, sizeof text, "%.*s/%.*s", STR_ARG(str_sub(domain, 0, 255)),
@@ -157,7 +157,8 @@ queue_get(struct str domain, struct str vmta)
 void
 queue_maybe_free(struct queue *q)
 {
-	if (queue_n_rcpts(q) > 0 || q->n_conns > 0 || q->retrying || q->in_run_line || !tick_is_due(q->keep_until))
+	if (queue_n_rcpts(q) > 0 || q->n_conns > 0 || q->retrying || q->in_run_line ||
+	    !tick_is_due(q->keep_until))
 		return;
 	limit_leave(q);
 	ev_timer_stop(&q->timer);

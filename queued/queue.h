@@ -13,29 +13,29 @@
 #include "queued/policy.h"
 
 /* why a queue does not move: row = name, sentence for a person */
-#define QUEUE_HOLDS(X)                                                                  \
-	X(EMPTY, "no mail is queued")                                                   \
-	X(DELIVERING, "connections are busy with its mail")                             \
-	X(CONNECTING, "a connection is being opened")                                   \
-	X(RESOLVING, "the name server was asked for its hosts")                         \
-	X(RETRY, "the last attempt failed; the queue waits for its retry time")         \
-	X(RCPT_WAIT, "every recipient was deferred and waits for its own retry time")   \
-	X(SCHEDULED, "all its mail is scheduled for later")                             \
-	X(PAUSED, "paused by the operator")                                             \
-	X(HELD_DOMAIN, "hold-domain is set in the configuration")                       \
-	X(HELD_VMTA, "the VirtualMTA is held by the operator")                          \
-	X(HELD_JOBS, "the jobs of all its mail are paused")                             \
-	X(LIMIT, "a limit is reached")                                                  \
-	X(NO_DELIVERD, "the delivery process is away and will be restarted")            \
-	X(ACCOUNTING, "accounting records or reports are not yet on disk, so deliveries wait")               \
-	X(NO_VMTA, "its VirtualMTA does not exist")                                     \
+#define QUEUE_HOLDS(X)                                                                             \
+	X(EMPTY, "no mail is queued")                                                              \
+	X(DELIVERING, "connections are busy with its mail")                                        \
+	X(CONNECTING, "a connection is being opened")                                              \
+	X(RESOLVING, "the name server was asked for its hosts")                                    \
+	X(RETRY, "the last attempt failed; the queue waits for its retry time")                    \
+	X(RCPT_WAIT, "every recipient was deferred and waits for its own retry time")              \
+	X(SCHEDULED, "all its mail is scheduled for later")                                        \
+	X(PAUSED, "paused by the operator")                                                        \
+	X(HELD_DOMAIN, "hold-domain is set in the configuration")                                  \
+	X(HELD_VMTA, "the VirtualMTA is held by the operator")                                     \
+	X(HELD_JOBS, "the jobs of all its mail are paused")                                        \
+	X(LIMIT, "a limit is reached")                                                             \
+	X(NO_DELIVERD, "the delivery process is away and will be restarted")                       \
+	X(ACCOUNTING, "accounting records or reports are not yet on disk, so deliveries wait")     \
+	X(NO_VMTA, "its VirtualMTA does not exist")                                                \
 	X(NO_SOURCE, "the VirtualMTA has no source address of the destination's family")
 
 enum queue_hold {
 #define X(name, text) HOLD_##name,
 	QUEUE_HOLDS(X)
 #undef X
-	HOLD_MAX
+	    HOLD_MAX
 };
 const char *hold_name(enum queue_hold h);
 const char *hold_text(enum queue_hold h);
@@ -47,39 +47,39 @@ struct vmta;
 struct events;
 
 struct queue {
-	uint32_t	     handle;
-	uint16_t	     domain_len;
-	bool		     paused;
-	bool		     in_run_line;
-	char		    *name; /* domain "/" VirtualMTA, owned */
-	struct vmta	    *vmta;
+	uint32_t handle;
+	uint16_t domain_len;
+	bool paused;
+	bool in_run_line;
+	char *name; /* domain "/" VirtualMTA, owned */
+	struct vmta *vmta;
 	const struct policy *policy;
-	struct rlist	     ready, deferred, held;
-	uint32_t	     n_flight, n_ending;
-	uint64_t	     bytes;
+	struct rlist ready, deferred, held;
+	uint32_t n_flight, n_ending;
+	uint64_t bytes;
 
 	struct conn_list conns;
-	uint32_t	 n_conns; /* opening, up or closing */
-	uint32_t	 n_up;
-	struct route	*route;
-	struct route	*asking; /* the one that will take its place, while name servers are asked */
-	uint32_t	 n_failed; /* hosts that failed since the last success */
-	uint32_t	 retry_nth;
-	struct tick	 retry_at; /* the queue waits until then when `retrying` */
-	bool		 retrying;
-	bool		 expiry_known;
-	uint8_t		 hold; /* enum queue_hold */
-	uint8_t		 pad;
-	struct tick	 next_expiry;
-	struct tick	 open_after; /* no connection is opened before: local trouble */
-	struct tick	 hold_since;
-	struct tick	 keep_until; /* not freed before: somebody waits for its route */
-	struct ev_timer	 timer;
-	struct limit	*waits_for;
-	struct limit	*woken_by; /* the line it was called from, until its turn is over */
-	struct limit	*kept;	   /* a unit of this one was taken for it */
-	struct events	*events; /* the last errors, NULL: none */
-	uint64_t	 n_delivered, n_bounced, n_deferred;
+	uint32_t n_conns; /* opening, up or closing */
+	uint32_t n_up;
+	struct route *route;
+	struct route *asking; /* the one that will take its place, while name servers are asked */
+	uint32_t n_failed;    /* hosts that failed since the last success */
+	uint32_t retry_nth;
+	struct tick retry_at; /* the queue waits until then when `retrying` */
+	bool retrying;
+	bool expiry_known;
+	uint8_t hold; /* enum queue_hold */
+	uint8_t pad;
+	struct tick next_expiry;
+	struct tick open_after; /* no connection is opened before: local trouble */
+	struct tick hold_since;
+	struct tick keep_until; /* not freed before: somebody waits for its route */
+	struct ev_timer timer;
+	struct limit *waits_for;
+	struct limit *woken_by; /* the line it was called from, until its turn is over */
+	struct limit *kept;	/* a unit of this one was taken for it */
+	struct events *events;	/* the last errors, NULL: none */
+	uint64_t n_delivered, n_bounced, n_deferred;
 
 	TAILQ_ENTRY(queue) line_link; /* in a limit's line */
 	TAILQ_ENTRY(queue) run_link;
@@ -92,10 +92,10 @@ struct queue *queue_at(uint32_t handle);
 /* The same for a handle that may be stale; NULL: no queue has it. */
 struct queue *queue_try(uint32_t handle);
 /* Walks all queues: pass 0 first; 0 at the end. */
-uint32_t      queue_next(uint32_t handle);
-struct str    queue_domain(const struct queue *q);
-struct str    queue_vmta_name(const struct queue *q);
-uint32_t      queue_n_rcpts(const struct queue *q);
+uint32_t queue_next(uint32_t handle);
+struct str queue_domain(const struct queue *q);
+struct str queue_vmta_name(const struct queue *q);
+uint32_t queue_n_rcpts(const struct queue *q);
 
 /* A recipient comes in (state set here), ready now or due later. */
 void queue_add_ready(struct queue *q, uint32_t rcpt, bool in_front);

@@ -9,11 +9,11 @@
 #include "queued/segment.h"
 #include "queued/state.h"
 
-#define SLICE_MS      5
+#define SLICE_MS       5
 #define RECORDS_A_TURN 2000
 /* ids hold their time in the upper bits (lib/spool/journal.h); a writer's clock may run ahead by its lease */
-#define ID_TIME_SHIFT 22
-#define LEASE_MS      120000
+#define ID_TIME_SHIFT	22
+#define LEASE_MS	120000
 #define ID_WRITER_SHIFT 18
 #define MAX_WRITERS	16u
 
@@ -29,18 +29,18 @@ struct position {
 /* ids that may be met twice while the scan runs, and a while after it */
 static struct {
 	struct spool_walk *walk;
-	uint64_t	  *ids;
-	uint32_t	   n, room;
-	struct hmap	   map;
-	uint64_t	   recent; /* ids from here on may come by message as well */
-	uint64_t	   n_records, n_bad;
-	struct mono	   began;
-	struct ev_timer	   next;
-	bool		   is_first; /* the scan of everything */
-	bool		   wanted[MAX_WRITERS];
-	struct position	   from[MAX_WRITERS];	 /* of those wanted: what they had told when they died */
-	struct position	   scanned[MAX_WRITERS]; /* all before was given by a scan */
-	struct ev_timer	   forget;
+	uint64_t *ids;
+	uint32_t n, room;
+	struct hmap map;
+	uint64_t recent; /* ids from here on may come by message as well */
+	uint64_t n_records, n_bad;
+	struct mono began;
+	struct ev_timer next;
+	bool is_first; /* the scan of everything */
+	bool wanted[MAX_WRITERS];
+	struct position from[MAX_WRITERS]; /* of those wanted: what they had told when they died */
+	struct position scanned[MAX_WRITERS]; /* all before was given by a scan */
+	struct ev_timer forget;
 } rec;
 
 static bool
@@ -119,7 +119,8 @@ record(const struct walk_item *item)
 		return;
 	if (item->place.id >= rec.recent || item->place.kind == SPOOL_FILE)
 		remember(item->place.id);
-	arrive_envelope(&item->place, item->env, rec.is_first ? ARRIVE_FIRST_SCAN : ARRIVE_LATE_SCAN);
+	arrive_envelope(
+	    &item->place, item->env, rec.is_first ? ARRIVE_FIRST_SCAN : ARRIVE_LATE_SCAN);
 }
 
 static void
@@ -135,7 +136,8 @@ remember_queued(uint16_t writer)
 {
 	for (uint32_t h = 1; h < slab_end(&qd.messages); h++) {
 		const struct message *m = message_at(h);
-		if (m->n_open > 0 && (m->id >> ID_WRITER_SHIFT) % MAX_WRITERS == writer && !is_seen(m->id))
+		if (m->n_open > 0 && (m->id >> ID_WRITER_SHIFT) % MAX_WRITERS == writer &&
+		    !is_seen(m->id))
 			remember(m->id);
 	}
 }
@@ -201,14 +203,14 @@ static void
 set_aside(const struct walk_item *item)
 {
 	const struct spool_place *p = &item->place;
-	char			  name[SPOOL_FILE_NAME] = "";
+	char name[SPOOL_FILE_NAME] = "";
 
 	rec.n_bad++;
 	if (p->kind == SPOOL_FILE)
 		spool_file_name(p->id, name);
 	log_error("event=%s file=%s writer=%u segment=%08x offset=%lu bytes=%lu text=\"%s\"",
-	    item->is_unreadable ? "unreadable" : "set-aside", name[0] == '\0' ? "journal" : name, p->writer,
-	    p->segment, p->offset, p->len, item->why.text);
+	    item->is_unreadable ? "unreadable" : "set-aside", name[0] == '\0' ? "journal" : name,
+	    p->writer, p->segment, p->offset, p->len, item->why.text);
 	if (!item->is_unreadable)
 		spool_set_aside(qd.store, p, &item->why);
 }
@@ -224,7 +226,8 @@ step(void)
 		record(&item);
 		return true;
 	case WALK_SEGMENT:
-		note_scanned((uint16_t)item.segment.writer, item.segment.generation, item.segment.end);
+		note_scanned(
+		    (uint16_t)item.segment.writer, item.segment.generation, item.segment.end);
 		segment_scanned(&item.segment);
 		return true;
 	case WALK_MOVED:

@@ -10,19 +10,19 @@
 
 struct report {
 	TAILQ_ENTRY(report) link;
-	uint64_t	    id;
-	uint32_t	    handle;
-	bool		    sent;
-	struct final_list   finals;
+	uint64_t id;
+	uint32_t handle;
+	bool sent;
+	struct final_list finals;
 };
 
 static struct {
 	TAILQ_HEAD(report_list, report) all;
-	struct report_list   later; /* could not be made; tried again */
-	struct slab	     slots;
-	struct hmap	     by_id;
-	struct ev_timer	     retry;
-	bool		     made;
+	struct report_list later; /* could not be made; tried again */
+	struct slab slots;
+	struct hmap by_id;
+	struct ev_timer retry;
+	bool made;
 } rep;
 
 static void
@@ -67,7 +67,7 @@ hash_of(uint64_t id)
 static struct report *
 get(uint64_t id)
 {
-	uint32_t       h = hmap_find(&rep.by_id, hash_of(id), is_report, &id);
+	uint32_t h = hmap_find(&rep.by_id, hash_of(id), is_report, &id);
 	struct report *r;
 
 	/* one that was sent already is complete: recipients that fail later have a report of their own, after it */
@@ -106,12 +106,16 @@ static void
 send_rcpt(struct final *f)
 {
 	const struct ipc_record *rec = &f->record;
-	struct ipc_report_rcpt	 msg = {.id = rec->place.id, .when_ns = rec->logged_ns, .rcpt = rec->rcpt,
-		  .code = rec->code, .enh = {rec->enh[0], rec->enh[1], rec->enh[2]}, .local = rec->local,
-		  .kind = rec->final == FINAL_DELIVERED ? REPORT_RELAYED : REPORT_FAILED};
-	struct str		 texts[3] = {str_from(f->texts, f->text_len[0]),
-			      str_from(f->texts + f->text_len[0], f->text_len[1]),
-			      str_from(f->texts + f->text_len[0] + f->text_len[1], f->text_len[2])};
+	struct ipc_report_rcpt msg = {.id = rec->place.id,
+	    .when_ns = rec->logged_ns,
+	    .rcpt = rec->rcpt,
+	    .code = rec->code,
+	    .enh = {rec->enh[0], rec->enh[1], rec->enh[2]},
+	    .local = rec->local,
+	    .kind = rec->final == FINAL_DELIVERED ? REPORT_RELAYED : REPORT_FAILED};
+	struct str texts[3] = {str_from(f->texts, f->text_len[0]),
+	    str_from(f->texts + f->text_len[0], f->text_len[1]),
+	    str_from(f->texts + f->text_len[0] + f->text_len[1], f->text_len[2])};
 
 	ipc_send(qd.bounce.chan, IPC_REPORT_RCPT, &msg, texts, -1);
 	f->report_due = false; /* told */
@@ -121,11 +125,11 @@ static void
 send_report(struct report *r)
 {
 	struct ipc_report msg = {.place = TAILQ_FIRST(&r->finals)->record.place};
-	struct final	 *f;
+	struct final *f;
 
 	r->sent = true;
 	TAILQ_FOREACH(f, &r->finals, link)
-		send_rcpt(f);
+	send_rcpt(f);
 	ipc_send(qd.bounce.chan, IPC_REPORT, &msg, NULL, -1);
 }
 
@@ -150,7 +154,7 @@ void
 final_resend_reports(void)
 {
 	struct report *r;
-	struct final  *f;
+	struct final *f;
 
 	make_once();
 	TAILQ_CONCAT(&rep.all, &rep.later, link);
@@ -158,7 +162,7 @@ final_resend_reports(void)
 	{
 		r->sent = false;
 		TAILQ_FOREACH(f, &r->finals, link)
-			f->report_due = true;
+		f->report_due = true;
 	}
 	report_send_new();
 }
@@ -184,7 +188,7 @@ again_later(struct report *r)
 	struct final *f;
 
 	TAILQ_FOREACH(f, &r->finals, link)
-		f->report_due = true;
+	f->report_due = true;
 	TAILQ_INSERT_TAIL(&rep.later, r, link);
 	if (!ev_timer_is_armed(&rep.retry))
 		ev_timer_in_ms(&rep.retry, RETRY_MS);
@@ -193,7 +197,7 @@ again_later(struct report *r)
 void
 final_reported(const struct ipc_report_done *d)
 {
-	uint32_t       h;
+	uint32_t h;
 	struct report *r;
 
 	make_once();

@@ -12,13 +12,13 @@
 /* one end under way */
 struct final {
 	TAILQ_ENTRY(final) link;
-	struct ipc_record  record;
-	uint32_t	   rcpt; /* handle; 0: a record only (t, tq, r) */
-	uint32_t	   message; /* handle; 0: none (tq) */
-	uint32_t	   queue;
-	bool		   report_due;
-	uint16_t	   text_len[8];
-	char		   texts[];
+	struct ipc_record record;
+	uint32_t rcpt;	  /* handle; 0: a record only (t, tq, r) */
+	uint32_t message; /* handle; 0: none (tq) */
+	uint32_t queue;
+	bool report_due;
+	uint16_t text_len[8];
+	char texts[];
 };
 TAILQ_HEAD(final_list, final);
 

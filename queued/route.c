@@ -7,8 +7,8 @@
 #include "queued/state.h"
 #include "queued/vmta.h"
 
-#define ROUTE_MIN_MS	1000
-#define ROUTE_MAX_MS	(24 * 3600 * 1000)
+#define ROUTE_MIN_MS 1000
+#define ROUTE_MAX_MS (24 * 3600 * 1000)
 /* a host that failed is left alone so long, unless all have */
 #define HOST_BAD_MS (60 * 1000)
 /* what was known is used so much longer when the name servers do not answer */
@@ -24,8 +24,8 @@ struct asked {
 };
 static struct {
 	struct slab slab;
-	uint32_t    serial;
-	bool	    made;
+	uint32_t serial;
+	bool made;
 } asked;
 
 static struct asked *
@@ -43,14 +43,15 @@ static void
 ask(struct queue *q, struct str name, enum dns_kind kind, uint16_t pref, uint16_t port)
 {
 	struct ipc_resolve msg = {.kind = (uint8_t)kind, .families = vmta_families(q->vmta)};
-	struct asked	  *a;
+	struct asked *a;
 
 	if (!asked.made)
 		slab_init(&asked.slab, sizeof(struct asked));
 	asked.made = true;
 	msg.req = slab_new(&asked.slab);
 	a = slab_at(&asked.slab, msg.req);
-	*a = (struct asked){.serial = q->asking->serial, .queue = q->handle, .pref = pref, .port = port};
+	*a = (struct asked){
+	    .serial = q->asking->serial, .queue = q->handle, .pref = pref, .port = port};
 	q->asking->n_pending++;
 	ipc_send(qd.dns.chan, IPC_RESOLVE, &msg, &name, -1);
 }
@@ -67,8 +68,8 @@ add_host(struct route *r, const struct net_addr *addr, uint16_t pref, struct str
 		r->hosts[at] = r->hosts[at - 1];
 		at--;
 	}
-	r->hosts[at] = (struct route_host){.addr = *addr, .pref = pref,
-	    .name = xstrdup_str(name), .bad_until = {.t = INT32_MIN}};
+	r->hosts[at] = (struct route_host){
+	    .addr = *addr, .pref = pref, .name = xstrdup_str(name), .bad_until = {.t = INT32_MIN}};
 	r->n++;
 }
 
@@ -87,7 +88,7 @@ parse_literal(struct str s, struct net_addr *addr)
 static struct str
 split_port(struct str s, uint16_t *port)
 {
-	size_t	 colon = str_rfind(s, ':'), bracket = str_rfind(s, ']');
+	size_t colon = str_rfind(s, ':'), bracket = str_rfind(s, ']');
 	uint32_t n;
 
 	if (colon == STR_NPOS || (bracket != STR_NPOS && colon < bracket) ||
@@ -102,7 +103,7 @@ split_port(struct str s, uint16_t *port)
 static void
 add_configured(struct queue *q, struct str item, uint16_t pref)
 {
-	uint16_t	port = q->policy->port;
+	uint16_t port = q->policy->port;
 	struct net_addr addr;
 
 	if (str_has_iprefix(item, STR("lookup-mx:"))) {
@@ -123,7 +124,7 @@ static void
 use_configured(struct queue *q, struct str hosts)
 {
 	struct str group, item;
-	uint16_t   pref = 0;
+	uint16_t pref = 0;
 
 	while (str_next(&hosts, ';', &group)) {
 		while (str_next(&group, ',', &item)) {
@@ -159,7 +160,7 @@ route_free(struct route **r)
 static void
 start(struct queue *q)
 {
-	struct str	hosts = configured_hosts(q), domain = queue_domain(q);
+	struct str hosts = configured_hosts(q), domain = queue_domain(q);
 	struct net_addr addr;
 
 	if (++asked.serial == 0)
@@ -201,8 +202,8 @@ drop_own(struct queue *q, struct route *r)
 		n--;
 	if (n == 0) {
 		r->status = ROUTE_TO_SELF;
-		why_set(&r->why, "mail for %.*s loops back to this server (MX %s)", STR_ARG(queue_domain(q)),
-		    r->hosts[0].name);
+		why_set(&r->why, "mail for %.*s loops back to this server (MX %s)",
+		    STR_ARG(queue_domain(q)), r->hosts[0].name);
 	}
 	for (uint32_t i = n; i < r->n; i++)
 		free(r->hosts[i].name);
@@ -298,8 +299,8 @@ struct route_host *
 route_next(struct queue *q)
 {
 	struct route *r = q->route;
-	uint8_t	      families = vmta_families(q->vmta);
-	int	      pref = best_pref(r, families);
+	uint8_t families = vmta_families(q->vmta);
+	int pref = best_pref(r, families);
 
 	for (uint32_t i = 0; pref >= 0 && i < r->n; i++) {
 		struct route_host *h = &r->hosts[r->turn++ % r->n];
@@ -358,9 +359,9 @@ void
 route_dns_addr(const struct ipc_msg *m)
 {
 	const struct ipc_dns_addr *d = m->head;
-	const struct asked	  *a = asked_at(d->req);
-	struct queue		  *q = a == NULL ? NULL : asker(a);
-	struct net_addr		   addr;
+	const struct asked *a = asked_at(d->req);
+	struct queue *q = a == NULL ? NULL : asker(a);
+	struct net_addr addr;
 
 	if (q == NULL)
 		return;
@@ -374,8 +375,8 @@ static void
 take_answer(struct queue *q, const struct ipc_dns_done *d, struct str text)
 {
 	struct route *r = q->asking;
-	struct tick   until = tick_in_ms(
-	      PH_MAX(PH_MIN((int64_t)d->ttl_s * 1000, (int64_t)ROUTE_MAX_MS), (int64_t)ROUTE_MIN_MS));
+	struct tick until = tick_in_ms(
+	    PH_MAX(PH_MIN((int64_t)d->ttl_s * 1000, (int64_t)ROUTE_MAX_MS), (int64_t)ROUTE_MIN_MS));
 
 	r->n_pending--;
 	if (d->status != DNS_OK && !is_temporary(r->status)) {
@@ -394,8 +395,8 @@ void
 route_dns_done(const struct ipc_msg *m)
 {
 	const struct ipc_dns_done *d = m->head;
-	struct asked		  *a = asked_at(d->req);
-	struct queue		  *q = a == NULL ? NULL : asker(a);
+	struct asked *a = asked_at(d->req);
+	struct queue *q = a == NULL ? NULL : asker(a);
 
 	if (a == NULL)
 		return;

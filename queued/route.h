@@ -16,21 +16,22 @@
 
 struct route_host {
 	struct net_addr addr; /* with port */
-	uint16_t	pref;
-	char	       *name; /* MX host name, owned */
-	struct tick	bad_until;
-	struct mono	tls_failed; /* when STARTTLS last failed there, 0: never */
+	uint16_t pref;
+	char *name; /* MX host name, owned */
+	struct tick bad_until;
+	struct mono tls_failed; /* when STARTTLS last failed there, 0: never */
 };
 struct route {
 	struct route_host *hosts; /* sorted by preference */
-	uint32_t	   n;
-	uint32_t	   turn;
-	uint32_t	   serial;
-	uint32_t	   n_pending; /* look-ups under way */
-	struct tick	   valid_until;
-	bool		   is_static; /* the operator named the hosts */
-	uint8_t		   status; /* enum dns_status of what failed, a temporary one before others, or ROUTE_TO_SELF */
-	struct why	   why;
+	uint32_t n;
+	uint32_t turn;
+	uint32_t serial;
+	uint32_t n_pending; /* look-ups under way */
+	struct tick valid_until;
+	bool is_static; /* the operator named the hosts */
+	uint8_t
+	    status; /* enum dns_status of what failed, a temporary one before others, or ROUTE_TO_SELF */
+	struct why why;
 };
 
 enum route_state { ROUTE_READY, ROUTE_WAIT, ROUTE_FAILED };

@@ -57,7 +57,7 @@ static bool
 feed_round(struct queue *q, int *left)
 {
 	struct conn *c;
-	bool	     gave = false;
+	bool gave = false;
 
 	TAILQ_FOREACH(c, &q->conns, link)
 	{
@@ -89,7 +89,7 @@ let_idle(struct queue *q)
 	struct conn *c;
 
 	TAILQ_FOREACH(c, &q->conns, link)
-		conn_set_idle(c);
+	conn_set_idle(c);
 }
 
 /* a full limit on the way to one more connection, or NULL */
@@ -115,9 +115,9 @@ no_source(struct queue *q)
 static enum queue_hold
 open_one(struct queue *q)
 {
-	struct limit	       *full = full_limit(q);
-	enum route_state	state;
-	struct route_host      *host;
+	struct limit *full = full_limit(q);
+	enum route_state state;
+	struct route_host *host;
 	struct conf_source_host src;
 
 	if (q->n_conns >= q->policy->max_out)
@@ -173,7 +173,7 @@ static enum queue_hold
 open_more(struct queue *q)
 {
 	enum queue_hold h = q->n_up < q->n_conns ? HOLD_CONNECTING : HOLD_DELIVERING;
-	uint32_t	n, wanted = unclaimed_txns(q);
+	uint32_t n, wanted = unclaimed_txns(q);
 
 	for (n = 0; n < wanted; n++) {
 		h = open_one(q);
@@ -246,8 +246,8 @@ run_queue(struct queue *q)
 	else if (h == HOLD_MAX)
 		h = move(q);
 	let_idle(q);
-	if (q->waits_for != NULL && h != HOLD_LIMIT && h != HOLD_ACCOUNTING && h != HOLD_NO_DELIVERD &&
-	    h != HOLD_NO_VMTA)
+	if (q->waits_for != NULL && h != HOLD_LIMIT && h != HOLD_ACCOUNTING &&
+	    h != HOLD_NO_DELIVERD && h != HOLD_NO_VMTA)
 		limit_leave(q);
 	limit_settle(q);
 	queue_set_hold(q, h);

@@ -43,7 +43,7 @@ static uint32_t
 find_or_make(uint16_t writer, uint32_t number, uint32_t generation)
 {
 	struct segment_key k = {.number = number, .writer = writer};
-	uint32_t	   h = find(writer, number);
+	uint32_t h = find(writer, number);
 
 	if (h == 0) {
 		h = slab_new(&qd.segments);
@@ -70,7 +70,7 @@ as_ipc(const struct segment *s)
 static void
 free_if_empty(uint32_t handle)
 {
-	struct segment	  *s = at(handle);
+	struct segment *s = at(handle);
 	struct ipc_segment msg = as_ipc(s);
 
 	if (s->n_live > 0 || !s->sealed || !s->scanned || s->is_free)
@@ -125,7 +125,7 @@ void
 segment_message_moved(uint32_t message)
 {
 	struct message *m = message_at(message);
-	uint32_t	handle = m->segment;
+	uint32_t handle = m->segment;
 	struct segment *s = at(handle);
 
 	if (m->seg_prev == 0)
@@ -145,7 +145,7 @@ void
 segment_message_gone(uint32_t message)
 {
 	const struct message *m = message_at(message);
-	struct why	      why;
+	struct why why;
 
 	if (m->segment != 0) {
 		segment_message_moved(message);
@@ -233,7 +233,7 @@ void
 segment_writer_came(uint16_t writer)
 {
 	for (uint32_t h = 1; h < slab_end(&qd.segments); h++) {
-		struct segment	  *s = at(h);
+		struct segment *s = at(h);
 		struct ipc_segment msg;
 		if (!s->known || s->writer != writer || !s->is_free)
 			continue;

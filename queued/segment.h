@@ -12,25 +12,25 @@ struct segment {
 	uint32_t number;
 	uint32_t generation;
 	uint16_t writer;
-	bool	 known;	 /* the slot is in use */
-	bool	 sealed; /* its writer is done with it */
-	bool	 scanned; /* everything in it was told to us, by scan or by message */
-	bool	 is_free; /* SEGMENT_FREE is due or was sent */
+	bool known;   /* the slot is in use */
+	bool sealed;  /* its writer is done with it */
+	bool scanned; /* everything in it was told to us, by scan or by message */
+	bool is_free; /* SEGMENT_FREE is due or was sent */
 	uint32_t n_live;
 	uint64_t live_bytes;
-	uint32_t first;	 /* message in it; the others by seg_next */
+	uint32_t first; /* message in it; the others by seg_next */
 	struct tick sealed_at;
 };
 
 /* The handle for a place's segment, made when new; `live`: it comes from its writer, not from the scan. */
 uint32_t segment_get(const struct spool_place *p, bool live);
-void	 segment_fill_place(uint32_t handle, struct spool_place *p);
-void	 segment_message_came(uint32_t message);
+void segment_fill_place(uint32_t handle, struct spool_place *p);
+void segment_message_came(uint32_t message);
 /* The message is forgotten: its queue file is removed, or its segment counts one less. */
-void	 segment_message_gone(uint32_t message);
+void segment_message_gone(uint32_t message);
 
 /* The message has a queue file now: its segment counts one less. */
-void	 segment_message_moved(uint32_t message);
+void segment_message_moved(uint32_t message);
 
 /* From the writers and from the scan. */
 void segment_opened(const struct ipc_segment *s);

@@ -12,19 +12,20 @@
 #define LITTLE_BYTES (JOURNAL_SEGMENT_BYTES / 4)
 
 static struct {
-	uint32_t	   handles[MOVES_AT_ONCE];
-	uint64_t	   ids[MOVES_AT_ONCE];
+	uint32_t handles[MOVES_AT_ONCE];
+	uint64_t ids[MOVES_AT_ONCE];
 	struct spool_place places[MOVES_AT_ONCE];
-	size_t		   n;
-	uint32_t	   at; /* the segment that was looked at last */
-	bool		   running;
+	size_t n;
+	uint32_t at; /* the segment that was looked at last */
+	bool running;
 } move;
 
 static bool
 is_worth_it(const struct segment *s)
 {
 	return s->known && s->sealed && s->scanned && !s->is_free && s->n_live > 0 &&
-	    s->live_bytes < LITTLE_BYTES && tick_diff_ms(s->sealed_at, tick_now()) >= SEALED_FOR_MS;
+	       s->live_bytes < LITTLE_BYTES &&
+	       tick_diff_ms(s->sealed_at, tick_now()) >= SEALED_FOR_MS;
 }
 
 /* in turn, so that one whose mail is always busy does not keep the others waiting */
@@ -46,7 +47,7 @@ static void
 collect(uint32_t segment)
 {
 	const struct segment *s = slab_at(&qd.segments, segment);
-	struct message	     *m;
+	struct message *m;
 
 	move.n = 0;
 	for (uint32_t h = s->first; h != 0 && move.n < MOVES_AT_ONCE; h = m->seg_next) {
@@ -64,7 +65,7 @@ static void
 switch_over(size_t i)
 {
 	struct message *m = message_at(move.handles[i]);
-	struct why	why;
+	struct why why;
 
 	if (m->id == move.ids[i] && m->n_open > 0 && m->n_busy == 0) {
 		segment_message_moved(move.handles[i]);

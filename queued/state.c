@@ -33,11 +33,11 @@ read_acct_wants(void)
 {
 	static const struct {
 		struct str name;
-		int	   type;
-	} rows[] = {{STR("d"), ACCT_DELIVERED}, {STR("b"), ACCT_BOUNCED}, {STR("t"), ACCT_TRANSIENT},
-	    {STR("tq"), ACCT_QUEUE}, {STR("r"), ACCT_RECEIVED}};
+		int type;
+	} rows[] = {{STR("d"), ACCT_DELIVERED}, {STR("b"), ACCT_BOUNCED},
+	    {STR("t"), ACCT_TRANSIENT}, {STR("tq"), ACCT_QUEUE}, {STR("r"), ACCT_RECEIVED}};
 	const struct conf *c = daemon_conf();
-	unsigned	   bits = 0;
+	unsigned bits = 0;
 
 	for (size_t f = 0; f < conf_n_blocks(c, CONF_BLOCK_ACCT); f++) {
 		const struct conf_set *set = conf_block_at(c, CONF_BLOCK_ACCT, f);

@@ -15,8 +15,8 @@
 
 struct peer {
 	struct ipc_chan *chan; /* NULL: away */
-	uint32_t	 n_conns; /* deliverd: connections granted */
-	bool		 is_slow; /* above the high mark */
+	uint32_t n_conns;      /* deliverd: connections granted */
+	bool is_slow;	       /* above the high mark */
 };
 
 struct queued {
@@ -25,11 +25,11 @@ struct queued {
 	struct {
 		struct hmap map;
 		struct str *texts;
-		uint32_t    n;
+		uint32_t n;
 	} names;
 	struct {
 		struct vmta **list;
-		size_t	      n;
+		size_t n;
 	} vmtas;
 
 	struct peer injectors[MAX_PEERS]; /* by instance */
@@ -38,7 +38,8 @@ struct queued {
 	struct {
 		uint32_t generation;
 		uint64_t offset; /* behind the last record that the writer told */
-		uint32_t open;	 /* generation of the segment that the writer appends to, 0: not known */
+		uint32_t
+		    open; /* generation of the segment that the writer appends to, 0: not known */
 	} told[16];
 
 	struct limit total_out;	 /* total-max-smtp-out */
@@ -48,12 +49,12 @@ struct queued {
 	TAILQ_HEAD(, queue) run_line;
 	struct ev_defer run;
 
-	int		     spool_fd;
-	struct spool_store  *store;
+	int spool_fd;
+	struct spool_store *store;
 	struct spool_reader *reader;
-	uint64_t	     n_queued_bytes;
-	uint8_t		     acct_wants; /* 1 << enum acct_type: some file records it */
-	bool		     started, stopping;
+	uint64_t n_queued_bytes;
+	uint8_t acct_wants; /* 1 << enum acct_type: some file records it */
+	bool started, stopping;
 };
 extern struct queued qd;
 

@@ -13,7 +13,7 @@ struct tick {
 	int32_t t;
 };
 
-void	    ticks_init(void);
+void ticks_init(void);
 struct tick tick_now(void);
 /* now + ms, rounded up so that nothing is early */
 struct tick tick_in_ms(int64_t ms);

@@ -24,13 +24,13 @@ struct traffic_sum {
 /* a ring of the last 60 units of time, their sum, and the highest sums so far */
 struct traffic_ring {
 	struct traffic_sum slots[TRAFFIC_SLOTS], sum, top;
-	int64_t		   now; /* the unit that is being filled */
+	int64_t now; /* the unit that is being filled */
 };
 struct traffic {
-	struct traffic_sum  base; /* the totals when counting began anew */
-	struct traffic_sum  last; /* the totals at the last look */
+	struct traffic_sum base; /* the totals when counting began anew */
+	struct traffic_sum last; /* the totals at the last look */
 	struct traffic_ring minute, hour;
-	bool		    began;
+	bool began;
 };
 
 /* `totals` at that second; seconds may be skipped, never go back. The first call only takes the totals as they are. */

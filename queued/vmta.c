@@ -9,20 +9,20 @@
 /* a pool at work: what its members have saved up; kept across reloads by name */
 struct turn {
 	uint32_t member; /* name */
-	int64_t	 current;
-	int64_t	 weight;
+	int64_t current;
+	int64_t weight;
 };
 struct turns {
-	uint32_t     pool; /* name */
-	uint32_t     made_for; /* configuration */
-	size_t	     n;
+	uint32_t pool;	   /* name */
+	uint32_t made_for; /* configuration */
+	size_t n;
 	struct turn *list; /* as the configuration's members */
 };
 static struct {
 	struct turns *list;
-	uint32_t      n;
-	struct hmap   map; /* by the pool's name */
-	uint32_t      configuration;
+	uint32_t n;
+	struct hmap map; /* by the pool's name */
+	uint32_t configuration;
 } pools;
 
 static struct hmap by_name;
@@ -32,7 +32,8 @@ configure(struct vmta *v)
 {
 	const struct conf_set *set;
 
-	v->conf = v->name.len == 0 ? conf_default_vmta(daemon_conf()) : conf_vmta(daemon_conf(), v->name);
+	v->conf =
+	    v->name.len == 0 ? conf_default_vmta(daemon_conf()) : conf_vmta(daemon_conf(), v->name);
 	v->exists = v->name.len == 0 || v->conf != NULL;
 	v->out.max = UINT64_MAX;
 	v->out.set = NULL; /* the old configuration is about to go */
@@ -70,7 +71,7 @@ struct vmta *
 vmta_get(struct str name)
 {
 	struct vmta *v;
-	uint32_t     h;
+	uint32_t h;
 
 	if (str_ieq(name, STR("{default}")))
 		name = STR("");
@@ -186,9 +187,9 @@ struct str
 pool_choose(struct str name)
 {
 	const struct conf_pool *pool = conf_pool(daemon_conf(), name);
-	struct turns	       *t;
-	struct turn	       *best = NULL;
-	int64_t			sum = 0;
+	struct turns *t;
+	struct turn *best = NULL;
+	int64_t sum = 0;
 
 	if (pool == NULL || pool->n_members == 0)
 		return STR("");

@@ -9,16 +9,16 @@
 #include "queued/limit.h"
 
 struct vmta {
-	struct str		name; /* empty: the default */
+	struct str name;	      /* empty: the default */
 	const struct conf_vmta *conf; /* NULL: the default, or it is gone from the configuration */
-	struct limit		out;  /* max-smtp-out */
-	uint32_t		next_source;
-	bool			is_held; /* pmtactl hold */
-	bool			exists;
+	struct limit out;	      /* max-smtp-out */
+	uint32_t next_source;
+	bool is_held; /* pmtactl hold */
+	bool exists;
 };
 
 struct vmta *vmta_get(struct str name);
-size_t	     vmta_n(void);
+size_t vmta_n(void);
 struct vmta *vmta_at(size_t i);
 /* After a reload. */
 void vmta_reconfigure_all(void);

@@ -7,7 +7,7 @@ static size_t
 utf8_len(const unsigned char *p, size_t n)
 {
 	unsigned char low = 0x80, high = 0xbf;
-	size_t	      len;
+	size_t len;
 
 	if (p[0] < 0x80)
 		return 1;
@@ -169,9 +169,9 @@ read_quoted(struct str s, size_t *at, struct buf *text)
 ssize_t
 csv_read(struct str s, struct csv_row *r)
 {
-	size_t	 at = 0, from;
+	size_t at = 0, from;
 	enum end end = END_COMMA;
-	bool	 quoted[CSV_MAX_FIELDS];
+	bool quoted[CSV_MAX_FIELDS];
 
 	r->n = 0;
 	buf_reset(&r->text);

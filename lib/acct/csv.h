@@ -19,8 +19,9 @@ int csv_end(struct buf *b) PH_MUST_CHECK;
 
 #define CSV_MAX_FIELDS 256
 struct csv_row {
-	struct str field[CSV_MAX_FIELDS]; /* views into the text, or into `text` where quotes had to be undone */
-	size_t	   n;
+	struct str field
+	    [CSV_MAX_FIELDS]; /* views into the text, or into `text` where quotes had to be undone */
+	size_t n;
 	struct buf text;
 };
 void csv_row_init(struct csv_row *r);

@@ -2,7 +2,7 @@
 
 static const struct {
 	const char *name;
-	unsigned    records;
+	unsigned records;
 } fields[] = {
 #define FIELD(id, name, records, maker) [ACCT_FIELD_##id] = {name, records},
 #define DEFAULTS(record, list)
@@ -38,7 +38,8 @@ bool
 acct_rec_parse(struct str s, enum acct_rec *r)
 {
 	for (size_t i = 0; i < countof(records); i++) {
-		if (!str_ieq(s, str_of(records[i].name)) && !str_ieq(s, str_of(records[i].long_name)) &&
+		if (!str_ieq(s, str_of(records[i].name)) &&
+		    !str_ieq(s, str_of(records[i].long_name)) &&
 		    !str_ieq(s, str_of(records[i].other)))
 			continue;
 		*r = (enum acct_rec)i;
@@ -75,7 +76,8 @@ acct_field_find(struct str name)
 	if (is_prefixed(name, ACCT_FIELD_ARF))
 		return ACCT_FIELD_ARF;
 	for (size_t i = 0; i < countof(fields); i++) {
-		if (i != ACCT_FIELD_HEADER && i != ACCT_FIELD_ARF && str_ieq(name, str_of(fields[i].name)))
+		if (i != ACCT_FIELD_HEADER && i != ACCT_FIELD_ARF &&
+		    str_ieq(name, str_of(fields[i].name)))
 			return (enum acct_field)i;
 	}
 	return ACCT_FIELD_UNKNOWN;

@@ -31,14 +31,14 @@ enum acct_field {
 };
 
 /* "d" or "delivery", …; ASCII case is ignored. False: no such record type. */
-bool	    acct_rec_parse(struct str s, enum acct_rec *r);
+bool acct_rec_parse(struct str s, enum acct_rec *r);
 const char *acct_rec_name(enum acct_rec r);	 /* "d" */
 const char *acct_rec_long_name(enum acct_rec r); /* "delivery" */
 
 /* By name, ASCII case ignored; header_X and arf_X give HEADER and ARF. ACCT_FIELD_UNKNOWN: none. */
 enum acct_field acct_field_find(struct str name);
-const char     *acct_field_name(enum acct_field f); /* "header_" for HEADER */
-bool		acct_field_has(enum acct_field f, enum acct_rec r);
+const char *acct_field_name(enum acct_field f); /* "header_" for HEADER */
+bool acct_field_has(enum acct_field f, enum acct_rec r);
 /* What `*` stands for: comma list without blanks. */
 struct str acct_default_fields(enum acct_rec r);
 

@@ -6,7 +6,7 @@
 /* one record type's list while it is read; names borrow from the configuration or the defaults */
 struct list {
 	struct str names[ACCT_MAX_COLUMNS];
-	size_t	   n;
+	size_t n;
 };
 
 static size_t
@@ -32,7 +32,7 @@ static size_t
 add_column(struct acct_layout *l, struct str name)
 {
 	struct acct_column *c;
-	size_t		    i = find_column(l, name);
+	size_t i = find_column(l, name);
 
 	if (i != STR_NPOS)
 		return i;
@@ -92,7 +92,8 @@ list_remove(struct list *list, struct str name)
 	for (size_t i = 0; i < list->n; i++) {
 		if (!str_ieq(list->names[i], name))
 			continue;
-		memmove(&list->names[i], &list->names[i + 1], (list->n - i - 1) * sizeof list->names[0]);
+		memmove(&list->names[i], &list->names[i + 1],
+		    (list->n - i - 1) * sizeof list->names[0]);
 		list->n--;
 		return;
 	}
@@ -102,7 +103,7 @@ static int
 list_add_defaults(struct list *list, enum acct_rec r, struct why *why)
 {
 	struct str rest = acct_default_fields(r), name;
-	int	   result = 0;
+	int result = 0;
 
 	while (str_next(&rest, ',', &name)) {
 		if (list_add(list, name, why) == -1)
@@ -120,8 +121,9 @@ list_add_item(struct list *list, enum acct_rec r, struct str item, struct why *w
 		return list_add_defaults(list, r, why);
 	result = list_add(list, item, why);
 	if (result == 0 && acct_field_find(item) == ACCT_FIELD_UNKNOWN)
-		result = why_set(why, "\"%.*s\" is not an accounting field; its column stays empty.",
-		    STR_ARG(str_sub(item, 0, 100)));
+		result =
+		    why_set(why, "\"%.*s\" is not an accounting field; its column stays empty.",
+			STR_ARG(str_sub(item, 0, 100)));
 	return result;
 }
 
@@ -129,7 +131,7 @@ static int
 list_parse(struct list *list, enum acct_rec r, struct str text, struct why *why)
 {
 	struct str rest = text, item;
-	int	   result = 0;
+	int result = 0;
 
 	while (str_next(&rest, ',', &item)) {
 		item = str_trim(item);
@@ -149,7 +151,7 @@ int
 acct_layout_add(struct acct_layout *l, enum acct_rec r, struct str text, struct why *why)
 {
 	struct list list = {.n = 0};
-	int	    result;
+	int result;
 
 	if (str_trim(text).len == 0)
 		text = STR("*");

@@ -15,15 +15,15 @@
 
 struct acct_column {
 	enum acct_field field;
-	char	       *name;	/* as the header line says it; owned */
-	struct str	suffix; /* of header_NAME and arf_NAME: NAME, borrowed from name */
+	char *name;	   /* as the header line says it; owned */
+	struct str suffix; /* of header_NAME and arf_NAME: NAME, borrowed from name */
 };
 struct acct_layout {
 	struct acct_column columns[ACCT_MAX_COLUMNS];
-	size_t		   n;
-	bool		   fills[ACCT_REC_MAX][ACCT_MAX_COLUMNS];
-	bool		   has_headers; /* some column is a header_NAME */
-	unsigned	   records;	/* ACCT_BIT of each type that was added */
+	size_t n;
+	bool fills[ACCT_REC_MAX][ACCT_MAX_COLUMNS];
+	bool has_headers; /* some column is a header_NAME */
+	unsigned records; /* ACCT_BIT of each type that was added */
 };
 
 /* Only the column `type`. */

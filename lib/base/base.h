@@ -14,13 +14,13 @@
 
 #define PH_VERSION "0.1.0"
 
-#define countof(a) (sizeof(a) / sizeof((a)[0]))
+#define countof(a)			 (sizeof(a) / sizeof((a)[0]))
 #define ph_container_of(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
 
 #define PH_PRINTF(f, a) __attribute__((format(printf, f, a)))
-#define PH_MUST_CHECK __attribute__((warn_unused_result))
-#define PH_NORETURN __attribute__((noreturn))
-#define PH_UNUSED __attribute__((unused))
+#define PH_MUST_CHECK	__attribute__((warn_unused_result))
+#define PH_NORETURN	__attribute__((noreturn))
+#define PH_UNUSED	__attribute__((unused))
 
 #define PH_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define PH_MAX(a, b) ((a) > (b) ? (a) : (b))

@@ -114,9 +114,9 @@ buf_add_char(struct buf *b, char c)
 int
 buf_addvf(struct buf *b, const char *fmt, va_list ap)
 {
-	char	small[512], *big;
+	char small[512], *big;
 	va_list again;
-	int	n, r;
+	int n, r;
 
 	va_copy(again, ap);
 	n = vsnprintf(small, sizeof small, fmt, ap);
@@ -138,7 +138,7 @@ int
 buf_addf(struct buf *b, const char *fmt, ...)
 {
 	va_list ap;
-	int	r;
+	int r;
 
 	va_start(ap, fmt);
 	r = buf_addvf(b, fmt, ap);

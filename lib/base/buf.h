@@ -11,12 +11,12 @@
 #include "lib/base/str.h"
 
 struct buf {
-	char  *base;
+	char *base;
 	size_t head; /* first live byte */
 	size_t tail; /* one past the last live byte */
 	size_t size;
 	size_t cap;
-	bool   overfull;
+	bool overfull;
 };
 
 /* cap in bytes, > 0. No memory is taken until the first append. */
@@ -26,12 +26,12 @@ void buf_clear(struct buf *b);
 /* Empties, keeps the memory, forgets overfull. */
 void buf_reset(struct buf *b);
 
-size_t	   buf_len(const struct buf *b);
+size_t buf_len(const struct buf *b);
 /* Borrowed until the next append, reserve or clear. */
 struct str buf_str(const struct buf *b);
 /* NUL-terminated content, borrowed; content must hold no NUL to be whole. "" when there is no room for the NUL. */
 const char *buf_cstr(struct buf *b);
-bool	   buf_is_overfull(const struct buf *b);
+bool buf_is_overfull(const struct buf *b);
 
 /* All return 0, or -1 when the cap would be passed (errno EMSGSIZE); content is then unchanged. */
 int buf_add(struct buf *b, const void *p, size_t len);
@@ -46,7 +46,7 @@ int buf_addvf(struct buf *b, const char *fmt, va_list ap) PH_PRINTF(2, 0);
  * fits; NULL when nothing does. Follow with buf_wrote().
  */
 char *buf_reserve(struct buf *b, size_t want, size_t *room);
-void  buf_wrote(struct buf *b, size_t n);
+void buf_wrote(struct buf *b, size_t n);
 
 /* Drops n bytes from the front (n <= buf_len). */
 void buf_consume(struct buf *b, size_t n);

@@ -13,14 +13,14 @@ struct hmap_slot {
 };
 struct hmap {
 	struct hmap_slot *slots;
-	uint32_t	  size; /* power of two, or 0 */
-	uint32_t	  n;
+	uint32_t size; /* power of two, or 0 */
+	uint32_t n;
 };
 /* Is `handle` the one that `key` looks for? */
 typedef bool hmap_eq(const void *key, uint32_t handle);
 
-void	 hmap_init(struct hmap *m);
-void	 hmap_clear(struct hmap *m);
+void hmap_init(struct hmap *m);
+void hmap_clear(struct hmap *m);
 /* 0: not there */
 uint32_t hmap_find(const struct hmap *m, uint64_t hash, hmap_eq *eq, const void *key);
 /* The key must not be there yet. handle != 0. */

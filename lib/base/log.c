@@ -10,11 +10,11 @@
 #define QUOTE_MAX      200
 
 static struct {
-	const char    *name;
+	const char *name;
 	enum log_level level;
-	int	       fd;
-	bool	       with_time;
-	bool	       also_stderr;
+	int fd;
+	bool with_time;
+	bool also_stderr;
 } logger = {.name = "posthaste", .level = LOG_LEVEL_INFO, .fd = STDERR_FILENO};
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
@@ -43,7 +43,7 @@ static size_t
 put_time(char *line, size_t size)
 {
 	struct timespec ts;
-	struct tm	tm;
+	struct tm tm;
 
 	if (clock_gettime(CLOCK_REALTIME, &ts) == -1 || localtime_r(&ts.tv_sec, &tm) == NULL)
 		return 0;
@@ -66,11 +66,10 @@ put_line(int fd, const char *line, size_t len)
 		return; /* there is nowhere left to say it */
 }
 
-static void PH_PRINTF(2, 0)
-emit(enum log_level level, const char *fmt, va_list ap)
+static void PH_PRINTF(2, 0) emit(enum log_level level, const char *fmt, va_list ap)
 {
-	char   line[LINE_MAX_BYTES];
-	int    saved = errno, m;
+	char line[LINE_MAX_BYTES];
+	int saved = errno, m;
 	size_t n = 0;
 
 	if (level > logger.level)
@@ -90,13 +89,13 @@ emit(enum log_level level, const char *fmt, va_list ap)
 	errno = saved;
 }
 
-#define LOG_FUNCTION(name, level)          \
-	void name(const char *fmt, ...)    \
-	{                                  \
-		va_list ap;                \
-		va_start(ap, fmt);         \
-		emit(level, fmt, ap);      \
-		va_end(ap);                \
+#define LOG_FUNCTION(name, level)                                                                  \
+	void name(const char *fmt, ...)                                                            \
+	{                                                                                          \
+		va_list ap;                                                                        \
+		va_start(ap, fmt);                                                                 \
+		emit(level, fmt, ap);                                                              \
+		va_end(ap);                                                                        \
 	}
 LOG_FUNCTION(log_error, LOG_LEVEL_ERROR)
 LOG_FUNCTION(log_warn, LOG_LEVEL_WARN)
@@ -106,10 +105,10 @@ LOG_FUNCTION(log_debug, LOG_LEVEL_DEBUG)
 const char *
 log_quote(struct str s)
 {
-	static char	ring[8][QUOTE_MAX * 4 + 8];
+	static char ring[8][QUOTE_MAX * 4 + 8];
 	static unsigned next;
-	char	       *out = ring[next++ % countof(ring)];
-	size_t		n = 0;
+	char *out = ring[next++ % countof(ring)];
+	size_t n = 0;
 
 	out[n++] = '"';
 	for (size_t i = 0; i < s.len && i < QUOTE_MAX; i++) {
@@ -155,7 +154,7 @@ fatal_conf(const char *fmt, ...)
 void
 panic(const char *fmt, ...)
 {
-	void   *frames[32];
+	void *frames[32];
 	va_list ap;
 
 	va_start(ap, fmt);

@@ -37,10 +37,10 @@ void panic(const char *fmt, ...) PH_PRINTF(1, 2) PH_NORETURN;
 #define EXIT_WORLD 75
 #define EXIT_CONF  78
 
-#define ph_assert(cond)                                                              \
-	do {                                                                         \
-		if (!(cond))                                                         \
-			panic("%s:%d: broken invariant: %s", __FILE__, __LINE__, #cond); \
+#define ph_assert(cond)                                                                            \
+	do {                                                                                       \
+		if (!(cond))                                                                       \
+			panic("%s:%d: broken invariant: %s", __FILE__, __LINE__, #cond);           \
 	} while (0)
 
 #endif

@@ -41,7 +41,7 @@ uint32_t
 slab_new(struct slab *s)
 {
 	uint32_t h = s->free_head;
-	void	*p;
+	void *p;
 
 	s->n_used++;
 	if (h != 0) {

@@ -8,8 +8,8 @@
 #include "lib/base/base.h"
 
 struct slab {
-	size_t	 item;
-	char   **chunks;
+	size_t item;
+	char **chunks;
 	uint32_t n_chunks;
 	uint32_t n_given; /* handles ever given out */
 	uint32_t free_head;
@@ -21,7 +21,7 @@ void slab_init(struct slab *s, size_t item);
 void slab_clear(struct slab *s);
 /* A zeroed object's handle, never 0. */
 uint32_t slab_new(struct slab *s);
-void	 slab_free(struct slab *s, uint32_t handle);
+void slab_free(struct slab *s, uint32_t handle);
 /* The object; panics for a handle that was never given out. */
 void *slab_at(const struct slab *s, uint32_t handle);
 /* One past the highest handle, for walks (free objects are among them: the caller must be able to tell). */

@@ -71,7 +71,7 @@ int
 str_cmp(struct str a, struct str b)
 {
 	size_t n = PH_MIN(a.len, b.len);
-	int    d = n == 0 ? 0 : memcmp(a.p, b.p, n);
+	int d = n == 0 ? 0 : memcmp(a.p, b.p, n);
 
 	if (d != 0)
 		return d;
@@ -233,7 +233,7 @@ static const unsigned char *
 hash_key(void)
 {
 	static unsigned char key[crypto_shorthash_KEYBYTES];
-	static bool	     drawn;
+	static bool drawn;
 
 	if (!drawn) {
 		randombytes_buf(key, sizeof key);
@@ -248,15 +248,15 @@ str_hash(struct str s)
 	uint64_t h;
 
 	_Static_assert(sizeof h == crypto_shorthash_BYTES, "SipHash-2-4 gives 64 bits");
-	crypto_shorthash((unsigned char *)&h, (const unsigned char *)(s.p == NULL ? "" : s.p), s.len,
-	    hash_key());
+	crypto_shorthash((unsigned char *)&h, (const unsigned char *)(s.p == NULL ? "" : s.p),
+	    s.len, hash_key());
 	return h;
 }
 
 uint64_t
 str_ihash(struct str s)
 {
-	char   folded[1024];
+	char folded[1024];
 	size_t n = PH_MIN(s.len, sizeof folded);
 
 	if (n > 0)

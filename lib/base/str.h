@@ -9,7 +9,7 @@
 
 struct str {
 	const char *p;
-	size_t	    len;
+	size_t len;
 };
 
 #define STR(literal) ((struct str){.p = (literal), .len = sizeof(literal) - 1})

@@ -20,8 +20,8 @@ why_set(struct why *why, const char *fmt, ...)
 int
 why_errno(struct why *why, const char *fmt, ...)
 {
-	int	saved = errno;
-	size_t	n;
+	int saved = errno;
+	size_t n;
 	va_list ap;
 
 	if (why == NULL)
@@ -43,8 +43,8 @@ why_smtp(struct why *why, int code, int a, int b, int c, const char *fmt, ...)
 
 	if (why == NULL)
 		return -1;
-	*why = (struct why){.smtp_code = (uint16_t)code,
-	    .enh = {(uint8_t)a, (uint8_t)b, (uint8_t)c}};
+	*why =
+	    (struct why){.smtp_code = (uint16_t)code, .enh = {(uint8_t)a, (uint8_t)b, (uint8_t)c}};
 	va_start(ap, fmt);
 	vsnprintf(why->text, sizeof why->text, fmt, ap);
 	va_end(ap);

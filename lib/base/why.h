@@ -8,10 +8,10 @@
 #include "lib/base/base.h"
 
 struct why {
-	char	 text[512];
+	char text[512];
 	uint16_t smtp_code; /* e.g. 452, or 0 */
-	uint8_t	 enh[3];    /* enhanced status, e.g. {4,3,1}; enh[0] == 0: none */
-	uint8_t	 pad;
+	uint8_t enh[3];	    /* enhanced status, e.g. {4,3,1}; enh[0] == 0: none */
+	uint8_t pad;
 };
 
 /* Sets the sentence (cut at the array's end). `why` may be NULL: nothing happens. Returns -1, for `return why_set(…)`. */

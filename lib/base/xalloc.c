@@ -53,8 +53,8 @@ char *
 xasprintf(const char *fmt, ...)
 {
 	va_list ap;
-	char   *p = NULL;
-	int	n;
+	char *p = NULL;
+	int n;
 
 	va_start(ap, fmt);
 	n = vasprintf(&p, fmt, ap);

@@ -17,10 +17,10 @@ char *xstrdup_str(struct str s) __attribute__((malloc, returns_nonnull));
 char *xasprintf(const char *fmt, ...) PH_PRINTF(1, 2);
 
 /* Frees and sets the pointer to NULL. */
-#define xfree(pp)            \
-	do {                 \
-		free(*(pp)); \
-		*(pp) = NULL; \
+#define xfree(pp)                                                                                  \
+	do {                                                                                       \
+		free(*(pp));                                                                       \
+		*(pp) = NULL;                                                                      \
 	} while (0)
 
 #endif

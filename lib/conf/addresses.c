@@ -13,7 +13,7 @@
 
 struct ours {
 	struct net_addr *list;
-	size_t		 n, cap;
+	size_t n, cap;
 };
 
 static bool
@@ -42,7 +42,8 @@ find_ours(struct ours *o)
 		return;
 	for (struct ifaddrs *i = all; i != NULL && o->n < ADDRESSES_MAX; i = i->ifa_next) {
 		struct net_addr a;
-		if (i->ifa_addr == NULL || !net_from_sockaddr(i->ifa_addr, sizeof(struct sockaddr_storage), &a))
+		if (i->ifa_addr == NULL ||
+		    !net_from_sockaddr(i->ifa_addr, sizeof(struct sockaddr_storage), &a))
 			continue;
 		a.port = 0;
 		if (is_own_loopback(&a) || is_there(o, &a))
@@ -59,20 +60,22 @@ check_ours(struct conf_load *l, struct conf_at at, const char *what, const struc
 	char text[NET_ADDR_TEXT];
 
 	if ((l->how & CONF_ANY_ADDRESS) == 0 && !net_addr_is_local(a))
-		conf_error(l, at, "%s: this machine does not have the address %s", what, net_addr_text(a, text));
+		conf_error(l, at, "%s: this machine does not have the address %s", what,
+		    net_addr_text(a, text));
 }
 
 /* ---- smtp-source-host ---- */
 
 static void
-expand_item(struct conf_load *l, const struct ours *o, const struct conf_item *it, struct conf_value *to)
+expand_item(
+    struct conf_load *l, const struct ours *o, const struct conf_item *it, struct conf_value *to)
 {
-	struct conf    *c = l->c;
-	struct str	rest = it->text, word;
+	struct conf *c = l->c;
+	struct str rest = it->text, word;
 	struct net_addr a;
 	struct net_cidr cidr;
-	uint32_t	before = to->n;
-	char		addr[NET_ADDR_TEXT];
+	uint32_t before = to->n;
+	char addr[NET_ADDR_TEXT];
 
 	str_next_word(&rest, &word);
 	if (net_addr_parse(word, &a)) {
@@ -84,7 +87,7 @@ expand_item(struct conf_load *l, const struct ours *o, const struct conf_item *i
 		return;
 	for (size_t i = 0; i < o->n; i++) {
 		struct conf_item one = *it;
-		char		*text;
+		char *text;
 		if (!net_cidr_has(&cidr, &o->list[i]))
 			continue;
 		text = xasprintf("%s%.*s", net_addr_text(&o->list[i], addr), STR_ARG(rest));
@@ -93,7 +96,8 @@ expand_item(struct conf_load *l, const struct ours *o, const struct conf_item *i
 		*conf_value_add(c, to) = one;
 	}
 	if (to->n == before && (l->how & CONF_ANY_ADDRESS) == 0)
-		conf_error(l, it->at, "smtp-source-host: this machine has no address in %.*s", STR_ARG(word));
+		conf_error(l, it->at, "smtp-source-host: this machine has no address in %.*s",
+		    STR_ARG(word));
 }
 
 static void
@@ -133,8 +137,8 @@ clone_block(struct conf *c, const struct conf_blk *b, const struct net_addr *a)
 }
 
 static void
-expand_listener_cidr(struct conf_load *l, const struct ours *o, struct conf_blk *b, const struct net_cidr *cidr,
-    uint16_t port)
+expand_listener_cidr(struct conf_load *l, const struct ours *o, struct conf_blk *b,
+    const struct net_cidr *cidr, uint16_t port)
 {
 	size_t n = 0;
 
@@ -149,7 +153,8 @@ expand_listener_cidr(struct conf_load *l, const struct ours *o, struct conf_blk 
 			clone_block(l->c, b, &a);
 	}
 	if (n == 0 && (l->how & CONF_ANY_ADDRESS) == 0)
-		conf_error(l, b->at, "smtp-listener: this machine has no address in \"%.*s\"", STR_ARG(b->name));
+		conf_error(l, b->at, "smtp-listener: this machine has no address in \"%.*s\"",
+		    STR_ARG(b->name));
 }
 
 /* "0/0:25", "10.0.0.0/8:25", "192.0.2.1:25", "[::1]:25", "*:25" */
@@ -157,14 +162,15 @@ static void
 expand_listener(struct conf_load *l, const struct ours *o, struct conf_blk *b)
 {
 	static const uint8_t zero[16];
-	size_t		     colon = str_rfind(b->name, ':');
-	struct str	     addr = str_sub(b->name, 0, colon);
-	struct net_addr	     a;
-	struct net_cidr	     cidr;
-	uint32_t	     port;
+	size_t colon = str_rfind(b->name, ':');
+	struct str addr = str_sub(b->name, 0, colon);
+	struct net_addr a;
+	struct net_cidr cidr;
+	uint32_t port;
 
 	if (colon == STR_NPOS || !parse_u32(str_skip(b->name, colon + 1), 1, 65535, &port)) {
-		conf_error(l, b->at, "smtp-listener: \"%.*s\" is not ADDRESS:PORT", STR_ARG(b->name));
+		conf_error(
+		    l, b->at, "smtp-listener: \"%.*s\" is not ADDRESS:PORT", STR_ARG(b->name));
 		return;
 	}
 	if (addr.len > 1 && addr.p[0] == '[')
@@ -177,7 +183,9 @@ expand_listener(struct conf_load *l, const struct ours *o, struct conf_blk *b)
 		return;
 	}
 	if (!net_cidr_parse(addr, &cidr)) {
-		conf_error(l, b->at, "smtp-listener: \"%.*s\" is neither an address nor a CIDR block", STR_ARG(addr));
+		conf_error(l, b->at,
+		    "smtp-listener: \"%.*s\" is neither an address nor a CIDR block",
+		    STR_ARG(addr));
 		return;
 	}
 	if (cidr.bits > 0) {
@@ -194,17 +202,19 @@ static void
 drop_covered(struct conf_load *l, struct conf_blk *b)
 {
 	static const uint8_t zero[16];
-	struct net_addr	     a, other;
+	struct net_addr a, other;
 
-	if (!net_addr_parse_port(b->name, &a) || memcmp(a.bytes, zero, sizeof zero) == 0 || b->n_values > 0)
+	if (!net_addr_parse_port(b->name, &a) || memcmp(a.bytes, zero, sizeof zero) == 0 ||
+	    b->n_values > 0)
 		return;
 	for (size_t i = 0; i < l->c->n_blocks; i++) {
 		const struct conf_blk *o = l->c->blocks[i];
-		if (o->kind != CONF_BLOCK_LISTENER || o->is_dead || !net_addr_parse_port(o->name, &other) ||
-		    other.port != a.port || other.family != a.family || memcmp(other.bytes, zero, sizeof zero) != 0)
+		if (o->kind != CONF_BLOCK_LISTENER || o->is_dead ||
+		    !net_addr_parse_port(o->name, &other) || other.port != a.port ||
+		    other.family != a.family || memcmp(other.bytes, zero, sizeof zero) != 0)
 			continue;
-		conf_note(l, b->at, "smtp-listener: %.*s is part of %.*s of line %u", STR_ARG(b->name), STR_ARG(o->name),
-		    o->at.line);
+		conf_note(l, b->at, "smtp-listener: %.*s is part of %.*s of line %u",
+		    STR_ARG(b->name), STR_ARG(o->name), o->at.line);
 		b->is_dead = true;
 		return;
 	}
@@ -214,8 +224,8 @@ void
 conf_addresses_expand(struct conf_load *l)
 {
 	struct conf *c = l->c;
-	struct ours  o = {0};
-	size_t	     n = c->n_blocks; /* those that are added need nothing more */
+	struct ours o = {0};
+	size_t n = c->n_blocks; /* those that are added need nothing more */
 
 	find_ours(&o);
 	for (size_t i = 0; i < n; i++) {

@@ -2,7 +2,7 @@
 
 /* Other spellings, and old names that mean something we have. */
 static const struct conf_alias aliases[] = {
-#define ALIAS(block, name, key, target, format, status, help) \
+#define ALIAS(block, name, key, target, format, status, help)                                      \
 	{CONF_BLOCK_##block, name, CONF_##key, target, format, CONF_##status, help},
 #include "lib/conf/aliases.def"
 #undef ALIAS

@@ -6,7 +6,8 @@ conf_blk_new(struct conf *c, enum conf_block kind, uint32_t parent, struct conf_
 {
 	struct conf_blk *b = xcalloc(1, sizeof *b);
 
-	*b = (struct conf_blk){.kind = kind, .index = (uint32_t)c->n_blocks, .parent = parent, .at = at};
+	*b = (struct conf_blk){
+	    .kind = kind, .index = (uint32_t)c->n_blocks, .parent = parent, .at = at};
 	CONF_GROW(c->blocks, c->n_blocks, c->cap_blocks);
 	c->blocks[c->n_blocks++] = b;
 	return b;
@@ -23,7 +24,7 @@ void
 conf_blk_add_name(struct conf *c, struct conf_blk *b, struct str name)
 {
 	struct str *names = conf_mem(&c->mem, (b->n_names + 1) * sizeof *names);
-	struct buf  whole;
+	struct buf whole;
 
 	if (b->n_names > 0)
 		memcpy(names, b->names, b->n_names * sizeof *names);
@@ -40,7 +41,8 @@ conf_blk_add_name(struct conf *c, struct conf_blk *b, struct str name)
 }
 
 struct conf_blk *
-conf_blk_of(struct conf *c, enum conf_block kind, uint32_t parent, struct str name, struct conf_at at)
+conf_blk_of(
+    struct conf *c, enum conf_block kind, uint32_t parent, struct str name, struct conf_at at)
 {
 	struct conf_blk *b;
 
@@ -65,7 +67,8 @@ drop_one_of(struct conf_load *l, struct conf_blk *first, struct conf_blk *later)
 	struct conf_blk *holds = later->n_values > 0 || first->n_values == 0 ? later : first;
 
 	conf_note(l, later->at, "<%s %.*s> is there twice, first in line %u: the %s one holds",
-	    conf_block_row(first->kind)->tag, STR_ARG(first->name), first->at.line, holds == later ? "later" : "first");
+	    conf_block_row(first->kind)->tag, STR_ARG(first->name), first->at.line,
+	    holds == later ? "later" : "first");
 	(holds == later ? first : later)->is_dead = true;
 }
 
@@ -75,9 +78,11 @@ conf_blk_drop_repeated(struct conf_load *l)
 	struct conf *c = l->c;
 
 	for (size_t i = 1; i < c->n_blocks; i++)
-		for (size_t j = 1; j < i && conf_block_row(c->blocks[i]->kind)->many == CONF_LAST; j++)
+		for (size_t j = 1; j < i && conf_block_row(c->blocks[i]->kind)->many == CONF_LAST;
+		     j++)
 			if (c->blocks[j]->kind == c->blocks[i]->kind && !c->blocks[j]->is_dead &&
-			    !c->blocks[i]->is_dead && str_eq(c->blocks[i]->name, c->blocks[j]->name))
+			    !c->blocks[i]->is_dead &&
+			    str_eq(c->blocks[i]->name, c->blocks[j]->name))
 				drop_one_of(l, c->blocks[j], c->blocks[i]);
 }
 
@@ -103,11 +108,12 @@ conf_blk_xvalue(struct conf_blk *b, enum conf_key k)
 }
 
 bool
-conf_blk_put(struct conf_load *l, struct conf_blk *b, const struct conf_row *row, struct str rest, struct conf_at at)
+conf_blk_put(struct conf_load *l, struct conf_blk *b, const struct conf_row *row, struct str rest,
+    struct conf_at at)
 {
 	struct conf_value *old = conf_blk_value(b, row->key), v = {.key = row->key};
-	uint32_t	   first;
-	struct why	   why;
+	uint32_t first;
+	struct why why;
 
 	if (old != NULL)
 		v = *old;

@@ -10,8 +10,8 @@ static bool
 is_same(const struct conf_blk *a, const struct conf_blk *b)
 {
 	bool both = a->kind == b->kind ||
-	    (a->kind == CONF_BLOCK_VMTA && b->kind == CONF_BLOCK_POOL) ||
-	    (a->kind == CONF_BLOCK_POOL && b->kind == CONF_BLOCK_VMTA);
+		    (a->kind == CONF_BLOCK_VMTA && b->kind == CONF_BLOCK_POOL) ||
+		    (a->kind == CONF_BLOCK_POOL && b->kind == CONF_BLOCK_VMTA);
 
 	return both && a->parent == b->parent && a->name.len > 0 && str_ieq(a->name, b->name);
 }
@@ -19,24 +19,28 @@ is_same(const struct conf_blk *a, const struct conf_blk *b)
 static void
 check_unique(struct conf_load *l)
 {
-	struct conf	  *c = l->c;
+	struct conf *c = l->c;
 	struct conf_names *seen[CONF_N_BLOCKS] = {0};
 
 	for (size_t i = 1; i < c->n_blocks; i++) {
 		struct conf_blk *b = c->blocks[i], *first;
-		enum conf_block	 space = b->kind == CONF_BLOCK_POOL ? CONF_BLOCK_VMTA : b->kind; /* one name space */
-		uint32_t	 at;
+		enum conf_block space =
+		    b->kind == CONF_BLOCK_POOL ? CONF_BLOCK_VMTA : b->kind; /* one name space */
+		uint32_t at;
 		if (conf_block_row(b->kind)->many != CONF_UNIQUE || b->is_dead || b->name.len == 0)
 			continue;
 		if (seen[space] == NULL)
 			seen[space] = conf_names_new();
-		if (conf_names_put(seen[space], b->name, (uint32_t)i) || !conf_names_get(seen[space], b->name, &at))
+		if (conf_names_put(seen[space], b->name, (uint32_t)i) ||
+		    !conf_names_get(seen[space], b->name, &at))
 			continue;
 		first = c->blocks[at];
 		if (is_same(first, b))
-			conf_error(l, b->at, "<%s %.*s> is there twice: first as <%s> in line %u of %s",
-			    conf_block_row(b->kind)->tag, STR_ARG(b->name), conf_block_row(first->kind)->tag,
-			    first->at.line, c->files[first->at.file].path);
+			conf_error(l, b->at,
+			    "<%s %.*s> is there twice: first as <%s> in line %u of %s",
+			    conf_block_row(b->kind)->tag, STR_ARG(b->name),
+			    conf_block_row(first->kind)->tag, first->at.line,
+			    c->files[first->at.file].path);
 	}
 	for (size_t i = 0; i < CONF_N_BLOCKS; i++)
 		conf_names_free(&seen[i]);
@@ -46,7 +50,9 @@ static bool
 has_block(const struct conf *c, enum conf_block kind, struct str name)
 {
 	for (size_t i = 0; i < c->n_blocks; i++)
-		for (size_t j = 0; c->blocks[i]->kind == kind && !c->blocks[i]->is_dead && j < c->blocks[i]->n_names; j++)
+		for (size_t j = 0; c->blocks[i]->kind == kind && !c->blocks[i]->is_dead &&
+				   j < c->blocks[i]->n_names;
+		     j++)
 			if (str_ieq(c->blocks[i]->names[j], name))
 				return true;
 	return false;
@@ -54,7 +60,7 @@ has_block(const struct conf *c, enum conf_block kind, struct str name)
 
 /* Directives whose first word names a block. */
 static const struct {
-	enum conf_key	key;
+	enum conf_key key;
 	enum conf_block kind;
 } references[] = {
     {CONF_LISTENER_SOURCE, CONF_BLOCK_SOURCE},
@@ -72,7 +78,8 @@ static const struct {
 };
 
 static void
-check_reference(struct conf_load *l, const struct conf_item *it, enum conf_key key, enum conf_block kind)
+check_reference(
+    struct conf_load *l, const struct conf_item *it, enum conf_key key, enum conf_block kind)
 {
 	struct str rest = it->text, name;
 
@@ -84,24 +91,27 @@ check_reference(struct conf_load *l, const struct conf_item *it, enum conf_key k
 		return; /* NAME "TEXT" is a list by itself */
 	if (kind == CONF_BLOCK_PROXY && str_ieq(name, STR("none")))
 		return;
-	conf_error(l, it->at, "%s: there is no <%s %.*s>", conf_key_name(key), conf_block_row(kind)->tag, STR_ARG(name));
+	conf_error(l, it->at, "%s: there is no <%s %.*s>", conf_key_name(key),
+	    conf_block_row(kind)->tag, STR_ARG(name));
 }
 
 static void
 check_vmta_name(struct conf_load *l, const struct conf_row *row, const struct conf_item *it)
 {
-	struct str     rest = it->text, name;
+	struct str rest = it->text, name;
 	const uint32_t want = row->key == CONF_POOL_VIRTUAL_MTA;
-	uint32_t       blk;
+	uint32_t blk;
 
 	if (!str_next_word(&rest, &name) || str_ieq(name, STR("{default}")) ||
-	    (str_ieq(name, STR("by-smtp-source-ip")) && row->key == CONF_SOURCE_DEFAULT_VIRTUAL_MTA))
+	    (str_ieq(name, STR("by-smtp-source-ip")) &&
+		row->key == CONF_SOURCE_DEFAULT_VIRTUAL_MTA))
 		return;
 	if (!conf_names_get(l->c->names, name, &blk))
-		conf_error(l, it->at, "%s: there is no <virtual-mta %.*s>%s", row->name, STR_ARG(name),
-		    want ? "" : " or pool of that name");
+		conf_error(l, it->at, "%s: there is no <virtual-mta %.*s>%s", row->name,
+		    STR_ARG(name), want ? "" : " or pool of that name");
 	else if (want && l->c->blocks[blk]->kind != CONF_BLOCK_VMTA)
-		conf_error(l, it->at, "%s: %.*s is a pool; pools have VirtualMTAs as members", row->name, STR_ARG(name));
+		conf_error(l, it->at, "%s: %.*s is a pool; pools have VirtualMTAs as members",
+		    row->name, STR_ARG(name));
 }
 
 static void
@@ -132,30 +142,34 @@ has_domains(const struct conf *c, uint32_t pool)
 static void
 check_pools(struct conf_load *l)
 {
-	struct conf	  *c = l->c;
+	struct conf *c = l->c;
 	struct conf_names *seen = conf_names_new();
 
 	for (size_t i = 0; i < c->n_blocks; i++) {
-		struct conf_blk	  *b = c->blocks[i];
-		struct conf_value *v = b->kind == CONF_BLOCK_POOL ? conf_blk_value(b, CONF_POOL_VIRTUAL_MTA) : NULL;
-		bool		   has_own;
+		struct conf_blk *b = c->blocks[i];
+		struct conf_value *v =
+		    b->kind == CONF_BLOCK_POOL ? conf_blk_value(b, CONF_POOL_VIRTUAL_MTA) : NULL;
+		bool has_own;
 		if (b->kind != CONF_BLOCK_POOL)
 			continue;
 		has_own = has_domains(c, (uint32_t)i);
 		if (v == NULL || v->n == 0) {
-			conf_error(l, b->at, "<virtual-mta-pool %.*s> has no virtual-mta", STR_ARG(b->name));
+			conf_error(l, b->at, "<virtual-mta-pool %.*s> has no virtual-mta",
+			    STR_ARG(b->name));
 			continue;
 		}
 		for (uint32_t j = 0; j < v->n && has_own; j++) {
 			struct str rest = v->items[j].text, name;
-			uint32_t   other;
+			uint32_t other;
 			if (!str_next_word(&rest, &name) || conf_names_put(seen, name, (uint32_t)i))
 				continue;
 			conf_names_get(seen, name, &other);
 			if (other != i)
 				conf_error(l, v->items[j].at,
-				    "virtual-mta: %.*s is in the pools %.*s and %.*s, and both have <domain> blocks",
-				    STR_ARG(name), STR_ARG(c->blocks[other]->name), STR_ARG(b->name));
+				    "virtual-mta: %.*s is in the pools %.*s and %.*s, and both "
+				    "have <domain> blocks",
+				    STR_ARG(name), STR_ARG(c->blocks[other]->name),
+				    STR_ARG(b->name));
 		}
 	}
 	conf_names_free(&seen);
@@ -182,21 +196,24 @@ check_names(struct conf_load *l)
 			continue;
 		for (size_t k = 0; k < b->name.len; k++)
 			if (strchr("/,*\" \t", b->name.p[k]) != NULL) {
-				conf_error(l, b->at, "<%s>: the name \"%.*s\" may not have '%c' in it",
+				conf_error(l, b->at,
+				    "<%s>: the name \"%.*s\" may not have '%c' in it",
 				    conf_block_row(b->kind)->tag, STR_ARG(b->name), b->name.p[k]);
 				break;
 			}
 		if (b->name.len > 128)
-			conf_error(l, b->at, "<%s>: the name is longer than 128 bytes", conf_block_row(b->kind)->tag);
+			conf_error(l, b->at, "<%s>: the name is longer than 128 bytes",
+			    conf_block_row(b->kind)->tag);
 	}
 }
 
 /* What is allowed, and had better be known. */
 static const struct {
 	enum conf_key key;
-	const char   *text;
+	const char *text;
 } risks[] = {
-    {CONF_GLOBAL_SYNC_MSG_CREATE, "allows that mail acknowledged in the last second is lost when the machine crashes"},
+    {CONF_GLOBAL_SYNC_MSG_CREATE,
+	"allows that mail acknowledged in the last second is lost when the machine crashes"},
     {CONF_GLOBAL_SYNC_MSG_UPDATE, "allows that mail is sent twice after a crash of the machine"},
 };
 
@@ -206,7 +223,8 @@ check_risks(struct conf_load *l)
 	for (size_t i = 0; i < countof(risks); i++) {
 		struct conf_value *v = conf_blk_value(l->c->blocks[0], risks[i].key);
 		if (v != NULL && v->n > 0 && v->items[0].num == 0)
-			conf_note(l, v->at, "%s no: %s", conf_key_name(risks[i].key), risks[i].text);
+			conf_note(
+			    l, v->at, "%s no: %s", conf_key_name(risks[i].key), risks[i].text);
 	}
 }
 
@@ -217,7 +235,8 @@ check_types(struct conf_load *l)
 	for (size_t i = 0; i < l->c->n_blocks; i++) {
 		struct conf_value *v = conf_blk_value(l->c->blocks[i], CONF_DOMAIN_TYPE);
 		if (v != NULL && v->n > 0 && v->items[0].num != 0)
-			conf_note(l, v->at, "\"type %.*s\" is not yet honoured", STR_ARG(v->items[0].text));
+			conf_note(l, v->at, "\"type %.*s\" is not yet honoured",
+			    STR_ARG(v->items[0].text));
 	}
 }
 

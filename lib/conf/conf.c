@@ -81,23 +81,27 @@ set_host_name(struct conf_load *l)
 	if (gethostname(name, sizeof name) == -1)
 		str_copy(name, sizeof name, STR("localhost"));
 	name[sizeof name - 1] = '\0';
-	conf_blk_put(l, l->c->blocks[0], conf_row(CONF_GLOBAL_HOST_NAME), str_of(name), (struct conf_at){0});
+	conf_blk_put(
+	    l, l->c->blocks[0], conf_row(CONF_GLOBAL_HOST_NAME), str_of(name), (struct conf_at){0});
 }
 
 /* spool-min-free-space, in MB, holds for the spools that have no min-free-space of their own */
 static void
 spread_free_space(struct conf_load *l)
 {
-	const struct conf_value	 *v = conf_blk_value(l->c->blocks[0], CONF_GLOBAL_SPOOL_MIN_FREE_SPACE);
-	char			  text[32];
+	const struct conf_value *v =
+	    conf_blk_value(l->c->blocks[0], CONF_GLOBAL_SPOOL_MIN_FREE_SPACE);
+	char text[32];
 
 	if (v == NULL || v->n == 0)
 		return;
 	snprintf(text, sizeof text, "%.*sm", STR_ARG(v->items[0].text));
 	for (size_t i = 0; i < l->c->n_blocks; i++) {
 		struct conf_blk *b = l->c->blocks[i];
-		if (b->kind == CONF_BLOCK_SPOOL && conf_blk_value(b, CONF_SPOOL_MIN_FREE_SPACE) == NULL)
-			conf_blk_put(l, b, conf_row(CONF_SPOOL_MIN_FREE_SPACE), str_of(text), v->at);
+		if (b->kind == CONF_BLOCK_SPOOL &&
+		    conf_blk_value(b, CONF_SPOOL_MIN_FREE_SPACE) == NULL)
+			conf_blk_put(
+			    l, b, conf_row(CONF_SPOOL_MIN_FREE_SPACE), str_of(text), v->at);
 	}
 }
 
@@ -185,8 +189,8 @@ static char *
 read_snapshot(int fd, size_t *len)
 {
 	struct stat st;
-	char	   *text;
-	size_t	    n = 0;
+	char *text;
+	size_t n = 0;
 
 	if (fstat(fd, &st) == -1)
 		return NULL;
@@ -212,7 +216,10 @@ read_snapshot(int fd, size_t *len)
 struct conf *
 conf_load_snapshot(char *text, size_t len, struct conf_messages *m)
 {
-	struct conf_load l = {.c = conf_new(), .m = m, .is_snapshot = true, .how = CONF_ANY_ADDRESS | CONF_NO_INCLUDE};
+	struct conf_load l = {.c = conf_new(),
+	    .m = m,
+	    .is_snapshot = true,
+	    .how = CONF_ANY_ADDRESS | CONF_NO_INCLUDE};
 
 	*m = (struct conf_messages){0};
 	conf_parse_snapshot(&l, str_from(text, len));
@@ -225,9 +232,9 @@ struct conf *
 conf_load_fd(int fd, struct conf_messages *m)
 {
 	struct conf_load l = {.m = m};
-	size_t		 len;
-	char		*text = read_snapshot(fd, &len);
-	struct conf	*c;
+	size_t len;
+	char *text = read_snapshot(fd, &len);
+	struct conf *c;
 
 	if (text == NULL) {
 		*m = (struct conf_messages){0};

@@ -25,12 +25,12 @@ struct conf_set; /* the effective values of one scope; lives as long as its conf
 
 /* One complaint; `text` is whole: "FILE:LINE:COLUMN: unknown directive "max-smpt-out"; did you mean "max-smtp-out"?" */
 struct conf_message {
-	bool  is_error; /* otherwise a note: not yet honoured, deprecated, ignored with reason */
+	bool is_error; /* otherwise a note: not yet honoured, deprecated, ignored with reason */
 	char *text;
 };
 struct conf_messages {
 	struct conf_message *list;
-	size_t		     n;
+	size_t n;
 };
 void conf_messages_clear(struct conf_messages *m);
 
@@ -39,7 +39,7 @@ struct conf *conf_load(const char *path, struct conf_messages *m);
 /* Reads a snapshot (see conf_snapshot) from a descriptor, which stays the caller's. */
 struct conf *conf_load_fd(int fd, struct conf_messages *m);
 /* A sealed memfd with the whole configuration, includes expanded, every line with its origin. -1 with errno. */
-int  conf_snapshot(const struct conf *c) PH_MUST_CHECK;
+int conf_snapshot(const struct conf *c) PH_MUST_CHECK;
 void conf_free(struct conf **c);
 
 /* ---- values ---- */
@@ -48,28 +48,28 @@ void conf_free(struct conf **c);
 #define CONF_NEVER     INT64_MAX  /* times */
 
 struct conf_rate {
-	uint64_t count;	    /* CONF_UNLIMITED: no limit */
-	int64_t	 period_ms; /* e.g. 500/15m: count 500, period_ms 900000 */
+	uint64_t count;	   /* CONF_UNLIMITED: no limit */
+	int64_t period_ms; /* e.g. 500/15m: count 500, period_ms 900000 */
 };
 
-bool	   conf_bool(const struct conf_set *s, enum conf_key k);
-uint64_t   conf_u64(const struct conf_set *s, enum conf_key k); /* number, size in bytes */
-int64_t	   conf_ms(const struct conf_set *s, enum conf_key k);  /* time in ms */
-int	   conf_enum(const struct conf_set *s, enum conf_key k); /* index into the row's words, 0 first */
+bool conf_bool(const struct conf_set *s, enum conf_key k);
+uint64_t conf_u64(const struct conf_set *s, enum conf_key k); /* number, size in bytes */
+int64_t conf_ms(const struct conf_set *s, enum conf_key k);   /* time in ms */
+int conf_enum(const struct conf_set *s, enum conf_key k); /* index into the row's words, 0 first */
 struct conf_rate conf_rate(const struct conf_set *s, enum conf_key k);
 /* The value's text; empty when unset. For a list: its first item. */
 struct str conf_str(const struct conf_set *s, enum conf_key k);
 /* Lists (comma lists, repeated directives): number of items and item i as text. */
-size_t	   conf_n(const struct conf_set *s, enum conf_key k);
+size_t conf_n(const struct conf_set *s, enum conf_key k);
 struct str conf_item(const struct conf_set *s, enum conf_key k, size_t i);
 /* item i of a list of times */
-int64_t	   conf_item_ms(const struct conf_set *s, enum conf_key k, size_t i);
+int64_t conf_item_ms(const struct conf_set *s, enum conf_key k, size_t i);
 /* Was it written anywhere (false: the default holds)? */
-bool	   conf_is_set(const struct conf_set *s, enum conf_key k);
+bool conf_is_set(const struct conf_set *s, enum conf_key k);
 /* Where the effective value comes from; file NULL and line 0: the default. */
 struct conf_origin {
 	const char *file;
-	uint32_t    line;
+	uint32_t line;
 };
 struct conf_origin conf_origin(const struct conf_set *s, enum conf_key k);
 /* `key value` as the file would say it (for show settings). Returns owned. */
@@ -89,56 +89,59 @@ const struct conf_set *conf_global(const struct conf *c);
 const struct conf_set *conf_queue(const struct conf *c, struct str domain, struct str vmta);
 /* The settings for a client: by address (most specific CIDR wins), or by name, which overrides them ("{auth}", …). */
 const struct conf_set *conf_source(const struct conf *c, const struct net_addr *client);
-const struct conf_set *conf_source_named(const struct conf *c, struct str name); /* NULL: there is none */
+const struct conf_set *conf_source_named(
+    const struct conf *c, struct str name); /* NULL: there is none */
 /* The settings of a name over those of the address; an unknown name adds nothing. */
-const struct conf_set *conf_source_with(const struct conf *c, struct str name, const struct net_addr *client);
+const struct conf_set *conf_source_with(
+    const struct conf *c, struct str name, const struct net_addr *client);
 
 /* VirtualMTAs and pools share one name space; names compare without ASCII case. */
 struct conf_vmta {
-	struct str	       name;
+	struct str name;
 	const struct conf_set *set; /* CONF_VMTA_… */
 	/* source addresses in file order: smtp-source-host (CIDR already expanded to this machine's addresses),
 	 * else the global ones; n_sources 0: any address, host-name */
 	const struct conf_source_host *sources;
-	size_t			       n_sources;
+	size_t n_sources;
 };
 struct conf_source_host {
 	struct net_addr addr; /* family 0: any */
-	struct str	host; /* EHLO name */
+	struct str host;      /* EHLO name */
 };
 struct conf_pool_member {
 	const struct conf_vmta *vmta;
-	uint32_t		weight; /* >= 1 */
+	uint32_t weight; /* >= 1 */
 };
 struct conf_pool {
-	struct str		       name;
-	const struct conf_set	      *set; /* CONF_POOL_… */
+	struct str name;
+	const struct conf_set *set; /* CONF_POOL_… */
 	const struct conf_pool_member *members;
-	size_t			       n_members;
+	size_t n_members;
 };
 const struct conf_vmta *conf_vmta(const struct conf *c, struct str name);
 /* The VirtualMTA of mail that chose none: nameless, its set NULL, with the global source addresses. */
 const struct conf_vmta *conf_default_vmta(const struct conf *c);
 const struct conf_pool *conf_pool(const struct conf *c, struct str name);
-size_t			conf_n_vmtas(const struct conf *c);
+size_t conf_n_vmtas(const struct conf *c);
 const struct conf_vmta *conf_vmta_at(const struct conf *c, size_t i);
-size_t			conf_n_pools(const struct conf *c);
+size_t conf_n_pools(const struct conf *c);
 const struct conf_pool *conf_pool_at(const struct conf *c, size_t i);
 
 /* Blocks of which there may be many: <acct-file>, <spool>, <smtp-listener>, <smtp-user>, … by number in file order. */
-size_t		       conf_n_blocks(const struct conf *c, enum conf_block block);
+size_t conf_n_blocks(const struct conf *c, enum conf_block block);
 const struct conf_set *conf_block_at(const struct conf *c, enum conf_block block, size_t i);
-struct str	       conf_block_name(const struct conf *c, enum conf_block block, size_t i); /* <acct-file NAME> */
-struct conf_origin     conf_block_origin(const struct conf *c, enum conf_block block, size_t i);
+struct str conf_block_name(
+    const struct conf *c, enum conf_block block, size_t i); /* <acct-file NAME> */
+struct conf_origin conf_block_origin(const struct conf *c, enum conf_block block, size_t i);
 /* All listeners, one-line directives and blocks alike; none written: one on 0.0.0.0:25. */
 struct conf_listener {
-	struct net_addr	       addr; /* with port */
-	struct str	       source; /* named source or empty */
-	struct str	       vmta;   /* virtual-mta or virtual-mta-pool of the dialect, or empty */
-	const struct conf_set *set;    /* CONF_LISTENER_… */
-	struct conf_origin     origin;
+	struct net_addr addr;	    /* with port */
+	struct str source;	    /* named source or empty */
+	struct str vmta;	    /* virtual-mta or virtual-mta-pool of the dialect, or empty */
+	const struct conf_set *set; /* CONF_LISTENER_… */
+	struct conf_origin origin;
 };
-size_t			    conf_n_listeners(const struct conf *c);
+size_t conf_n_listeners(const struct conf *c);
 const struct conf_listener *conf_listener_at(const struct conf *c, size_t i);
 
 /*

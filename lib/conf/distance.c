@@ -16,10 +16,11 @@ conf_distance(struct str a, struct str b, unsigned limit)
 		unsigned *now = row[i % 3], *up = row[(i + 2) % 3], *up2 = row[(i + 1) % 3];
 		now[0] = i;
 		for (unsigned j = 1; j <= b.len; j++) {
-			char	 x = ascii_lower(a.p[i - 1]), y = ascii_lower(b.p[j - 1]);
+			char x = ascii_lower(a.p[i - 1]), y = ascii_lower(b.p[j - 1]);
 			unsigned d = PH_MIN(up[j], now[j - 1]) + 1;
 			d = PH_MIN(d, up[j - 1] + (x != y));
-			if (i > 1 && j > 1 && x == ascii_lower(b.p[j - 2]) && y == ascii_lower(a.p[i - 2]))
+			if (i > 1 && j > 1 && x == ascii_lower(b.p[j - 2]) &&
+			    y == ascii_lower(a.p[i - 2]))
 				d = PH_MIN(d, up2[j - 2] + 1);
 			now[j] = d;
 		}
@@ -28,9 +29,9 @@ conf_distance(struct str a, struct str b, unsigned limit)
 }
 
 struct nearest {
-	struct str  word;
+	struct str word;
 	const char *best;
-	unsigned    distance;
+	unsigned distance;
 };
 
 static void
@@ -68,7 +69,7 @@ static void
 elsewhere(struct str word, bool is_tag, char *text, size_t size)
 {
 	size_t n = 0;
-	bool   is_global = false;
+	bool is_global = false;
 
 	text[0] = '\0';
 	for (unsigned i = 0; i < CONF_N_BLOCKS && n < size - 100 && !is_tag; i++) {
@@ -88,9 +89,10 @@ elsewhere(struct str word, bool is_tag, char *text, size_t size)
 const char *
 conf_hint(enum conf_block b, struct str word, bool is_tag)
 {
-	static char    hint[512];
-	char	       where[400];
-	struct nearest n = {.word = word, .distance = (unsigned)PH_MIN(word.len / 3 + 2, (size_t)5)};
+	static char hint[512];
+	char where[400];
+	struct nearest n = {
+	    .word = word, .distance = (unsigned)PH_MIN(word.len / 3 + 2, (size_t)5)};
 
 	elsewhere(word, is_tag, where, sizeof where);
 	if (where[0] != '\0') {
@@ -100,6 +102,7 @@ conf_hint(enum conf_block b, struct str word, bool is_tag)
 	offer_all(&n, b, is_tag);
 	if (n.best == NULL)
 		return "";
-	snprintf(hint, sizeof hint, "; did you mean %s%s%s?", is_tag ? "<" : "\"", n.best, is_tag ? ">" : "\"");
+	snprintf(hint, sizeof hint, "; did you mean %s%s%s?", is_tag ? "<" : "\"", n.best,
+	    is_tag ? ">" : "\"");
 	return hint;
 }

@@ -15,7 +15,7 @@ static const struct conf_item *
 first_of(const struct conf_set *s, enum conf_key k)
 {
 	static const struct conf_item none;
-	const struct conf_value	     *v = value_of(s, k);
+	const struct conf_value *v = value_of(s, k);
 
 	return v->n == 0 ? &none : &v->items[0];
 }

@@ -14,7 +14,8 @@ enum conf_block {
 
 enum conf_key {
 	CONF_NONE = 0,
-#define DIRECTIVE(block, id, name, type, dflt, syntax, merge, reload, status, help) CONF_##block##_##id,
+#define DIRECTIVE(block, id, name, type, dflt, syntax, merge, reload, status, help)                \
+	CONF_##block##_##id,
 #include "lib/conf/directives.def"
 #undef DIRECTIVE
 	CONF_N_KEYS

@@ -24,8 +24,8 @@ static size_t
 skip_comment(char *line, size_t i, size_t len, bool *in_comment)
 {
 	struct str rest = str_from(line + i, len - i);
-	size_t	   end = str_find_str(rest, STR("-->"));
-	size_t	   n = end == STR_NPOS ? rest.len : end + 3;
+	size_t end = str_find_str(rest, STR("-->"));
+	size_t n = end == STR_NPOS ? rest.len : end + 3;
 
 	memset(line + i, ' ', n);
 	*in_comment = end == STR_NPOS;
@@ -39,7 +39,7 @@ conf_lex_strip(char *line, size_t len, bool *in_comment)
 
 	while (i < len) {
 		struct str s = str_from(line, len);
-		size_t	   close;
+		size_t close;
 		if (*in_comment || str_has_prefix(str_skip(s, i), STR("<!--"))) {
 			i = skip_comment(line, i, len, in_comment);
 			continue;
@@ -59,13 +59,14 @@ conf_lex_strip(char *line, size_t len, bool *in_comment)
 static struct str
 unescape(struct conf_pool_mem *m, struct str raw)
 {
-	char  *p = conf_mem(m, raw.len + 1);
+	char *p = conf_mem(m, raw.len + 1);
 	size_t n = 0;
 
 	for (size_t i = 0; i < raw.len; i++) {
 		if (raw.p[i] == '"')
 			continue;
-		if (raw.p[i] == '\\' && i + 1 < raw.len && (raw.p[i + 1] == '"' || raw.p[i + 1] == '\\'))
+		if (raw.p[i] == '\\' && i + 1 < raw.len &&
+		    (raw.p[i + 1] == '"' || raw.p[i + 1] == '\\'))
 			i++;
 		p[n++] = raw.p[i];
 	}
@@ -119,7 +120,7 @@ size_t
 conf_lex_tag_end(struct str s)
 {
 	bool is_raw = str_has_prefix(str_trim(str_skip(s, STR("<acct-file").len)), STR("|")) &&
-	    str_has_iprefix(s, STR("<acct-file"));
+		      str_has_iprefix(s, STR("<acct-file"));
 
 	if (is_raw)
 		return str_rfind(s, '>');
@@ -139,7 +140,8 @@ needs_quotes(struct str s, const char *more)
 	if (s.len == 0)
 		return true;
 	for (size_t i = 0; i < s.len; i++)
-		if (is_blank(s.p[i]) || strchr("#\"<>\\", s.p[i]) != NULL || strchr(more, s.p[i]) != NULL)
+		if (is_blank(s.p[i]) || strchr("#\"<>\\", s.p[i]) != NULL ||
+		    strchr(more, s.p[i]) != NULL)
 			return true;
 	return false;
 }
@@ -183,8 +185,8 @@ conf_is_utf8(struct str s, size_t *bad)
 {
 	for (size_t i = 0; i < s.len;) {
 		const unsigned char *p = (const unsigned char *)s.p + i;
-		size_t		     n = utf8_len(p[0]);
-		bool		     is_ok = n > 0 && i + n <= s.len;
+		size_t n = utf8_len(p[0]);
+		bool is_ok = n > 0 && i + n <= s.len;
 		for (size_t k = 1; is_ok && k < n; k++)
 			is_ok = (p[k] & 0xc0) == 0x80;
 		if (is_ok && n == 3)

@@ -18,7 +18,7 @@ static struct conf_listener
 implicit(struct conf *c)
 {
 	const struct conf_set *g = conf_global(c);
-	struct conf_listener   ln = {.set = c->empty[CONF_BLOCK_LISTENER]};
+	struct conf_listener ln = {.set = c->empty[CONF_BLOCK_LISTENER]};
 
 	if (!net_addr_parse(conf_str(g, CONF_GLOBAL_SMTP_IP), &ln.addr))
 		net_addr_parse(STR("0.0.0.0"), &ln.addr);
@@ -30,7 +30,7 @@ void
 conf_listeners_build(struct conf_load *l)
 {
 	struct conf *c = l->c;
-	size_t	     n = conf_n_blocks(c, CONF_BLOCK_LISTENER);
+	size_t n = conf_n_blocks(c, CONF_BLOCK_LISTENER);
 
 	c->listeners = conf_mem(&c->mem, (n + 1) * sizeof c->listeners[0]);
 	for (size_t i = 0; i < c->n_blocks; i++)

@@ -39,19 +39,21 @@ next_reference(struct str s, size_t from, struct str *name)
 bool
 conf_macro_define(struct conf_load *l, struct str name, struct str list, struct conf_at at)
 {
-	struct conf	 *c = l->c;
+	struct conf *c = l->c;
 	struct conf_macro m = {.name = name, .at = at};
-	struct str	  rest = list, item;
-	size_t		  n = 1;
+	struct str rest = list, item;
+	size_t n = 1;
 
 	for (size_t i = 0; i < name.len; i++)
 		if (!is_macro_char(name.p[i])) {
-			conf_error(l, at, "domain-macro: the name \"%.*s\" may have letters, digits and _", STR_ARG(name));
+			conf_error(l, at,
+			    "domain-macro: the name \"%.*s\" may have letters, digits and _",
+			    STR_ARG(name));
 			return false;
 		}
 	if (find(c, name) != NULL) {
-		conf_error(l, at, "domain-macro: \"%.*s\" is defined twice, first in line %u", STR_ARG(name),
-		    find(c, name)->at.line);
+		conf_error(l, at, "domain-macro: \"%.*s\" is defined twice, first in line %u",
+		    STR_ARG(name), find(c, name)->at.line);
 		return false;
 	}
 	for (size_t i = 0; i < list.len; i++)
@@ -69,14 +71,14 @@ conf_macro_define(struct conf_load *l, struct str name, struct str list, struct 
 enum { NEW, OPEN, DONE };
 struct visit {
 	struct conf_macro *m;
-	size_t		   item, pos;
+	size_t item, pos;
 };
 
 static struct conf_macro *
 next_macro(struct conf_load *l, struct visit *v)
 {
 	while (v->item < v->m->n) {
-		struct str	   name;
+		struct str name;
 		struct conf_macro *to;
 		v->pos = next_reference(v->m->items[v->item], v->pos, &name);
 		if (v->pos == STR_NPOS) {
@@ -96,7 +98,7 @@ static void
 say_loop(struct conf_load *l, const struct visit *stack, size_t n, const struct conf_macro *to)
 {
 	struct buf b;
-	size_t	   i = 0;
+	size_t i = 0;
 
 	while (stack[i].m != to)
 		i++;
@@ -111,9 +113,9 @@ say_loop(struct conf_load *l, const struct visit *stack, size_t n, const struct 
 bool
 conf_macros_check(struct conf_load *l)
 {
-	struct conf  *c = l->c;
+	struct conf *c = l->c;
 	struct visit *stack = xcalloc(c->n_macros + 1, sizeof *stack);
-	size_t	      before = l->n_errors;
+	size_t before = l->n_errors;
 
 	for (size_t i = 0; i < c->n_macros; i++) {
 		size_t n = 0;
@@ -148,8 +150,9 @@ static bool
 push(struct conf_load *l, struct work *w, struct conf_at at, char *s)
 {
 	if (++w->made > EXPANSIONS_MAX || strlen(s) > PATTERN_MAX) {
-		conf_error(l, at, "the macros make %s", w->made > EXPANSIONS_MAX ? "more than 100000 patterns"
-										  : "a pattern longer than 1024 bytes");
+		conf_error(l, at, "the macros make %s",
+		    w->made > EXPANSIONS_MAX ? "more than 100000 patterns"
+					     : "a pattern longer than 1024 bytes");
 		free(s);
 		return false;
 	}
@@ -159,7 +162,8 @@ push(struct conf_load *l, struct work *w, struct conf_at at, char *s)
 }
 
 static bool
-replace(struct conf_load *l, struct work *w, struct str s, size_t at, struct str name, struct conf_at where)
+replace(struct conf_load *l, struct work *w, struct str s, size_t at, struct str name,
+    struct conf_at where)
 {
 	const struct conf_macro *m = find(l->c, name);
 
@@ -176,16 +180,17 @@ replace(struct conf_load *l, struct work *w, struct str s, size_t at, struct str
 }
 
 bool
-conf_macro_expand(struct conf_load *l, struct str pattern, struct conf_at at, conf_expand_fn *f, void *arg)
+conf_macro_expand(
+    struct conf_load *l, struct str pattern, struct conf_at at, conf_expand_fn *f, void *arg)
 {
 	struct work w = {0};
-	bool	    is_ok = true, was_macro = str_find(pattern, '$') != STR_NPOS;
+	bool is_ok = true, was_macro = str_find(pattern, '$') != STR_NPOS;
 
 	push(l, &w, at, xstrdup_str(pattern));
 	while (w.n > 0) {
-		char	  *s = w.list[--w.n];
+		char *s = w.list[--w.n];
 		struct str name;
-		size_t	   i = next_reference(str_of(s), 0, &name);
+		size_t i = next_reference(str_of(s), 0, &name);
 		if (is_ok && i == STR_NPOS)
 			f(arg, str_of(s), was_macro);
 		else if (is_ok)

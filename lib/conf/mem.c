@@ -12,7 +12,7 @@ void *
 conf_mem(struct conf_pool_mem *m, size_t size)
 {
 	struct conf_chunk *c;
-	void		  *p;
+	void *p;
 
 	size = (size + 15) & ~(size_t)15;
 	if (m->size - m->used < size) {

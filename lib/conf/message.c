@@ -29,8 +29,8 @@ static void
 add(struct conf_load *l, bool is_error, struct conf_at at, const char *text)
 {
 	struct conf_messages *m = l->m;
-	const char	     *file = at.file < l->c->n_files ? l->c->files[at.file].path : NULL;
-	char		     *whole;
+	const char *file = at.file < l->c->n_files ? l->c->files[at.file].path : NULL;
+	char *whole;
 
 	l->n_errors += is_error;
 	if (!has_room(l, is_error))
@@ -49,7 +49,7 @@ add(struct conf_load *l, bool is_error, struct conf_at at, const char *text)
 void
 conf_error(struct conf_load *l, struct conf_at at, const char *fmt, ...)
 {
-	char	text[TEXT_MAX];
+	char text[TEXT_MAX];
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -61,7 +61,7 @@ conf_error(struct conf_load *l, struct conf_at at, const char *fmt, ...)
 void
 conf_note(struct conf_load *l, struct conf_at at, const char *fmt, ...)
 {
-	char	text[TEXT_MAX];
+	char text[TEXT_MAX];
 	va_list ap;
 
 	if (l->is_snapshot)
@@ -86,8 +86,8 @@ conf_messages_sort(struct conf_load *l)
 {
 	for (size_t i = 1; i < l->m->n; i++) {
 		struct conf_message m = l->m->list[i];
-		struct conf_at	    at = l->at[i];
-		size_t		    k = i;
+		struct conf_at at = l->at[i];
+		size_t k = i;
 		for (; k > 0 && is_before(at, l->at[k - 1]); k--) {
 			l->m->list[k] = l->m->list[k - 1];
 			l->at[k] = l->at[k - 1];

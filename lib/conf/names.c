@@ -4,12 +4,12 @@
 /* Open addressing; never more than half full; names compare without ASCII case. */
 struct slot {
 	struct str name;
-	uint32_t   value;
-	bool	   is_used;
+	uint32_t value;
+	bool is_used;
 };
 struct conf_names {
 	struct slot *slots;
-	size_t	     size, n;
+	size_t size, n;
 };
 
 struct conf_names *

@@ -24,7 +24,8 @@ parse_blk(struct parse *p)
 bool
 parse_knows(enum conf_block b, struct str name)
 {
-	return conf_row_find(b, name) != NULL || conf_alias_find(b, name) != NULL || translate_knows(b, name);
+	return conf_row_find(b, name) != NULL || conf_alias_find(b, name) != NULL ||
+	       translate_knows(b, name);
 }
 
 /* ---- notes ---- */
@@ -33,7 +34,7 @@ static void
 say_status(struct parse *p, const struct conf_row *row, struct conf_at at)
 {
 	struct conf_load *l = p->l;
-	enum conf_status  ignored;
+	enum conf_status ignored;
 
 	if (row->status == CONF_HONOURED || l->said[row->key])
 		return;
@@ -41,7 +42,8 @@ say_status(struct parse *p, const struct conf_row *row, struct conf_at at)
 		return; /* said for the whole block */
 	l->said[row->key] = true;
 	if (row->status == CONF_NOT_YET && conf_row_find(row->block, str_of(row->name)) != row)
-		conf_note(l, at, "\"%s %s\" is not yet honoured", row->name, row->syntax); /* the other form of two */
+		conf_note(l, at, "\"%s %s\" is not yet honoured", row->name,
+		    row->syntax); /* the other form of two */
 	else if (row->status == CONF_NOT_YET)
 		conf_note(l, at, "\"%s\" is not yet honoured", row->name);
 	else if (row->status == CONF_IGNORED)
@@ -51,7 +53,8 @@ say_status(struct parse *p, const struct conf_row *row, struct conf_at at)
 }
 
 void
-parse_put(struct parse *p, struct conf_blk *b, const struct conf_row *row, struct str rest, struct conf_at at)
+parse_put(struct parse *p, struct conf_blk *b, const struct conf_row *row, struct str rest,
+    struct conf_at at)
 {
 	say_status(p, row, at);
 	conf_blk_put(p->l, b, row, rest, at);
@@ -63,10 +66,10 @@ static void
 put_alias(struct parse *p, const struct conf_alias *a, struct str rest, struct conf_at at)
 {
 	const struct conf_row *row = conf_row(a->key);
-	struct conf	      *c = p->l->c;
-	struct conf_blk	      *b = parse_blk(p);
-	struct buf	       text;
-	const char	      *mark = a->format == NULL ? NULL : strstr(a->format, "%s");
+	struct conf *c = p->l->c;
+	struct conf_blk *b = parse_blk(p);
+	struct buf text;
+	const char *mark = a->format == NULL ? NULL : strstr(a->format, "%s");
 
 	if (a->status == CONF_DEPRECATED)
 		conf_note(p->l, at, "\"%s\" is deprecated: %s", a->name, a->help);
@@ -92,7 +95,7 @@ static size_t
 count_words(struct str rest)
 {
 	struct str word;
-	size_t	   n = 0;
+	size_t n = 0;
 
 	while (str_next_word(&rest, &word))
 		n++;
@@ -104,10 +107,11 @@ static const struct conf_row *
 other_form(const struct conf_row *row, struct str rest)
 {
 	struct str first = str_sub(rest, 0, 3);
-	uint64_t   bytes;
+	uint64_t bytes;
 
-	if (row->key == CONF_DOMAIN_RETRY_AFTER && count_words(rest) > 1 && conf_parse_size(first, &bytes) &&
-	    ascii_is_digit(first.p[2]) && rest.len > 3 && (rest.p[3] == ' ' || rest.p[3] == '\t'))
+	if (row->key == CONF_DOMAIN_RETRY_AFTER && count_words(rest) > 1 &&
+	    conf_parse_size(first, &bytes) && ascii_is_digit(first.p[2]) && rest.len > 3 &&
+	    (rest.p[3] == ' ' || rest.p[3] == '\t'))
 		return conf_row(CONF_DOMAIN_RETRY_AFTER_REPLY);
 	if (row->key == CONF_DOMAIN_DKIM_SIGN && count_words(rest) > 1)
 		return conf_row(CONF_DOMAIN_DKIM_SIGN_KEY);
@@ -126,16 +130,17 @@ static struct str
 without_attribute_names(struct parse *p, const struct conf_row *row, struct str rest)
 {
 	struct conf_word w;
-	struct buf	 b;
-	struct str	 text;
+	struct buf b;
+	struct str text;
 
-	if (strchr(row->syntax, '=') != NULL || (row->type != CONF_TYPE_LINE && str_find(rest, '=') == STR_NPOS))
+	if (strchr(row->syntax, '=') != NULL ||
+	    (row->type != CONF_TYPE_LINE && str_find(rest, '=') == STR_NPOS))
 		return rest;
 	buf_init(&b, MACRO_BYTES_MAX);
 	while (conf_lex_word(&p->l->c->mem, &rest, '\0', &w)) {
 		size_t eq = str_find(w.text, '=');
-		bool   is_attribute = eq != STR_NPOS && str_eq(str_sub(w.raw, eq + 1, 1), STR("\""));
-		bool   is_key = is_attribute && strcmp(row->syntax, "KEYSPEC") == 0;
+		bool is_attribute = eq != STR_NPOS && str_eq(str_sub(w.raw, eq + 1, 1), STR("\""));
+		bool is_key = is_attribute && strcmp(row->syntax, "KEYSPEC") == 0;
 		if (buf_len(&b) > 0)
 			buf_add_char(&b, is_key ? ',' : ' ');
 		if (is_attribute)
@@ -152,12 +157,12 @@ without_attribute_names(struct parse *p, const struct conf_row *row, struct str 
 static struct str
 inner_list(struct parse *p, const struct conf_row *row, struct str rest, struct str *name)
 {
-	size_t	   open = str_rfind(rest, '<');
+	size_t open = str_rfind(rest, '<');
 	struct str tag = str_skip(rest, open + 1), text;
-	char	   with[160];
+	char with[160];
 
-	if (row->block != CONF_BLOCK_PATTERNS || open == STR_NPOS || !str_has_suffix(rest, STR(">")) ||
-	    !str_has_iprefix(tag, STR("pattern-list")))
+	if (row->block != CONF_BLOCK_PATTERNS || open == STR_NPOS ||
+	    !str_has_suffix(rest, STR(">")) || !str_has_iprefix(tag, STR("pattern-list")))
 		return rest;
 	tag = str_trim(str_sub(tag, 12, tag.len - 13));
 	*name = conf_mem_str(&p->l->c->mem, tag.len > 0 ? tag : parse_made_name(p, rest.p + open));
@@ -180,11 +185,11 @@ open_inner_list(struct parse *p, struct str name, struct conf_at at)
 void
 parse_directive(struct parse *p, struct str name, struct str rest)
 {
-	struct conf_at		 at = parse_at(p, name.p);
-	enum conf_block		 kind = parse_top(p)->kind;
+	struct conf_at at = parse_at(p, name.p);
+	enum conf_block kind = parse_top(p)->kind;
 	const struct conf_alias *a;
-	const struct conf_row	*row;
-	struct str		 list = STR_NULL;
+	const struct conf_row *row;
+	struct str list = STR_NULL;
 
 	if (parse_top(p)->is_unknown || translate_directive(p, name, rest))
 		return;
@@ -209,7 +214,7 @@ parse_directive(struct parse *p, struct str name, struct str rest)
 struct str
 parse_made_name(struct parse *p, const char *where)
 {
-	static char    name[64];
+	static char name[64];
 	struct conf_at at = parse_at(p, where);
 
 	snprintf(name, sizeof name, "line-%u-%u-%u", at.file, at.line, at.col);
@@ -228,8 +233,8 @@ parse_macro_end(struct parse *p)
 	p->is_macro_open = false;
 	while (text.len > 0 && text.p[text.len - 1] == ',')
 		text = str_trim(str_sub(text, 0, text.len - 1));
-	conf_blk_put(p->l, p->l->c->blocks[0], conf_row(CONF_GLOBAL_DOMAIN_MACRO), conf_mem_str(&p->l->c->mem, text),
-	    p->macro_at);
+	conf_blk_put(p->l, p->l->c->blocks[0], conf_row(CONF_GLOBAL_DOMAIN_MACRO),
+	    conf_mem_str(&p->l->c->mem, text), p->macro_at);
 	buf_reset(&p->macro);
 }
 
@@ -260,7 +265,8 @@ continue_macro(struct parse *p, struct str line)
 	buf_add_char(&p->macro, ' ');
 	buf_add_str(&p->macro, line);
 	if (buf_is_overfull(&p->macro)) {
-		conf_error(p->l, p->macro_at, "domain-macro: longer than %u bytes", MACRO_BYTES_MAX);
+		conf_error(
+		    p->l, p->macro_at, "domain-macro: longer than %u bytes", MACRO_BYTES_MAX);
 		buf_reset(&p->macro);
 		p->is_macro_open = false;
 	}
@@ -271,7 +277,8 @@ continue_macro(struct parse *p, struct str line)
 static bool
 is_entry(struct parse *p, struct str s)
 {
-	return parse_top(p)->kind == CONF_BLOCK_CATEGORIES && s.p[0] == '/' && !parse_top(p)->is_unknown;
+	return parse_top(p)->kind == CONF_BLOCK_CATEGORIES && s.p[0] == '/' &&
+	       !parse_top(p)->is_unknown;
 }
 
 static void

@@ -7,8 +7,8 @@
 static void
 put_item(const struct conf_row *row, const struct conf_item *it, struct buf *b)
 {
-	bool is_regex = row->type == CONF_TYPE_STR && strcmp(row->syntax, "ADDRESS") == 0 && it->text.len > 0 &&
-	    it->text.p[0] == '/';
+	bool is_regex = row->type == CONF_TYPE_STR && strcmp(row->syntax, "ADDRESS") == 0 &&
+			it->text.len > 0 && it->text.p[0] == '/';
 
 	if (row->type == CONF_TYPE_LINE || is_regex)
 		buf_add_str(b, it->text);
@@ -19,7 +19,8 @@ put_item(const struct conf_row *row, const struct conf_item *it, struct buf *b)
 static bool
 is_list(const struct conf_row *row)
 {
-	return row->type == CONF_TYPE_LIST || row->type == CONF_TYPE_TIMES || row->type == CONF_TYPE_WORDS;
+	return row->type == CONF_TYPE_LIST || row->type == CONF_TYPE_TIMES ||
+	       row->type == CONF_TYPE_WORDS;
 }
 
 static void
@@ -44,7 +45,8 @@ conf_value_print(const struct conf_value *v, struct buf *b, bool with_lines)
 		put_name(row, b);
 		for (uint32_t i = 0; i < v->n; i++) {
 			if (i > 0)
-				buf_add_cstr(b, is_list(row) && row->type != CONF_TYPE_WORDS ? ", " : " ");
+				buf_add_cstr(
+				    b, is_list(row) && row->type != CONF_TYPE_WORDS ? ", " : " ");
 			put_item(row, &v->items[i], b);
 		}
 		return;
@@ -61,9 +63,9 @@ char *
 conf_print(const struct conf_set *s, enum conf_key k)
 {
 	const struct conf_value *v = s->v[k - s->c->range[s->kind].first];
-	struct conf_value	 own;
-	struct buf		 b;
-	char			*text;
+	struct conf_value own;
+	struct buf b;
+	char *text;
 
 	ph_assert(conf_row(k)->block == s->kind);
 	own = v != NULL ? *v : s->c->defaults[k];

@@ -14,33 +14,34 @@
 enum kind { EXACT = 1, BELOW = 2, ALL = 4 }; /* name; what is below name; everything */
 struct entry {
 	struct str text;
-	uint64_t   hash;
-	uint32_t   scope;
-	uint32_t   blk;
-	uint32_t   next; /* of the same text and scope, newest first; 0: none */
-	uint8_t	   kind;
-	bool	   was_macro;
+	uint64_t hash;
+	uint32_t scope;
+	uint32_t blk;
+	uint32_t next; /* of the same text and scope, newest first; 0: none */
+	uint8_t kind;
+	bool was_macro;
 };
 struct literal {
 	struct net_cidr cidr;
-	uint32_t	scope, blk;
+	uint32_t scope, blk;
 };
 struct cached {
 	struct conf_set *set;
-	uint32_t	 n;
-	uint32_t	 list[]; /* blocks, the most specific first */
+	uint32_t n;
+	uint32_t list[]; /* blocks, the most specific first */
 };
 struct conf_queues {
-	struct entry   *entries; /* [0] is none */
-	size_t		n_entries, cap_entries;
-	uint32_t       *slots; /* open addressing, heads of chains */
-	size_t		size;
+	struct entry *entries; /* [0] is none */
+	size_t n_entries, cap_entries;
+	uint32_t *slots; /* open addressing, heads of chains */
+	size_t size;
 	struct literal *literals; /* the longest first */
-	size_t		n_literals, cap_literals;
+	size_t n_literals, cap_literals;
 	struct cached **sets;
-	size_t		sets_size, n_sets;
-	uint32_t       *outer; /* by VirtualMTA's block: the pool whose <domain> blocks it inherits, or 0 */
-	bool	       *has_blocks; /* by block: are there <domain> blocks in it */
+	size_t sets_size, n_sets;
+	uint32_t
+	    *outer; /* by VirtualMTA's block: the pool whose <domain> blocks it inherits, or 0 */
+	bool *has_blocks; /* by block: are there <domain> blocks in it */
 };
 
 static uint64_t
@@ -58,7 +59,8 @@ slot_of(const struct conf_queues *q, struct str text, uint64_t hash, uint32_t sc
 
 	for (;; i = (i + 1) & (q->size - 1)) {
 		const struct entry *e = &q->entries[q->slots[i]];
-		if (q->slots[i] == 0 || (e->hash == hash && e->scope == scope && str_ieq(e->text, text)))
+		if (q->slots[i] == 0 ||
+		    (e->hash == hash && e->scope == scope && str_ieq(e->text, text)))
 			return &q->slots[i];
 	}
 }
@@ -67,7 +69,7 @@ static void
 grow(struct conf_queues *q)
 {
 	uint32_t *old = q->slots;
-	size_t	  size = q->size;
+	size_t size = q->size;
 
 	q->size *= 2;
 	q->slots = xcalloc(q->size, sizeof q->slots[0]);
@@ -97,9 +99,9 @@ add_entry(struct conf_queues *q, struct entry e)
 /* ---- building ---- */
 
 struct adding {
-	struct conf_load   *l;
+	struct conf_load *l;
 	struct conf_queues *q;
-	struct conf_blk	   *b;
+	struct conf_blk *b;
 };
 
 static bool
@@ -108,7 +110,8 @@ is_name(struct str s)
 	static const char more[] = "-_.{}";
 
 	for (size_t i = 0; i < s.len; i++)
-		if (!ascii_is_alnum(s.p[i]) && (unsigned char)s.p[i] < 0x80 && strchr(more, s.p[i]) == NULL)
+		if (!ascii_is_alnum(s.p[i]) && (unsigned char)s.p[i] < 0x80 &&
+		    strchr(more, s.p[i]) == NULL)
 			return false;
 	return s.len > 0 && s.len <= 253 && s.p[0] != '.' && str_find_str(s, STR("..")) == STR_NPOS;
 }
@@ -118,9 +121,10 @@ static void
 add_name(struct adding *a, struct str name, uint8_t kind, bool was_macro)
 {
 	struct conf *c = a->l->c;
-	struct entry e = {.scope = a->b->parent, .blk = a->b->index, .kind = kind, .was_macro = was_macro};
-	bool	     is_ascii = true;
-	char	    *from, *to = NULL;
+	struct entry e = {
+	    .scope = a->b->parent, .blk = a->b->index, .kind = kind, .was_macro = was_macro};
+	bool is_ascii = true;
+	char *from, *to = NULL;
 
 	if (name.len > 1 && name.p[name.len - 1] == '.')
 		name.len--;
@@ -169,7 +173,8 @@ add_pattern(void *arg, struct str s, bool was_macro)
 		add_name(a, str_skip(s, 4), EXACT | BELOW, was_macro);
 		return;
 	}
-	if (s.len > 2 && s.p[0] == '[' && s.p[s.len - 1] == ']' && add_literal(a, str_sub(s, 1, s.len - 2)))
+	if (s.len > 2 && s.p[0] == '[' && s.p[s.len - 1] == ']' &&
+	    add_literal(a, str_sub(s, 1, s.len - 2)))
 		return;
 	if (!is_name(s)) {
 		conf_error(a->l, a->b->at,
@@ -194,16 +199,17 @@ static void
 set_outer(struct conf_load *l, struct conf_queues *q)
 {
 	struct conf *c = l->c;
-	uint32_t     blk;
+	uint32_t blk;
 
 	for (size_t i = 0; i < c->n_blocks; i++) {
-		struct conf_blk	  *b = c->blocks[i];
+		struct conf_blk *b = c->blocks[i];
 		struct conf_value *v = conf_blk_value(b, CONF_POOL_VIRTUAL_MTA);
 		if (b->kind != CONF_BLOCK_POOL || v == NULL || !q->has_blocks[i])
 			continue;
 		for (uint32_t j = 0; j < v->n; j++) {
 			struct str rest = v->items[j].text, name;
-			if (str_next_word(&rest, &name) && conf_names_get(c->names, name, &blk) && q->outer[blk] == 0)
+			if (str_next_word(&rest, &name) && conf_names_get(c->names, name, &blk) &&
+			    q->outer[blk] == 0)
 				q->outer[blk] = (uint32_t)i;
 		}
 	}
@@ -212,7 +218,7 @@ set_outer(struct conf_load *l, struct conf_queues *q)
 void
 conf_queues_build(struct conf_load *l)
 {
-	struct conf	   *c = l->c;
+	struct conf *c = l->c;
 	struct conf_queues *q = xcalloc(1, sizeof *q);
 
 	c->queues = q;
@@ -257,14 +263,14 @@ conf_queues_free(struct conf_queues **q)
 
 struct matching {
 	const struct conf_queues *q;
-	uint32_t		  list[MATCH_MAX];
-	uint32_t		  n;
+	uint32_t list[MATCH_MAX];
+	uint32_t n;
 };
 struct name {
 	struct str text[LABELS_MAX]; /* the name, and what remains without each leading label */
-	uint64_t   hash[LABELS_MAX];
-	size_t	   n;
-	uint64_t   all; /* hash of "*" */
+	uint64_t hash[LABELS_MAX];
+	size_t n;
+	uint64_t all; /* hash of "*" */
 	struct str whole;
 };
 
@@ -289,17 +295,18 @@ take(struct matching *m, struct str text, uint64_t hash, uint32_t scope, uint8_t
 {
 	const struct conf_queues *q = m->q;
 
-	for (int was_macro = 0; was_macro < 2; was_macro++) /* what is written out beats what a macro made */
+	for (int was_macro = 0; was_macro < 2;
+	     was_macro++) /* what is written out beats what a macro made */
 		for (uint32_t i = *slot_of(q, text, hash, scope); i != 0; i = q->entries[i].next)
-			if ((q->entries[i].kind & kind) != 0 && q->entries[i].was_macro == was_macro &&
-			    m->n < MATCH_MAX)
+			if ((q->entries[i].kind & kind) != 0 &&
+			    q->entries[i].was_macro == was_macro && m->n < MATCH_MAX)
 				m->list[m->n++] = q->entries[i].blk;
 }
 
 static void
 take_literals(struct matching *m, struct str domain, uint32_t scope)
 {
-	struct str	inner = str_sub(domain, 1, domain.len - 2);
+	struct str inner = str_sub(domain, 1, domain.len - 2);
 	struct net_addr a;
 
 	if (str_has_iprefix(inner, STR("IPv6:")))
@@ -332,10 +339,11 @@ match_scope(struct matching *m, const struct name *n, uint32_t scope)
 static struct cached **
 cached_of(const struct conf_queues *q, const struct matching *m)
 {
-	size_t i = str_hash(str_from((const char *)m->list, m->n * sizeof m->list[0])) & (q->sets_size - 1);
+	size_t i = str_hash(str_from((const char *)m->list, m->n * sizeof m->list[0])) &
+		   (q->sets_size - 1);
 
-	while (q->sets[i] != NULL &&
-	    (q->sets[i]->n != m->n || memcmp(q->sets[i]->list, m->list, m->n * sizeof m->list[0]) != 0))
+	while (q->sets[i] != NULL && (q->sets[i]->n != m->n || memcmp(q->sets[i]->list, m->list,
+								   m->n * sizeof m->list[0]) != 0))
 		i = (i + 1) & (q->sets_size - 1);
 	return &q->sets[i];
 }
@@ -344,7 +352,7 @@ static void
 grow_sets(struct conf_queues *q)
 {
 	struct cached **old = q->sets;
-	size_t		size = q->sets_size;
+	size_t size = q->sets_size;
 
 	q->sets_size *= 2;
 	q->sets = xcalloc(q->sets_size, sizeof q->sets[0]);
@@ -363,8 +371,8 @@ static const struct conf_set *
 set_of(const struct conf *c, const struct matching *m)
 {
 	struct conf_queues *q = c->queues;
-	struct cached	  **slot = cached_of(q, m), *new;
-	struct conf_blk	   *list[MATCH_MAX];
+	struct cached **slot = cached_of(q, m), *new;
+	struct conf_blk *list[MATCH_MAX];
 
 	if (*slot != NULL)
 		return (*slot)->set;
@@ -388,8 +396,8 @@ const struct conf_set *
 conf_queue(const struct conf *c, struct str domain, struct str vmta)
 {
 	struct matching m;
-	struct name	n;
-	uint32_t	blk;
+	struct name n;
+	uint32_t blk;
 
 	m.q = c->queues;
 	m.n = 0;

@@ -22,8 +22,8 @@ conf_file_add(struct conf *c, struct str path)
 static char *
 read_all(struct parse *p, int fd, const struct source *s, size_t *len)
 {
-	char   *text = NULL;
-	size_t	n = 0, size = 0;
+	char *text = NULL;
+	size_t n = 0, size = 0;
 	ssize_t r;
 
 	for (;;) {
@@ -37,7 +37,8 @@ read_all(struct parse *p, int fd, const struct source *s, size_t *len)
 		if (r > 0 && (n += (size_t)r) <= FILE_BYTES_MAX)
 			continue;
 		if (r > 0)
-			conf_error(p->l, s->at, "%s: larger than %u bytes", s->path, FILE_BYTES_MAX);
+			conf_error(
+			    p->l, s->at, "%s: larger than %u bytes", s->path, FILE_BYTES_MAX);
 		else
 			conf_error(p->l, s->at, "%s: %s", s->path, strerror(errno));
 		free(text);
@@ -51,7 +52,8 @@ static bool
 is_open_already(const struct parse *p, const struct stat *st)
 {
 	for (size_t i = 0; i < p->n_sources; i++)
-		if (p->sources[i].text != NULL && p->sources[i].dev == st->st_dev && p->sources[i].ino == st->st_ino)
+		if (p->sources[i].text != NULL && p->sources[i].dev == st->st_dev &&
+		    p->sources[i].ino == st->st_ino)
 			return true;
 	return false;
 }
@@ -65,8 +67,9 @@ is_safe(struct parse *p, const struct source *s, const struct stat *st)
 		return false;
 	}
 	if (geteuid() == 0 && S_ISREG(st->st_mode) && (st->st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-		conf_error(p->l, s->at, "%s: may be written by others than its owner (mode %03o): chmod go-w it", s->path,
-		    (unsigned)st->st_mode & 0777);
+		conf_error(p->l, s->at,
+		    "%s: may be written by others than its owner (mode %03o): chmod go-w it",
+		    s->path, (unsigned)st->st_mode & 0777);
 		return false;
 	}
 	return true;
@@ -76,7 +79,7 @@ static bool
 load_source(struct parse *p, struct source *s)
 {
 	struct stat st;
-	int	    fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 	if (fd == -1 || fstat(fd, &st) == -1) {
 		conf_error(p->l, s->at, "%s: %s", s->path, strerror(errno));
@@ -92,7 +95,8 @@ load_source(struct parse *p, struct source *s)
 	if (s->text == NULL)
 		return false;
 	if ((p->total += s->len) > TOTAL_BYTES_MAX) {
-		conf_error(p->l, s->at, "%s: all files together are larger than %u bytes", s->path, TOTAL_BYTES_MAX);
+		conf_error(p->l, s->at, "%s: all files together are larger than %u bytes", s->path,
+		    TOTAL_BYTES_MAX);
 		s->len = 0;
 	}
 	return true;
@@ -127,7 +131,8 @@ end_source(struct parse *p)
 	s = &p->sources[p->n_sources - 1];
 	parse_macro_end(p);
 	if (s->in_comment)
-		conf_error(p->l, (struct conf_at){s->file, s->line, 1}, "the comment is not closed by -->");
+		conf_error(p->l, (struct conf_at){s->file, s->line, 1},
+		    "the comment is not closed by -->");
 	while (s->text != NULL && p->depth > s->depth) {
 		conf_error(p->l, parse_top(p)->at, "<%s> is not closed", parse_top(p)->tag);
 		parse_pop(p);
@@ -143,8 +148,8 @@ static void
 next_line(struct parse *p)
 {
 	struct source *s = &p->sources[p->n_sources - 1];
-	char	      *line = s->text + s->pos;
-	size_t	       len = str_find(str_from(line, s->len - s->pos), '\n');
+	char *line = s->text + s->pos;
+	size_t len = str_find(str_from(line, s->len - s->pos), '\n');
 
 	if (len == STR_NPOS)
 		len = s->len - s->pos;
@@ -187,7 +192,8 @@ add_source(struct parse *p, const char *path, uint32_t level, struct conf_at at)
 	}
 	CONF_GROW(p->sources, p->n_sources, p->cap_sources);
 	ph_assert(p->sources != NULL);
-	p->sources[p->n_sources++] = (struct source){.path = xstrdup(path), .level = level, .at = at};
+	p->sources[p->n_sources++] =
+	    (struct source){.path = xstrdup(path), .level = level, .at = at};
 }
 
 /* "a" of "/x/y/config" is "/x/y/a" */
@@ -230,11 +236,11 @@ void
 read_include(struct parse *p, struct str pattern, struct conf_at at, bool is_wrapped)
 {
 	struct source *s = p->n_sources == 0 ? NULL : &p->sources[p->n_sources - 1];
-	uint32_t       level = s == NULL ? 1 : s->level + 1;
-	size_t	       before;
-	char	      *path;
-	glob_t	       g = {0};
-	int	       r;
+	uint32_t level = s == NULL ? 1 : s->level + 1;
+	size_t before;
+	char *path;
+	glob_t g = {0};
+	int r;
 
 	if ((p->l->how & CONF_NO_INCLUDE) != 0) {
 		refuse(p, at, is_wrapped, "no files may be opened here");
@@ -288,7 +294,7 @@ conf_parse_path(struct conf_load *l, const char *path)
 void
 conf_parse_text(struct conf_load *l, struct str text, const char *name)
 {
-	struct parse   p;
+	struct parse p;
 	struct source *s;
 
 	parse_init(&p, l);
@@ -334,7 +340,7 @@ void
 conf_parse_snapshot(struct conf_load *l, struct str text)
 {
 	struct parse p;
-	struct str   line;
+	struct str line;
 
 	parse_init(&p, l);
 	while (text.len > 0 && str_next(&text, '\n', &line))

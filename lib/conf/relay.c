@@ -7,18 +7,18 @@
 #define STEPS_MAX 100000 /* of one match: patterns are ours, addresses are not */
 
 struct pattern {
-	struct str  text; /* a domain pattern */
+	struct str text;  /* a domain pattern */
 	pcre2_code *code; /* or a compiled /pattern/ */
-	struct str  address;
+	struct str address;
 };
 struct conf_relay {
 	struct pattern *list;
-	size_t		n, cap;
+	size_t n, cap;
 	pcre2_match_context *limits;
 	pcre2_match_data *data;
 };
 struct adding {
-	struct conf_load  *l;
+	struct conf_load *l;
 	struct conf_relay *r;
 };
 
@@ -42,15 +42,16 @@ static void
 add_regex(struct conf_load *l, struct conf_relay *r, struct str s, struct conf_at at)
 {
 	PCRE2_UCHAR why[160];
-	PCRE2_SIZE  where;
-	int	    error;
-	struct str  body = str_sub(s, 1, s.len - 2);
-	pcre2_code *code = pcre2_compile((PCRE2_SPTR)body.p, body.len, PCRE2_CASELESS | PCRE2_UTF | PCRE2_NEVER_UCP,
-	    &error, &where, NULL);
+	PCRE2_SIZE where;
+	int error;
+	struct str body = str_sub(s, 1, s.len - 2);
+	pcre2_code *code = pcre2_compile((PCRE2_SPTR)body.p, body.len,
+	    PCRE2_CASELESS | PCRE2_UTF | PCRE2_NEVER_UCP, &error, &where, NULL);
 
 	if (code == NULL) {
 		pcre2_get_error_message(error, why, sizeof why);
-		conf_error(l, at, "relay-address: at byte %zu of the pattern: %s", (size_t)where, (const char *)why);
+		conf_error(l, at, "relay-address: at byte %zu of the pattern: %s", (size_t)where,
+		    (const char *)why);
 		return;
 	}
 	add(r, (struct pattern){.code = code});
@@ -59,9 +60,9 @@ add_regex(struct conf_load *l, struct conf_relay *r, struct str s, struct conf_a
 void
 conf_relay_build(struct conf_load *l)
 {
-	struct conf	  *c = l->c;
-	struct conf_blk	  *g = c->blocks[0];
-	struct adding	   a = {.l = l, .r = xcalloc(1, sizeof *c->relay)};
+	struct conf *c = l->c;
+	struct conf_blk *g = c->blocks[0];
+	struct adding a = {.l = l, .r = xcalloc(1, sizeof *c->relay)};
 	struct conf_value *v;
 
 	c->relay = a.r;
@@ -106,19 +107,21 @@ is_domain_of(struct str pattern, struct str domain)
 	if (str_eq(pattern, STR("*")))
 		return true;
 	if (str_has_prefix(pattern, STR("*.")))
-		return domain.len > pattern.len - 1 && str_has_isuffix(domain, str_skip(pattern, 1));
+		return domain.len > pattern.len - 1 &&
+		       str_has_isuffix(domain, str_skip(pattern, 1));
 	if (!str_has_prefix(pattern, STR("[*.]")))
 		return str_ieq(pattern, domain);
 	name = str_skip(pattern, 4);
-	return str_ieq(name, domain) || (str_has_isuffix(domain, name) && domain.p[domain.len - name.len - 1] == '.');
+	return str_ieq(name, domain) ||
+	       (str_has_isuffix(domain, name) && domain.p[domain.len - name.len - 1] == '.');
 }
 
 bool
 conf_is_relay_rcpt(const struct conf *c, struct str address)
 {
 	const struct conf_relay *r = c->relay;
-	size_t			 at = str_rfind(address, '@');
-	struct str		 domain = at == STR_NPOS ? STR_NULL : str_skip(address, at + 1);
+	size_t at = str_rfind(address, '@');
+	struct str domain = at == STR_NPOS ? STR_NULL : str_skip(address, at + 1);
 
 	for (size_t i = 0; i < r->n; i++) {
 		const struct pattern *p = &r->list[i];
@@ -126,7 +129,8 @@ conf_is_relay_rcpt(const struct conf *c, struct str address)
 			return true;
 		if (p->address.len > 0 && str_ieq(p->address, address))
 			return true;
-		if (p->code != NULL && pcre2_match(p->code, (PCRE2_SPTR)address.p, address.len, 0, 0, r->data, r->limits) >= 0)
+		if (p->code != NULL && pcre2_match(p->code, (PCRE2_SPTR)address.p, address.len, 0,
+					   0, r->data, r->limits) >= 0)
 			return true;
 	}
 	return false;

@@ -5,7 +5,7 @@
 static const struct conf_value *
 joined(const struct conf *c, enum conf_key k, struct conf_blk *const *list, size_t n)
 {
-	struct conf	  *owner = (struct conf *)c; /* only its memory grows */
+	struct conf *owner = (struct conf *)c; /* only its memory grows */
 	struct conf_value *first = NULL, *sum = NULL;
 
 	for (size_t i = 0; i < n; i++) {
@@ -51,9 +51,9 @@ follow_defaults(struct conf_set *s)
 struct conf_set *
 conf_set_new(const struct conf *c, enum conf_block kind, struct conf_blk *const *list, size_t n)
 {
-	struct conf	 *owner = (struct conf *)c; /* only its memory grows */
+	struct conf *owner = (struct conf *)c; /* only its memory grows */
 	struct conf_range range = c->range[kind];
-	struct conf_set	 *s = conf_mem(&owner->mem, sizeof *s + range.n * sizeof s->v[0]);
+	struct conf_set *s = conf_mem(&owner->mem, sizeof *s + range.n * sizeof s->v[0]);
 
 	s->c = c;
 	s->kind = kind;

@@ -12,9 +12,9 @@
 
 struct writer {
 	const struct conf *c;
-	struct buf	  *b;
-	bool		   with_origins;
-	const char	  *indent;
+	struct buf *b;
+	bool with_origins;
+	const char *indent;
 };
 
 static void
@@ -29,7 +29,7 @@ static void
 put_value(struct writer *w, const struct conf_value *v)
 {
 	const struct conf_row *row = conf_row(v->key);
-	struct conf_value      one = *v;
+	struct conf_value one = *v;
 
 	if (v->is_cleared) {
 		one.n = 0;
@@ -84,7 +84,8 @@ put_close(struct writer *w, const struct conf_blk *b)
 
 /* a block and those in it, one level: lists that stood deeper have become blocks of their own */
 static void
-put_block(struct writer *w, const struct conf_blk *b, const uint32_t *next_child, const uint32_t *first_child)
+put_block(struct writer *w, const struct conf_blk *b, const uint32_t *next_child,
+    const uint32_t *first_child)
 {
 	w->indent = "";
 	put_open(w, b);
@@ -107,7 +108,8 @@ void
 conf_put_text(const struct conf *c, struct buf *b, bool with_origins)
 {
 	struct writer w = {.c = c, .b = b, .with_origins = with_origins, .indent = ""};
-	uint32_t     *next = xcalloc(c->n_blocks, sizeof *next), *first = xcalloc(c->n_blocks, sizeof *first);
+	uint32_t *next = xcalloc(c->n_blocks, sizeof *next),
+		 *first = xcalloc(c->n_blocks, sizeof *first);
 
 	for (size_t i = 0; i < c->n_files && with_origins; i++) {
 		buf_add_cstr(b, "file ");
@@ -147,7 +149,7 @@ int
 conf_snapshot(const struct conf *c)
 {
 	struct buf b;
-	int	   fd, saved;
+	int fd, saved;
 
 	buf_init(&b, TEXT_CAP);
 	conf_put_text(c, &b, true);
@@ -157,9 +159,9 @@ conf_snapshot(const struct conf *c)
 		return -1;
 	}
 	fd = memfd_create("posthaste-configuration", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd != -1 &&
-	    (write_all(fd, buf_str(&b)) == -1 ||
-		fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == -1)) {
+	if (fd != -1 && (write_all(fd, buf_str(&b)) == -1 ||
+			    fcntl(fd, F_ADD_SEALS,
+				F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == -1)) {
 		saved = errno;
 		close(fd);
 		errno = saved;

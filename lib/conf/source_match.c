@@ -6,18 +6,18 @@
 
 struct range {
 	struct net_cidr cidr;
-	uint32_t	blk;
+	uint32_t blk;
 };
 struct cached {
 	struct conf_set *set;
-	uint32_t	 n;
-	uint32_t	 list[MATCH_MAX + 8];
+	uint32_t n;
+	uint32_t list[MATCH_MAX + 8];
 };
 struct conf_sources {
-	struct range   *ranges; /* the longest first, of equal ones the newest */
-	size_t		n_ranges, cap_ranges;
+	struct range *ranges; /* the longest first, of equal ones the newest */
+	size_t n_ranges, cap_ranges;
 	struct cached **sets; /* few: as many as there are combinations of blocks */
-	size_t		n_sets, cap_sets;
+	size_t n_sets, cap_sets;
 };
 
 static int
@@ -34,13 +34,13 @@ static bool
 is_named(struct str name)
 {
 	return name.len > 0 && !ascii_is_digit(name.p[0]) && str_find(name, ':') == STR_NPOS &&
-	    str_find(name, '/') == STR_NPOS;
+	       str_find(name, '/') == STR_NPOS;
 }
 
 void
 conf_sources_build(struct conf_load *l)
 {
-	struct conf	    *c = l->c;
+	struct conf *c = l->c;
 	struct conf_sources *s = xcalloc(1, sizeof *s);
 
 	c->sources = s;
@@ -53,7 +53,9 @@ conf_sources_build(struct conf_load *l)
 			if (is_named(b->names[j]))
 				continue;
 			if (!net_cidr_parse(b->names[j], &r.cidr)) {
-				conf_error(l, b->at, "<source>: \"%.*s\" is neither an address, nor a CIDR block, nor a name",
+				conf_error(l, b->at,
+				    "<source>: \"%.*s\" is neither an address, nor a CIDR block, "
+				    "nor a name",
 				    STR_ARG(b->names[j]));
 				continue;
 			}
@@ -81,8 +83,8 @@ static const struct conf_set *
 set_of(const struct conf *c, const uint32_t *blks, uint32_t n)
 {
 	struct conf_sources *s = c->sources;
-	struct conf_blk	    *list[MATCH_MAX + 8];
-	struct cached	    *new;
+	struct conf_blk *list[MATCH_MAX + 8];
+	struct cached *new;
 
 	for (size_t i = 0; i < s->n_sets; i++)
 		if (s->sets[i]->n == n && memcmp(s->sets[i]->list, blks, n * sizeof blks[0]) == 0)
@@ -105,7 +107,8 @@ match_name(const struct conf *c, struct str name, uint32_t *list, uint32_t max)
 	uint32_t n = 0;
 
 	for (size_t i = c->n_blocks; i-- > 0 && n < max;)
-		for (size_t j = 0; c->blocks[i]->kind == CONF_BLOCK_SOURCE && j < c->blocks[i]->n_names; j++)
+		for (size_t j = 0;
+		     c->blocks[i]->kind == CONF_BLOCK_SOURCE && j < c->blocks[i]->n_names; j++)
 			if (str_ieq(c->blocks[i]->names[j], name) && n < max) {
 				list[n++] = (uint32_t)i;
 				break;
@@ -117,7 +120,7 @@ static uint32_t
 match_addr(const struct conf *c, const struct net_addr *client, uint32_t *list)
 {
 	const struct conf_sources *s = c->sources;
-	uint32_t		   n = 0;
+	uint32_t n = 0;
 
 	for (size_t i = 0; i < s->n_ranges && n < MATCH_MAX; i++)
 		if (s->ranges[i].cidr.bits == 0 || net_cidr_has(&s->ranges[i].cidr, client))

@@ -104,8 +104,8 @@ check_cidr(struct conf_pool_mem *m, struct str *s)
 static int
 check_hostport(struct conf_pool_mem *m, struct str *s)
 {
-	size_t	   colon = str_rfind(*s, ':');
-	uint32_t   port;
+	size_t colon = str_rfind(*s, ':');
+	uint32_t port;
 	struct str host = str_sub(*s, 0, colon);
 
 	if (colon == STR_NPOS || !parse_u32(str_skip(*s, colon + 1), 1, 65535, &port))
@@ -202,7 +202,8 @@ check_canon(struct conf_pool_mem *m, struct str *s)
 {
 	unsigned i;
 
-	return ok(conf_one_of("simple|relaxed|simple/simple|simple/relaxed|relaxed/simple|relaxed/relaxed", *s, &i));
+	return ok(conf_one_of(
+	    "simple|relaxed|simple/simple|simple/relaxed|relaxed/simple|relaxed/relaxed", *s, &i));
 }
 
 /* The letters of accounting records and their long names. */
@@ -210,9 +211,10 @@ static int
 check_record(struct conf_pool_mem *m, struct str *s)
 {
 	static const char *const letters[] = {"d", "b", "t", "tq", "r", "rb", "rs", "f"};
-	static const char *const names[] = {"delivery|delivered", "bounce|bounced", "transient", "transient-queue",
-	    "receipt|received", "remote-bounce", "remote-status", "feedback-loop|fbl|feedback"};
-	unsigned		 ignored;
+	static const char *const names[] = {"delivery|delivered", "bounce|bounced", "transient",
+	    "transient-queue", "receipt|received", "remote-bounce", "remote-status",
+	    "feedback-loop|fbl|feedback"};
+	unsigned ignored;
 
 	for (size_t i = 0; i < countof(letters); i++)
 		if (str_ieq(str_of(letters[i]), *s) || conf_one_of(names[i], *s, &ignored)) {
@@ -233,7 +235,7 @@ check_filter(struct conf_pool_mem *m, struct str *s)
 
 static const struct {
 	const char *name;
-	check_fn   *check;
+	check_fn *check;
 	const char *what;
 } kinds[] = {
     {"TEXT", check_text, "a text"},
@@ -285,7 +287,7 @@ check_alternative(struct conf_pool_mem *m, struct str alt, struct str *text, con
 int
 conf_syntax_arg(struct conf_pool_mem *m, struct str kind, struct str *text, struct why *why)
 {
-	struct str  rest = kind, alt;
+	struct str rest = kind, alt;
 	const char *what = NULL;
 
 	while (str_next(&rest, '|', &alt))
@@ -301,15 +303,15 @@ conf_syntax_arg(struct conf_pool_mem *m, struct str kind, struct str *text, stru
 struct spec {
 	struct str kind;
 	struct str name; /* named argument: name=KIND */
-	bool	   is_optional;
+	bool is_optional;
 	struct str text;
-	bool	   is_there;
+	bool is_there;
 };
 struct line {
 	struct spec specs[ARGS_MAX];
-	size_t	    n_specs;
-	struct str  words[ARGS_MAX];
-	size_t	    n_words;
+	size_t n_specs;
+	struct str words[ARGS_MAX];
+	size_t n_words;
 };
 
 static void
@@ -319,7 +321,7 @@ read_specs(struct line *ln, const char *syntax)
 
 	while (ln->n_specs < ARGS_MAX && str_next_word(&rest, &word)) {
 		struct spec *s = &ln->specs[ln->n_specs++];
-		size_t	     eq;
+		size_t eq;
 		*s = (struct spec){.is_optional = word.p[0] == '['};
 		if (s->is_optional)
 			word = str_sub(word, 1, word.len - 2);
@@ -393,7 +395,8 @@ assign(struct line *ln, struct why *why)
 }
 
 static int
-line_of_words(struct conf_pool_mem *m, const char *syntax, struct str rest, struct buf *out, struct why *why)
+line_of_words(
+    struct conf_pool_mem *m, const char *syntax, struct str rest, struct buf *out, struct why *why)
 {
 	struct line ln = {0};
 
@@ -421,7 +424,7 @@ bool
 conf_syntax_has_regex(const char *syntax)
 {
 	struct str rest = str_of(syntax), kind;
-	size_t	   i;
+	size_t i;
 
 	while (str_next_word(&rest, &kind))
 		if (str_eq(kind, STR("REGEX")) || conf_tail_find(kind, &i))
@@ -430,11 +433,12 @@ conf_syntax_has_regex(const char *syntax)
 }
 
 static int
-put_next(struct conf_pool_mem *m, struct str kind, struct str *rest, struct buf *out, struct why *why)
+put_next(
+    struct conf_pool_mem *m, struct str kind, struct str *rest, struct buf *out, struct why *why)
 {
 	struct conf_word w;
-	struct str	 regex;
-	size_t		 i;
+	struct str regex;
+	size_t i;
 
 	*rest = str_trim(*rest);
 	if (rest->len == 0)
@@ -461,7 +465,8 @@ put_next(struct conf_pool_mem *m, struct str kind, struct str *rest, struct buf 
 }
 
 int
-conf_syntax_line(struct conf_pool_mem *m, const char *syntax, struct str rest, struct buf *out, struct why *why)
+conf_syntax_line(
+    struct conf_pool_mem *m, const char *syntax, struct str rest, struct buf *out, struct why *why)
 {
 	struct str specs = str_of(syntax), kind;
 

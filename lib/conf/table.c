@@ -3,16 +3,18 @@
 #define IN(block) (UINT64_C(1) << CONF_BLOCK_##block)
 
 static const struct conf_block_row blocks[CONF_N_BLOCKS] = {
-#define BLOCK(id, tag, name, parents, many, help) {tag, CONF_NAME_##name, parents, CONF_##many, help},
+#define BLOCK(id, tag, name, parents, many, help)                                                  \
+	{tag, CONF_NAME_##name, parents, CONF_##many, help},
 #include "lib/conf/blocks.def"
 #undef BLOCK
 };
 
 static const struct conf_row rows[CONF_N_KEYS] = {
-    {CONF_BLOCK_GLOBAL, CONF_NONE, "", CONF_TYPE_STR, "", "", CONF_REPLACE, CONF_RELOAD, CONF_HONOURED, ""},
-#define DIRECTIVE(block, id, name, type, dflt, syntax, merge, reload, status, help)                                 \
-	{CONF_BLOCK_##block, CONF_##block##_##id, name, CONF_TYPE_##type, dflt, syntax, CONF_##merge, CONF_##reload, \
-	    CONF_##status, help},
+    {CONF_BLOCK_GLOBAL, CONF_NONE, "", CONF_TYPE_STR, "", "", CONF_REPLACE, CONF_RELOAD,
+	CONF_HONOURED, ""},
+#define DIRECTIVE(block, id, name, type, dflt, syntax, merge, reload, status, help)                \
+	{CONF_BLOCK_##block, CONF_##block##_##id, name, CONF_TYPE_##type, dflt, syntax,            \
+	    CONF_##merge, CONF_##reload, CONF_##status, help},
 #include "lib/conf/directives.def"
 #undef DIRECTIVE
 };

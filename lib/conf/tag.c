@@ -6,7 +6,7 @@
 struct tag {
 	struct str name;
 	struct str args; /* behind the name, without the closing / */
-	bool	   is_self_closing;
+	bool is_self_closing;
 };
 struct attribute {
 	struct str name, value;
@@ -55,7 +55,7 @@ tag_at(struct str s, size_t end)
 {
 	struct str inner = str_sub(s, 1, end - 1);
 	struct tag t = {0};
-	size_t	   n = 0;
+	size_t n = 0;
 
 	while (n < inner.len && is_tag_char(inner.p[n]))
 		n++;
@@ -63,7 +63,8 @@ tag_at(struct str s, size_t end)
 	t.args = str_trim(str_skip(inner, n));
 	if (inner.len > 0 && inner.p[inner.len - 1] == '/' && inner.len > n) {
 		char before = inner.p[inner.len - 2];
-		t.is_self_closing = inner.len == n + 1 || before == ' ' || before == '\t' || before == '"';
+		t.is_self_closing =
+		    inner.len == n + 1 || before == ' ' || before == '\t' || before == '"';
 	}
 	if (t.is_self_closing)
 		t.args = str_trim(str_sub(t.args, 0, t.args.len - 1));
@@ -76,7 +77,7 @@ static void
 close_tag(struct parse *p, struct str inner, struct conf_at at)
 {
 	struct str tag = str_trim(inner), word;
-	size_t	   floor = p->n_sources == 0 ? 1 : p->sources[p->n_sources - 1].depth, d;
+	size_t floor = p->n_sources == 0 ? 1 : p->sources[p->n_sources - 1].depth, d;
 
 	if (!str_next_word(&tag, &word))
 		word = STR_NULL;
@@ -85,12 +86,13 @@ close_tag(struct parse *p, struct str inner, struct conf_at at)
 			break;
 	if (d <= floor) {
 		conf_error(p->l, at, "</%.*s> closes nothing%s%s%s", STR_ARG(str_sub(word, 0, 100)),
-		    p->depth > floor ? ": the open block is <" : "", p->depth > floor ? parse_top(p)->tag : "",
-		    p->depth > floor ? ">" : "");
+		    p->depth > floor ? ": the open block is <" : "",
+		    p->depth > floor ? parse_top(p)->tag : "", p->depth > floor ? ">" : "");
 		return;
 	}
 	while (p->depth > d) {
-		conf_error(p->l, at, "<%s> of line %u is not closed", parse_top(p)->tag, parse_top(p)->at.line);
+		conf_error(p->l, at, "<%s> of line %u is not closed", parse_top(p)->tag,
+		    parse_top(p)->at.line);
 		parse_pop(p);
 	}
 	parse_pop(p);
@@ -112,11 +114,12 @@ static size_t
 read_args(struct parse *p, struct conf_blk *b, struct str args, struct attribute *list)
 {
 	struct conf_word w;
-	size_t		 n = 0, eq;
+	size_t n = 0, eq;
 
 	if (conf_block_row(b->kind)->naming == CONF_NAME_RAW && !is_attribute(args)) {
 		struct str all = args;
-		if (args.len > 0 && args.p[0] == '"' && conf_lex_word(&p->l->c->mem, &all, '\0', &w) && all.len == 0)
+		if (args.len > 0 && args.p[0] == '"' &&
+		    conf_lex_word(&p->l->c->mem, &all, '\0', &w) && all.len == 0)
 			args = w.text;
 		if (args.len > 0)
 			conf_blk_add_name(p->l->c, b, args);
@@ -129,7 +132,8 @@ read_args(struct parse *p, struct conf_blk *b, struct str args, struct attribute
 		else if (str_ieq(str_sub(w.text, 0, eq), STR("name")))
 			conf_blk_add_name(p->l->c, b, str_skip(w.text, eq + 1));
 		else if (n < ATTRIBUTES_MAX)
-			list[n++] = (struct attribute){str_sub(w.raw, 0, eq), str_skip(w.raw, eq + 1)};
+			list[n++] =
+			    (struct attribute){str_sub(w.raw, 0, eq), str_skip(w.raw, eq + 1)};
 	}
 	return n;
 }
@@ -138,11 +142,12 @@ static void
 check_naming(struct parse *p, struct conf_blk *b)
 {
 	enum conf_naming naming = conf_block_row(b->kind)->naming;
-	const char	*tag = conf_block_row(b->kind)->tag;
+	const char *tag = conf_block_row(b->kind)->tag;
 
 	if (naming == CONF_NAME_NONE && b->n_names > 0)
 		conf_error(p->l, b->at, "<%s> takes no name", tag);
-	else if ((naming == CONF_NAME_ONE || naming == CONF_NAME_SOME || naming == CONF_NAME_RAW) && b->n_names == 0)
+	else if ((naming == CONF_NAME_ONE || naming == CONF_NAME_SOME || naming == CONF_NAME_RAW) &&
+		 b->n_names == 0)
 		conf_error(p->l, b->at, "<%s> needs a name", tag);
 	else if ((naming == CONF_NAME_ONE || naming == CONF_NAME_MAYBE) && b->n_names > 1)
 		conf_error(p->l, b->at, "<%s> takes one name, not \"%.*s\"", tag, STR_ARG(b->name));
@@ -155,13 +160,14 @@ static void
 say_idle(struct parse *p, enum conf_block kind, struct conf_at at)
 {
 	enum conf_status status;
-	enum conf_key	 first = p->l->c->range[kind].first;
+	enum conf_key first = p->l->c->range[kind].first;
 
 	if (p->l->said_block[kind] || !conf_block_is_idle(kind, &status))
 		return;
 	p->l->said_block[kind] = true;
 	if (status == CONF_IGNORED)
-		conf_note(p->l, at, "<%s> is ignored: %s", conf_block_row(kind)->tag, conf_row(first)->help);
+		conf_note(p->l, at, "<%s> is ignored: %s", conf_block_row(kind)->tag,
+		    conf_row(first)->help);
 	else
 		conf_note(p->l, at, "<%s> is not yet honoured", conf_block_row(kind)->tag);
 }
@@ -181,16 +187,17 @@ static void
 refer_to(struct parse *p, struct conf_blk *b, struct frame *outer, struct conf_at at)
 {
 	if (b->kind == CONF_BLOCK_REPLIES && outer->kind == CONF_BLOCK_DOMAIN)
-		parse_put(p, p->l->c->blocks[outer->blk], conf_row(CONF_DOMAIN_SMTP_PATTERN_LIST), b->name, at);
+		parse_put(p, p->l->c->blocks[outer->blk], conf_row(CONF_DOMAIN_SMTP_PATTERN_LIST),
+		    b->name, at);
 }
 
 static void
 open_block(struct parse *p, enum conf_block kind, const struct tag *t, struct conf_at at)
 {
 	struct attribute list[ATTRIBUTES_MAX];
-	struct frame	*outer = parse_top(p);
+	struct frame *outer = parse_top(p);
 	struct conf_blk *b = new_block(p, kind, at);
-	size_t		 n, depth = p->depth;
+	size_t n, depth = p->depth;
 
 	say_idle(p, kind, at);
 	n = read_args(p, b, t->args, list);
@@ -218,7 +225,7 @@ static void
 open_tag(struct parse *p, const struct tag *t, struct conf_at at)
 {
 	enum conf_block kind = conf_block_find(t->name), top = parse_top(p)->kind;
-	bool		is_same = kind == CONF_BLOCK_CATEGORIES && top == kind;
+	bool is_same = kind == CONF_BLOCK_CATEGORIES && top == kind;
 
 	if (parse_top(p)->is_unknown) {
 		push_unknown(p, t->name, at);
@@ -231,10 +238,12 @@ open_tag(struct parse *p, const struct tag *t, struct conf_at at)
 	}
 	if (!conf_block_has(top, kind) && !is_same) {
 		if (top == CONF_BLOCK_GLOBAL)
-			conf_error(p->l, at, "<%s> may not stand outside of other blocks", conf_block_row(kind)->tag);
+			conf_error(p->l, at, "<%s> may not stand outside of other blocks",
+			    conf_block_row(kind)->tag);
 		else
-			conf_error(p->l, at, "<%s> may not stand in <%s>%s", conf_block_row(kind)->tag,
-			    conf_block_row(top)->tag, parse_top(p)->at.line == 0 ? "" : "; is that one not closed?");
+			conf_error(p->l, at, "<%s> may not stand in <%s>%s",
+			    conf_block_row(kind)->tag, conf_block_row(top)->tag,
+			    parse_top(p)->at.line == 0 ? "" : "; is that one not closed?");
 		push_unknown(p, t->name, at);
 		return;
 	}
@@ -249,7 +258,8 @@ parse_find_closing(struct str s, struct str name, size_t *end)
 {
 	for (size_t i = 0; i + 2 + name.len <= s.len; i++) {
 		struct str rest = str_skip(s, i);
-		if (rest.p[0] != '<' || rest.p[1] != '/' || !str_ieq(str_sub(rest, 2, name.len), name))
+		if (rest.p[0] != '<' || rest.p[1] != '/' ||
+		    !str_ieq(str_sub(rest, 2, name.len), name))
 			continue;
 		rest = str_skip(rest, 2 + name.len);
 		if (rest.len == 0 || is_tag_char(rest.p[0]))
@@ -291,9 +301,9 @@ struct str
 parse_tag(struct parse *p, struct str s)
 {
 	struct conf_at at = parse_at(p, s.p);
-	size_t	       end = conf_lex_tag_end(s), close, close_end;
-	struct tag     t;
-	struct str     after;
+	size_t end = conf_lex_tag_end(s), close, close_end;
+	struct tag t;
+	struct str after;
 
 	if (end == STR_NPOS) {
 		conf_error(p->l, at, "the end of the tag, \">\", is missing");
@@ -317,7 +327,8 @@ parse_tag(struct parse *p, struct str s)
 	}
 	if (close != STR_NPOS && t.args.len == 0 && conf_block_find(t.name) == CONF_N_BLOCKS) {
 		if (!parse_top(p)->is_unknown)
-			conf_error(p->l, at, "unknown directive \"%.*s\"%s", STR_ARG(str_sub(t.name, 0, 100)),
+			conf_error(p->l, at, "unknown directive \"%.*s\"%s",
+			    STR_ARG(str_sub(t.name, 0, 100)),
 			    conf_hint(parse_top(p)->kind, str_sub(t.name, 0, 100), false));
 		return str_skip(after, close_end + 1);
 	}

@@ -19,7 +19,8 @@ put_list(struct conf_pool_mem *m, struct str rest, struct buf *out, struct why *
 		piece = str_trim(piece);
 		if (piece.len == 0)
 			return why_set(why, "the list has an empty item");
-		if (has_blank(piece) && piece.p[0] != '"' && !str_has_iprefix(piece, STR("call-to")))
+		if (has_blank(piece) && piece.p[0] != '"' &&
+		    !str_has_iprefix(piece, STR("call-to")))
 			return why_set(why, "a comma is missing in \"%.*s\"", STR_ARG(piece));
 		if (!is_first)
 			buf_add_char(out, ',');
@@ -64,17 +65,20 @@ tail_key(struct conf_pool_mem *m, struct str rest, struct buf *out, struct why *
 static int
 check_choice(struct str piece, struct why *why)
 {
-	size_t	   colon = str_find(piece, ':'), eq = str_find(piece, '=');
-	uint32_t   n;
+	size_t colon = str_find(piece, ':'), eq = str_find(piece, '=');
+	uint32_t n;
 	struct str name = str_sub(piece, 0, eq), value = str_skip(piece, eq + 1);
 
-	if (str_has_iprefix(piece, STR("call-to")) && colon != STR_NPOS && str_trim(str_skip(piece, colon + 1)).len > 0)
+	if (str_has_iprefix(piece, STR("call-to")) && colon != STR_NPOS &&
+	    str_trim(str_skip(piece, colon + 1)).len > 0)
 		return 0;
 	if (eq != STR_NPOS && str_ieq(name, STR("virtual-mta")) && value.len > 0)
 		return 0;
-	if (eq != STR_NPOS && str_ieq(name, STR("recipient-priority")) && parse_u32(value, 0, 100, &n))
+	if (eq != STR_NPOS && str_ieq(name, STR("recipient-priority")) &&
+	    parse_u32(value, 0, 100, &n))
 		return 0;
-	return why_set(why, "\"%.*s\" is none of virtual-mta=NAME, recipient-priority=0-100, call-to: LIST",
+	return why_set(why,
+	    "\"%.*s\" is none of virtual-mta=NAME, recipient-priority=0-100, call-to: LIST",
 	    STR_ARG(piece));
 }
 
@@ -93,8 +97,8 @@ tail_result(struct conf_pool_mem *m, struct str rest, struct buf *out, struct wh
 enum { BACKOFF = 1, NORMAL = 2, SKIP = 4, BOUNCE = 8, DISABLE = 16, REENABLE = 32 };
 static const struct {
 	const char *name;
-	bool	    has_time;
-	unsigned    bit, excludes, needs;
+	bool has_time;
+	unsigned bit, excludes, needs;
 } actions[] = {
     {"mode=backoff", false, BACKOFF, NORMAL, 0},
     {"mode=normal", false, NORMAL, BACKOFF, 0},
@@ -119,7 +123,8 @@ check_action(struct str piece, unsigned *seen, struct why *why)
 		if (actions[i].has_time && !conf_parse_time(str_skip(piece, name.len), &ms))
 			return why_set(why, "\"%.*s\" needs a time such as 10m", STR_ARG(piece));
 		if ((*seen & actions[i].excludes) != 0)
-			return why_set(why, "\"%.*s\" contradicts what stands before it", STR_ARG(piece));
+			return why_set(
+			    why, "\"%.*s\" contradicts what stands before it", STR_ARG(piece));
 		if ((actions[i].needs & ~*seen) != 0)
 			return why_set(why, "\"%.*s\" without %s before it", STR_ARG(piece),
 			    actions[i].needs == DISABLE ? "disable-source-ip" : "mode=backoff");
@@ -133,7 +138,7 @@ static int
 tail_actions(struct conf_pool_mem *m, struct str rest, struct buf *out, struct why *why)
 {
 	struct str all = rest, piece;
-	unsigned   seen = 0;
+	unsigned seen = 0;
 
 	while (str_next(&all, ',', &piece))
 		if (check_action(str_trim(piece), &seen, why) == -1)
@@ -146,9 +151,9 @@ static bool
 is_hop(struct str s)
 {
 	struct net_addr a;
-	struct str	host = s, inner;
-	size_t		close = str_find(s, ']'), colon = str_rfind(s, ':');
-	uint32_t	port;
+	struct str host = s, inner;
+	size_t close = str_find(s, ']'), colon = str_rfind(s, ':');
+	uint32_t port;
 
 	if (str_has_iprefix(s, STR("lookup-mx:")))
 		return conf_is_all(str_skip(s, 10), "-_.");
@@ -160,7 +165,8 @@ is_hop(struct str s)
 			inner = str_skip(inner, 5);
 		s = str_skip(s, close + 1);
 		return net_addr_parse(inner, &a) &&
-		    (s.len == 0 || (s.p[0] == ':' && parse_u32(str_skip(s, 1), 1, 65535, &port)));
+		       (s.len == 0 ||
+			   (s.p[0] == ':' && parse_u32(str_skip(s, 1), 1, 65535, &port)));
 	}
 	if (colon != STR_NPOS) {
 		if (!parse_u32(str_skip(s, colon + 1), 1, 65535, &port))
@@ -179,7 +185,9 @@ tail_hosts(struct conf_pool_mem *m, struct str rest, struct buf *out, struct why
 		struct str all = group;
 		while (str_next(&all, ',', &hop))
 			if (!is_hop(str_trim(hop)))
-				return why_set(why, "\"%.*s\" is not HOST, HOST:PORT, [IP], [IP]:PORT or lookup-mx:DOMAIN",
+				return why_set(why,
+				    "\"%.*s\" is not HOST, HOST:PORT, [IP], [IP]:PORT or "
+				    "lookup-mx:DOMAIN",
 				    STR_ARG(str_trim(hop)));
 		if (!is_first)
 			buf_add_char(out, ';');
@@ -215,7 +223,8 @@ conf_tail_find(struct str kind, size_t *index)
 }
 
 int
-conf_tail_put(struct conf_pool_mem *m, size_t tail, struct str rest, struct buf *out, struct why *why)
+conf_tail_put(
+    struct conf_pool_mem *m, size_t tail, struct str rest, struct buf *out, struct why *why)
 {
 	return tails[tail].put(m, rest, out, why);
 }

@@ -16,8 +16,8 @@ one_word(struct parse *p, struct str name, struct str rest, struct str *word)
 		return false;
 	}
 	if (str_trim(rest).len > 0) {
-		conf_error(p->l, parse_at(p, name.p), "%.*s: too many arguments: \"%.*s\"", STR_ARG(name),
-		    STR_ARG(str_trim(rest)));
+		conf_error(p->l, parse_at(p, name.p), "%.*s: too many arguments: \"%.*s\"",
+		    STR_ARG(name), STR_ARG(str_trim(rest)));
 		return false;
 	}
 	*word = w.text;
@@ -50,8 +50,8 @@ do_domain_macro(struct parse *p, struct str name, struct str rest)
 static void
 do_smtp_listener(struct parse *p, struct str name, struct str rest)
 {
-	struct conf_at	 at = parse_at(p, name.p);
-	struct conf	*c = p->l->c;
+	struct conf_at at = parse_at(p, name.p);
+	struct conf *c = p->l->c;
 	struct conf_word w;
 	struct conf_blk *b;
 
@@ -62,13 +62,15 @@ do_smtp_listener(struct parse *p, struct str name, struct str rest)
 	b = conf_blk_new(c, CONF_BLOCK_LISTENER, 0, at);
 	conf_blk_add_name(c, b, w.text);
 	while (conf_lex_word(&c->mem, &rest, '\0', &w)) {
-		size_t		       eq = str_find(w.raw, '=');
-		struct str	       key = str_sub(w.raw, 0, eq);
-		const struct conf_row *row = eq == STR_NPOS ? NULL : conf_row_find(CONF_BLOCK_LISTENER, key);
+		size_t eq = str_find(w.raw, '=');
+		struct str key = str_sub(w.raw, 0, eq);
+		const struct conf_row *row =
+		    eq == STR_NPOS ? NULL : conf_row_find(CONF_BLOCK_LISTENER, key);
 		if (eq != STR_NPOS && str_ieq(key, STR("virtual-mta-pool")))
 			row = conf_row(CONF_LISTENER_VIRTUAL_MTA);
 		if (row == NULL)
-			conf_error(p->l, at, "smtp-listener: \"%.*s\" is not source=NAME", STR_ARG(w.raw));
+			conf_error(
+			    p->l, at, "smtp-listener: \"%.*s\" is not source=NAME", STR_ARG(w.raw));
 		else
 			parse_put(p, b, row, str_skip(w.raw, eq + 1), at);
 	}
@@ -78,7 +80,7 @@ static void
 do_spool(struct parse *p, struct str name, struct str rest)
 {
 	struct conf_at at = parse_at(p, name.p);
-	struct str     dir;
+	struct str dir;
 
 	if (one_word(p, name, rest, &dir))
 		conf_blk_add_name(p->l->c, conf_blk_new(p->l->c, CONF_BLOCK_SPOOL, 0, at), dir);
@@ -87,10 +89,10 @@ do_spool(struct parse *p, struct str name, struct str rest)
 static void
 do_bounce_patterns(struct parse *p, struct str name, struct str rest)
 {
-	struct conf_at	 at = parse_at(p, name.p);
+	struct conf_at at = parse_at(p, name.p);
 	struct conf_blk *b;
-	struct str	 file;
-	size_t		 depth = p->depth;
+	struct str file;
+	size_t depth = p->depth;
 
 	if (!one_word(p, name, rest, &file))
 		return;
@@ -115,8 +117,8 @@ static void
 do_bounce_pipe(struct parse *p, struct str name, struct str rest)
 {
 	struct conf_word w;
-	struct str	 all = rest;
-	char		*pipe;
+	struct str all = rest;
+	char *pipe;
 
 	if (rest.len == 0) {
 		conf_error(p->l, parse_at(p, name.p), "bounce-pipe: argument missing");
@@ -136,7 +138,8 @@ smtp_acct(struct parse *p, struct conf_at at)
 	struct conf *c = p->l->c;
 
 	for (size_t i = 0; i < c->n_blocks; i++)
-		if (c->blocks[i]->kind == CONF_BLOCK_ACCT && str_eq(c->blocks[i]->name, STR("?acct-smtp")))
+		if (c->blocks[i]->kind == CONF_BLOCK_ACCT &&
+		    str_eq(c->blocks[i]->name, STR("?acct-smtp")))
 			return c->blocks[i];
 	return new_acct(p, STR("?acct-smtp"), "d,b,t", at);
 }
@@ -145,7 +148,7 @@ static void
 do_acct_smtp_file(struct parse *p, struct str name, struct str rest)
 {
 	struct conf_blk *b;
-	struct str	 file;
+	struct str file;
 
 	if (!one_word(p, name, rest, &file))
 		return;
@@ -158,16 +161,17 @@ do_acct_smtp_file(struct parse *p, struct str name, struct str rest)
 static void
 do_acct_smtp_format(struct parse *p, struct str name, struct str rest)
 {
-	struct conf_at	 at = parse_at(p, name.p);
-	struct conf	*c = p->l->c;
+	struct conf_at at = parse_at(p, name.p);
+	struct conf *c = p->l->c;
 	struct conf_blk *b = p->acct_smtp != 0 ? c->blocks[p->acct_smtp] : smtp_acct(p, at);
-	struct buf	 text;
+	struct buf text;
 
 	buf_init(&text, MACRO_BYTES_MAX);
 	for (const char *t = "dbt"; *t != '\0'; t++) {
 		buf_reset(&text);
 		buf_addf(&text, "%c %.*s", *t, STR_ARG(rest));
-		if (!conf_blk_put(p->l, b, conf_row(CONF_ACCT_RECORD_FIELDS), conf_mem_str(&c->mem, buf_str(&text)), at))
+		if (!conf_blk_put(p->l, b, conf_row(CONF_ACCT_RECORD_FIELDS),
+			conf_mem_str(&c->mem, buf_str(&text)), at))
 			break;
 	}
 	buf_clear(&text);
@@ -180,14 +184,15 @@ do_route(struct parse *p, struct str name, struct str rest)
 	struct str word;
 
 	str_next_word(&rest, &word);
-	parse_put(p, parse_blk(p), conf_row(CONF_DOMAIN_VIRTUAL_MTA_POOL), str_trim(rest), parse_at(p, name.p));
+	parse_put(p, parse_blk(p), conf_row(CONF_DOMAIN_VIRTUAL_MTA_POOL), str_trim(rest),
+	    parse_at(p, name.p));
 }
 
 static const struct {
 	enum conf_block block;
-	const char     *name;
-	directive_fn   *run;
-	const char     *first; /* only where the argument begins so */
+	const char *name;
+	directive_fn *run;
+	const char *first; /* only where the argument begins so */
 } specials[] = {
     {CONF_N_BLOCKS, "include", do_include, NULL},
     {CONF_BLOCK_GLOBAL, "domain-macro", do_domain_macro, NULL},

@@ -5,13 +5,13 @@
 
 struct unit {
 	const char *name;
-	int64_t	    ms;
+	int64_t ms;
 };
 static const struct unit interval_units[] = {
     {"w", 604800000}, {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}};
-static const struct unit rate_units[] = {{"w", 604800000}, {"week", 604800000}, {"d", 86400000}, {"day", 86400000},
-    {"h", 3600000}, {"hr", 3600000}, {"hour", 3600000}, {"m", 60000}, {"min", 60000}, {"minute", 60000}, {"s", 1000},
-    {"sec", 1000}, {"second", 1000}};
+static const struct unit rate_units[] = {{"w", 604800000}, {"week", 604800000}, {"d", 86400000},
+    {"day", 86400000}, {"h", 3600000}, {"hr", 3600000}, {"hour", 3600000}, {"m", 60000},
+    {"min", 60000}, {"minute", 60000}, {"s", 1000}, {"sec", 1000}, {"second", 1000}};
 
 static bool
 unit_of(const struct unit *list, size_t n, struct str s, int64_t *ms)
@@ -52,14 +52,14 @@ conf_parse_time(struct str s, int64_t *ms)
 		return false;
 	while (s.len > 0) {
 		uint64_t n;
-		int64_t	 unit, part;
+		int64_t unit, part;
 		if (!take_number(&s, &n) || n > INT64_MAX)
 			return false;
 		if (!unit_of(interval_units, countof(interval_units), str_sub(s, 0, 1), &unit))
 			return false;
 		s = str_skip(s, 1);
-		if (__builtin_mul_overflow((int64_t)n, unit, &part) || __builtin_add_overflow(sum, part, &sum) ||
-		    sum > MAX_MS)
+		if (__builtin_mul_overflow((int64_t)n, unit, &part) ||
+		    __builtin_add_overflow(sum, part, &sum) || sum > MAX_MS)
 			return false;
 	}
 	*ms = sum;
@@ -71,8 +71,8 @@ bool
 conf_parse_size(struct str s, uint64_t *bytes)
 {
 	static const char units[] = "bkmgt";
-	uint64_t	  n;
-	unsigned	  shift = 0;
+	uint64_t n;
+	unsigned shift = 0;
 
 	if (!take_number(&s, &n) || s.len > 1)
 		return false;
@@ -93,12 +93,13 @@ static bool
 parse_per(struct str s, int64_t *ms)
 {
 	uint64_t m = 1;
-	int64_t	 unit;
+	int64_t unit;
 
 	if (s.len == 0 || s.p[0] != '/')
 		return false;
 	s = str_skip(s, 1);
-	if (s.len > 0 && ascii_is_digit(s.p[0]) && (!take_number(&s, &m) || m == 0 || m > UINT32_MAX))
+	if (s.len > 0 && ascii_is_digit(s.p[0]) &&
+	    (!take_number(&s, &m) || m == 0 || m > UINT32_MAX))
 		return false;
 	if (!unit_of(rate_units, countof(rate_units), s, &unit))
 		return false;
@@ -131,7 +132,7 @@ bool
 conf_parse_volume(struct str s, struct conf_rate *r)
 {
 	struct conf_rate v = {0};
-	size_t		 slash = str_find(s, '/');
+	size_t slash = str_find(s, '/');
 
 	if (is_no_limit(s, r))
 		return true;

@@ -8,7 +8,7 @@ struct conf_item *
 conf_value_add(struct conf *c, struct conf_value *v)
 {
 	if (v->n == v->cap) {
-		uint32_t	  cap = v->cap == 0 ? 2 : v->cap * 2;
+		uint32_t cap = v->cap == 0 ? 2 : v->cap * 2;
 		struct conf_item *items = conf_mem(&c->mem, cap * sizeof *items);
 		if (v->n > 0)
 			memcpy(items, v->items, v->n * sizeof *items);
@@ -28,8 +28,8 @@ static struct bounds
 bounds_of(const char *syntax)
 {
 	struct bounds b = {.words = str_of(syntax)};
-	struct str    first = str_sub(b.words, 0, str_find(b.words, '|'));
-	size_t	      dash = str_find(first, '-');
+	struct str first = str_sub(b.words, 0, str_find(b.words, '|'));
+	size_t dash = str_find(first, '-');
 
 	if (dash == STR_NPOS)
 		return b;
@@ -43,7 +43,8 @@ static int
 out_of_range(struct bounds b, struct str s, struct why *why)
 {
 	if (b.max.len > 0)
-		return why_set(why, "%.*s is out of range: from %.*s to %.*s", STR_ARG(s), STR_ARG(b.min), STR_ARG(b.max));
+		return why_set(why, "%.*s is out of range: from %.*s to %.*s", STR_ARG(s),
+		    STR_ARG(b.min), STR_ARG(b.max));
 	return why_set(why, "%.*s is out of range: at least %.*s", STR_ARG(s), STR_ARG(b.min));
 }
 
@@ -65,15 +66,16 @@ not_a(struct bounds b, struct str s, const char *what, struct why *why)
 {
 	if (b.words.len == 0)
 		return why_set(why, "\"%.*s\" is not %s", STR_ARG(s), what);
-	return why_set(why, "\"%.*s\" is neither %s nor one of %.*s", STR_ARG(s), what, STR_ARG(b.words));
+	return why_set(
+	    why, "\"%.*s\" is neither %s nor one of %.*s", STR_ARG(s), what, STR_ARG(b.words));
 }
 
 static int
 parse_quantity(const struct conf_row *row, struct str s, struct conf_item *it, struct why *why)
 {
 	struct bounds b = bounds_of(row->syntax);
-	uint64_t      min = 0, max = UINT64_MAX;
-	bool	      is_size = row->type == CONF_TYPE_SIZE;
+	uint64_t min = 0, max = UINT64_MAX;
+	bool is_size = row->type == CONF_TYPE_SIZE;
 
 	if (is_word_of(b.words, s)) {
 		it->num = CONF_UNLIMITED;
@@ -94,7 +96,7 @@ static int
 parse_time(const struct conf_row *row, struct str s, struct conf_item *it, struct why *why)
 {
 	struct bounds b = bounds_of(row->syntax);
-	int64_t	      min = 0, max = INT64_MAX;
+	int64_t min = 0, max = INT64_MAX;
 
 	if (is_word_of(b.words, s)) {
 		it->ms = CONF_NEVER;
@@ -128,7 +130,8 @@ parse_rate(const struct conf_row *row, struct str s, struct conf_item *it, struc
 	struct conf_rate r;
 
 	if (row->type == CONF_TYPE_VOLUME ? !conf_parse_volume(s, &r) : !conf_parse_rate(s, &r))
-		return why_set(why, "\"%.*s\" is not a rate such as %s, nor \"unlimited\"", STR_ARG(s),
+		return why_set(why, "\"%.*s\" is not a rate such as %s, nor \"unlimited\"",
+		    STR_ARG(s),
 		    row->type == CONF_TYPE_VOLUME ? "12M/m or 1g/7d" : "500/m or 100/15m");
 	it->num = r.count;
 	it->ms = r.period_ms;
@@ -139,10 +142,11 @@ static int
 parse_word(const struct conf_row *row, struct str s, struct conf_item *it, struct why *why)
 {
 	unsigned index;
-	bool	 b;
+	bool b;
 
 	if (!conf_one_of(row->syntax, s, &index) &&
-	    !(conf_parse_bool(s, &b) && conf_one_of(row->syntax, b ? STR("yes") : STR("no"), &index)))
+	    !(conf_parse_bool(s, &b) &&
+		conf_one_of(row->syntax, b ? STR("yes") : STR("no"), &index)))
 		return why_set(why, "\"%.*s\" is not one of %s", STR_ARG(s), row->syntax);
 	it->num = index;
 	return 0;
@@ -158,12 +162,14 @@ parse_when(const struct conf_row *row, struct str s, struct conf_item *it, struc
 	else if (str_ieq(s, STR("never")))
 		it->ms = CONF_NEVER;
 	else if (!conf_parse_time(s, &it->ms))
-		return why_set(why, "\"%.*s\" is neither yes, no, never, nor a time such as 30m", STR_ARG(s));
+		return why_set(
+		    why, "\"%.*s\" is neither yes, no, never, nor a time such as 30m", STR_ARG(s));
 	it->num = it->ms != CONF_NEVER;
 	return 0;
 }
 
-typedef int scalar_fn(const struct conf_row *row, struct str s, struct conf_item *it, struct why *why);
+typedef int scalar_fn(
+    const struct conf_row *row, struct str s, struct conf_item *it, struct why *why);
 static scalar_fn *const scalars[] = {
     [CONF_TYPE_BOOL] = parse_bool,
     [CONF_TYPE_NUMBER] = parse_quantity,
@@ -177,7 +183,8 @@ static scalar_fn *const scalars[] = {
 };
 
 static int
-put_scalar(struct conf *c, const struct conf_row *row, struct str rest, struct conf_value *v, struct why *why)
+put_scalar(struct conf *c, const struct conf_row *row, struct str rest, struct conf_value *v,
+    struct why *why)
 {
 	struct conf_word w;
 	struct conf_item it = {0};
@@ -203,7 +210,8 @@ put_scalar(struct conf *c, const struct conf_row *row, struct str rest, struct c
 }
 
 static int
-put_piece(struct conf *c, const struct conf_row *row, struct str text, struct conf_value *v, struct why *why)
+put_piece(struct conf *c, const struct conf_row *row, struct str text, struct conf_value *v,
+    struct why *why)
 {
 	struct conf_item it = {0};
 
@@ -212,8 +220,9 @@ put_piece(struct conf *c, const struct conf_row *row, struct str text, struct co
 			return why_set(why, "more than 30 times");
 		if (parse_time(row, text, &it, why) == -1)
 			return -1;
-	} else if (conf_syntax_arg(&c->mem, row->syntax[0] == '\0' ? STR("TEXT") : str_of(row->syntax), &text, why) ==
-	    -1)
+	} else if (conf_syntax_arg(&c->mem,
+		       row->syntax[0] == '\0' ? STR("TEXT") : str_of(row->syntax), &text,
+		       why) == -1)
 		return -1;
 	it.text = conf_mem_str(&c->mem, text);
 	*conf_value_add(c, v) = it;
@@ -222,14 +231,16 @@ put_piece(struct conf *c, const struct conf_row *row, struct str text, struct co
 
 /* items parted by `sep` (comma) or by blanks */
 static int
-put_list(struct conf *c, const struct conf_row *row, struct str rest, struct conf_value *v, struct why *why)
+put_list(struct conf *c, const struct conf_row *row, struct str rest, struct conf_value *v,
+    struct why *why)
 {
-	bool		 is_comma = row->type != CONF_TYPE_WORDS;
+	bool is_comma = row->type != CONF_TYPE_WORDS;
 	struct conf_word w;
 
 	for (;;) {
 		if (!conf_lex_word(&c->mem, &rest, ',', &w) || (w.text.len == 0 && !w.is_quoted))
-			return why_set(why, v->n == 0 ? "argument missing" : "the list has an empty item");
+			return why_set(
+			    why, v->n == 0 ? "argument missing" : "the list has an empty item");
 		if (put_piece(c, row, w.text, v, why) == -1)
 			return -1;
 		rest = str_trim(rest);
@@ -243,11 +254,12 @@ put_list(struct conf *c, const struct conf_row *row, struct str rest, struct con
 }
 
 static int
-put_str(struct conf *c, const struct conf_row *row, struct str rest, struct conf_value *v, struct why *why)
+put_str(struct conf *c, const struct conf_row *row, struct str rest, struct conf_value *v,
+    struct why *why)
 {
 	struct conf_word w;
-	struct str	 text = rest, all = rest;
-	bool		 is_rest = strcmp(row->syntax, "REST") == 0;
+	struct str text = rest, all = rest;
+	bool is_rest = strcmp(row->syntax, "REST") == 0;
 
 	if (rest.p[0] == '/' && strcmp(row->syntax, "ADDRESS") == 0) {
 		if (!conf_lex_regex(&all, &text) || all.len > 0)
@@ -261,17 +273,19 @@ put_str(struct conf *c, const struct conf_row *row, struct str rest, struct conf
 			text = w.text;
 	}
 	if (!is_rest &&
-	    conf_syntax_arg(&c->mem, row->syntax[0] == '\0' ? STR("TEXT") : str_of(row->syntax), &text, why) == -1)
+	    conf_syntax_arg(&c->mem, row->syntax[0] == '\0' ? STR("TEXT") : str_of(row->syntax),
+		&text, why) == -1)
 		return -1;
 	conf_value_add(c, v)->text = conf_mem_str(&c->mem, text);
 	return 0;
 }
 
 static int
-put_line(struct conf *c, const struct conf_row *row, struct str rest, struct conf_value *v, struct why *why)
+put_line(struct conf *c, const struct conf_row *row, struct str rest, struct conf_value *v,
+    struct why *why)
 {
 	struct buf b;
-	int	   r;
+	int r;
 
 	buf_init(&b, LINE_CAP);
 	r = conf_syntax_line(&c->mem, row->syntax, rest, &b, why);
@@ -284,17 +298,18 @@ put_line(struct conf *c, const struct conf_row *row, struct str rest, struct con
 static bool
 may_be_cleared(const struct conf_row *row)
 {
-	return row->type == CONF_TYPE_STR || row->type == CONF_TYPE_LIST || row->type == CONF_TYPE_LINE ||
-	    row->type == CONF_TYPE_WORDS;
+	return row->type == CONF_TYPE_STR || row->type == CONF_TYPE_LIST ||
+	       row->type == CONF_TYPE_LINE || row->type == CONF_TYPE_WORDS;
 }
 
 int
-conf_value_parse(struct conf *c, const struct conf_row *row, struct str rest, struct conf_value *v, struct why *why)
+conf_value_parse(struct conf *c, const struct conf_row *row, struct str rest, struct conf_value *v,
+    struct why *why)
 {
 	struct conf_value fresh = {.key = row->key};
 	struct conf_value *to = row->merge == CONF_APPEND ? v : &fresh;
-	uint32_t	   n = to->n;
-	int		   r;
+	uint32_t n = to->n;
+	int r;
 
 	rest = str_trim(rest);
 	if (rest.len == 0)
@@ -303,7 +318,8 @@ conf_value_parse(struct conf *c, const struct conf_row *row, struct str rest, st
 		*v = (struct conf_value){.key = row->key, .is_cleared = true};
 		return 0;
 	}
-	if (row->type == CONF_TYPE_LIST || row->type == CONF_TYPE_TIMES || row->type == CONF_TYPE_WORDS)
+	if (row->type == CONF_TYPE_LIST || row->type == CONF_TYPE_TIMES ||
+	    row->type == CONF_TYPE_WORDS)
 		r = put_list(c, row, rest, to, why);
 	else if (row->type == CONF_TYPE_STR)
 		r = put_str(c, row, rest, to, why);

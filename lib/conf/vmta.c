@@ -7,7 +7,7 @@ static struct conf_source_host
 source_host(struct conf *c, struct str text, struct str host)
 {
 	struct conf_source_host h = {.host = host};
-	struct str		word;
+	struct str word;
 
 	if (str_next_word(&text, &word))
 		net_addr_parse(word, &h.addr);
@@ -20,8 +20,9 @@ source_host(struct conf *c, struct str text, struct str host)
 static void
 set_sources(struct conf *c, struct conf_blk *b, struct conf_vmta *v)
 {
-	const struct conf_value *own = b == NULL ? NULL : conf_blk_value(b, CONF_VMTA_SMTP_SOURCE_HOST);
-	struct str		 host = b == NULL ? STR_NULL : conf_str(b->set, CONF_VMTA_HOST_NAME);
+	const struct conf_value *own =
+	    b == NULL ? NULL : conf_blk_value(b, CONF_VMTA_SMTP_SOURCE_HOST);
+	struct str host = b == NULL ? STR_NULL : conf_str(b->set, CONF_VMTA_HOST_NAME);
 	struct conf_source_host *list;
 
 	if (host.len == 0)
@@ -58,7 +59,7 @@ set_members(struct conf *c, struct conf_blk *b, struct conf_pool *p)
 		return;
 	list = conf_mem(&c->mem, v->n * sizeof *list);
 	for (uint32_t i = 0; i < v->n; i++) {
-		struct str		rest = v->items[i].text, name, word;
+		struct str rest = v->items[i].text, name, word;
 		struct conf_pool_member m = {.weight = 1};
 		if (!str_next_word(&rest, &name) || (m.vmta = vmta_of(c, name)) == NULL)
 			continue;
@@ -73,7 +74,8 @@ void
 conf_vmtas_build(struct conf_load *l)
 {
 	struct conf *c = l->c;
-	size_t	     n_vmtas = conf_n_blocks(c, CONF_BLOCK_VMTA), n_pools = conf_n_blocks(c, CONF_BLOCK_POOL);
+	size_t n_vmtas = conf_n_blocks(c, CONF_BLOCK_VMTA),
+	       n_pools = conf_n_blocks(c, CONF_BLOCK_POOL);
 
 	c->names = conf_names_new();
 	c->vmtas = conf_mem(&c->mem, (n_vmtas + 1) * sizeof c->vmtas[0]);

@@ -1,7 +1,7 @@
 #include "lib/ctl/commands.h"
 
 static const struct ctl_row rows[] = {
-#define COMMAND(id, number, words, args, n_args, rights, help) \
+#define COMMAND(id, number, words, args, n_args, rights, help)                                     \
 	{CTL_##id, CTL_RIGHT_##rights, words, args, help},
 #include "lib/ctl/commands.def"
 #undef COMMAND

@@ -20,7 +20,7 @@ enum ctl_arg {
 	ARG_RCPT,
 	ARG_JOB,
 	ARG_ENVID,
-	ARG_OLDER, /* seconds */
+	ARG_OLDER,     /* seconds */
 	ARG_CONNECTED, /* yes, no */
 	ARG_PAUSED,
 	ARG_MODE,
@@ -32,12 +32,12 @@ enum ctl_arg {
 
 struct ctl_row {
 	enum ctl_command command;
-	enum ctl_rights	 rights;
-	const char	*words; /* "show queues" */
-	const char	*args;	/* as the help shows them */
-	const char	*help;
+	enum ctl_rights rights;
+	const char *words; /* "show queues" */
+	const char *args;  /* as the help shows them */
+	const char *help;
 };
-size_t		      ctl_n_rows(void);
+size_t ctl_n_rows(void);
 const struct ctl_row *ctl_row_at(size_t i);
 const struct ctl_row *ctl_row_of(uint32_t command);
 

@@ -17,14 +17,14 @@
 
 static struct {
 	const struct daemon_ops *ops;
-	struct ipc_chan		*master;
-	struct conf		*conf, *pending;
-	uint64_t		 pending_generation;
-	uint32_t		 instance;
-	int			 log_fd;
-	bool			 is_started;
-	bool			 is_unprivileged;
-	char			 name[32];
+	struct ipc_chan *master;
+	struct conf *conf, *pending;
+	uint64_t pending_generation;
+	uint32_t instance;
+	int log_fd;
+	bool is_started;
+	bool is_unprivileged;
+	char name[32];
 } self = {.log_fd = -1};
 
 typedef void msg_handler(struct ipc_msg *m);
@@ -74,7 +74,7 @@ static void
 on_config(struct ipc_msg *m)
 {
 	const struct ipc_config head = *(const struct ipc_config *)m->head;
-	struct conf_messages	list = {0};
+	struct conf_messages list = {0};
 
 	conf_free(&self.pending);
 	self.pending = conf_load_fd(m->fd, &list);
@@ -104,10 +104,12 @@ on_config_use(struct ipc_msg *m)
 	const struct ipc_config *head = m->head;
 
 	if (self.pending == NULL || head->generation != self.pending_generation)
-		fatal("told to use configuration %llu, which it does not have", (unsigned long long)head->generation);
+		fatal("told to use configuration %llu, which it does not have",
+		    (unsigned long long)head->generation);
 	switch_conf();
 	if (self.is_started)
-		log_info("configuration in use generation=%llu", (unsigned long long)head->generation);
+		log_info(
+		    "configuration in use generation=%llu", (unsigned long long)head->generation);
 }
 
 /* ---- descriptors ---- */
@@ -125,7 +127,7 @@ static void
 on_give_fd(struct ipc_msg *m)
 {
 	const struct ipc_fd *what = m->head;
-	int		     fd = take_fd(m), old;
+	int fd = take_fd(m), old;
 
 	if (what->kind == FD_LOG) {
 		old = self.log_fd;
@@ -136,9 +138,11 @@ on_give_fd(struct ipc_msg *m)
 			close(old);
 		return;
 	}
-	if (what->kind == FD_STATS_PAGE && what->role == self.ops->role && what->index == self.instance) {
+	if (what->kind == FD_STATS_PAGE && what->role == self.ops->role &&
+	    what->index == self.instance) {
 		if (stats_map_own(fd) == -1)
-			fatal("its page of statistics cannot be mapped: %s", strerrordesc_np(errno));
+			fatal(
+			    "its page of statistics cannot be mapped: %s", strerrordesc_np(errno));
 		stats_own->started_ns = ev_wall().ns;
 		/* a queued that shows its own page keeps it like the others' */
 		if (self.ops->role != ROLE_QUEUE) {
@@ -160,7 +164,7 @@ static void
 on_peer(struct ipc_msg *m)
 {
 	const struct ipc_peer *p = m->head;
-	int		       fd = take_fd(m);
+	int fd = take_fd(m);
 
 	if (fcntl(fd, F_SETFL, O_NONBLOCK) == -1)
 		fatal("a channel cannot be made non-blocking: %s", strerrordesc_np(errno));
@@ -230,7 +234,8 @@ parse_args(int argc, char **argv)
 			fatal_conf("usage: %s -i instance", self.name);
 	}
 	if (self.instance > 0)
-		snprintf(self.name, sizeof self.name, "%s.%u", ipc_role_name(self.ops->role), self.instance);
+		snprintf(self.name, sizeof self.name, "%s.%u", ipc_role_name(self.ops->role),
+		    self.instance);
 }
 
 static void
@@ -243,7 +248,8 @@ prepare_process(void)
 	/* what master may have left open; its own are all close-on-exec */
 	if (close_range(DAEMON_LOCK_FD + 1, ~0U, 0) == -1)
 		fatal("unknown descriptors cannot be closed: %s", strerrordesc_np(errno));
-	if (fcntl(DAEMON_CHANNEL_FD, F_SETFD, FD_CLOEXEC) == -1 || fcntl(DAEMON_CHANNEL_FD, F_SETFL, O_NONBLOCK) == -1)
+	if (fcntl(DAEMON_CHANNEL_FD, F_SETFD, FD_CLOEXEC) == -1 ||
+	    fcntl(DAEMON_CHANNEL_FD, F_SETFL, O_NONBLOCK) == -1)
 		fatal("descriptor 3: %s", strerrordesc_np(errno));
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
 		fatal("the parent-death signal cannot be set: %s", strerrordesc_np(errno));
@@ -252,7 +258,8 @@ prepare_process(void)
 		static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM};
 		struct sigaction sa = {.sa_handler = SIG_IGN};
 		if (sigaction(ignored[i], &sa, NULL) == -1)
-			fatal("signal %d cannot be ignored: %s", ignored[i], strerrordesc_np(errno));
+			fatal(
+			    "signal %d cannot be ignored: %s", ignored[i], strerrordesc_np(errno));
 	}
 }
 
@@ -260,7 +267,7 @@ void
 daemon_begin(int argc, char **argv, const struct daemon_ops *ops)
 {
 	struct ipc_msg m;
-	struct why     why;
+	struct why why;
 
 	self.ops = ops;
 	snprintf(self.name, sizeof self.name, "%s", ipc_role_name(ops->role));
@@ -269,7 +276,8 @@ daemon_begin(int argc, char **argv, const struct daemon_ops *ops)
 	prepare_process();
 	self.is_unprivileged = geteuid() != 0;
 	ev_init();
-	self.master = ipc_chan_new(DAEMON_CHANNEL_FD, ops->role, ROLE_MASTER, 0, &master_events, NULL);
+	self.master =
+	    ipc_chan_new(DAEMON_CHANNEL_FD, ops->role, ROLE_MASTER, 0, &master_events, NULL);
 	while (!self.is_started) {
 		if (ipc_read_blocking(self.master, &m, -1, &why) == -1)
 			fatal("before its start: %s", why.text);

@@ -45,8 +45,8 @@ void daemon_exit(void);
 
 /* The configuration in force; never NULL after daemon_begin. */
 const struct conf *daemon_conf(void);
-uint32_t	   daemon_instance(void);
-struct ipc_chan	  *daemon_master(void);
+uint32_t daemon_instance(void);
+struct ipc_chan *daemon_master(void);
 /* Running without root: one uid for all, nothing can be dropped. */
 bool daemon_is_unprivileged(void);
 

@@ -19,7 +19,7 @@
 #define IS_SANITIZED true
 /* the leak check at exit reads /proc, which a chroot does not have: the sanitizer asks here whether to make it */
 static bool has_no_proc;
-int	    __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void);
 int
 __lsan_is_turned_off(void)
 {
@@ -122,7 +122,7 @@ void
 sandbox_enter(const struct sandbox *box)
 {
 	struct ids ids = {0};
-	bool	   is_root = !daemon_is_unprivileged();
+	bool is_root = !daemon_is_unprivileged();
 
 	load_what_is_lazy();
 	if (is_root)
@@ -137,7 +137,8 @@ sandbox_enter(const struct sandbox *box)
 	}
 	set_process_flags();
 	if (IS_SANITIZED)
-		log_warn("sandbox missing=\"filter of system calls, not dumpable\" reason=\"built with sanitizers\"");
+		log_warn("sandbox missing=\"filter of system calls, not dumpable\" reason=\"built "
+			 "with sanitizers\"");
 	else
 		sandbox_filter_calls(box->calls);
 }

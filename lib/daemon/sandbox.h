@@ -27,10 +27,10 @@ enum sandbox_calls {
 };
 
 struct sandbox {
-	const char *user;	/* "pmta-inject" */
-	bool	    root_spool; /* chroot into the spool directory; otherwise an empty one */
-	unsigned    calls;	/* enum sandbox_calls bits */
-	uint64_t    max_files;	/* RLIMIT_NOFILE; 0: leave */
+	const char *user;   /* "pmta-inject" */
+	bool root_spool;    /* chroot into the spool directory; otherwise an empty one */
+	unsigned calls;	    /* enum sandbox_calls bits */
+	uint64_t max_files; /* RLIMIT_NOFILE; 0: leave */
 };
 
 /* Fatal when a step that should work does not. Unprivileged: everything but the ids and chroot. */

@@ -12,37 +12,42 @@
 #include "lib/base/log.h"
 
 /* what any daemon needs; no file is opened and no socket made with these */
-static const int loop_calls[] = {
-    SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(close), SCMP_SYS(recvmsg),
-    SCMP_SYS(sendmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendto), SCMP_SYS(shutdown), SCMP_SYS(fstat), SCMP_SYS(lseek),
-    SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2),
-    SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(eventfd2), SCMP_SYS(pipe2), SCMP_SYS(brk), SCMP_SYS(munmap),
-    SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres),
-    SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getrandom), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getuid),
-    SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
-    SCMP_SYS(sysinfo), SCMP_SYS(uname), SCMP_SYS(getrusage), SCMP_SYS(times), SCMP_SYS(rt_sigreturn),
-    SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction), SCMP_SYS(sigaltstack), SCMP_SYS(tgkill), SCMP_SYS(exit),
-    SCMP_SYS(exit_group), SCMP_SYS(restart_syscall), SCMP_SYS(rseq), SCMP_SYS(set_robust_list), SCMP_SYS(dup),
-    SCMP_SYS(getcpu), SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep)};
-static const int read_calls[] = {SCMP_SYS(pread64), SCMP_SYS(preadv), SCMP_SYS(preadv2), SCMP_SYS(newfstatat),
-    SCMP_SYS(statx), SCMP_SYS(getdents64), SCMP_SYS(readlinkat), SCMP_SYS(fadvise64), SCMP_SYS(readahead),
-    SCMP_SYS(statfs), SCMP_SYS(fstatfs), SCMP_SYS(flock), SCMP_SYS(faccessat), SCMP_SYS(faccessat2)};
-static const int write_calls[] = {SCMP_SYS(openat), SCMP_SYS(pwrite64), SCMP_SYS(pwritev), SCMP_SYS(pwritev2),
-    SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(fdatasync), SCMP_SYS(fsync), SCMP_SYS(syncfs),
-    SCMP_SYS(sync_file_range), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(unlinkat), SCMP_SYS(mkdirat),
-    SCMP_SYS(symlinkat), SCMP_SYS(linkat), SCMP_SYS(fchmod), SCMP_SYS(fchmodat), SCMP_SYS(utimensat),
+static const int loop_calls[] = {SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(write), SCMP_SYS(writev),
+    SCMP_SYS(close), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendto),
+    SCMP_SYS(shutdown), SCMP_SYS(fstat), SCMP_SYS(lseek), SCMP_SYS(epoll_create1),
+    SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2),
+    SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(eventfd2), SCMP_SYS(pipe2), SCMP_SYS(brk),
+    SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(clock_gettime),
+    SCMP_SYS(clock_getres), SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getrandom),
+    SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid),
+    SCMP_SYS(getegid), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity), SCMP_SYS(sysinfo),
+    SCMP_SYS(uname), SCMP_SYS(getrusage), SCMP_SYS(times), SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction), SCMP_SYS(sigaltstack), SCMP_SYS(tgkill),
+    SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(restart_syscall), SCMP_SYS(rseq),
+    SCMP_SYS(set_robust_list), SCMP_SYS(dup), SCMP_SYS(getcpu), SCMP_SYS(nanosleep),
+    SCMP_SYS(clock_nanosleep)};
+static const int read_calls[] = {SCMP_SYS(pread64), SCMP_SYS(preadv), SCMP_SYS(preadv2),
+    SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(getdents64), SCMP_SYS(readlinkat),
+    SCMP_SYS(fadvise64), SCMP_SYS(readahead), SCMP_SYS(statfs), SCMP_SYS(fstatfs), SCMP_SYS(flock),
+    SCMP_SYS(faccessat), SCMP_SYS(faccessat2)};
+static const int write_calls[] = {SCMP_SYS(openat), SCMP_SYS(pwrite64), SCMP_SYS(pwritev),
+    SCMP_SYS(pwritev2), SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(fdatasync),
+    SCMP_SYS(fsync), SCMP_SYS(syncfs), SCMP_SYS(sync_file_range), SCMP_SYS(renameat),
+    SCMP_SYS(renameat2), SCMP_SYS(unlinkat), SCMP_SYS(mkdirat), SCMP_SYS(symlinkat),
+    SCMP_SYS(linkat), SCMP_SYS(fchmod), SCMP_SYS(fchmodat), SCMP_SYS(utimensat),
     SCMP_SYS(copy_file_range), SCMP_SYS(umask)};
 static const int accept_calls[] = {SCMP_SYS(accept4), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
     SCMP_SYS(setsockopt), SCMP_SYS(getsockopt)};
-static const int connect_calls[] = {SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
-    SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(sendfile), SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg)};
+static const int connect_calls[] = {SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(getsockopt),
+    SCMP_SYS(setsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(sendfile),
+    SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg)};
 /* a snapshot is a memfd, with every name and address in it already looked up */
 static const int config_calls[] = {SCMP_SYS(pread64)};
 
 struct call_list {
-	unsigned   bit;
+	unsigned bit;
 	const int *calls;
-	size_t	   n;
+	size_t n;
 };
 static const struct call_list lists[] = {
     {BOX_LOOP, loop_calls, countof(loop_calls)},
@@ -55,18 +60,19 @@ static const struct call_list lists[] = {
 
 /* a call whose argument matters */
 struct call_rule {
-	unsigned	    bit;
-	int		    call;
+	unsigned bit;
+	int call;
 	struct scmp_arg_cmp arg;
 };
 /* argument i, masked, equals v */
-#define MASKED(i, mask, v)                                                                                 \
-	{                                                                                                  \
-		.arg = (i), .op = SCMP_CMP_MASKED_EQ, .datum_a = (scmp_datum_t)(mask), .datum_b = (scmp_datum_t)(v) \
+#define MASKED(i, mask, v)                                                                         \
+	{                                                                                          \
+		.arg = (i), .op = SCMP_CMP_MASKED_EQ, .datum_a = (scmp_datum_t)(mask),             \
+		.datum_b = (scmp_datum_t)(v)                                                       \
 	}
-#define EQUAL(i, v)                                                          \
-	{                                                                    \
-		.arg = (i), .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)(v) \
+#define EQUAL(i, v)                                                                                \
+	{                                                                                          \
+		.arg = (i), .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)(v)                        \
 	}
 static const struct call_rule rules[] = {
     /* memory that can be executed is made before the filter, or not at all */
@@ -95,7 +101,8 @@ static void
 check(int r, const char *what)
 {
 	if (r < 0)
-		fatal("the filter of system calls cannot be made: %s: %s", what, strerrordesc_np(-r));
+		fatal(
+		    "the filter of system calls cannot be made: %s: %s", what, strerrordesc_np(-r));
 }
 
 /* a call that this machine's kernel headers do not have is left out */
@@ -135,7 +142,8 @@ sandbox_filter_calls(unsigned calls)
 
 	if (ctx == NULL)
 		fatal("the filter of system calls cannot be made");
-	check(seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), "architecture");
+	check(
+	    seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), "architecture");
 	check(seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 1), "no_new_privs");
 	check(seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1), "threads");
 	check(seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2), "order");

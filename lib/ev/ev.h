@@ -23,25 +23,25 @@ typedef void ev_signal_cb(int signo, void *arg);
 
 struct ev_io {
 	ev_io_cb *cb;
-	void	 *impl;
-	int	  fd;
-	int	  want; /* bits now watched */
+	void *impl;
+	int fd;
+	int want; /* bits now watched */
 };
 
 /* Timers live in the module's own heap: arming, moving and stopping cost O(log n), no system call. */
 struct ev_timer {
 	ev_timer_cb *cb;
-	struct mono  at;
-	uint32_t     heap_index; /* 0: not armed */
-	uint32_t     pad;
+	struct mono at;
+	uint32_t heap_index; /* 0: not armed */
+	uint32_t pad;
 };
 
 /* Runs once at the end of the current turn of the loop (or of the next one when queued from outside a handler). */
 struct ev_defer {
-	ev_defer_cb	 *cb;
-	struct ev_defer	 *next;
+	ev_defer_cb *cb;
+	struct ev_defer *next;
 	struct ev_defer **back; /* what points here */
-	bool		  queued;
+	bool queued;
 };
 
 /* Once a process, before any other call. */

@@ -13,7 +13,7 @@
 static struct {
 	struct mono now;
 	struct wall wall;
-	bool	    stopped;
+	bool stopped;
 } fake = {.now = {FAKE_MONO_START}, .wall = {FAKE_WALL_START}};
 
 void

@@ -28,25 +28,25 @@
 
 /* two events a descriptor: turning one direction on or off is then a single epoll_ctl */
 struct io_impl {
-	struct event	in, out;
+	struct event in, out;
 	struct io_impl *next_dead;
 };
 
 struct signal_impl {
 	struct event *event;
 	ev_signal_cb *cb;
-	void	     *arg;
+	void *arg;
 };
 
 static struct {
 	struct event_base *base;
-	struct event	   wake; /* carries the earliest timer's time-out */
+	struct event wake; /* carries the earliest timer's time-out */
 	struct signal_impl signals[MAX_SIGNALS];
-	unsigned	   n_signals;
-	bool		   stopped;
-	bool		   time_is_fresh;
-	struct mono	   now;
-	struct wall	   wall;
+	unsigned n_signals;
+	bool stopped;
+	bool time_is_fresh;
+	struct mono now;
+	struct wall wall;
 } loop;
 
 static int64_t
@@ -120,7 +120,7 @@ static void
 wait_for_events(void)
 {
 	struct timeval tv;
-	int	       flags = EVLOOP_ONCE;
+	int flags = EVLOOP_ONCE;
 
 	if (ev_deferred_any() || !mono_is_before(loop.now, ev_timers_next())) {
 		flags |= EVLOOP_NONBLOCK;
@@ -180,7 +180,7 @@ static void
 on_io(evutil_socket_t fd, short what, void *arg)
 {
 	struct ev_io *io = arg;
-	int	      ready = 0;
+	int ready = 0;
 
 	/* the first handler of a turn: the wait is over now */
 	if (!loop.time_is_fresh)
@@ -220,7 +220,7 @@ void
 ev_io_want(struct ev_io *io, int what)
 {
 	struct io_impl *impl;
-	int		changed = io->want ^ what;
+	int changed = io->want ^ what;
 
 	if (changed == 0)
 		return;

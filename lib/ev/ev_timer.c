@@ -10,13 +10,13 @@
 /* slot 0 is unused, so that heap_index 0 can mean "not armed" */
 static struct {
 	struct ev_timer **slot;
-	uint32_t	  n, size;
+	uint32_t n, size;
 } heap;
 
 static struct {
-	struct ev_defer	 *first;
+	struct ev_defer *first;
 	struct ev_defer **last;
-	size_t		  n;
+	size_t n;
 } deferred;
 
 static void
@@ -40,10 +40,11 @@ static void
 sift_down(uint32_t i)
 {
 	struct ev_timer *t = heap.slot[i];
-	uint32_t	 child;
+	uint32_t child;
 
 	while ((child = i * 2) <= heap.n) {
-		if (child < heap.n && mono_is_before(heap.slot[child + 1]->at, heap.slot[child]->at))
+		if (child < heap.n &&
+		    mono_is_before(heap.slot[child + 1]->at, heap.slot[child]->at))
 			child++;
 		if (!mono_is_before(heap.slot[child]->at, t->at))
 			break;
@@ -86,7 +87,7 @@ ev_timer_in_ms(struct ev_timer *t, int64_t ms)
 void
 ev_timer_stop(struct ev_timer *t)
 {
-	uint32_t	 i = t->heap_index;
+	uint32_t i = t->heap_index;
 	struct ev_timer *moved;
 
 	if (i == 0)

@@ -42,9 +42,9 @@ enum ipc_type {
 
 struct ipc_msg {
 	enum ipc_type type;
-	int	      fd;   /* the descriptor that came with it, or -1; the handler owns it and must take it (set to -1) */
-	const void   *head; /* aligned; of the row's struct; borrowed during the handler */
-	struct str    text[IPC_MAX_TEXTS];
+	int fd; /* the descriptor that came with it, or -1; the handler owns it and must take it (set to -1) */
+	const void *head; /* aligned; of the row's struct; borrowed during the handler */
+	struct str text[IPC_MAX_TEXTS];
 };
 
 struct ipc_chan;
@@ -56,8 +56,8 @@ typedef void ipc_down_cb(struct ipc_chan *c, const struct why *why);
 typedef void ipc_pressure_cb(struct ipc_chan *c, bool high);
 
 struct ipc_events {
-	ipc_msg_cb	*msg;
-	ipc_down_cb	*down;
+	ipc_msg_cb *msg;
+	ipc_down_cb *down;
 	ipc_pressure_cb *pressure; /* may be NULL */
 };
 
@@ -66,22 +66,23 @@ struct ipc_events {
  * row is checked. Each side sends HELLO first (done here) and nothing is delivered before the peer's HELLO fits.
  * `ctx` is the owner's, see ipc_ctx(). Returns owned.
  */
-struct ipc_chan *ipc_chan_new(int fd, enum ipc_role self, enum ipc_role peer, uint32_t peer_instance,
-    const struct ipc_events *events, void *ctx);
+struct ipc_chan *ipc_chan_new(int fd, enum ipc_role self, enum ipc_role peer,
+    uint32_t peer_instance, const struct ipc_events *events, void *ctx);
 /* Closes and frees; unsent bytes are dropped. Sets NULL; accepts NULL. */
 void ipc_chan_free(struct ipc_chan **c);
 
-void	     *ipc_ctx(const struct ipc_chan *c);
+void *ipc_ctx(const struct ipc_chan *c);
 enum ipc_role ipc_peer(const struct ipc_chan *c);
-uint32_t      ipc_peer_instance(const struct ipc_chan *c);
-int	      ipc_fd(const struct ipc_chan *c);
+uint32_t ipc_peer_instance(const struct ipc_chan *c);
+int ipc_fd(const struct ipc_chan *c);
 
 /*
  * Appends one message: the row's head struct (NULL: all zero), and as many texts as the row has. Panics when the row forbids it
  * (we are wrong). A text longer than fits is the caller's fault and panics too: cut before. fd -1: none;
  * otherwise it is duplicated here and the caller keeps his own.
  */
-void ipc_send(struct ipc_chan *c, enum ipc_type type, const void *head, const struct str *texts, int fd);
+void ipc_send(
+    struct ipc_chan *c, enum ipc_type type, const void *head, const struct str *texts, int fd);
 /* Bytes not yet written. */
 size_t ipc_backlog(const struct ipc_chan *c);
 /* Writes now what the socket takes (normally done by the loop). */
@@ -90,7 +91,8 @@ void ipc_flush(struct ipc_chan *c);
 void ipc_hold(struct ipc_chan *c, bool hold);
 
 /* For tools without a loop: blocks until one message came (timeout_ms < 0: for ever). 0, or -1 with `why`. */
-int ipc_read_blocking(struct ipc_chan *c, struct ipc_msg *m, int timeout_ms, struct why *why) PH_MUST_CHECK;
+int ipc_read_blocking(
+    struct ipc_chan *c, struct ipc_msg *m, int timeout_ms, struct why *why) PH_MUST_CHECK;
 int ipc_flush_blocking(struct ipc_chan *c, int timeout_ms, struct why *why) PH_MUST_CHECK;
 
 /*
@@ -100,15 +102,17 @@ int ipc_flush_blocking(struct ipc_chan *c, int timeout_ms, struct why *why) PH_M
 struct ipc_chan *ipc_chan_new_test(enum ipc_role self, enum ipc_role peer, uint32_t peer_instance,
     const struct ipc_events *events, void *ctx);
 bool ipc_test_take(struct ipc_chan *c, struct ipc_msg *m);
-void ipc_test_deliver(struct ipc_chan *c, enum ipc_type type, const void *head, const struct str *texts);
+void ipc_test_deliver(
+    struct ipc_chan *c, enum ipc_type type, const void *head, const struct str *texts);
 /* The same with a descriptor, which the handler takes. */
-void ipc_test_deliver_fd(struct ipc_chan *c, enum ipc_type type, const void *head, const struct str *texts, int fd);
+void ipc_test_deliver_fd(
+    struct ipc_chan *c, enum ipc_type type, const void *head, const struct str *texts, int fd);
 /* The same for raw bytes, as if the socket had given them: frames, or what only resembles them. */
 void ipc_test_deliver_bytes(struct ipc_chan *c, struct str bytes);
 /* As if the peer had gone: calls `down`. */
 void ipc_test_down(struct ipc_chan *c);
 
 const char *ipc_type_name(uint32_t type);
-uint64_t    ipc_protocol_hash(void);
+uint64_t ipc_protocol_hash(void);
 
 #endif

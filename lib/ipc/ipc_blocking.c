@@ -21,7 +21,7 @@ static int
 wait_for(struct ipc_chan *c, short what, int ms, struct why *why)
 {
 	struct pollfd p = {.fd = c->fd, .events = what};
-	int	      n = poll(&p, 1, ms);
+	int n = poll(&p, 1, ms);
 
 	if (n == -1 && errno != EINTR)
 		return why_errno(why, "poll");
@@ -51,8 +51,8 @@ int
 ipc_read_blocking(struct ipc_chan *c, struct ipc_msg *m, int timeout_ms, struct why *why)
 {
 	struct mono start;
-	short	    what;
-	int	    n;
+	short what;
+	int n;
 
 	ev_update_time();
 	start = ev_now();

@@ -54,7 +54,7 @@ static void
 tell_pressure(struct ipc_chan *c)
 {
 	size_t len = buf_len(&c->out);
-	bool   high = c->is_high ? len > IPC_LOW_MARK : len > IPC_HIGH_MARK;
+	bool high = c->is_high ? len > IPC_LOW_MARK : len > IPC_HIGH_MARK;
 
 	if (high == c->is_high || c->is_broken || c->is_freed)
 		return;
@@ -77,7 +77,7 @@ void
 ipc_dispatch(struct ipc_chan *c)
 {
 	struct ipc_msg m;
-	bool	       was_busy = c->is_busy;
+	bool was_busy = c->is_busy;
 
 	c->is_busy = true;
 	while (!c->held && !c->is_told && !c->is_freed && ipc_next_msg(c, &m) > 0) {
@@ -126,7 +126,7 @@ static void
 on_io(struct ev_io *io, int what)
 {
 	struct ipc_chan *c = ph_container_of(io, struct ipc_chan, io);
-	ssize_t		 n = 1;
+	ssize_t n = 1;
 
 	/* output first: its failure leaves the reading below to find out the end */
 	if (what & EV_OUT)
@@ -167,7 +167,8 @@ ipc_chan_make(int fd, enum ipc_role self, enum ipc_role peer, uint32_t peer_inst
 static void
 send_hello(struct ipc_chan *c)
 {
-	const struct ipc_hello h = {.protocol = ipc_protocol_hash(), .role = c->self, .pid = (uint64_t)getpid()};
+	const struct ipc_hello h = {
+	    .protocol = ipc_protocol_hash(), .role = c->self, .pid = (uint64_t)getpid()};
 
 	ipc_send(c, IPC_HELLO, &h, NULL, -1);
 }
@@ -244,7 +245,8 @@ ipc_out_fd_add(struct ipc_chan *c, int fd)
 		c->size_out_fds = c->size_out_fds * 2 + 4;
 		c->out_fds = xreallocarray(c->out_fds, c->size_out_fds, sizeof *c->out_fds);
 	}
-	c->out_fds[c->n_out_fds++] = (struct ipc_out_fd){.at = c->out_at + buf_len(&c->out), .fd = copy};
+	c->out_fds[c->n_out_fds++] =
+	    (struct ipc_out_fd){.at = c->out_at + buf_len(&c->out), .fd = copy};
 }
 
 void

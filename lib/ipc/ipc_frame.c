@@ -34,18 +34,20 @@ permitted_row(const struct ipc_chan *c, enum ipc_type type, int fd)
 }
 
 void
-ipc_frame_append(struct ipc_chan *c, enum ipc_type type, const void *head, const struct str *texts, int fd)
+ipc_frame_append(
+    struct ipc_chan *c, enum ipc_type type, const void *head, const struct str *texts, int fd)
 {
 	const struct ipc_row *row = permitted_row(c, type, fd);
-	size_t		      len = frame_len(row, texts), room;
-	struct ipc_frame      f = {.len = (uint32_t)len, .type = (uint16_t)type};
-	char		     *p, *end;
+	size_t len = frame_len(row, texts), room;
+	struct ipc_frame f = {.len = (uint32_t)len, .type = (uint16_t)type};
+	char *p, *end;
 
 	if (len > IPC_MAX_FRAME)
 		panic("ipc: %s of %zu bytes", row->name, len);
 	p = buf_reserve(&c->out, len, &room);
 	if (p == NULL || room < len) {
-		ipc_break(c, "%s does not read: %zu bytes wait for it", ipc_role_name(c->peer), buf_len(&c->out));
+		ipc_break(c, "%s does not read: %zu bytes wait for it", ipc_role_name(c->peer),
+		    buf_len(&c->out));
 		return;
 	}
 	if (fd != -1) {
@@ -75,8 +77,8 @@ static bool
 parse_texts(const struct ipc_row *row, struct str rest, struct ipc_msg *m)
 {
 	const char *lens = rest.p;
-	size_t	    used = row->n_texts * sizeof(uint16_t);
-	uint16_t    len;
+	size_t used = row->n_texts * sizeof(uint16_t);
+	uint16_t len;
 
 	if (rest.len < used)
 		return false;
@@ -97,12 +99,12 @@ parse_texts(const struct ipc_row *row, struct str rest, struct ipc_msg *m)
 }
 
 int
-ipc_frame_parse(struct str bytes, enum ipc_role from, enum ipc_role to, struct ipc_msg *m, bool *with_fd,
-    struct why *why)
+ipc_frame_parse(struct str bytes, enum ipc_role from, enum ipc_role to, struct ipc_msg *m,
+    bool *with_fd, struct why *why)
 {
-	struct ipc_frame      f;
+	struct ipc_frame f;
 	const struct ipc_row *row;
-	size_t		      fixed;
+	size_t fixed;
 
 	if (bytes.len < sizeof f)
 		return 0;
@@ -111,8 +113,8 @@ ipc_frame_parse(struct str bytes, enum ipc_role from, enum ipc_role to, struct i
 	if (row == NULL)
 		return why_set(why, "a message of unknown type %u", f.type);
 	if (!(row->from & ROLE_BIT(from)) || !(row->to & ROLE_BIT(to)))
-		return why_set(why, "%s is not for %s to send to %s", row->name, ipc_role_name(from),
-		    ipc_role_name(to));
+		return why_set(why, "%s is not for %s to send to %s", row->name,
+		    ipc_role_name(from), ipc_role_name(to));
 	fixed = sizeof f + row->head_size;
 	if (f.len < fixed || f.len > IPC_MAX_FRAME || f.len % IPC_ALIGN != 0)
 		return why_set(why, "%s with a length of %u bytes", row->name, f.len);
@@ -122,7 +124,8 @@ ipc_frame_parse(struct str bytes, enum ipc_role from, enum ipc_role to, struct i
 		return 0;
 	*m = (struct ipc_msg){.type = (enum ipc_type)f.type, .fd = -1, .head = bytes.p + sizeof f};
 	if (!parse_texts(row, str_sub(bytes, fixed, f.len - fixed), m))
-		return why_set(why, "%s with texts that do not fit into %u bytes", row->name, f.len);
+		return why_set(
+		    why, "%s with texts that do not fit into %u bytes", row->name, f.len);
 	*with_fd = row->with_fd;
 	return (int)f.len;
 }

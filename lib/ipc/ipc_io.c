@@ -45,8 +45,8 @@ static int
 take_fds(struct ipc_chan *c, struct msghdr *mh)
 {
 	struct cmsghdr *cm;
-	int		fds[MAX_CMSG_FDS];
-	size_t		n;
+	int fds[MAX_CMSG_FDS];
+	size_t n;
 
 	for (cm = CMSG_FIRSTHDR(mh); cm != NULL; cm = CMSG_NXTHDR(mh, cm)) {
 		if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
@@ -54,7 +54,8 @@ take_fds(struct ipc_chan *c, struct msghdr *mh)
 		n = PH_MIN((cm->cmsg_len - CMSG_LEN(0)) / sizeof(int), (size_t)MAX_CMSG_FDS);
 		memcpy(fds, CMSG_DATA(cm), n * sizeof(int));
 		if (c->n_in_fds + n > IPC_MAX_IN_FDS)
-			ipc_break(c, "%s sent descriptors without messages", ipc_role_name(c->peer));
+			ipc_break(
+			    c, "%s sent descriptors without messages", ipc_role_name(c->peer));
 		if (keep_fds(c, fds, n) == -1)
 			return -1;
 	}
@@ -81,11 +82,11 @@ ipc_fill(struct ipc_chan *c)
 {
 	union {
 		struct cmsghdr align;
-		char	       bytes[CMSG_SPACE(MAX_CMSG_FDS * sizeof(int))];
+		char bytes[CMSG_SPACE(MAX_CMSG_FDS * sizeof(int))];
 	} control;
-	struct iovec  iov;
+	struct iovec iov;
 	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t	      n;
+	ssize_t n;
 
 	slide_in(c);
 	iov = (struct iovec){.iov_base = c->in + c->in_tail, .iov_len = IPC_IN_SIZE - c->in_tail};
@@ -114,7 +115,8 @@ check_hello(struct ipc_chan *c, const struct ipc_msg *m)
 	if (h->protocol != ipc_protocol_hash())
 		return ipc_break(c, "%s is of another build", ipc_role_name(c->peer));
 	if (h->role != c->peer)
-		return ipc_break(c, "%s says that it is %s", ipc_role_name(c->peer), ipc_role_name(h->role));
+		return ipc_break(
+		    c, "%s says that it is %s", ipc_role_name(c->peer), ipc_role_name(h->role));
 	c->has_hello = true;
 	return 0;
 }
@@ -136,14 +138,15 @@ next_frame(struct ipc_chan *c, struct ipc_msg *m)
 {
 	struct str rest = str_from(c->in + c->in_head, c->in_tail - c->in_head);
 	struct why why;
-	bool	   with_fd;
-	int	   n = ipc_frame_parse(rest, c->peer, c->self, m, &with_fd, &why);
+	bool with_fd;
+	int n = ipc_frame_parse(rest, c->peer, c->self, m, &with_fd, &why);
 
 	if (n < 0)
 		return ipc_break(c, "%s sent %s", ipc_role_name(c->peer), why.text);
 	/* a descriptor travels with its frame's first byte, so beyond one for the frame under way there is none */
 	if (n == 0 && c->n_in_fds > (rest.len > 0 ? 1u : 0u))
-		return ipc_break(c, "%s sent a descriptor without its message", ipc_role_name(c->peer));
+		return ipc_break(
+		    c, "%s sent a descriptor without its message", ipc_role_name(c->peer));
 	if (n == 0)
 		return 0;
 	c->in_head += (size_t)n;
@@ -198,17 +201,18 @@ write_piece(struct ipc_chan *c)
 {
 	union {
 		struct cmsghdr align;
-		char	       bytes[CMSG_SPACE(sizeof(int))];
+		char bytes[CMSG_SPACE(sizeof(int))];
 	} control = {0};
-	int	      fd;
-	struct iovec  iov = {.iov_len = writable_len(c, &fd)};
+	int fd;
+	struct iovec iov = {.iov_len = writable_len(c, &fd)};
 	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t	      n;
+	ssize_t n;
 
 	iov.iov_base = (void *)(uintptr_t)buf_str(&c->out).p;
 	if (fd != -1) {
-		control.align = (struct cmsghdr){
-		    .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+		control.align = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)),
+		    .cmsg_level = SOL_SOCKET,
+		    .cmsg_type = SCM_RIGHTS};
 		mh.msg_control = control.bytes;
 		mh.msg_controllen = sizeof control.bytes;
 		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&mh)), &fd, sizeof fd);

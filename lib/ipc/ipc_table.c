@@ -15,7 +15,7 @@
 #define MAX_TYPE 127
 
 static const struct ipc_row rows[MAX_TYPE + 1] = {
-#define MSG(name, number, from, to, head, texts, fd)                                              \
+#define MSG(name, number, from, to, head, texts, fd)                                               \
 	[number] = {#name, (from), (to), (uint16_t)sizeof(head), (uint8_t)(texts), (fd) != 0},
 #include "lib/ipc/messages.def"
 #undef MSG
@@ -68,14 +68,14 @@ uint64_t
 ipc_protocol_hash(void)
 {
 	static uint64_t hash;
-	uint64_t	h = UINT64_C(0xcbf29ce484222325);
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
 
 	if (hash != 0)
 		return hash;
 	h = mix(h, PH_VERSION, sizeof PH_VERSION);
 	for (uint32_t i = 0; i <= MAX_TYPE; i++) {
 		const struct ipc_row *r = &rows[i];
-		const uint32_t	      n[] = {i, r->from, r->to, r->head_size, r->n_texts, r->with_fd};
+		const uint32_t n[] = {i, r->from, r->to, r->head_size, r->n_texts, r->with_fd};
 		if (r->name == NULL)
 			continue;
 		h = mix(h, r->name, strlen(r->name));

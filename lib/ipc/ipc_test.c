@@ -16,8 +16,8 @@ bool
 ipc_test_take(struct ipc_chan *c, struct ipc_msg *m)
 {
 	struct why why;
-	bool	   with_fd;
-	int	   n = ipc_frame_parse(buf_str(&c->out), c->self, c->peer, m, &with_fd, &why);
+	bool with_fd;
+	int n = ipc_frame_parse(buf_str(&c->out), c->self, c->peer, m, &with_fd, &why);
 
 	if (n < 0)
 		panic("ipc: we made %s", why.text);
@@ -37,7 +37,7 @@ ipc_test_take(struct ipc_chan *c, struct ipc_msg *m)
 void
 ipc_test_deliver_bytes(struct ipc_chan *c, struct str bytes)
 {
-	bool   was_busy = c->is_busy;
+	bool was_busy = c->is_busy;
 	size_t n;
 
 	while (bytes.len > 0 && !c->is_broken) {
@@ -62,7 +62,8 @@ ipc_test_deliver_bytes(struct ipc_chan *c, struct str bytes)
 }
 
 void
-ipc_test_deliver_fd(struct ipc_chan *c, enum ipc_type type, const void *head, const struct str *texts, int fd)
+ipc_test_deliver_fd(
+    struct ipc_chan *c, enum ipc_type type, const void *head, const struct str *texts, int fd)
 {
 	/* a channel of the other side makes the frame: the same checks on both */
 	struct ipc_chan *other = ipc_chan_new_test(c->peer, c->self, 0, NULL, NULL);

@@ -16,15 +16,15 @@ struct spool_place {
 	uint32_t segment;    /* number within the writer's directory */
 	uint32_t generation; /* of the segment */
 	uint16_t writer;
-	uint16_t kind; /* enum spool_kind */
+	uint16_t kind;	  /* enum spool_kind */
 	uint32_t env_len; /* header line + envelope + empty line: where the message begins */
 };
 
 struct ipc_addr {
-	uint8_t	 bytes[16];
-	uint16_t port;	 /* host order */
-	uint8_t	 family; /* 4, 6, or 0: none */
-	uint8_t	 pad[5];
+	uint8_t bytes[16];
+	uint16_t port;	/* host order */
+	uint8_t family; /* 4, 6, or 0: none */
+	uint8_t pad[5];
 };
 
 struct ipc_empty {
@@ -44,9 +44,9 @@ enum ipc_fd_kind {
 	FD_LISTEN_SMTP = 1, /* index: row of conf's listeners; text: "address:port" as bound */
 	FD_LISTEN_CONTROL,
 	FD_LISTEN_DUMMY,
-	FD_SPOOL_DIR, /* text: path */
-	FD_ACCT_DIR,  /* index: number of the <acct-file>; text: path of the directory */
-	FD_MOVE_DIR,  /* index: number of the <acct-file>: its move-to */
+	FD_SPOOL_DIR,  /* text: path */
+	FD_ACCT_DIR,   /* index: number of the <acct-file>; text: path of the directory */
+	FD_MOVE_DIR,   /* index: number of the <acct-file>: its move-to */
 	FD_STATS_PAGE, /* index: instance; role in `role` */
 	FD_LOG,
 	FD_KIND_MAX
@@ -82,16 +82,16 @@ struct ipc_spool_state {
 
 enum dns_kind { DNS_MX = 1, DNS_HOST = 2 };
 struct ipc_resolve {
-	uint32_t req;	   /* the asker's number, given back */
-	uint8_t	 kind;	   /* enum dns_kind */
-	uint8_t	 families; /* bit 0: A, bit 1: AAAA */
+	uint32_t req;	  /* the asker's number, given back */
+	uint8_t kind;	  /* enum dns_kind */
+	uint8_t families; /* bit 0: A, bit 1: AAAA */
 	uint16_t pad;
 };
 struct ipc_dns_addr {
 	struct ipc_addr addr;
-	uint32_t	req;
-	uint16_t	pref;
-	uint16_t	pad;
+	uint32_t req;
+	uint16_t pref;
+	uint16_t pad;
 };
 enum dns_status {
 	DNS_OK = 0,
@@ -108,8 +108,8 @@ struct ipc_dns_done {
 	uint32_t req;
 	uint32_t ttl_s;
 	uint16_t n_addrs; /* DNS_ADDR messages that went before */
-	uint8_t	 status;  /* enum dns_status */
-	uint8_t	 ad;	  /* all answers were authenticated by a trusted resolver */
+	uint8_t status;	  /* enum dns_status */
+	uint8_t ad;	  /* all answers were authenticated by a trusted resolver */
 	uint32_t pad;
 };
 
@@ -117,8 +117,8 @@ struct ipc_dns_done {
 struct ipc_conn_open {
 	struct ipc_addr dst;
 	struct ipc_addr src; /* family 0: any */
-	uint32_t	conn;
-	uint32_t	window; /* most transactions that will be given ahead */
+	uint32_t conn;
+	uint32_t window; /* most transactions that will be given ahead */
 };
 enum conn_close { CONN_QUIT = 1, CONN_ABORT = 2 };
 struct ipc_conn_close {
@@ -127,8 +127,8 @@ struct ipc_conn_close {
 };
 struct ipc_conn_up {
 	struct ipc_addr src; /* what the kernel bound */
-	uint32_t	conn;
-	uint32_t	extensions; /* enum smtp_ext bits of lib/smtp */
+	uint32_t conn;
+	uint32_t extensions; /* enum smtp_ext bits of lib/smtp */
 };
 /* how far a connection or transaction was when it ended */
 enum smtp_stage {
@@ -149,32 +149,32 @@ enum conn_end {
 	END_CLOSED = 1, /* in order, by us */
 	END_LOST,	/* the peer closed or reset it */
 	END_TIMEOUT,
-	END_REFUSED,	/* connect failed: text says how */
-	END_REPLY,	/* the peer's reply ended it (greeting, EHLO, 421) */
-	END_PROTOCOL,	/* the peer broke the protocol */
-	END_LOCAL,	/* our own trouble (source address missing, descriptors): never counts as an attempt */
+	END_REFUSED,  /* connect failed: text says how */
+	END_REPLY,    /* the peer's reply ended it (greeting, EHLO, 421) */
+	END_PROTOCOL, /* the peer broke the protocol */
+	END_LOCAL, /* our own trouble (source address missing, descriptors): never counts as an attempt */
 	END_MAX
 };
 struct ipc_conn_down {
 	uint32_t conn;
 	uint16_t code; /* SMTP reply code or 0 */
-	uint8_t	 enh[3];
-	uint8_t	 stage; /* enum smtp_stage */
-	uint8_t	 end;	/* enum conn_end */
-	uint8_t	 up;	/* 1: a session had been established */
-	uint8_t	 pad[4];
+	uint8_t enh[3];
+	uint8_t stage; /* enum smtp_stage */
+	uint8_t end;   /* enum conn_end */
+	uint8_t up;    /* 1: a session had been established */
+	uint8_t pad[4];
 };
 /* text 0: the recipients' indices, uint32_t each, native order, ascending */
 struct ipc_txn {
 	struct spool_place place;
-	uint32_t	   conn;
-	uint32_t	   txn; /* number within the connection, from 0 */
+	uint32_t conn;
+	uint32_t txn; /* number within the connection, from 0 */
 };
 enum rcpt_outcome {
 	OUT_DELIVERED = 1,
-	OUT_FAILED,   /* for good */
+	OUT_FAILED, /* for good */
 	OUT_DEFERRED, /* a remote reply or a connection's failure while this transaction was under way */
-	OUT_UNTRIED,  /* given back: does not count as an attempt */
+	OUT_UNTRIED, /* given back: does not count as an attempt */
 	OUT_MAX
 };
 struct ipc_result {
@@ -184,11 +184,11 @@ struct ipc_result {
 	uint32_t txn;
 	uint32_t rcpt; /* index in the envelope */
 	uint16_t code; /* SMTP reply code, 0: none came */
-	uint8_t	 enh[3];
-	uint8_t	 outcome; /* enum rcpt_outcome */
-	uint8_t	 stage;
-	uint8_t	 dsn_relayed; /* delivered, and the peer lacks DSN: action is "relayed" */
-	uint8_t	 pad[4];
+	uint8_t enh[3];
+	uint8_t outcome; /* enum rcpt_outcome */
+	uint8_t stage;
+	uint8_t dsn_relayed; /* delivered, and the peer lacks DSN: action is "relayed" */
+	uint8_t pad[4];
 };
 struct ipc_txn_done {
 	uint32_t conn;
@@ -203,11 +203,11 @@ struct ipc_orphan {
 };
 /* its final result (delivered or failed for good), and of the connection what accounting wants */
 struct ipc_orphan_result {
-	struct ipc_addr	  dst;
-	struct ipc_addr	  src;
+	struct ipc_addr dst;
+	struct ipc_addr src;
 	struct ipc_result result; /* conn and txn are 0 */
-	uint32_t	  extensions;
-	uint32_t	  pad;
+	uint32_t extensions;
+	uint32_t pad;
 };
 
 enum acct_type {
@@ -218,24 +218,32 @@ enum acct_type {
 	ACCT_RECEIVED,	    /* r */
 	ACCT_TYPE_MAX
 };
-enum final_kind { FINAL_NONE = 0, FINAL_DELIVERED, FINAL_BOUNCED, FINAL_EXPIRED, FINAL_DELETED, FINAL_MAX };
+enum final_kind {
+	FINAL_NONE = 0,
+	FINAL_DELIVERED,
+	FINAL_BOUNCED,
+	FINAL_EXPIRED,
+	FINAL_DELETED,
+	FINAL_MAX
+};
 struct ipc_record {
 	struct spool_place place; /* kind 0: none (tq) */
-	struct ipc_addr	   src;
-	struct ipc_addr	   dst;
-	uint64_t	   seq; /* rises by one a record */
-	int64_t		   logged_ns;
-	uint64_t	   bytes;
-	uint32_t	   rcpt;
-	uint32_t	   extensions;
-	uint16_t	   code;
-	uint8_t		   enh[3];
-	uint8_t		   type;  /* enum acct_type */
-	uint8_t		   final; /* enum final_kind */
-	uint8_t		   local; /* 1: our own verdict, diag is x-pmta;…; 0: a remote reply, smtp;… */
-	uint8_t		   dsn_relayed;
-	uint8_t		   quiet; /* 1: no CSV line (disable-acct-records, --no-accounting), only the acknowledgement */
-	uint8_t		   pad[6];
+	struct ipc_addr src;
+	struct ipc_addr dst;
+	uint64_t seq; /* rises by one a record */
+	int64_t logged_ns;
+	uint64_t bytes;
+	uint32_t rcpt;
+	uint32_t extensions;
+	uint16_t code;
+	uint8_t enh[3];
+	uint8_t type;  /* enum acct_type */
+	uint8_t final; /* enum final_kind */
+	uint8_t local; /* 1: our own verdict, diag is x-pmta;…; 0: a remote reply, smtp;… */
+	uint8_t dsn_relayed;
+	uint8_t
+	    quiet; /* 1: no CSV line (disable-acct-records, --no-accounting), only the acknowledgement */
+	uint8_t pad[6];
 };
 struct ipc_record_ack {
 	uint64_t seq; /* all up to this are on disk */
@@ -244,18 +252,18 @@ struct ipc_record_ack {
 enum report_kind { REPORT_FAILED = 1, REPORT_DELAYED, REPORT_DELIVERED, REPORT_RELAYED };
 struct ipc_report_rcpt {
 	uint64_t id;
-	int64_t	 when_ns;
+	int64_t when_ns;
 	uint32_t rcpt;
 	uint16_t code;
-	uint8_t	 enh[3];
-	uint8_t	 kind;	/* enum report_kind */
-	uint8_t	 local; /* as in ipc_record */
-	uint8_t	 pad[5];
+	uint8_t enh[3];
+	uint8_t kind;  /* enum report_kind */
+	uint8_t local; /* as in ipc_record */
+	uint8_t pad[5];
 };
 /* sends what REPORT_RCPT gathered for this message */
 struct ipc_report {
 	struct spool_place place;
-	int64_t		   expires_ns; /* delayed: until when we try */
+	int64_t expires_ns; /* delayed: until when we try */
 };
 struct ipc_report_done {
 	uint64_t id;
@@ -269,7 +277,12 @@ struct ipc_ctl_request {
 	uint32_t command;
 	uint32_t max; /* rows wanted; 0: the server's page */
 };
-enum ctl_value { CTL_TEXT, CTL_NUMBER, CTL_BOOL, CTL_NO_ROWS /* an empty list, its value is empty */ };
+enum ctl_value {
+	CTL_TEXT,
+	CTL_NUMBER,
+	CTL_BOOL,
+	CTL_NO_ROWS /* an empty list, its value is empty */
+};
 /* one leaf of the answer's tree: text 0 its path ("queue[3].name"), text 1 its value */
 struct ipc_ctl_field {
 	uint32_t kind; /* enum ctl_value */

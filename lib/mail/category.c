@@ -6,8 +6,8 @@
 
 /* first match wins */
 static const struct {
-	uint8_t	    subject;
-	uint8_t	    detail;
+	uint8_t subject;
+	uint8_t detail;
 	const char *category;
 } rows[] = {
     {1, 1, "bad-mailbox"},

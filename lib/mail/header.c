@@ -67,7 +67,7 @@ static void
 take_field(struct str *rest, struct header_field *f)
 {
 	struct str line = take_line(*rest);
-	size_t	   len = line.len, skip = line.len - undot(line).len, colon, name_len;
+	size_t len = line.len, skip = line.len - undot(line).len, colon, name_len;
 
 	colon = find_colon(undot(line), &name_len);
 	while (is_folded(str_skip(*rest, len)))
@@ -88,7 +88,8 @@ header_next(struct header_iter *it, struct header_field *f)
 	kind = header_line_kind(take_line(it->rest));
 	if (kind == HEADER_LINE_MBOX && it->is_first) {
 		it->rest = str_skip(it->rest, take_line(it->rest).len);
-		kind = it->rest.len == 0 ? HEADER_LINE_EMPTY : header_line_kind(take_line(it->rest));
+		kind =
+		    it->rest.len == 0 ? HEADER_LINE_EMPTY : header_line_kind(take_line(it->rest));
 	}
 	it->is_first = false;
 	if (kind != HEADER_LINE_FIELD) {

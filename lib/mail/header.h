@@ -15,11 +15,11 @@ struct header_field {
 };
 
 enum header_line {
-	HEADER_LINE_FIELD,    /* begins a field */
+	HEADER_LINE_FIELD,     /* begins a field */
 	HEADER_LINE_CONTINUED, /* begins with a blank: folded */
-	HEADER_LINE_EMPTY,    /* the end of the header section */
-	HEADER_LINE_MBOX,     /* "From …" of an mbox */
-	HEADER_LINE_OTHER     /* text: whatever it is, the section is over */
+	HEADER_LINE_EMPTY,     /* the end of the header section */
+	HEADER_LINE_MBOX,      /* "From …" of an mbox */
+	HEADER_LINE_OTHER      /* text: whatever it is, the section is over */
 };
 /* What is this line (with or without its CRLF)? */
 enum header_line header_line_kind(struct str line);
@@ -27,7 +27,7 @@ enum header_line header_line_kind(struct str line);
 /* Walks the fields from the message's start. Cheap to copy. */
 struct header_iter {
 	struct str rest;
-	bool	   is_first;
+	bool is_first;
 };
 void header_iter_init(struct header_iter *it, struct str message);
 /* False at the end of the section or of the text. A last line without CRLF counts. */

@@ -19,7 +19,7 @@ static size_t
 utf8_char(const unsigned char *p, size_t n, uint32_t *c)
 {
 	static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t		      len = p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+	size_t len = p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
 
 	if (len == 0 || len > n)
 		return 0;
@@ -39,8 +39,8 @@ static size_t
 take_char(struct str *s, bool utf8, char out[16])
 {
 	const unsigned char *p = (const unsigned char *)s->p;
-	uint32_t	     c;
-	size_t		     len = 1, n = 1;
+	uint32_t c;
+	size_t len = 1, n = 1;
 
 	if (p[0] < 0x80) {
 		out[0] = ascii_is_print((char)p[0]) ? (char)p[0] : ' ';
@@ -61,7 +61,7 @@ take_char(struct str *s, bool utf8, char out[16])
 static void
 make_harmless(struct buf *safe, struct str s, bool utf8)
 {
-	char   c[16];
+	char c[16];
 	size_t n;
 
 	buf_init(safe, MAX_BYTES + sizeof c);
@@ -74,7 +74,7 @@ make_harmless(struct buf *safe, struct str s, bool utf8)
 void
 quote_text(struct buf *b, struct str s, bool utf8)
 {
-	char   c[16];
+	char c[16];
 	size_t n, total = 0;
 
 	while (s.len > 0 && total < HARD) {
@@ -100,7 +100,8 @@ line_len(struct str s, size_t room)
 	if (at <= HARD)
 		return at;
 	at = HARD;
-	while (at > HARD - 4 && ((unsigned char)s.p[at] & 0xc0) == 0x80) /* not inside a character */
+	while (
+	    at > HARD - 4 && ((unsigned char)s.p[at] & 0xc0) == 0x80) /* not inside a character */
 		at--;
 	return at;
 }
@@ -126,7 +127,7 @@ void
 quote_field(struct buf *b, const char *name, struct str s, bool utf8)
 {
 	struct buf safe;
-	bool	   typed = strchr(name, ':') != NULL;
+	bool typed = strchr(name, ':') != NULL;
 
 	make_harmless(&safe, s, utf8);
 	buf_addf(b, "%s%s ", name, typed ? ";" : ":");

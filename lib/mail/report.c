@@ -8,9 +8,9 @@
 #define BOUNDARY_FORMAT "=_report_%.*s"
 
 struct writer {
-	struct buf	    *b;
+	struct buf *b;
 	const struct report *r;
-	bool		     utf8; /* RFC 6533 forms: the sender's address is not ASCII */
+	bool utf8; /* RFC 6533 forms: the sender's address is not ASCII */
 };
 
 static const struct {
@@ -20,13 +20,16 @@ static const struct {
 	const char *rcpt;     /* behind the address */
 } actions[] = {
     [REPORT_ACTION_FAILED] = {"failed", "Failure",
-	"Your message could not be delivered to the recipients marked as failed. It will not be tried again.",
+	"Your message could not be delivered to the recipients marked as failed. It will not be "
+	"tried again.",
 	"failed"},
     [REPORT_ACTION_DELAYED] = {"delayed", "Delay",
-	"Your message has not been delivered yet to the recipients marked as delayed. Delivery is still being tried.",
+	"Your message has not been delivered yet to the recipients marked as delayed. Delivery is "
+	"still being tried.",
 	"delayed"},
     [REPORT_ACTION_RELAYED] = {"relayed", "Relayed",
-	"Your message was handed on, for the recipients marked as relayed, to a server that may send no further reports.",
+	"Your message was handed on, for the recipients marked as relayed, to a server that may "
+	"send no further reports.",
 	"relayed"},
     [REPORT_ACTION_DELIVERED] = {"delivered", "Success",
 	"Your message was delivered to the recipients marked as delivered.", "delivered"},
@@ -67,23 +70,26 @@ add_from(struct writer *w)
 	if (w->r->from.len > 0)
 		quote_field(w->b, "From", w->r->from, w->utf8);
 	else
-		buf_addf(w->b, "From: Mail Delivery System <MAILER-DAEMON@%.*s>\r\n", STR_ARG(w->r->host));
+		buf_addf(w->b, "From: Mail Delivery System <MAILER-DAEMON@%.*s>\r\n",
+		    STR_ARG(w->r->host));
 }
 
 static void
 add_top(struct writer *w)
 {
 	const struct report *r = w->r;
-	char		     date[MAIL_DATE_MAX];
+	char date[MAIL_DATE_MAX];
 
 	add_from(w);
 	quote_address(w->b, "To", r->to, w->utf8);
-	buf_addf(w->b, "Subject: Delivery Status Notification (%s)\r\n", actions[main_action(r)].subject);
+	buf_addf(w->b, "Subject: Delivery Status Notification (%s)\r\n",
+	    actions[main_action(r)].subject);
 	buf_addf(w->b, "Date: %s\r\n", mail_date(r->now, date));
 	buf_addf(w->b, "Message-ID: <%.*s.report@%.*s>\r\n", STR_ARG(r->token), STR_ARG(r->host));
 	buf_add_cstr(w->b, "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n");
 	buf_addf(w->b,
-	    "Content-Type: multipart/report; report-type=%s;\r\n\tboundary=\"" BOUNDARY_FORMAT "\"\r\n",
+	    "Content-Type: multipart/report; report-type=%s;\r\n\tboundary=\"" BOUNDARY_FORMAT
+	    "\"\r\n",
 	    w->utf8 ? "global-delivery-status" : "delivery-status", STR_ARG(r->token));
 }
 
@@ -111,10 +117,12 @@ add_people_part(struct writer *w)
 	char date[MAIL_DATE_MAX];
 
 	add_boundary(w, "");
-	buf_addf(w->b, "Content-Type: text/plain; charset=%s\r\nContent-Transfer-Encoding: %s\r\n\r\n",
+	buf_addf(w->b,
+	    "Content-Type: text/plain; charset=%s\r\nContent-Transfer-Encoding: %s\r\n\r\n",
 	    w->utf8 ? "utf-8" : "us-ascii", w->utf8 ? "8bit" : "7bit");
 	buf_addf(w->b, "This is the mail server at %.*s.\r\n", STR_ARG(w->r->host));
-	buf_addf(w->b, "It writes about a message that it took from you on\r\n%s.\r\n", mail_date(w->r->arrived, date));
+	buf_addf(w->b, "It writes about a message that it took from you on\r\n%s.\r\n",
+	    mail_date(w->r->arrived, date));
 	for (size_t a = 0; a < countof(actions); a++) {
 		if (!has_action(w->r, (enum report_action)a))
 			continue;
@@ -131,7 +139,7 @@ static void
 add_message_fields(struct writer *w)
 {
 	const struct report *r = w->r;
-	char		     date[MAIL_DATE_MAX];
+	char date[MAIL_DATE_MAX];
 
 	buf_addf(w->b, "Reporting-MTA: dns;%.*s\r\n", STR_ARG(r->host));
 	if (r->vmta.len > 0)
@@ -168,7 +176,8 @@ add_rcpt_fields(struct writer *w, const struct report_rcpt_text *t)
 		buf_add_cstr(w->b, "\r\n");
 	}
 	if (t->reply.len > 0)
-		quote_field(w->b, t->local ? "Diagnostic-Code: x-pmta" : "Diagnostic-Code: smtp", t->reply, w->utf8);
+		quote_field(w->b, t->local ? "Diagnostic-Code: x-pmta" : "Diagnostic-Code: smtp",
+		    t->reply, w->utf8);
 	if (t->when.ns != 0)
 		buf_addf(w->b, "Last-Attempt-Date: %s\r\n", mail_date(t->when, date));
 	if (t->action == REPORT_ACTION_DELAYED && w->r->retry_until.ns != 0)
@@ -201,9 +210,9 @@ whole_lines(struct str s)
 static struct str
 header_section(struct str content)
 {
-	struct header_iter  it;
+	struct header_iter it;
 	struct header_field f;
-	size_t		    len = 0;
+	size_t len = 0;
 
 	header_iter_init(&it, content);
 	while (header_next(&it, &f))
@@ -240,9 +249,10 @@ static void
 add_header_part(struct writer *w, struct report_needs *needs)
 {
 	struct str s = header_section(w->r->content);
-	bool	   odd = has_long_line_or_nul(s) || (!w->utf8 && !quote_is_ascii(s));
+	bool odd = has_long_line_or_nul(s) || (!w->utf8 && !quote_is_ascii(s));
 
-	buf_addf(w->b, "Content-Type: %s\r\n", w->utf8 ? "message/global-headers" : "text/rfc822-headers");
+	buf_addf(w->b, "Content-Type: %s\r\n",
+	    w->utf8 ? "message/global-headers" : "text/rfc822-headers");
 	if (odd) {
 		buf_add_cstr(w->b, "Content-Transfer-Encoding: quoted-printable\r\n\r\n");
 		quote_printable(w->b, s);
@@ -263,7 +273,7 @@ report_can_return_full(struct str content, struct str to)
 static uint64_t
 count_dots(struct str s)
 {
-	uint64_t   n = 0;
+	uint64_t n = 0;
 	struct str line;
 
 	while (str_next(&s, '\n', &line))
@@ -275,8 +285,8 @@ int
 report_build(struct buf *b, const struct report *r, struct report_needs *needs)
 {
 	struct writer w = {.b = b, .r = r, .utf8 = !quote_is_ascii(r->to)};
-	size_t	      mime;
-	struct buf    body;
+	size_t mime;
+	struct buf body;
 
 	*needs = (struct report_needs){.eight_bit = w.utf8, .smtputf8 = w.utf8};
 	add_top(&w);

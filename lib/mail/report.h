@@ -9,41 +9,46 @@
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
 
-enum report_action { REPORT_ACTION_FAILED, REPORT_ACTION_DELAYED, REPORT_ACTION_RELAYED, REPORT_ACTION_DELIVERED };
+enum report_action {
+	REPORT_ACTION_FAILED,
+	REPORT_ACTION_DELAYED,
+	REPORT_ACTION_RELAYED,
+	REPORT_ACTION_DELIVERED
+};
 
 /* All views borrowed. */
 struct report_rcpt_text {
-	struct str	   address;
-	struct str	   orcpt; /* "rfc822;user@example", or empty */
-	struct str	   reply; /* what was said, or empty */
-	struct str	   mta;	  /* the remote's host name, or empty */
-	struct wall	   when;  /* of the last attempt */
+	struct str address;
+	struct str orcpt; /* "rfc822;user@example", or empty */
+	struct str reply; /* what was said, or empty */
+	struct str mta;	  /* the remote's host name, or empty */
+	struct wall when; /* of the last attempt */
 	enum report_action action;
-	uint16_t	   code;
-	uint8_t		   enh[3];
-	bool		   local; /* `reply` is our own verdict */
+	uint16_t code;
+	uint8_t enh[3];
+	bool local; /* `reply` is our own verdict */
 };
 struct report {
-	struct str  host; /* ours: Reporting-MTA */
-	struct str  from; /* the whole field body of From:, or empty: MAILER-DAEMON at host */
-	struct str  to;	  /* the sender of the message that is reported on */
-	struct str  vmta;
-	struct str  envid;
-	struct str  token; /* unique, [0-9a-f]: for the boundary and the Message-ID */
+	struct str host; /* ours: Reporting-MTA */
+	struct str from; /* the whole field body of From:, or empty: MAILER-DAEMON at host */
+	struct str to;	 /* the sender of the message that is reported on */
+	struct str vmta;
+	struct str envid;
+	struct str token; /* unique, [0-9a-f]: for the boundary and the Message-ID */
 	struct wall now;
 	struct wall arrived;
 	struct wall retry_until; /* for delayed ones; 0: not said */
 	/* what is returned of the message, wire form: its header section only, or all of it */
-	struct str			  content;
-	bool				  is_full;
-	const struct report_rcpt_text	 *rcpts;
-	size_t				  n_rcpts;
+	struct str content;
+	bool is_full;
+	const struct report_rcpt_text *rcpts;
+	size_t n_rcpts;
 };
 
 /* What report_build() found necessary for the transport. */
 struct report_needs {
-	bool	 eight_bit; /* BODY=8BITMIME */
-	bool	 smtputf8;
+	bool eight_bit; /* BODY=8BITMIME */
+	bool smtputf8;
 	uint64_t n_dots; /* dots that stuffing added */
 };
 

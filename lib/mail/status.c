@@ -1,9 +1,9 @@
 #include "lib/mail/status.h"
 
 struct row {
-	uint8_t	    class; /* 0: any */
-	uint8_t	    subject;
-	uint8_t	    detail;
+	uint8_t class; /* 0: any */
+	uint8_t subject;
+	uint8_t detail;
 	const char *text;
 };
 
@@ -130,7 +130,7 @@ status_effective(const uint8_t enh[3], uint16_t code, uint8_t out[3])
 	if (is_class(enh[0])) {
 		memcpy(out, enh, 3);
 		if (is_class(class))
-			out[0] = (uint8_t)class;
+			out[0] = (uint8_t) class;
 		return;
 	}
 	out[0] = (uint8_t)(is_class(class) ? class : 4);

@@ -16,9 +16,9 @@ addr_len(const struct net_addr *a)
 bool
 net_addr_parse(struct str s, struct net_addr *a)
 {
-	char		text[INET6_ADDRSTRLEN];
+	char text[INET6_ADDRSTRLEN];
 	struct net_addr r = {0};
-	bool		is_v6 = str_find(s, ':') != STR_NPOS;
+	bool is_v6 = str_find(s, ':') != STR_NPOS;
 
 	if (s.len == 0 || s.len >= sizeof text || memchr(s.p, '\0', s.len) != NULL)
 		return false;
@@ -60,9 +60,9 @@ split_port(struct str s, struct str *host, struct str *port)
 bool
 net_addr_parse_port(struct str s, struct net_addr *a)
 {
-	struct str	host, port;
+	struct str host, port;
 	struct net_addr r;
-	uint32_t	n = 0;
+	uint32_t n = 0;
 
 	if (!split_port(s, &host, &port) || !net_addr_parse(host, &r))
 		return false;
@@ -91,8 +91,8 @@ static bool
 parse_short_v4(struct str s, struct net_addr *a)
 {
 	struct net_addr r = {.family = 4};
-	struct str	piece;
-	uint32_t	v, n = 0;
+	struct str piece;
+	uint32_t v, n = 0;
 
 	while (str_next(&s, '.', &piece)) {
 		if (n == 4 || piece.len > 3 || !parse_u32(piece, 0, 255, &v))
@@ -107,9 +107,9 @@ bool
 net_cidr_parse(struct str s, struct net_cidr *c)
 {
 	struct net_cidr r = {0};
-	size_t		slash = str_find(s, '/');
-	struct str	addr = slash == STR_NPOS ? s : str_sub(s, 0, slash);
-	uint32_t	max;
+	size_t slash = str_find(s, '/');
+	struct str addr = slash == STR_NPOS ? s : str_sub(s, 0, slash);
+	uint32_t max;
 
 	if (str_eq(s, STR("*"))) {
 		*c = r;
@@ -131,7 +131,7 @@ static struct net_addr
 unmap(const struct net_addr *a)
 {
 	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-	struct net_addr	     r = {.family = 4, .port = a->port};
+	struct net_addr r = {.family = 4, .port = a->port};
 
 	if (a->family != 6 || memcmp(a->bytes, mapped, sizeof mapped) != 0)
 		return *a;
@@ -143,7 +143,7 @@ bool
 net_cidr_has(const struct net_cidr *c, const struct net_addr *a)
 {
 	uint32_t whole = c->bits / 8, rest = c->bits % 8;
-	uint8_t	 mask = (uint8_t)(0xff00 >> rest);
+	uint8_t mask = (uint8_t)(0xff00 >> rest);
 
 	if (c->addr.family == 0 && c->bits == 0)
 		return true;
@@ -187,9 +187,9 @@ net_addr_text_port(const struct net_addr *a, char text[NET_ADDR_TEXT])
 bool
 net_from_sockaddr(const struct sockaddr *sa, socklen_t len, struct net_addr *a)
 {
-	struct sockaddr_in  in;
+	struct sockaddr_in in;
 	struct sockaddr_in6 in6;
-	struct net_addr	    r = {0};
+	struct net_addr r = {0};
 
 	if (len >= sizeof in && sa->sa_family == AF_INET) {
 		memcpy(&in, sa, sizeof in);
@@ -213,7 +213,7 @@ net_from_sockaddr(const struct sockaddr *sa, socklen_t len, struct net_addr *a)
 socklen_t
 net_to_sockaddr(const struct net_addr *a, struct sockaddr_storage *ss)
 {
-	struct sockaddr_in  in = {.sin_family = AF_INET, .sin_port = htons(a->port)};
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(a->port)};
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(a->port)};
 
 	memset(ss, 0, sizeof *ss);
@@ -259,10 +259,10 @@ bool
 net_addr_is_local(const struct net_addr *a)
 {
 	struct sockaddr_storage ss;
-	struct net_addr		any_port = *a;
-	socklen_t		len;
-	bool			ok;
-	int			fd;
+	struct net_addr any_port = *a;
+	socklen_t len;
+	bool ok;
+	int fd;
 
 	/* the kernel is asked, by a bind that sends nothing: an interface list would miss local routes */
 	any_port.port = 0;

@@ -11,14 +11,14 @@
 #include "lib/ipc/structs.h"
 
 struct net_addr {
-	uint8_t	 bytes[16]; /* IPv4 in the first four */
-	uint16_t port;	    /* host order, 0: none */
-	uint8_t	 family;    /* 4, 6, 0: none */
-	uint8_t	 pad;
+	uint8_t bytes[16]; /* IPv4 in the first four */
+	uint16_t port;	   /* host order, 0: none */
+	uint8_t family;	   /* 4, 6, 0: none */
+	uint8_t pad;
 };
 struct net_cidr {
 	struct net_addr addr; /* host bits zero */
-	uint32_t	bits;
+	uint32_t bits;
 };
 #define NET_ADDR_TEXT 64
 
@@ -34,12 +34,12 @@ bool net_addr_eq(const struct net_addr *a, const struct net_addr *b); /* without
 const char *net_addr_text(const struct net_addr *a, char text[NET_ADDR_TEXT]);
 const char *net_addr_text_port(const struct net_addr *a, char text[NET_ADDR_TEXT]);
 
-bool	  net_from_sockaddr(const struct sockaddr *sa, socklen_t len, struct net_addr *a);
+bool net_from_sockaddr(const struct sockaddr *sa, socklen_t len, struct net_addr *a);
 socklen_t net_to_sockaddr(const struct net_addr *a, struct sockaddr_storage *ss);
-void	  net_to_ipc(const struct net_addr *a, struct ipc_addr *i);
-void	  net_from_ipc(const struct ipc_addr *i, struct net_addr *a);
-bool	  net_addr_is_loopback(const struct net_addr *a);
+void net_to_ipc(const struct net_addr *a, struct ipc_addr *i);
+void net_from_ipc(const struct ipc_addr *i, struct net_addr *a);
+bool net_addr_is_loopback(const struct net_addr *a);
 /* Is it assigned to this machine now (127.0.0.0/8 counts)? */
-bool	  net_addr_is_local(const struct net_addr *a);
+bool net_addr_is_local(const struct net_addr *a);
 
 #endif

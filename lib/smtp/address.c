@@ -16,8 +16,8 @@ static size_t
 utf8_char(struct str s)
 {
 	const unsigned char *p = (const unsigned char *)s.p;
-	size_t		     n;
-	uint32_t	     c;
+	size_t n;
+	uint32_t c;
 
 	if (p[0] < 0x80)
 		return 1;
@@ -80,7 +80,9 @@ label_is_valid(struct str label, bool utf8)
 	if (label.len == 0 || label.p[0] == '-' || label.p[label.len - 1] == '-')
 		return false;
 	for (size_t i = 0; i < label.len;) {
-		size_t n = is_ldh(label.p[i]) ? 1 : utf8 ? utf8_beyond_ascii(str_skip(label, i)) : 0;
+		size_t n = is_ldh(label.p[i]) ? 1
+			   : utf8	      ? utf8_beyond_ascii(str_skip(label, i))
+					      : 0;
 		if (n == 0)
 			return false;
 		is_ascii = is_ascii && is_ldh(label.p[i]);
@@ -99,11 +101,11 @@ domain_is_literal(struct str domain)
 static bool
 ip_is_valid(int family, struct str s)
 {
-	char	      text[64];
+	char text[64];
 	unsigned char addr[16];
 
 	return str_copy(text, sizeof text, s) < sizeof text && memchr(s.p, '\0', s.len) == NULL &&
-	    inet_pton(family, text, addr) == 1;
+	       inet_pton(family, text, addr) == 1;
 }
 
 /* General-address-literal = Standardized-tag ":" 1*dcontent; without "@", so that an address is cut at its last one */
@@ -112,7 +114,8 @@ general_is_valid(struct str s)
 {
 	size_t colon = str_find(s, ':');
 
-	if (colon == STR_NPOS || colon == 0 || colon + 1 == s.len || !ascii_is_alnum(s.p[colon - 1]))
+	if (colon == STR_NPOS || colon == 0 || colon + 1 == s.len ||
+	    !ascii_is_alnum(s.p[colon - 1]))
 		return false;
 	for (size_t i = 0; i < colon; i++)
 		if (!ascii_is_alnum(s.p[i]) && s.p[i] != '-')
@@ -161,9 +164,9 @@ queue_name_ascii(struct str domain, char *dst, size_t size)
 static size_t
 queue_name_idn(struct str domain, char *dst, size_t size)
 {
-	uint8_t	 text[ADDRESS_MAX_DOMAIN + 1];
+	uint8_t text[ADDRESS_MAX_DOMAIN + 1];
 	uint8_t *a = NULL;
-	size_t	 len;
+	size_t len;
 
 	if (str_copy((char *)text, sizeof text, domain) >= sizeof text)
 		return 0;
@@ -202,7 +205,7 @@ static size_t
 scan_dot_string(struct str s, bool utf8)
 {
 	size_t i = 0;
-	bool   after_atom = false;
+	bool after_atom = false;
 
 	while (i < s.len) {
 		size_t n = is_atext(s.p[i]) ? 1 : utf8 ? utf8_beyond_ascii(str_skip(s, i)) : 0;
@@ -251,7 +254,8 @@ scan_mailbox(struct str s, unsigned allow, struct address *a, struct why *why)
 
 	*a = (struct address){.local = str_sub(s, 0, n), .domain = STR_NULL};
 	if (n == 0)
-		return (void)bad(why, "Bad address syntax: the local part is missing or malformed"), 0;
+		return (void)bad(why, "Bad address syntax: the local part is missing or malformed"),
+		       0;
 	if (n > ADDRESS_MAX_LOCAL)
 		return (void)bad(why, "The local part is longer than 64 octets"), 0;
 	if (n == s.len || s.p[n] != '@') {
@@ -286,7 +290,7 @@ static size_t
 scan_route(struct str s, bool utf8)
 {
 	struct str route, hop;
-	size_t	   colon = str_find(s, ':');
+	size_t colon = str_find(s, ':');
 
 	if (colon == STR_NPOS || colon > ADDRESS_MAX_PATH)
 		return 0;
@@ -302,7 +306,7 @@ bool
 address_parse_path(struct str *s, unsigned allow, struct address *a, struct why *why)
 {
 	struct str p = *s;
-	size_t	   n;
+	size_t n;
 
 	*a = (struct address){STR_NULL, STR_NULL};
 	if (p.len > 0 && p.p[0] == ' ')

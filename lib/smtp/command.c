@@ -7,7 +7,8 @@ static const struct str verbs[SMTP_VERB_MAX] = {
 };
 
 /* browsers that were led here (cross-protocol attacks) begin with one of these */
-static const char *const http_verbs[] = {"GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "CONNECT", "PATCH", "TRACE", "PRI"};
+static const char *const http_verbs[] = {
+    "GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "CONNECT", "PATCH", "TRACE", "PRI"};
 
 static enum smtp_verb
 find_verb(struct str name)

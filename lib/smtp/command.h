@@ -8,20 +8,20 @@
 #include "lib/base/str.h"
 
 /* VERB(NAME): as it is sent */
-#define SMTP_VERBS(VERB) \
-	VERB(EHLO)       \
-	VERB(HELO)       \
-	VERB(MAIL)       \
-	VERB(RCPT)       \
-	VERB(DATA)       \
-	VERB(BDAT)       \
-	VERB(RSET)       \
-	VERB(NOOP)       \
-	VERB(QUIT)       \
-	VERB(VRFY)       \
-	VERB(EXPN)       \
-	VERB(HELP)       \
-	VERB(AUTH)       \
+#define SMTP_VERBS(VERB)                                                                           \
+	VERB(EHLO)                                                                                 \
+	VERB(HELO)                                                                                 \
+	VERB(MAIL)                                                                                 \
+	VERB(RCPT)                                                                                 \
+	VERB(DATA)                                                                                 \
+	VERB(BDAT)                                                                                 \
+	VERB(RSET)                                                                                 \
+	VERB(NOOP)                                                                                 \
+	VERB(QUIT)                                                                                 \
+	VERB(VRFY)                                                                                 \
+	VERB(EXPN)                                                                                 \
+	VERB(HELP)                                                                                 \
+	VERB(AUTH)                                                                                 \
 	VERB(STARTTLS)
 
 enum smtp_verb {
@@ -29,13 +29,13 @@ enum smtp_verb {
 #define VERB(name) SMTP_VERB_##name,
 	SMTP_VERBS(VERB)
 #undef VERB
-	SMTP_VERB_HTTP, /* GET, POST, … or a request line: no mail client at all */
+	    SMTP_VERB_HTTP, /* GET, POST, … or a request line: no mail client at all */
 	SMTP_VERB_MAX
 };
 struct smtp_command {
 	enum smtp_verb verb;
-	struct str     name; /* as written */
-	struct str     arg;  /* behind the blank, without blanks at its ends; may be empty */
+	struct str name; /* as written */
+	struct str arg;	 /* behind the blank, without blanks at its ends; may be empty */
 };
 
 /* A line without its CRLF. */

@@ -8,34 +8,34 @@
 #include "lib/base/str.h"
 
 /* EXT(NAME, keyword): in the order in which they are listed in accounting records */
-#define SMTP_EXTENSIONS(EXT)                       \
-	EXT(PIPELINING, "PIPELINING")              \
-	EXT(SIZE, "SIZE")                          \
-	EXT(ETRN, "ETRN")                          \
-	EXT(STARTTLS, "STARTTLS")                  \
-	EXT(AUTH, "AUTH")                          \
-	EXT(ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES") \
-	EXT(EIGHTBITMIME, "8BITMIME")              \
-	EXT(DSN, "DSN")                            \
-	EXT(SMTPUTF8, "SMTPUTF8")                  \
-	EXT(CHUNKING, "CHUNKING")                  \
-	EXT(BINARYMIME, "BINARYMIME")              \
-	EXT(VRFY, "VRFY")                          \
-	EXT(EXPN, "EXPN")                          \
-	EXT(HELP, "HELP")                          \
-	EXT(DELIVERBY, "DELIVERBY")                \
-	EXT(MTRK, "MTRK")                          \
-	EXT(REQUIRETLS, "REQUIRETLS")              \
-	EXT(LIMITS, "LIMITS")                      \
-	EXT(VERP, "VERP")                          \
-	EXT(XACK, "XACK")                          \
+#define SMTP_EXTENSIONS(EXT)                                                                       \
+	EXT(PIPELINING, "PIPELINING")                                                              \
+	EXT(SIZE, "SIZE")                                                                          \
+	EXT(ETRN, "ETRN")                                                                          \
+	EXT(STARTTLS, "STARTTLS")                                                                  \
+	EXT(AUTH, "AUTH")                                                                          \
+	EXT(ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES")                                            \
+	EXT(EIGHTBITMIME, "8BITMIME")                                                              \
+	EXT(DSN, "DSN")                                                                            \
+	EXT(SMTPUTF8, "SMTPUTF8")                                                                  \
+	EXT(CHUNKING, "CHUNKING")                                                                  \
+	EXT(BINARYMIME, "BINARYMIME")                                                              \
+	EXT(VRFY, "VRFY")                                                                          \
+	EXT(EXPN, "EXPN")                                                                          \
+	EXT(HELP, "HELP")                                                                          \
+	EXT(DELIVERBY, "DELIVERBY")                                                                \
+	EXT(MTRK, "MTRK")                                                                          \
+	EXT(REQUIRETLS, "REQUIRETLS")                                                              \
+	EXT(LIMITS, "LIMITS")                                                                      \
+	EXT(VERP, "VERP")                                                                          \
+	EXT(XACK, "XACK")                                                                          \
 	EXT(XMRG, "XMRG")
 
 enum smtp_ext_index {
 #define EXT(name, keyword) SMTP_EXT_INDEX_##name,
 	SMTP_EXTENSIONS(EXT)
 #undef EXT
-	SMTP_EXT_MAX
+	    SMTP_EXT_MAX
 };
 enum smtp_ext {
 #define EXT(name, keyword) SMTP_EXT_##name = 1 << SMTP_EXT_INDEX_##name,

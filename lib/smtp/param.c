@@ -28,7 +28,7 @@ int
 smtp_param_next(struct str *rest, struct smtp_param *p)
 {
 	struct str word;
-	size_t	   eq;
+	size_t eq;
 
 	if (!str_next_word(rest, &word))
 		return 0;

@@ -18,9 +18,9 @@
 struct smtp_reply {
 	uint32_t n_bytes;
 	uint32_t n_lines;
-	uint16_t code;	  /* 200-599 */
-	uint8_t	 enh[3];  /* the peer's where it fits the code, else class.0.0 (RFC 3463) */
-	bool	 has_enh; /* the peer said it */
+	uint16_t code;	/* 200-599 */
+	uint8_t enh[3]; /* the peer's where it fits the code, else class.0.0 (RFC 3463) */
+	bool has_enh;	/* the peer said it */
 	uint16_t len;
 	/* "550 5.1.1 no such user": code, the peer's enhanced status if any, the lines' texts joined by single blanks;
 	 * bytes outside of printable ASCII as \xHH; NUL-terminated */
@@ -32,11 +32,11 @@ typedef void reply_line_cb(void *arg, uint32_t line, struct str text);
 
 struct reply_parser {
 	struct smtp_reply reply; /* valid when reply_feed() said so, until the next call */
-	reply_line_cb	 *on_line; /* may be NULL; kept over reply_init() */
-	void		 *arg;
-	uint32_t	  line_bytes; /* of the current line, kept or not */
-	bool		  complete;
-	char		  line[REPLY_MAX_LINE];
+	reply_line_cb *on_line;	 /* may be NULL; kept over reply_init() */
+	void *arg;
+	uint32_t line_bytes; /* of the current line, kept or not */
+	bool complete;
+	char line[REPLY_MAX_LINE];
 };
 
 /* Makes ready for a new reply; on_line and arg stay as they are. */

@@ -181,7 +181,8 @@ look_at_segment(int journal_fd, const char *name, struct writer_count *w, unsign
 	} else if (!w->has_newest || h.generation > w->newest.generation) {
 		w->newest = h;
 		w->has_newest = true;
-		w->n_rcpts = h.n_rcpts + (segment_count(fd, h.generation, &c) == 0 ? c.in.n_rcpts : 0);
+		w->n_rcpts =
+		    h.n_rcpts + (segment_count(fd, h.generation, &c) == 0 ? c.in.n_rcpts : 0);
 	}
 	close(fd);
 }

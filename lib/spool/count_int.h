@@ -8,9 +8,10 @@
 #include "lib/spool/scan_int.h"
 
 struct segment_count {
-	struct segment_end in; /* its generation: the one that was asked for, or the first good record's */
-	uint64_t	   end; /* behind the last good record */
-	bool		   ended; /* the end line is there */
+	struct segment_end
+	    in;	      /* its generation: the one that was asked for, or the first good record's */
+	uint64_t end; /* behind the last good record */
+	bool ended;   /* the end line is there */
 };
 /* generation 0: the segment's header is broken, whatever its records say. -1 with errno: the disk does not give it. */
 int segment_count(int fd, uint32_t generation, struct segment_count *c) PH_MUST_CHECK;
@@ -20,11 +21,11 @@ int segment_count(int fd, uint32_t generation, struct segment_count *c) PH_MUST_
  */
 struct lost_headers {
 	struct segment_end *in;
-	size_t		    n, cap;
+	size_t n, cap;
 };
 void lost_add(struct lost_headers *l, const struct segment_end *in);
 /* The sum of those behind this generation. */
 struct segment_end lost_behind(const struct lost_headers *l, uint32_t generation);
-void		   lost_clear(struct lost_headers *l);
+void lost_clear(struct lost_headers *l);
 
 #endif

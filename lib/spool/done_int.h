@@ -24,8 +24,8 @@
 struct done_line {
 	uint64_t id; /* S: the segment's number */
 	uint32_t rcpt, when_s, generation;
-	uint8_t	 writer; /* or DONE_NO_WRITER */
-	char	 kind;
+	uint8_t writer; /* or DONE_NO_WRITER */
+	char kind;
 };
 struct done_header {
 	uint64_t by_kind[FINAL_MAX]; /* before this file's lines */
@@ -33,7 +33,7 @@ struct done_header {
 	uint32_t previous, previous_lines; /* of these the previous file's count */
 };
 
-char		done_letter(enum final_kind kind);
+char done_letter(enum final_kind kind);
 /* FINAL_NONE for S and M; *counts: not a repetition. */
 enum final_kind done_kind(char letter, bool *counts);
 
@@ -44,13 +44,13 @@ bool done_header_parse(const char block[BLOCK_BYTES], struct done_header *h);
 
 /* A file read whole. */
 struct done_file {
-	char		  *text; /* owned */
-	size_t		   n_lines; /* up to the last one that is good */
-	uint32_t	   number;
-	bool		   is_good; /* header and table */
+	char *text;	/* owned */
+	size_t n_lines; /* up to the last one that is good */
+	uint32_t number;
+	bool is_good; /* header and table */
 	struct done_header head;
 };
-int  done_file_read(struct done_file *f, int done_fd, uint32_t number) PH_MUST_CHECK;
+int done_file_read(struct done_file *f, int done_fd, uint32_t number) PH_MUST_CHECK;
 void done_file_clear(struct done_file *f);
 /* The next good line from *at on; false at the end. Lines that are broken are stepped over. */
 bool done_file_next(const struct done_file *f, size_t *at, struct done_line *l);

@@ -26,36 +26,42 @@
 
 enum env_body { ENV_7BIT, ENV_8BITMIME };
 enum env_ret { ENV_RET_NONE, ENV_RET_FULL, ENV_RET_HDRS };
-enum env_notify { NOTIFY_DEFAULT = 0, NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
+enum env_notify {
+	NOTIFY_DEFAULT = 0,
+	NOTIFY_NEVER = 1,
+	NOTIFY_SUCCESS = 2,
+	NOTIFY_FAILURE = 4,
+	NOTIFY_DELAY = 8
+};
 
 /* Views borrow from the text that was parsed; values are decoded into the parse's own scratch. */
 struct envelope {
-	uint64_t    id;
+	uint64_t id;
 	struct wall accepted;
 	struct wall not_before; /* x-schedule, 0: none */
 	struct wall expires;	/* 0: by bounce-after */
-	struct str  sender;	/* without <>; empty: the null sender */
-	struct str  vmta;	/* chosen VirtualMTA, empty: default */
-	struct str  pool;	/* the pool that was asked for, or empty */
-	struct str  job, envid;
-	struct str  src_type;	/* smtp, api, pickup */
-	struct str  src_mta;	/* "helo (ip)" */
-	struct str  user;	/* authenticated submitter */
+	struct str sender;	/* without <>; empty: the null sender */
+	struct str vmta;	/* chosen VirtualMTA, empty: default */
+	struct str pool;	/* the pool that was asked for, or empty */
+	struct str job, envid;
+	struct str src_type;	  /* smtp, api, pickup */
+	struct str src_mta;	  /* "helo (ip)" */
+	struct str user;	  /* authenticated submitter */
 	struct net_addr src, dst; /* client's and our own address */
-	uint64_t    body_len;	/* stored bytes of the message (stuffed) */
-	uint64_t    n_dots;	/* dots added by stuffing: transparent size = body_len - n_dots */
-	uint32_t    n_rcpts;
-	uint8_t	    body;	/* enum env_body */
-	uint8_t	    ret;	/* enum env_ret */
-	bool	    smtputf8;
-	bool	    is_report;	/* made by us: never reported on */
-	bool	    no_dsn;	/* suppress-local-dsn of its source */
-	uint8_t	    priority;	/* 0-100, 50 */
+	uint64_t body_len;	  /* stored bytes of the message (stuffed) */
+	uint64_t n_dots;	  /* dots added by stuffing: transparent size = body_len - n_dots */
+	uint32_t n_rcpts;
+	uint8_t body; /* enum env_body */
+	uint8_t ret;  /* enum env_ret */
+	bool smtputf8;
+	bool is_report;	  /* made by us: never reported on */
+	bool no_dsn;	  /* suppress-local-dsn of its source */
+	uint8_t priority; /* 0-100, 50 */
 };
 struct env_rcpt {
 	struct str address;
 	struct str orcpt; /* "rfc822;user@example" decoded, or empty */
-	uint8_t	   notify; /* enum env_notify bits */
+	uint8_t notify;	  /* enum env_notify bits */
 };
 
 /* ---- writing ---- */
@@ -64,7 +70,8 @@ struct env_rcpt {
 int envelope_write(struct buf *b, const struct envelope *e) PH_MUST_CHECK;
 int envelope_write_rcpt(struct buf *b, const struct env_rcpt *r) PH_MUST_CHECK;
 /* Fills header[SPOOL_HEADER_LEN] from the sizes and the checksum. */
-void envelope_header(char *header, uint32_t generation, uint64_t len, uint32_t env_len, uint64_t sum);
+void envelope_header(
+    char *header, uint32_t generation, uint64_t len, uint32_t env_len, uint64_t sum);
 
 /* ---- reading ---- */
 
@@ -80,9 +87,9 @@ bool record_header_parse(struct str s, struct record_header *h);
 /* Walks the recipients of a parsed envelope, in order; cheap to copy. */
 struct env_iter {
 	struct str rest;
-	uint32_t   next_index;
-	char	   address[2 * 1024]; /* decoded scratch */
-	char	   orcpt[2 * 1024];
+	uint32_t next_index;
+	char address[2 * 1024]; /* decoded scratch */
+	char orcpt[2 * 1024];
 };
 /*
  * Parses the lines of `env` (from behind the header line to the end of the empty line). `scratch` holds decoded

@@ -12,22 +12,22 @@
 #include "lib/base/base.h"
 #include "lib/base/why.h"
 
-#define SPOOL_NAME   40 /* room for any name below */
-#define SPOOL_FMODE  0640
+#define SPOOL_NAME    40 /* room for any name below */
+#define SPOOL_FMODE   0640
 #define SPOOL_WRITERS 16
 
 /* "W-NNNNNNNN", "W.id" */
 const char *segment_name(char name[SPOOL_NAME], unsigned writer, uint32_t segment);
-bool	    segment_name_parse(const char *name, unsigned *writer, uint32_t *segment);
+bool segment_name_parse(const char *name, unsigned *writer, uint32_t *segment);
 const char *writer_name(char name[SPOOL_NAME], unsigned writer);
 /* "hh": files of one second share a directory, so that a batch syncs few of them */
 const char *queue_dir_name(char name[SPOOL_NAME], uint64_t id);
 /* "iiiiiiiiiiiiiiii" */
 const char *id_name(char name[SPOOL_NAME], uint64_t id);
-bool	    id_name_parse(const char *name, uint64_t *id);
+bool id_name_parse(const char *name, uint64_t *id);
 /* "NNNNNNNN" */
 const char *done_name(char name[SPOOL_NAME], uint32_t number);
-bool	    done_name_parse(const char *name, uint32_t *number);
+bool done_name_parse(const char *name, uint32_t *number);
 
 /* A directory, not through a link. -1 with errno. */
 int open_dir(int dirfd, const char *name) PH_MUST_CHECK;

@@ -17,15 +17,15 @@ struct gone_record {
 };
 struct gone {
 	struct gone_segment *segment; /* sorted by writer, segment */
-	size_t		     n_segments, cap_segments;
-	struct gone_record  *record; /* sorted by id */
-	size_t		     n_records, cap_records;
+	size_t n_segments, cap_segments;
+	struct gone_record *record; /* sorted by id */
+	size_t n_records, cap_records;
 };
 
 void gone_init(struct gone *g);
 void gone_clear(struct gone *g);
 /* Reads the newest good done-log file below the spool directory; none: everything is there. -1 with errno. */
-int  gone_load(struct gone *g, int dirfd) PH_MUST_CHECK;
+int gone_load(struct gone *g, int dirfd) PH_MUST_CHECK;
 bool gone_has_segment(const struct gone *g, uint32_t writer, uint32_t segment, uint32_t generation);
 bool gone_has_record(const struct gone *g, uint32_t writer, uint32_t generation, uint64_t id);
 /* Keeps the order. A segment replaces its own older generation and drops the records that were moved out of it. */

@@ -8,7 +8,7 @@
 
 struct id_list {
 	uint64_t *id;
-	size_t	  n, cap;
+	size_t n, cap;
 };
 
 void id_list_add(struct id_list *l, uint64_t id);

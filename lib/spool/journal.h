@@ -14,7 +14,8 @@
 #include "lib/spool/envelope.h"
 
 #define JOURNAL_SEGMENT_BYTES (16u * 1024 * 1024)
-#define SPOOL_LARGE_BYTES     (1024u * 1024) /* from here on a message is written as its queue file at once */
+#define SPOOL_LARGE_BYTES                                                                          \
+	(1024u * 1024) /* from here on a message is written as its queue file at once */
 
 struct journal;
 struct journal_events {
@@ -29,10 +30,10 @@ struct journal_events {
  * dirfd: the spool directory (borrowed for the journal's life). writer: 0-15, unique among the running injectors.
  * host_id: 0-1023, mixed into ids. Takes an exclusive lock on the writer's number. NULL with `why`.
  */
-struct journal *journal_open(int dirfd, uint16_t writer, uint16_t host_id, const struct journal_events *ev, void *ctx,
-    struct why *why);
+struct journal *journal_open(int dirfd, uint16_t writer, uint16_t host_id,
+    const struct journal_events *ev, void *ctx, struct why *why);
 /* Preallocates (and zeroes) spare segments until `n` exist; called once before ready. */
-int  journal_prepare(struct journal *j, unsigned n, struct why *why) PH_MUST_CHECK;
+int journal_prepare(struct journal *j, unsigned n, struct why *why) PH_MUST_CHECK;
 void journal_close(struct journal **j);
 
 /* A fresh id: time-ordered, unique over crashes, clock steps, writers and hosts. */
@@ -42,7 +43,8 @@ uint64_t journal_new_id(struct journal *j);
  * `done` comes later, from the loop, once the group it is in is on disk. Many appends in one turn of the loop
  * are one write and one flush.
  */
-void journal_append(struct journal *j, uint64_t id, struct str env, struct str message, void *token);
+void journal_append(
+    struct journal *j, uint64_t id, struct str env, struct str message, void *token);
 /* Bytes accepted by journal_append whose fate is open: the caller's back-pressure. */
 size_t journal_pending(const struct journal *j);
 /* queued has let go of it; the generation must be the one it had. */
@@ -53,8 +55,9 @@ void journal_segment_freed(struct journal *j, uint32_t segment, uint32_t generat
  * as above (place.kind is SPOOL_FILE). Abort removes it. `env_room` bytes are kept at the front for the envelope.
  */
 struct journal_large;
-struct journal_large *journal_large_start(struct journal *j, uint64_t id, size_t env_room, struct why *why);
-int  journal_large_write(struct journal_large *l, struct str piece, struct why *why) PH_MUST_CHECK;
+struct journal_large *journal_large_start(
+    struct journal *j, uint64_t id, size_t env_room, struct why *why);
+int journal_large_write(struct journal_large *l, struct str piece, struct why *why) PH_MUST_CHECK;
 void journal_large_commit(struct journal_large **l, struct str env, void *token);
 void journal_large_abort(struct journal_large **l);
 

@@ -14,27 +14,27 @@
 struct group;
 struct journal {
 	struct journal_events ev;
-	void		     *ctx;
-	int		      dirfd; /* borrowed */
-	uint16_t	      writer, host_id;
-	bool		      flushing; /* a group is in the thread */
+	void *ctx;
+	int dirfd; /* borrowed */
+	uint16_t writer, host_id;
+	bool flushing; /* a group is in the thread */
 
 	/* ids: the last one given */
 	uint64_t id_ms;
 	uint32_t id_seq;
 
-	struct group   *gather; /* what is appended now */
-	struct group   *spare[2];
+	struct group *gather; /* what is appended now */
+	struct group *spare[2];
 	struct ev_defer flush;
-	size_t		pending_bytes;
+	size_t pending_bytes;
 
 	struct spool_worker *flusher; /* owner of segs */
 	struct spool_worker *mover;   /* syncs large files: they must not delay the groups */
-	struct segments	     segs;
-	size_t		     n_large; /* being written or committed */
+	struct segments segs;
+	size_t n_large; /* being written or committed */
 
 	/* large ones on their way through W.id, and those that wait because it can name no more */
-	size_t		      n_named;
+	size_t n_named;
 	struct journal_large *waiting, *last_waiting;
 };
 

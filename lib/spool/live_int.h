@@ -11,13 +11,13 @@
 
 struct live {
 	uint64_t *key; /* need_key_segment(), sorted */
-	size_t	  n, cap;
-	bool	  is_unsure[SPOOL_WRITERS]; /* a header is broken: any generation may be there */
+	size_t n, cap;
+	bool is_unsure[SPOOL_WRITERS]; /* a header is broken: any generation may be there */
 };
 
 /* gone may be NULL. Entries of *gone whose segment is no more, or was used again, are dropped; first what
  * says so (the directory, each writer's newest header) is made durable. -1 with errno. */
-int  live_load(struct live *v, int journal_fd, struct gone *gone) PH_MUST_CHECK;
+int live_load(struct live *v, int journal_fd, struct gone *gone) PH_MUST_CHECK;
 bool live_needs(const struct live *v, const struct done_line *l);
 void live_clear(struct live *v);
 

@@ -14,9 +14,9 @@ struct need {
 };
 struct needs {
 	struct need *slot;
-	size_t	     n_slots; /* a power of two, or 0 */
-	size_t	     n_keys;
-	size_t	     n_lines; /* of all keys */
+	size_t n_slots; /* a power of two, or 0 */
+	size_t n_keys;
+	size_t n_lines; /* of all keys */
 };
 
 /* Of the holder of a recipient's line: its segment, or its queue file (the message's id). */

@@ -8,7 +8,7 @@
 #include "lib/spool/journal.h"
 #include "lib/spool/record_int.h"
 
-#define CACHE    64                 /* open segments */
+#define CACHE	 64		    /* open segments */
 #define MAX_LINE (4u * 1024 * 1024) /* read at a time */
 
 struct cached {

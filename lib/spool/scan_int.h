@@ -11,22 +11,22 @@
 #define SCAN_NO_LIMIT UINT64_MAX
 
 struct scan {
-	char	*buf; /* of the scan; kept from segment to segment */
-	size_t	 size, have;
+	char *buf; /* of the scan; kept from segment to segment */
+	size_t size, have;
 	uint64_t base; /* file offset of buf[0] */
 	uint64_t pos, limit;
 	uint64_t bad_from;
-	int	 fd; /* borrowed */
+	int fd; /* borrowed */
 	uint32_t generation;
-	bool	 any_generation; /* the first good record's counts */
-	bool	 was_bad;
-	bool	 ended; /* the end line was found */
+	bool any_generation; /* the first good record's counts */
+	bool was_bad;
+	bool ended; /* the end line was found */
 	struct segment_end end;
 };
 struct scan_record {
-	uint64_t	     offset;
+	uint64_t offset;
 	struct record_header h;
-	struct str	     env; /* borrowed until the next call */
+	struct str env; /* borrowed until the next call */
 };
 enum scan_event {
 	SCAN_RECORD,

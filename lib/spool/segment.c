@@ -11,9 +11,9 @@
 #include "lib/spool/gone_int.h"
 #include "lib/spool/large_int.h"
 
-#define LEASE_MS         60000
+#define LEASE_MS	 60000
 #define LEASE_GENERATION 256
-#define RETRY_MS         1000
+#define RETRY_MS	 1000
 
 /* ---- lists ---- */
 
@@ -125,7 +125,7 @@ take_stock_of(struct segments *s, const char *name, uint32_t segment, struct fou
 		/* died while it was made: too short for any record */
 		unlinkat(s->journal_fd, name, 0);
 	} else if (n == (ssize_t)sizeof block && segment_header_parse(block, &h) &&
-	    h.writer == s->writer && h.segment == segment) {
+		   h.writer == s->writer && h.segment == segment) {
 		if (!f->has_newest || h.generation > f->newest.generation)
 			f->newest = h;
 		f->has_newest = true;

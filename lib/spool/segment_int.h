@@ -22,16 +22,16 @@ struct segment_used {
 	bool abandoned;
 };
 struct segments {
-	int dirfd;      /* the spool, borrowed */
+	int dirfd;	/* the spool, borrowed */
 	int journal_fd; /* owned */
 	unsigned writer;
 	struct idfile ids;
 
 	/* the open one; fd -1: none */
 	int fd;
-	uint32_t told;              /* generation of the last one that was told to have begun */
-	uint64_t pos;               /* durable up to here, and next write */
-	struct segment_end in;      /* what is in it so far */
+	uint32_t told;		    /* generation of the last one that was told to have begun */
+	uint64_t pos;		    /* durable up to here, and next write */
+	struct segment_end in;	    /* what is in it so far */
 	struct segment_header head; /* of the open one; its counts and marks go on into the next */
 
 	uint32_t next_number;

@@ -13,7 +13,7 @@ struct spool_store;
 
 /* Makes missing directories (journal, queue/00..ff, tmp, done, bad), removes what a crash left in tmp, loads the done log. */
 struct spool_store *spool_store_open(int dirfd, struct why *why);
-void		    spool_store_close(struct spool_store **s);
+void spool_store_close(struct spool_store **s);
 
 /*
  * The done log: spool/done/NNNNNNNN, preallocated files of fixed-width lines with a checksum each, see docs/spool.md.
@@ -21,8 +21,8 @@ void		    spool_store_close(struct spool_store **s);
  * only in the store's own thread; `synced` comes from the loop). The record of a recipient may be appended only
  * after acctd acknowledged its final record. `place`: where queued has the message at that moment.
  */
-void spool_done_append(struct spool_store *s, const struct spool_place *place, uint32_t rcpt, enum final_kind kind,
-    struct wall when);
+void spool_done_append(struct spool_store *s, const struct spool_place *place, uint32_t rcpt,
+    enum final_kind kind, struct wall when);
 /* why NULL: everything appended before the call is on disk. Else nothing of it may be taken for done; it stays
  * appended, and the next sync tries again with a fresh file. Exactly one call each, never from inside the sync call. */
 typedef void spool_synced_cb(void *ctx, const struct why *why);
@@ -60,14 +60,17 @@ void spool_segment_gone(struct spool_store *s, const struct ipc_segment *seg);
  * message that ended meanwhile, or that must stay in its segment after all (deliverd is reading it): spool_file_remove()
  * it inside the callback, and only there; of all others the record in the segment does not count any more afterwards.
  */
-typedef void spool_moved_cb(void *ctx, const struct spool_place *places, size_t n, const struct why *why);
-void spool_move_out(struct spool_store *s, const struct spool_place *places, size_t n, spool_moved_cb *cb, void *ctx);
+typedef void spool_moved_cb(
+    void *ctx, const struct spool_place *places, size_t n, const struct why *why);
+void spool_move_out(struct spool_store *s, const struct spool_place *places, size_t n,
+    spool_moved_cb *cb, void *ctx);
 
 /*
  * A state line ("state: " and this text, one line) appended to a queue file (attempts, next retry): kept for people
  * and for the next start; not synced.
  */
-int spool_state_append(struct spool_store *s, uint64_t id, const char *line, struct why *why) PH_MUST_CHECK;
+int spool_state_append(
+    struct spool_store *s, uint64_t id, const char *line, struct why *why) PH_MUST_CHECK;
 
 /*
  * At the start only, for WALK_MOVED: a crash left both the record and its queue file. The record does not count any
@@ -79,17 +82,19 @@ void spool_record_moved(struct spool_store *s, const struct spool_place *record)
 void spool_set_aside(struct spool_store *s, const struct spool_place *place, const struct why *why);
 
 /* Free bytes and files of the spool's file system. */
-int spool_space(const struct spool_store *s, uint64_t *bytes, uint64_t *files, struct why *why) PH_MUST_CHECK;
+int spool_space(
+    const struct spool_store *s, uint64_t *bytes, uint64_t *files, struct why *why) PH_MUST_CHECK;
 
 /* ---- audit ---- */
 struct spool_audit {
 	/* accepted: from the writers (headers of their segments, records, W.id), independent of queued; by_kind: from
 	 * the done log. Conservation: accepted == sum of by_kind + queued. */
 	struct spool_ledger ledger;
-	uint64_t	    queued; /* recipients in records that are not done */
-	uint64_t	    messages, files, segments, set_aside;
-	uint64_t	    twice; /* done records that repeat */
-	uint64_t	    broken; /* places that the walk could not read: what was there is missing from `queued` */
+	uint64_t queued; /* recipients in records that are not done */
+	uint64_t messages, files, segments, set_aside;
+	uint64_t twice; /* done records that repeat */
+	uint64_t
+	    broken; /* places that the walk could not read: what was there is missing from `queued` */
 };
 /* Reads only; may run beside a living server (then `moving` differences of one tick are possible) or on a dead spool. */
 int spool_audit(int dirfd, struct spool_audit *a, struct why *why) PH_MUST_CHECK;

@@ -18,12 +18,12 @@
 /* a done-log file that exists */
 struct log_file {
 	struct needs needs;
-	uint32_t     number;
-	size_t	     n_lines;
+	uint32_t number;
+	size_t n_lines;
 };
 struct line_list {
 	struct done_line *line;
-	size_t		  n, cap;
+	size_t n, cap;
 };
 struct finished {
 	uint64_t id;
@@ -32,44 +32,44 @@ struct finished {
 };
 struct waiter {
 	spool_synced_cb *cb;
-	void		*ctx;
-	uint64_t	 upto; /* lines */
-	bool		 has_failed;
+	void *ctx;
+	uint64_t upto; /* lines */
+	bool has_failed;
 };
 
 struct done_log {
 	struct log_file *file; /* ascending; the last is the current one if `fd` is open */
-	size_t		 n_files, cap_files;
-	int		 fd; /* of the current one; -1: the next sync begins a new one */
+	size_t n_files, cap_files;
+	int fd; /* of the current one; -1: the next sync begins a new one */
 	struct line_list pending;
-	uint64_t	 n_appended, n_synced; /* lines, ever */
-	uint64_t	 totals[FINAL_MAX];    /* on disk */
-	struct waiter	*waiter;
-	size_t		 n_waiters, cap_waiters;
-	struct ev_defer	 kick;
-	bool		 syncing, recycling, compacting;
-	struct why	 why; /* of the last failure */
+	uint64_t n_appended, n_synced; /* lines, ever */
+	uint64_t totals[FINAL_MAX];    /* on disk */
+	struct waiter *waiter;
+	size_t n_waiters, cap_waiters;
+	struct ev_defer kick;
+	bool syncing, recycling, compacting;
+	struct why why; /* of the last failure */
 };
 
 struct move; /* store_move.c */
 
 struct spool_store {
-	int		     dirfd; /* borrowed */
-	int		     done_fd, queue_fd, tmp_fd, bad_fd, journal_fd;
+	int dirfd; /* borrowed */
+	int done_fd, queue_fd, tmp_fd, bad_fd, journal_fd;
 	struct spool_worker *syncer; /* the done log */
 	struct spool_worker *mover;  /* what takes longer */
-	struct done_log	     log;
-	struct gone	     gone; /* with what is pending */
-	struct spool_ledger  ledger;
+	struct done_log log;
+	struct gone gone; /* with what is pending */
+	struct spool_ledger ledger;
 
 	/* removed queue files whose directory was not synced yet: their lines must stay */
 	uint64_t *limbo;
-	size_t	  n_limbo, cap_limbo;
-	bool	  is_dirty[N_QUEUE_DIRS];
+	size_t n_limbo, cap_limbo;
+	bool is_dirty[N_QUEUE_DIRS];
 
 	/* until spool_recovered() */
 	struct finished *finished;
-	size_t		 n_finished, cap_finished;
+	size_t n_finished, cap_finished;
 
 	struct move *moves;   /* under way */
 	struct move *telling; /* whose caller is being told just now */
@@ -80,7 +80,7 @@ struct spool_store {
 void store_add_limbo(struct spool_store *s, uint64_t id);
 
 /* store_log.c */
-int  log_load(struct spool_store *s, struct why *why) PH_MUST_CHECK;
+int log_load(struct spool_store *s, struct why *why) PH_MUST_CHECK;
 void log_clear(struct spool_store *s);
 /* What the loop does at the end of a turn: goes on with what waits. */
 void log_kick(struct spool_store *s);

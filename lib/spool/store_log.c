@@ -233,8 +233,8 @@ struct sync_job {
 	struct spool_work work;
 	struct spool_store *s;
 	struct line_list lines;
-	int fd;                  /* in: the file to go on in, -1: begin a new one; out: the file */
-	size_t at;               /* line number in it */
+	int fd;			 /* in: the file to go on in, -1: begin a new one; out: the file */
+	size_t at;		 /* line number in it */
 	struct done_header head; /* of a new one */
 	struct line_list table;
 	bool failed; /* why */

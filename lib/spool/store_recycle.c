@@ -30,7 +30,7 @@ struct compact {
 	struct spool_work work;
 	struct spool_store *s;
 	uint32_t number;
-	struct needs needs;     /* a copy */
+	struct needs needs;	/* a copy */
 	struct line_list lines; /* outcome */
 	bool failed;
 };

@@ -16,7 +16,7 @@
 #define CHECK_BYTES                                                                                \
 	SPOOL_LARGE_BYTES /* longer queue files are believed by their envelope and size */
 #define LOOK_AT_CLOCK 32  /* items between two looks */
-#define N_DIRS        256
+#define N_DIRS	      256
 #define ALL_WRITERS   (-1)
 
 struct walk_segment {
@@ -446,8 +446,7 @@ is_end_missing(const struct spool_walk *w, const struct walk_segment *g)
 {
 	if (g->is_gone)
 		return false;
-	return g->is_short ||
-	       (g->has_header && !g->is_newest && !g->has_limit && !w->scan.ended);
+	return g->is_short || (g->has_header && !g->is_newest && !g->has_limit && !w->scan.ended);
 }
 
 static enum walk_event

@@ -22,7 +22,7 @@ struct spool_worker {
 	struct work_list in, out;
 	bool stop;
 	size_t n_under_way; /* loop only: submitted, `done` not yet called */
-	int fd;             /* eventfd: `out` is no longer empty */
+	int fd;		    /* eventfd: `out` is no longer empty */
 };
 
 static void

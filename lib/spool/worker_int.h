@@ -18,11 +18,11 @@ struct spool_work {
 struct spool_worker;
 /* Starts the thread: before seccomp. Fatal when it cannot. Returns owned. */
 struct spool_worker *spool_worker_new(void);
-void		     spool_worker_submit(struct spool_worker *w, struct spool_work *work);
-bool		     spool_worker_is_busy(const struct spool_worker *w);
+void spool_worker_submit(struct spool_worker *w, struct spool_work *work);
+bool spool_worker_is_busy(const struct spool_worker *w);
 /* Blocks until nothing is under way, `done` calls included (and what they submit). */
-void		     spool_worker_drain(struct spool_worker *w);
+void spool_worker_drain(struct spool_worker *w);
 /* Drains, ends the thread and frees. */
-void		     spool_worker_free(struct spool_worker **w);
+void spool_worker_free(struct spool_worker **w);
 
 #endif

@@ -9,13 +9,14 @@
 /* the layout is part of it: a page of another build is refused */
 #define STATS_MAGIC (UINT64_C(0x7068737461740000) + STAT_MAX)
 
-_Static_assert(sizeof(struct stats_page) == 40 + 8 * (size_t)STAT_MAX, "the page is shared between processes");
+_Static_assert(
+    sizeof(struct stats_page) == 40 + 8 * (size_t)STAT_MAX, "the page is shared between processes");
 
 enum stat_kind { KIND_COUNTER, KIND_GAUGE };
 
 static const struct {
 	enum stat_kind kind;
-	const char    *name, *help;
+	const char *name, *help;
 } rows[STAT_MAX] = {
 #define STAT(id, kind, text, help) [STAT_##id] = {KIND_##kind, text, help},
 #include "lib/stats/stats.def"
@@ -23,7 +24,7 @@ static const struct {
 };
 
 static struct stats_page private_page = {.magic = STATS_MAGIC};
-struct stats_page	*stats_own = &private_page;
+struct stats_page *stats_own = &private_page;
 
 static int
 prepare(int fd, const struct stats_page *head)
@@ -37,7 +38,7 @@ int
 stats_create(uint32_t role, uint32_t instance)
 {
 	struct stats_page head = {.magic = STATS_MAGIC, .role = role, .instance = instance};
-	int		  fd = memfd_create("posthaste-stats", MFD_CLOEXEC | MFD_ALLOW_SEALING), saved;
+	int fd = memfd_create("posthaste-stats", MFD_CLOEXEC | MFD_ALLOW_SEALING), saved;
 
 	if (fd == -1)
 		return -1;
@@ -53,7 +54,7 @@ stats_create(uint32_t role, uint32_t instance)
 static void *
 map(int fd, int prot)
 {
-	struct stat	   st;
+	struct stat st;
 	struct stats_page *page;
 
 	if (fstat(fd, &st) == -1)

@@ -18,7 +18,7 @@ enum stat_id {
 struct stats_page {
 	uint64_t magic;
 	uint64_t role, instance, pid;
-	int64_t	 started_ns;
+	int64_t started_ns;
 	uint64_t v[STAT_MAX];
 };
 
@@ -42,13 +42,13 @@ stat_set(enum stat_id id, uint64_t v)
 }
 
 /* A new page in a sealed-size memfd; master's. Returns the descriptor, or -1 with errno. */
-int  stats_create(uint32_t role, uint32_t instance) PH_MUST_CHECK;
+int stats_create(uint32_t role, uint32_t instance) PH_MUST_CHECK;
 /* Maps the descriptor as this process's own page (read-write): counters go on, gauges begin at 0. -1 with errno. */
-int  stats_map_own(int fd) PH_MUST_CHECK;
+int stats_map_own(int fd) PH_MUST_CHECK;
 /* Maps another's page read-only; NULL with errno. */
 const struct stats_page *stats_map(int fd);
 const char *stat_name(enum stat_id id); /* "smtp_in_messages" */
 const char *stat_help(enum stat_id id);
-bool	    stat_is_gauge(enum stat_id id);
+bool stat_is_gauge(enum stat_id id);
 
 #endif

@@ -23,7 +23,8 @@ static const char head[] =
     ".Nm\n"
     "asks the running server over its control socket.\n"
     "The words of a command may be shortened as long as they stay unambiguous.\n"
-    "Queues are written domain/vmta, with the wildcards * and ?; a domain alone stands for all its queues.\n"
+    "Queues are written domain/vmta, with the wildcards * and ?; a domain alone stands for all its "
+    "queues.\n"
     ".Pp\n"
     "The options are as follows:\n"
     ".Bl -tag -width Ds\n"
@@ -47,29 +48,30 @@ static const char head[] =
     ".It Ic test config Op Ar file\n"
     "check a configuration\n"
     ".It Ic audit\n"
-    "prove from spool and accounting files that no recipient was lost: accepted = delivered + bounced + expired +\n"
+    "prove from spool and accounting files that no recipient was lost: accepted = delivered + "
+    "bounced + expired +\n"
     "deleted + queued\n"
     ".El\n"
     ".Pp\n"
     "What the server answers:\n"
     ".Bl -tag -width Ds\n";
 
-static const char tail[] =
-    ".El\n"
-    ".Sh EXIT STATUS\n"
-    "0 when it was done; 1 when the server or the check said no; 2 when the command line is wrong; 69 when the server\n"
-    "is not there.\n"
-    ".Sh EXAMPLES\n"
-    "Why does mail to a domain wait?\n"
-    ".Pp\n"
-    ".Dl $ pmtactl explain example.com\n"
-    ".Pp\n"
-    "Is anything lost?\n"
-    ".Pp\n"
-    ".Dl $ pmtactl audit\n"
-    ".Sh SEE ALSO\n"
-    ".Xr posthaste 7 ,\n"
-    ".Xr queued 8\n";
+static const char tail[] = ".El\n"
+			   ".Sh EXIT STATUS\n"
+			   "0 when it was done; 1 when the server or the check said no; 2 when the "
+			   "command line is wrong; 69 when the server\n"
+			   "is not there.\n"
+			   ".Sh EXAMPLES\n"
+			   "Why does mail to a domain wait?\n"
+			   ".Pp\n"
+			   ".Dl $ pmtactl explain example.com\n"
+			   ".Pp\n"
+			   "Is anything lost?\n"
+			   ".Pp\n"
+			   ".Dl $ pmtactl audit\n"
+			   ".Sh SEE ALSO\n"
+			   ".Xr posthaste 7 ,\n"
+			   ".Xr queued 8\n";
 
 int
 main(void)
@@ -79,8 +81,8 @@ main(void)
 	fputs(head, stdout);
 	for (size_t i = 0; i < ctl_n_rows(); i++) {
 		const struct ctl_row *r = ctl_row_at(i);
-		printf(".It Ic %s%s%s\n%s%s\n", r->words, r->args[0] == '\0' ? "" : " Ar ", r->args, r->help,
-		    rights[r->rights]);
+		printf(".It Ic %s%s%s\n%s%s\n", r->words, r->args[0] == '\0' ? "" : " Ar ", r->args,
+		    r->help, rights[r->rights]);
 	}
 	fputs(tail, stdout);
 	return 0;

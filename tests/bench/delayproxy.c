@@ -26,23 +26,23 @@
 
 struct piece {
 	struct piece *next;
-	uint64_t      due_ns;
-	size_t	      len, sent; /* len 0: the end of the stream */
-	char	      bytes[PIECE];
+	uint64_t due_ns;
+	size_t len, sent; /* len 0: the end of the stream */
+	char bytes[PIECE];
 };
 struct pipe_way {
-	int	      from, to;
+	int from, to;
 	struct piece *first, *last;
-	size_t	      held;
-	bool	      eof, ended;
+	size_t held;
+	bool eof, ended;
 };
 struct link_pair {
-	bool		used;
+	bool used;
 	struct pipe_way way[2];
 };
 
 static struct link_pair links[MAX_LINKS];
-static uint64_t		delay_ns;
+static uint64_t delay_ns;
 
 static uint64_t
 now_ns(void)
@@ -119,21 +119,22 @@ way_write(struct pipe_way *w, uint64_t now)
 static bool
 parse_where(const char *text, struct sockaddr_in *a)
 {
-	char	    ip[64];
+	char ip[64];
 	const char *colon = strrchr(text, ':');
 
 	if (colon == NULL || (size_t)(colon - text) >= sizeof ip)
 		return false;
 	memcpy(ip, text, (size_t)(colon - text));
 	ip[colon - text] = '\0';
-	*a = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10))};
+	*a = (struct sockaddr_in){
+	    .sin_family = AF_INET, .sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10))};
 	return inet_pton(AF_INET, ip, &a->sin_addr) == 1;
 }
 
 static void
 link_open(int listener, const struct sockaddr_in *target)
 {
-	int		  one = 1, client = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int one = 1, client = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	struct link_pair *l = NULL;
 
 	for (size_t i = 0; i < MAX_LINKS && l == NULL; i++)
@@ -149,8 +150,8 @@ link_open(int listener, const struct sockaddr_in *target)
 	}
 	setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	setsockopt(server, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	*l = (struct link_pair){.used = true,
-	    .way = {{.from = client, .to = server}, {.from = server, .to = client}}};
+	*l = (struct link_pair){
+	    .used = true, .way = {{.from = client, .to = server}, {.from = server, .to = client}}};
 }
 
 /* Milliseconds until the next piece is due; -1: none. */
@@ -187,9 +188,9 @@ links_write(void)
 static void
 serve(int listener, const struct sockaddr_in *target)
 {
-	struct pollfd	 fds[1 + 2 * MAX_LINKS];
+	struct pollfd fds[1 + 2 * MAX_LINKS];
 	struct link_pair *of[1 + 2 * MAX_LINKS];
-	struct pipe_way	 *way[1 + 2 * MAX_LINKS];
+	struct pipe_way *way[1 + 2 * MAX_LINKS];
 
 	for (;;) {
 		nfds_t n = 1;
@@ -216,7 +217,7 @@ int
 main(int argc, char **argv)
 {
 	struct sockaddr_in at, target;
-	int		   one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (argc != 4 || !parse_where(argv[1], &at) || !parse_where(argv[2], &target)) {
 		fprintf(stderr, "usage: delayproxy LISTEN-IP:PORT TARGET-IP:PORT MS\n");

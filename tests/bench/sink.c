@@ -63,27 +63,28 @@ enum sink_stat {
 enum phase { PHASE_COMMAND, PHASE_DATA, PHASE_CHUNK };
 
 struct conn {
-	int	   fd;
+	int fd;
 	enum phase phase;
-	bool	   quit, last_chunk, chunked, mid_line;
-	uint64_t   chunk_left;
-	uint32_t   n_rcpts;
-	uint32_t   rcpt[MAX_RCPTS];
-	uint32_t   crc;
-	uint64_t   body_len;
-	unsigned   header_state; /* 0: at a line's start, 1: CR there, 2: within a line, 3: in the body */
-	size_t	   in_len, out_len;
-	char	   in[IN_SIZE], out[OUT_SIZE];
+	bool quit, last_chunk, chunked, mid_line;
+	uint64_t chunk_left;
+	uint32_t n_rcpts;
+	uint32_t rcpt[MAX_RCPTS];
+	uint32_t crc;
+	uint64_t body_len;
+	unsigned
+	    header_state; /* 0: at a line's start, 1: CR there, 2: within a line, 3: in the body */
+	size_t in_len, out_len;
+	char in[IN_SIZE], out[OUT_SIZE];
 };
 
 static struct {
 	volatile uint64_t *stat;
-	volatile uint8_t  *seen;
-	uint8_t		  *greeted;
-	uint32_t	   max_ids, refuse_every;
-	bool		   chunking, pipelining, greylist;
-	FILE		  *log;
-	int		   epoll_fd;
+	volatile uint8_t *seen;
+	uint8_t *greeted;
+	uint32_t max_ids, refuse_every;
+	bool chunking, pipelining, greylist;
+	FILE *log;
+	int epoll_fd;
 } sink = {.chunking = true, .pipelining = true};
 
 static uint64_t
@@ -187,9 +188,9 @@ message_end(struct conn *c)
 static uint32_t
 crc_step(uint32_t crc, uint8_t byte)
 {
-	static const uint32_t nibble[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
-	    0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4,
-	    0xa00ae278, 0xbdbdf21c};
+	static const uint32_t nibble[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac,
+	    0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8,
+	    0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
 
 	crc ^= byte;
 	crc = crc >> 4 ^ nibble[crc & 15];
@@ -221,7 +222,7 @@ static uint32_t
 rcpt_id(const char *line, size_t len)
 {
 	const char *p = memchr(line, '<', len), *end = line + len;
-	uint64_t    id = 0;
+	uint64_t id = 0;
 
 	if (p == NULL)
 		return NO_ID;
@@ -239,7 +240,8 @@ static void
 on_ehlo(struct conn *c, const char *line, size_t len)
 {
 	(void)line, (void)len;
-	conn_say(c, "250-sink.test\r\n250-SIZE 104857600\r\n250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n");
+	conn_say(
+	    c, "250-sink.test\r\n250-SIZE 104857600\r\n250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n");
 	if (sink.pipelining)
 		conn_say(c, "250-PIPELINING\r\n");
 	if (sink.chunking)
@@ -296,8 +298,8 @@ on_data(struct conn *c, const char *line, size_t len)
 static void
 on_bdat(struct conn *c, const char *line, size_t len)
 {
-	char   text[64];
-	char  *rest;
+	char text[64];
+	char *rest;
 	size_t n = len < sizeof text ? len : sizeof text - 1;
 
 	memcpy(text, line, n);
@@ -328,8 +330,15 @@ static const struct {
 	const char *verb;
 	void (*run)(struct conn *c, const char *line, size_t len);
 } commands[] = {
-	{"RCPT", on_rcpt}, {"MAIL", on_mail}, {"BDAT", on_bdat}, {"DATA", on_data}, {"EHLO", on_ehlo},
-	{"HELO", on_rset}, {"RSET", on_rset}, {"NOOP", on_rset}, {"QUIT", on_quit},
+    {"RCPT", on_rcpt},
+    {"MAIL", on_mail},
+    {"BDAT", on_bdat},
+    {"DATA", on_data},
+    {"EHLO", on_ehlo},
+    {"HELO", on_rset},
+    {"RSET", on_rset},
+    {"NOOP", on_rset},
+    {"QUIT", on_quit},
 };
 
 static void
@@ -404,7 +413,7 @@ conn_step(struct conn *c, const char *p, size_t len)
 static int
 conn_readable(struct conn *c)
 {
-	size_t	used = 0;
+	size_t used = 0;
 	ssize_t n = read(c->fd, c->in + c->in_len, IN_SIZE - c->in_len);
 
 	if (n <= 0)
@@ -454,9 +463,9 @@ listener_readable(int listener)
 static int
 listen_at(const char *where)
 {
-	char		   ip[64];
-	int		   one = 1;
-	const char	  *colon = strrchr(where, ':');
+	char ip[64];
+	int one = 1;
+	const char *colon = strrchr(where, ':');
 	struct sockaddr_in a = {.sin_family = AF_INET};
 
 	if (colon == NULL || (size_t)(colon - where) >= sizeof ip)
@@ -477,7 +486,7 @@ static int
 stats_map(const char *path)
 {
 	size_t len = STATS_LEN + (size_t)sink.max_ids;
-	int    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 
 	if (fd < 0 || ftruncate(fd, (off_t)len) < 0)
 		return -1;
@@ -541,7 +550,8 @@ main(int argc, char **argv)
 	struct rlimit files = {20000, 20000};
 
 	if (options(argc, argv) < 0) {
-		fprintf(stderr, "usage: sink [-C] [-P] [-g] [-x K] [-w LOG] IP:PORT STATS MAXIDS\n");
+		fprintf(
+		    stderr, "usage: sink [-C] [-P] [-g] [-x K] [-w LOG] IP:PORT STATS MAXIDS\n");
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);

@@ -40,14 +40,14 @@ struct page {
 	uint64_t hit; /* number of the call that was chosen, 0: not yet */
 	uint64_t class_counter;
 	uint64_t device;
-	int64_t	 wall_offset_ns;
-	char	 class[TEXT_LEN * 2];
-	char	 entry[N_ENTRIES][TEXT_LEN]; /* "program call place" of each call, from number 1 */
+	int64_t wall_offset_ns;
+	char class[TEXT_LEN * 2];
+	char entry[N_ENTRIES][TEXT_LEN]; /* "program call place" of each call, from number 1 */
 };
 
 static struct page *page;
-static char	    program[16];
-static char	    place_of[MAX_FD][32]; /* descriptors of files on the device; empty: others */
+static char program[16];
+static char place_of[MAX_FD][32]; /* descriptors of files on the device; empty: others */
 
 enum verdict { GO_ON, FAIL, HALF };
 
@@ -98,7 +98,7 @@ static bool
 dir_is_on_device(int dirfd, const char *name)
 {
 	struct stat st;
-	char	    parent[4096];
+	char parent[4096];
 	const char *slash = strrchr(name, '/');
 
 	if (name[0] != '/' && dirfd != AT_FDCWD)
@@ -126,7 +126,7 @@ stop_here(void)
 static enum verdict
 counted(const char *call, const char *place)
 {
-	char	 text[TEXT_LEN];
+	char text[TEXT_LEN];
 	uint64_t n = __atomic_add_fetch(&page->counter, 1, __ATOMIC_SEQ_CST);
 
 	snprintf(text, sizeof text, "%s %s %s", program, call, place);
@@ -141,7 +141,8 @@ counted(const char *call, const char *place)
 			return GO_ON;
 		mine = __atomic_add_fetch(&page->class_counter, 1, __ATOMIC_SEQ_CST);
 	}
-	if (mine < page->at || (mine > page->at && page->mode != MODE_ERRNO && page->mode != MODE_STOP))
+	if (mine < page->at ||
+	    (mine > page->at && page->mode != MODE_ERRNO && page->mode != MODE_STOP))
 		return GO_ON;
 	if (page->hit == 0)
 		__atomic_store_n(&page->hit, n, __ATOMIC_SEQ_CST);
@@ -169,7 +170,7 @@ static enum verdict
 on_name(const char *call, int dirfd, const char *name)
 {
 	char place[32];
-	int  saved = errno;
+	int saved = errno;
 
 	if (page == NULL || name == NULL || !dir_is_on_device(dirfd, name)) {
 		errno = saved;
@@ -186,31 +187,32 @@ remember(int fd, const char *name)
 	int saved = errno;
 
 	if (page != NULL && fd >= 0 && fd < MAX_FD && is_on_device(fd))
-		place_write(place_of[fd], sizeof place_of[fd], name[0] == '/' ? strrchr(name, '/') + 1 : name);
+		place_write(place_of[fd], sizeof place_of[fd],
+		    name[0] == '/' ? strrchr(name, '/') + 1 : name);
 	errno = saved;
 }
 
-#define REAL(name)                                                        \
-	static __typeof__(&name) real;                                    \
-	if (real == NULL)                                                 \
-		real = (__typeof__(&name))(uintptr_t)dlsym(RTLD_NEXT, #name)
+#define REAL(name)                                                                                 \
+	static __typeof__(&name) real;                                                             \
+	if (real == NULL)                                                                          \
+	real = (__typeof__(&name))(uintptr_t)dlsym(RTLD_NEXT, #name)
 
 /* ---- opening: counted where it makes or empties a file ---- */
 
-#define OPEN_BODY(name, dirfd, call)                                                            \
-	mode_t mode = 0;                                                                        \
-	if ((flags & (O_CREAT | O_TMPFILE)) != 0) {                                             \
-		va_list ap;                                                                     \
-		va_start(ap, flags);                                                            \
-		mode = va_arg(ap, mode_t);                                                      \
-		va_end(ap);                                                                     \
-	}                                                                                       \
-	REAL(name);                                                                             \
-	if ((flags & (O_CREAT | O_TRUNC)) != 0 && on_name("open", dirfd, path) == FAIL)         \
-		return -1;                                                                      \
-	int fd = call;                                                                          \
-	if ((flags & (O_WRONLY | O_RDWR)) != 0)                                                 \
-		remember(fd, path);                                                             \
+#define OPEN_BODY(name, dirfd, call)                                                               \
+	mode_t mode = 0;                                                                           \
+	if ((flags & (O_CREAT | O_TMPFILE)) != 0) {                                                \
+		va_list ap;                                                                        \
+		va_start(ap, flags);                                                               \
+		mode = va_arg(ap, mode_t);                                                         \
+		va_end(ap);                                                                        \
+	}                                                                                          \
+	REAL(name);                                                                                \
+	if ((flags & (O_CREAT | O_TRUNC)) != 0 && on_name("open", dirfd, path) == FAIL)            \
+		return -1;                                                                         \
+	int fd = call;                                                                             \
+	if ((flags & (O_WRONLY | O_RDWR)) != 0)                                                    \
+		remember(fd, path);                                                                \
 	return fd
 
 int
@@ -347,22 +349,23 @@ ssize_t
 copy_file_range(int in, off64_t *in_at, int out, off64_t *out_at, size_t n, unsigned flags)
 {
 	REAL(copy_file_range);
-	return on_fd("copy_file_range", out, true) == FAIL ? -1 : real(in, in_at, out, out_at, n, flags);
+	return on_fd("copy_file_range", out, true) == FAIL ? -1
+							   : real(in, in_at, out, out_at, n, flags);
 }
 
 /* ---- everything with one shape ---- */
 
-#define ON_FD(call, args, pass)                                   \
-	int call args                                             \
-	{                                                         \
-		REAL(call);                                       \
-		return on_fd(#call, fd, true) == FAIL ? -1 : real pass; \
+#define ON_FD(call, args, pass)                                                                    \
+	int call args                                                                              \
+	{                                                                                          \
+		REAL(call);                                                                        \
+		return on_fd(#call, fd, true) == FAIL ? -1 : real pass;                            \
 	}
-#define ON_NAME(call, args, dirfd, name, pass)                                  \
-	int call args                                                           \
-	{                                                                       \
-		REAL(call);                                                     \
-		return on_name(#call, dirfd, name) == FAIL ? -1 : real pass;    \
+#define ON_NAME(call, args, dirfd, name, pass)                                                     \
+	int call args                                                                              \
+	{                                                                                          \
+		REAL(call);                                                                        \
+		return on_name(#call, dirfd, name) == FAIL ? -1 : real pass;                       \
 	}
 
 ON_FD(fsync, (int fd), (fd))
@@ -377,7 +380,8 @@ ON_FD(syncfs, (int fd), (fd))
 ON_FD(sync_file_range, (int fd, off64_t at, off64_t len, unsigned fl), (fd, at, len, fl))
 ON_NAME(rename, (const char *a, const char *b), AT_FDCWD, b, (a, b))
 ON_NAME(renameat, (int da, const char *a, int db, const char *b), db, b, (da, a, db, b))
-ON_NAME(renameat2, (int da, const char *a, int db, const char *b, unsigned fl), db, b, (da, a, db, b, fl))
+ON_NAME(renameat2, (int da, const char *a, int db, const char *b, unsigned fl), db, b,
+    (da, a, db, b, fl))
 ON_NAME(link, (const char *a, const char *b), AT_FDCWD, b, (a, b))
 ON_NAME(linkat, (int da, const char *a, int db, const char *b, int fl), db, b, (da, a, db, b, fl))
 ON_NAME(unlink, (const char *a), AT_FDCWD, a, (a))

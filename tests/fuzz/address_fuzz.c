@@ -14,29 +14,31 @@ static void
 check_text(struct str s, bool utf8)
 {
 	for (size_t i = 0; i < s.len; i++)
-		assert((unsigned char)s.p[i] >= ' ' && s.p[i] != 127 && (utf8 || (unsigned char)s.p[i] < 128));
+		assert((unsigned char)s.p[i] >= ' ' && s.p[i] != 127 &&
+		       (utf8 || (unsigned char)s.p[i] < 128));
 	assert(utf8_is_valid(s));
 }
 
 static void
 try_domain(struct str domain)
 {
-	char   name[DOMAIN_QUEUE_NAME_MAX], again[DOMAIN_QUEUE_NAME_MAX];
+	char name[DOMAIN_QUEUE_NAME_MAX], again[DOMAIN_QUEUE_NAME_MAX];
 	size_t n = domain_queue_name(domain, name, sizeof name);
 
 	if (n == 0)
 		return;
 	assert(n < sizeof name && name[n] == '\0');
 	check_text(str_from(name, n), false);
-	assert(domain_queue_name(str_from(name, n), again, sizeof again) == n && memcmp(name, again, n) == 0);
+	assert(domain_queue_name(str_from(name, n), again, sizeof again) == n &&
+	       memcmp(name, again, n) == 0);
 }
 
 static void
 try_path(struct str in, unsigned allow)
 {
-	struct str     rest = in, whole;
+	struct str rest = in, whole;
 	struct address a, b;
-	struct why     why = {0};
+	struct why why = {0};
 
 	if (!address_parse_path(&rest, allow, &a, &why)) {
 		assert(why.smtp_code == 501);
@@ -60,7 +62,7 @@ static void
 try_params(struct str in)
 {
 	struct smtp_param p;
-	char		  text[128];
+	char text[128];
 
 	while (smtp_param_next(&in, &p) > 0) {
 		ssize_t n = xtext_decode(p.value, text, sizeof text);

@@ -15,16 +15,17 @@ add_line(struct tree *t, struct str line)
 
 	if (line.len < 3 || eq == STR_NPOS || eq < 2 || str_find(line, '\0') != STR_NPOS)
 		return;
-	if (tree_add(t, str_sub(line, 1, eq - 1), str_skip(line, eq + 1), (enum ctl_value)((unsigned char)line.p[0] % 4)) == -1)
+	if (tree_add(t, str_sub(line, 1, eq - 1), str_skip(line, eq + 1),
+		(enum ctl_value)((unsigned char)line.p[0] % 4)) == -1)
 		return;
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct str  rest = str_from((const char *)data, size), line;
+	struct str rest = str_from((const char *)data, size), line;
 	struct tree t;
-	FILE	   *out = fopen("/dev/null", "w");
+	FILE *out = fopen("/dev/null", "w");
 
 	tree_init(&t);
 	while (size > 0 && str_next(&rest, '\n', &line))

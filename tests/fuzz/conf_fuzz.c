@@ -12,7 +12,7 @@ static char *
 printed(const struct conf *c)
 {
 	struct buf b;
-	char	  *text;
+	char *text;
 
 	buf_init(&b, (size_t)1 << 26);
 	conf_put_text(c, &b, false);
@@ -24,12 +24,14 @@ printed(const struct conf *c)
 static void
 check_again(const struct conf *c)
 {
-	char		    *first = printed(c), *second;
+	char *first = printed(c), *second;
 	struct conf_messages m;
-	struct conf	    *again = conf_load_text(str_of(first), "again", &m, CONF_ANY_ADDRESS | CONF_NO_INCLUDE);
+	struct conf *again =
+	    conf_load_text(str_of(first), "again", &m, CONF_ANY_ADDRESS | CONF_NO_INCLUDE);
 
 	if (again == NULL)
-		panic("printed, but not accepted again: %s\n%s", m.n > 0 ? m.list[0].text : "?", first);
+		panic("printed, but not accepted again: %s\n%s", m.n > 0 ? m.list[0].text : "?",
+		    first);
 	second = printed(again);
 	if (strcmp(first, second) != 0)
 		panic("printed differently:\n%s\n----\n%s", first, second);
@@ -43,7 +45,7 @@ static void
 ask(const struct conf *c, struct str text)
 {
 	struct net_addr a = {.family = 4, .bytes = {127, 0, 0, 1}};
-	struct str	word = str_sub(text, 0, 40);
+	struct str word = str_sub(text, 0, 40);
 
 	conf_queue(c, word, STR_NULL);
 	conf_queue(c, STR("a.example"), word);
@@ -56,15 +58,16 @@ ask(const struct conf *c, struct str text)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char    needed[] = "log-file /l\nspool /s\n";
-	struct str	     text = str_from((const char *)data, size);
+	static const char needed[] = "log-file /l\nspool /s\n";
+	struct str text = str_from((const char *)data, size);
 	struct conf_messages m;
-	char		    *whole = xmalloc(size + sizeof needed);
-	struct conf	    *c;
+	char *whole = xmalloc(size + sizeof needed);
+	struct conf *c;
 
 	memcpy(whole, needed, sizeof needed - 1);
 	memcpy(whole + sizeof needed - 1, data, size);
-	c = conf_load_text(str_from(whole, size + sizeof needed - 1), "fuzz", &m, CONF_ANY_ADDRESS | CONF_NO_INCLUDE);
+	c = conf_load_text(str_from(whole, size + sizeof needed - 1), "fuzz", &m,
+	    CONF_ANY_ADDRESS | CONF_NO_INCLUDE);
 	if (c != NULL) {
 		check_again(c);
 		ask(c, text);

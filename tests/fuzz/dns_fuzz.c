@@ -17,8 +17,8 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const enum wire_type types[] = {WIRE_A, WIRE_AAAA, WIRE_MX};
-	struct wire_answer	    a;
-	char			    name[WIRE_NAME_MAX];
+	struct wire_answer a;
+	char name[WIRE_NAME_MAX];
 
 	for (size_t i = 0; i < countof(types); i++) {
 		wire_read(str_from((const char *)data, size), "x.test", types[i], &a);

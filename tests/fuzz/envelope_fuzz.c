@@ -12,7 +12,7 @@ write_again(struct buf *b, const struct envelope *e, struct str env)
 {
 	struct env_iter it;
 	struct env_rcpt r;
-	uint32_t	index, n = 0;
+	uint32_t index, n = 0;
 
 	ph_assert(envelope_write(b, e) == 0);
 	env_iter_init(&it, env);
@@ -28,7 +28,8 @@ static void
 compare(const struct envelope *a, const struct envelope *b)
 {
 	ph_assert(a->id == b->id && a->n_rcpts == b->n_rcpts && a->priority == b->priority);
-	ph_assert(str_eq(a->sender, b->sender) && str_eq(a->job, b->job) && str_eq(a->vmta, b->vmta));
+	ph_assert(
+	    str_eq(a->sender, b->sender) && str_eq(a->job, b->job) && str_eq(a->vmta, b->vmta));
 	ph_assert(a->expires.ns == b->expires.ns && a->not_before.ns == b->not_before.ns);
 	ph_assert(net_addr_eq(&a->src, &b->src) && a->body == b->body && a->ret == b->ret);
 }
@@ -36,12 +37,12 @@ compare(const struct envelope *a, const struct envelope *b)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct str	env = str_from((const char *)data, size);
+	struct str env = str_from((const char *)data, size);
 	struct envelope e, again;
-	struct buf	text, scratch[2];
-	struct why	why;
-	uint64_t	id;
-	uint32_t	n;
+	struct buf text, scratch[2];
+	struct why why;
+	uint64_t id;
+	uint32_t n;
 
 	buf_init(&text, 1 << 26);
 	buf_init(&scratch[0], 1 << 26);

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void
 check_field(const struct header_field *f, const char **at, const char *end)
 {
-	char   value[64];
+	char value[64];
 	size_t n;
 
 	assert(f->whole.p >= *at && f->whole.p + f->whole.len <= end && f->whole.len > 0);
@@ -29,9 +29,9 @@ check_field(const struct header_field *f, const char **at, const char *end)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct str	    in = str_from((const char *)data, size);
-	const char	   *at = in.p;
-	struct header_iter  it;
+	struct str in = str_from((const char *)data, size);
+	const char *at = in.p;
+	struct header_iter it;
 	struct header_field f;
 
 	header_iter_init(&it, in);

@@ -10,15 +10,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct seen {
 	struct ipc_chan *chan;
-	uint64_t	 sum;
+	uint64_t sum;
 };
 
 static void
 on_msg(struct ipc_chan *c, struct ipc_msg *m)
 {
-	struct seen	     *s = ipc_ctx(c);
+	struct seen *s = ipc_ctx(c);
 	const struct ipc_row *row = ipc_row(m->type);
-	const uint8_t	     *head = m->head;
+	const uint8_t *head = m->head;
 
 	ph_assert(row != NULL && !row->with_fd && (uintptr_t)m->head % 8 == 0);
 	/* every byte that it points to must be there to read */
@@ -45,12 +45,12 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct seen s = {0};
-	size_t	    step, n;
+	size_t step, n;
 
 	if (size < 2)
 		return 0;
-	s.chan = ipc_chan_new_test((enum ipc_role)(data[0] % ROLE_MAX), (enum ipc_role)(data[0] / ROLE_MAX % ROLE_MAX), 0,
-	    &events, &s);
+	s.chan = ipc_chan_new_test((enum ipc_role)(data[0] % ROLE_MAX),
+	    (enum ipc_role)(data[0] / ROLE_MAX % ROLE_MAX), 0, &events, &s);
 	step = data[1] == 0 ? size : data[1];
 	for (size_t at = 2; at < size && s.chan != NULL; at += n) {
 		n = PH_MIN(step, size - at);

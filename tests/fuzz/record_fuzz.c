@@ -21,25 +21,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void
 add_record(struct buf *b, struct str env)
 {
-	char	   header[SPOOL_HEADER_LEN];
+	char header[SPOOL_HEADER_LEN];
 	struct str body = STR("body\r\n");
-	uint64_t   len = SPOOL_HEADER_LEN + env.len + body.len;
-	uint32_t   env_len = (uint32_t)(SPOOL_HEADER_LEN + env.len);
+	uint64_t len = SPOOL_HEADER_LEN + env.len + body.len;
+	uint32_t env_len = (uint32_t)(SPOOL_HEADER_LEN + env.len);
 
 	envelope_header(header, GENERATION, len, env_len,
 	    record_sum(record_core(env, body), GENERATION, len, env_len));
 	ph_assert(buf_add(b, header, sizeof header) == 0 && buf_add_str(b, env) == 0 &&
-	    buf_add_str(b, body) == 0);
+		  buf_add_str(b, body) == 0);
 }
 
 static void
 scan_all(int fd, size_t size, uint32_t generation, unsigned *seen)
 {
-	struct scan	   s;
+	struct scan s;
 	struct scan_record r;
-	enum scan_event	   e;
-	uint64_t	   id;
-	uint32_t	   n;
+	enum scan_event e;
+	uint64_t id;
+	uint32_t n;
 
 	scan_init(&s);
 	scan_start(&s, fd, generation, 0, size);
@@ -58,8 +58,8 @@ static void
 try_segment(struct str middle)
 {
 	struct buf b;
-	unsigned   seen = 0;
-	int	   fd = memfd_create("segment", MFD_CLOEXEC);
+	unsigned seen = 0;
+	int fd = memfd_create("segment", MFD_CLOEXEC);
 
 	ph_assert(fd >= 0);
 	buf_init(&b, 1 << 26);
@@ -77,11 +77,11 @@ try_segment(struct str middle)
 static void
 try_blocks(struct str s)
 {
-	static char	      block[2 * BLOCK_BYTES];
+	static char block[2 * BLOCK_BYTES];
 	struct segment_header h;
-	struct done_header    d;
-	struct idfile_text    t;
-	int		      fd = memfd_create("block", MFD_CLOEXEC);
+	struct done_header d;
+	struct idfile_text t;
+	int fd = memfd_create("block", MFD_CLOEXEC);
 
 	/* once as it comes, once with a sum that fits */
 	memset(block, 0, sizeof block);
@@ -98,10 +98,10 @@ try_blocks(struct str s)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct str	     s = str_from((const char *)data, size);
+	struct str s = str_from((const char *)data, size);
 	struct record_header h;
-	struct segment_end   e;
-	struct done_line     l;
+	struct segment_end e;
+	struct done_line l;
 
 	if (size > 1 << 20)
 		return 0;

@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 struct seen {
 	uint64_t hash;
 	unsigned n;
-	bool	 malformed;
+	bool malformed;
 };
 
 static void
@@ -39,14 +39,14 @@ look(struct seen *s, const struct smtp_reply *r)
 static struct seen
 read_in_pieces(struct str in, size_t piece)
 {
-	struct smtp_caps    caps = {0};
+	struct smtp_caps caps = {0};
 	struct reply_parser p = {.on_line = on_line, .arg = &caps};
-	struct seen	    s = {0};
-	struct why	    why;
+	struct seen s = {0};
+	struct why why;
 
 	while (in.len > 0) {
 		struct str part = str_sub(in, 0, piece);
-		int	   n = reply_feed(&p, part, &why);
+		int n = reply_feed(&p, part, &why);
 
 		if (n < 0) {
 			s.malformed = true;
@@ -63,7 +63,7 @@ read_in_pieces(struct str in, size_t piece)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct str  in;
+	struct str in;
 	struct seen whole, pieces;
 
 	if (size < 1)
@@ -71,6 +71,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	in = str_from((const char *)data + 1, size - 1);
 	whole = read_in_pieces(in, SIZE_MAX);
 	pieces = read_in_pieces(in, data[0] == 0 ? 1 : data[0]);
-	assert(whole.n == pieces.n && whole.hash == pieces.hash && whole.malformed == pieces.malformed);
+	assert(whole.n == pieces.n && whole.hash == pieces.hash &&
+	       whole.malformed == pieces.malformed);
 	return 0;
 }

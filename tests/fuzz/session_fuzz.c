@@ -15,19 +15,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct game {
 	struct session *s;
-	struct mono	now;
-	unsigned	n_txns, n_done;
-	uint8_t		results[MAX_TXNS][RCPTS];
-	uint64_t	taken; /* bytes of output */
-	bool		wants_tls, is_down;
+	struct mono now;
+	unsigned n_txns, n_done;
+	uint8_t results[MAX_TXNS][RCPTS];
+	uint64_t taken; /* bytes of output */
+	bool wants_tls, is_down;
 };
 
 static struct mail *
-on_load(void *ctx, const struct spool_place *place, const uint32_t *idx, uint32_t n, struct why *why)
+on_load(
+    void *ctx, const struct spool_place *place, const uint32_t *idx, uint32_t n, struct why *why)
 {
-	static const struct str contents[] = {STR("A\r\n"), STR(""), STR("..x\r\n..\r\n"), STR("no end")};
-	struct mail	       *m;
-	unsigned		kind = (unsigned)place->id % 5;
+	static const struct str contents[] = {
+	    STR("A\r\n"), STR(""), STR("..x\r\n..\r\n"), STR("no end")};
+	struct mail *m;
+	unsigned kind = (unsigned)place->id % 5;
 
 	(void)ctx;
 	if (kind == 4) {
@@ -65,7 +67,8 @@ on_result(void *ctx, const struct session_result *r)
 
 	assert(!g->is_down && r->txn < g->n_txns && r->rcpt < RCPTS);
 	assert(g->results[r->txn][r->rcpt]++ == 0);
-	assert(r->outcome == OUT_DELIVERED || r->outcome == OUT_FAILED || r->outcome == OUT_DEFERRED);
+	assert(
+	    r->outcome == OUT_DELIVERED || r->outcome == OUT_FAILED || r->outcome == OUT_DEFERRED);
 	assert(r->outcome != OUT_DELIVERED || r->code / 100 == 2);
 	assert(r->text.len <= REPLY_MAX_TEXT);
 }
@@ -96,7 +99,8 @@ on_start_tls(void *ctx)
 	((struct game *)ctx)->wants_tls = true;
 }
 
-static const struct session_ops ops = {on_load, on_up, on_result, on_txn_done, on_down, on_start_tls};
+static const struct session_ops ops = {
+    on_load, on_up, on_result, on_txn_done, on_down, on_start_tls};
 
 static void
 take_output(struct game *g, uint64_t budget)
@@ -117,7 +121,7 @@ static void
 give_txn(struct game *g, uint8_t kind)
 {
 	static const uint32_t idx[RCPTS] = {0, 1, 2};
-	struct ipc_txn	      t = {.txn = g->n_txns, .place.id = kind};
+	struct ipc_txn t = {.txn = g->n_txns, .place.id = kind};
 
 	if (g->n_txns == MAX_TXNS)
 		return;
@@ -175,11 +179,20 @@ do_verb(struct game *g, uint8_t verb, struct str *in)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct session_conf conf = {.connect_ms = 120000, .greeting_ms = 300000, .command_ms = 300000,
-	    .data_ms = 120000, .send_ms = 180000, .dot_ms = 600000, .multiline_ms = 300000, .tls_ms = 60000,
-	    .quit_ms = 5000, .window = 20, .detect_loop = true, .ehlo = "me"};
-	struct game	    g = {.now = {.ns = 1}};
-	struct str	    in;
+	struct session_conf conf = {.connect_ms = 120000,
+	    .greeting_ms = 300000,
+	    .command_ms = 300000,
+	    .data_ms = 120000,
+	    .send_ms = 180000,
+	    .dot_ms = 600000,
+	    .multiline_ms = 300000,
+	    .tls_ms = 60000,
+	    .quit_ms = 5000,
+	    .window = 20,
+	    .detect_loop = true,
+	    .ehlo = "me"};
+	struct game g = {.now = {.ns = 1}};
+	struct str in;
 
 	if (size < 1)
 		return 0;

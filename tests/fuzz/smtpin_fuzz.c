@@ -12,20 +12,21 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct game {
-	struct world   world;
+	struct world world;
 	struct session s;
-	void	      *token; /* waits for the disk */
-	struct buf     large;
-	uint64_t       next_id, said, stored; /* hashes */
-	unsigned       n_msgs;
+	void *token; /* waits for the disk */
+	struct buf large;
+	uint64_t next_id, said, stored; /* hashes */
+	unsigned n_msgs;
 };
-static struct game   *now; /* the game that is on */
-static struct conf   *conf;
-static const char     settings[] = "host-name mx.test\npostmaster you@mx.test\nspool /tmp\nlog-file /dev/null\n"
-				   "<virtual-mta v1>\n</virtual-mta>\n"
-				   "<source 0/0>\nalways-allow-relaying yes\nprocess-x-virtual-mta yes\nprocess-x-job yes\n"
-				   "process-x-envid yes\nmax-message-size 3M\nadd-date-header override\n"
-				   "add-message-id-header yes\nremove-received-headers yes\n</source>\n";
+static struct game *now; /* the game that is on */
+static struct conf *conf;
+static const char settings[] =
+    "host-name mx.test\npostmaster you@mx.test\nspool /tmp\nlog-file /dev/null\n"
+    "<virtual-mta v1>\n</virtual-mta>\n"
+    "<source 0/0>\nalways-allow-relaying yes\nprocess-x-virtual-mta yes\nprocess-x-job yes\n"
+    "process-x-envid yes\nmax-message-size 3M\nadd-date-header override\n"
+    "add-message-id-header yes\nremove-received-headers yes\n</source>\n";
 
 static void
 mix(uint64_t *hash, struct str s)
@@ -37,7 +38,7 @@ mix(uint64_t *hash, struct str s)
 static void
 check_message(struct str text, uint64_t n_dots)
 {
-	uint64_t   dots = 0;
+	uint64_t dots = 0;
 	struct str line;
 
 	assert(text.len == 0 || str_has_suffix(text, STR("\r\n")));
@@ -53,10 +54,10 @@ check_message(struct str text, uint64_t n_dots)
 static void
 take(struct str env, struct str text, void *token)
 {
-	struct game    *g = now;
-	struct buf	scratch, whole;
+	struct game *g = now;
+	struct buf scratch, whole;
 	struct envelope e;
-	struct why	why;
+	struct why why;
 
 	buf_init(&scratch, SPOOL_MAX_ENV);
 	buf_init(&whole, SPOOL_MAX_ENV);
@@ -110,7 +111,8 @@ large_abort(void *large)
 	buf_clear(large);
 }
 
-static const struct intake_ops ops = {new_id, append, large_start, large_write, large_commit, large_abort};
+static const struct intake_ops ops = {
+    new_id, append, large_start, large_write, large_commit, large_abort};
 
 static void
 on_wake(struct session *s)
@@ -122,19 +124,20 @@ static void
 settle(struct game *g)
 {
 	static const struct spool_place place = {.kind = SPOOL_JOURNAL};
-	struct why			full;
-	bool				busy = true;
+	struct why full;
+	bool busy = true;
 
 	(void)why_smtp(&full, 452, 4, 3, 1, "full");
 	while (busy) {
 		size_t before = buf_len(&g->s.in);
-		void  *token = g->token;
+		void *token = g->token;
 		busy = token != NULL || buf_len(&g->s.out) > 0;
 		mix(&g->said, buf_str(&g->s.out));
 		buf_consume(&g->s.out, buf_len(&g->s.out));
 		g->token = NULL;
 		if (token != NULL)
-			txn_settled(token, g->n_msgs % 4 == 3 ? NULL : &place, g->n_msgs % 4 == 3 ? &full : NULL);
+			txn_settled(token, g->n_msgs % 4 == 3 ? NULL : &place,
+			    g->n_msgs % 4 == 3 ? &full : NULL);
 		session_resume(&g->s);
 		busy = busy || buf_len(&g->s.in) != before;
 	}
@@ -145,7 +148,7 @@ static uint64_t
 play(struct str in, size_t piece)
 {
 	static struct game g;
-	struct net_addr	   addr;
+	struct net_addr addr;
 
 	memset(&g, 0, sizeof g);
 	now = &g;
@@ -170,10 +173,11 @@ static void
 load(void)
 {
 	struct conf_messages m = {0};
-	char		     path[] = "/tmp/smtpin-fuzz-XXXXXX";
-	int		     fd = mkstemp(path);
+	char path[] = "/tmp/smtpin-fuzz-XXXXXX";
+	int fd = mkstemp(path);
 
-	assert(fd != -1 && write(fd, settings, sizeof settings - 1) == (ssize_t)sizeof settings - 1);
+	assert(
+	    fd != -1 && write(fd, settings, sizeof settings - 1) == (ssize_t)sizeof settings - 1);
 	close(fd);
 	conf = conf_load(path, &m);
 	unlink(path);
@@ -186,7 +190,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct str in;
-	uint64_t   whole, pieces;
+	uint64_t whole, pieces;
 
 	if (conf == NULL)
 		load();

@@ -13,20 +13,29 @@
 #define RETRY_MS   50
 #define LETTER_MAX (64u * 1024 * 1024)
 
-enum step { STEP_CONNECT, STEP_GREETING, STEP_EHLO, STEP_MAIL, STEP_RCPT, STEP_DATA, STEP_DOT, STEP_QUIT };
+enum step {
+	STEP_CONNECT,
+	STEP_GREETING,
+	STEP_EHLO,
+	STEP_MAIL,
+	STEP_RCPT,
+	STEP_DATA,
+	STEP_DOT,
+	STEP_QUIT
+};
 
 struct client {
-	struct ev_io	io;
+	struct ev_io io;
 	struct ev_timer retry;
-	struct run     *run;
-	struct client  *next; /* of the run's */
-	struct buf	in, out;
-	uint64_t	number, hash; /* the message in hand */
-	uint32_t	n_on_conn, rcpts_sent, rcpts_answered, rcpts_ok;
-	enum step	step;
-	int		fd;
-	bool		has_message;
-	bool		ok[1024]; /* by recipient */
+	struct run *run;
+	struct client *next; /* of the run's */
+	struct buf in, out;
+	uint64_t number, hash; /* the message in hand */
+	uint32_t n_on_conn, rcpts_sent, rcpts_answered, rcpts_ok;
+	enum step step;
+	int fd;
+	bool has_message;
+	bool ok[1024]; /* by recipient */
 };
 
 static void client_connect(struct client *c);
@@ -35,7 +44,7 @@ static void
 log_fate(struct client *c, const char *fate, struct str detail)
 {
 	const struct options *o = &c->run->options;
-	struct buf	      b;
+	struct buf b;
 
 	if (c->run->log == NULL)
 		return;
@@ -265,14 +274,14 @@ on_quit(struct client *c, int code, struct str line)
 
 typedef void reply_fn(struct client *c, int code, struct str line);
 static reply_fn *const on_reply[] = {
-	[STEP_CONNECT] = on_greeting,
-	[STEP_GREETING] = on_greeting,
-	[STEP_EHLO] = on_ehlo,
-	[STEP_MAIL] = on_mail,
-	[STEP_RCPT] = on_rcpt,
-	[STEP_DATA] = on_data,
-	[STEP_DOT] = on_dot,
-	[STEP_QUIT] = on_quit,
+    [STEP_CONNECT] = on_greeting,
+    [STEP_GREETING] = on_greeting,
+    [STEP_EHLO] = on_ehlo,
+    [STEP_MAIL] = on_mail,
+    [STEP_RCPT] = on_rcpt,
+    [STEP_DATA] = on_data,
+    [STEP_DOT] = on_dot,
+    [STEP_QUIT] = on_quit,
 };
 
 /* One line of a reply. False: the connection is gone. */
@@ -303,8 +312,8 @@ do_replies(struct client *c)
 	size_t lf;
 
 	while (c->fd >= 0 && (lf = str_find(buf_str(&c->in), '\n')) != STR_NPOS) {
-		char	   line[1024];
-		size_t	   len = str_copy(line, sizeof(line), str_sub(buf_str(&c->in), 0, lf));
+		char line[1024];
+		size_t len = str_copy(line, sizeof(line), str_sub(buf_str(&c->in), 0, lf));
 		struct str s = str_trim(str_from(line, PH_MIN(len, sizeof(line) - 1)));
 
 		buf_consume(&c->in, lf + 1);
@@ -319,8 +328,8 @@ static void
 on_io(struct ev_io *io, int what)
 {
 	struct client *c = ph_container_of(io, struct client, io);
-	char	       data[16384];
-	ssize_t	       n;
+	char data[16384];
+	ssize_t n;
 
 	if ((what & EV_IN) == 0) {
 		if (c->step == STEP_CONNECT) {
@@ -346,14 +355,15 @@ on_io(struct ev_io *io, int what)
 static void
 client_connect(struct client *c)
 {
-	static const int	yes = 1;
-	const struct options   *o = &c->run->options;
+	static const int yes = 1;
+	const struct options *o = &c->run->options;
 	struct sockaddr_storage ss;
-	socklen_t		len;
+	socklen_t len;
 
 	c->step = STEP_CONNECT;
 	c->n_on_conn = 0;
-	c->fd = socket(o->server.family == 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	c->fd = socket(o->server.family == 4 ? AF_INET : AF_INET6,
+	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (c->fd < 0)
 		fatal("no socket: %s", strerrordesc_np(errno));
 	(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));

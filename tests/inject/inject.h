@@ -13,21 +13,21 @@
 #define RCPTS_MAX   64
 struct options {
 	struct net_addr server, source;
-	const char     *sender, *rcpts[RCPTS_MAX], *headers[HEADERS_MAX], *ehlo, *prefix, *log;
-	size_t		n_rcpts, n_headers;
-	uint32_t	sessions, messages, bytes, per_message, per_connection, wait_s;
-	bool		no_pipelining, progress, quiet;
+	const char *sender, *rcpts[RCPTS_MAX], *headers[HEADERS_MAX], *ehlo, *prefix, *log;
+	size_t n_rcpts, n_headers;
+	uint32_t sessions, messages, bytes, per_message, per_connection, wait_s;
+	bool no_pipelining, progress, quiet;
 };
 struct client;
 struct run {
-	struct options	options;
+	struct options options;
 	struct ev_timer tick;
-	FILE	       *log;
-	uint64_t	next, acked, acked_rcpts, refused, unknown, connections, lost_connections;
-	uint32_t	n_live; /* clients that have not finished */
-	struct mono	started, last_progress;
-	struct client  *clients;
-	int		exit_code;
+	FILE *log;
+	uint64_t next, acked, acked_rcpts, refused, unknown, connections, lost_connections;
+	uint32_t n_live; /* clients that have not finished */
+	struct mono started, last_progress;
+	struct client *clients;
+	int exit_code;
 };
 
 /* Makes one session, which takes messages from the run until there are none. */

@@ -30,7 +30,8 @@ letter_id(struct buf *b, const struct options *o, uint64_t n)
 void
 letter_rcpt(struct buf *b, const struct options *o, uint64_t n, uint32_t i)
 {
-	letter_expand(b, o->rcpts[(n * o->per_message + i) % o->n_rcpts], n, n * o->per_message + i);
+	letter_expand(
+	    b, o->rcpts[(n * o->per_message + i) % o->n_rcpts], n, n * o->per_message + i);
 }
 
 /* One line of text that differs from message to message and from line to line. */
@@ -38,7 +39,7 @@ static void
 add_line(struct buf *b, uint64_t n, uint32_t line)
 {
 	uint64_t seed = n * UINT64_C(0x9e3779b97f4a7c15) + line;
-	char	 text[LINE_BYTES + 3];
+	char text[LINE_BYTES + 3];
 
 	for (size_t i = 0; i < LINE_BYTES; i++) {
 		seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
@@ -53,7 +54,9 @@ add_header(struct buf *b, const struct options *o, uint64_t n)
 {
 	(void)buf_addf(b, "From: <%s>\r\nTo: <", o->sender);
 	letter_rcpt(b, o, n, 0);
-	(void)buf_addf(b, ">\r\nSubject: message %" PRIu64 "\r\nDate: Sat, 21 Nov 2026 09:00:00 +0000\r\nX-Id: ", n);
+	(void)buf_addf(b,
+	    ">\r\nSubject: message %" PRIu64 "\r\nDate: Sat, 21 Nov 2026 09:00:00 +0000\r\nX-Id: ",
+	    n);
 	letter_id(b, o, n);
 	(void)buf_add_cstr(b, "\r\nMessage-ID: <");
 	letter_id(b, o, n);

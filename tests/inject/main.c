@@ -7,8 +7,10 @@
 #include "tests/inject/inject.h"
 
 static const char usage[] =
-    "usage: inject -s address:port [-a log] [-b bytes] [-c sessions] [-E ehlo-name] [-f sender] [-H header-line]\n"
-    "              [-i id-prefix] [-m messages-a-connection] [-n messages] [-r recipients-a-message] [-S source]\n"
+    "usage: inject -s address:port [-a log] [-b bytes] [-c sessions] [-E ehlo-name] [-f sender] "
+    "[-H header-line]\n"
+    "              [-i id-prefix] [-m messages-a-connection] [-n messages] [-r "
+    "recipients-a-message] [-S source]\n"
     "              [-t recipient,...] [-w seconds-without-progress] [-1Pq]\n";
 
 static void die_usage(void) PH_NORETURN;
@@ -58,13 +60,15 @@ static void
 set_option(struct options *o, int c, char *arg)
 {
 	static const struct {
-		char   letter;
+		char letter;
 		size_t offset;
-	} numbers[] = {{'b', offsetof(struct options, bytes)}, {'c', offsetof(struct options, sessions)},
-		{'m', offsetof(struct options, per_connection)}, {'n', offsetof(struct options, messages)},
-		{'r', offsetof(struct options, per_message)}, {'w', offsetof(struct options, wait_s)}},
+	} numbers[] = {{'b', offsetof(struct options, bytes)},
+	    {'c', offsetof(struct options, sessions)},
+	    {'m', offsetof(struct options, per_connection)},
+	    {'n', offsetof(struct options, messages)}, {'r', offsetof(struct options, per_message)},
+	    {'w', offsetof(struct options, wait_s)}},
 	  texts[] = {{'a', offsetof(struct options, log)}, {'E', offsetof(struct options, ehlo)},
-		  {'f', offsetof(struct options, sender)}, {'i', offsetof(struct options, prefix)}};
+	      {'f', offsetof(struct options, sender)}, {'i', offsetof(struct options, prefix)}};
 
 	for (size_t i = 0; i < countof(numbers); i++) {
 		if (numbers[i].letter == c)
@@ -115,7 +119,9 @@ print_line(const struct run *r, const char *end)
 {
 	double s = (double)mono_diff_ms(r->started, ev_now()) / 1000;
 
-	(void)fprintf(stderr, "%s%" PRIu64 " accepted, %" PRIu64 " refused, %" PRIu64 " unknown, %.1f s, %.0f a second%s",
+	(void)fprintf(stderr,
+	    "%s%" PRIu64 " accepted, %" PRIu64 " refused, %" PRIu64
+	    " unknown, %.1f s, %.0f a second%s",
 	    r->options.progress ? "\r" : "", r->acked, r->refused, r->unknown, s,
 	    s > 0 ? (double)r->acked / s : 0, end);
 	(void)fflush(stderr);
@@ -140,8 +146,9 @@ finish(struct run *r)
 		print_line(r, "\n");
 	if (r->log != NULL && fclose(r->log) != 0)
 		r->exit_code = EXIT_FAILURE;
-	(void)printf("{\"acked\": %" PRIu64 ", \"acked_recipients\": %" PRIu64 ", \"refused\": %" PRIu64
-		     ", \"unknown\": %" PRIu64 ", \"connections\": %" PRIu64 ", \"lost_connections\": %" PRIu64
+	(void)printf("{\"acked\": %" PRIu64 ", \"acked_recipients\": %" PRIu64
+		     ", \"refused\": %" PRIu64 ", \"unknown\": %" PRIu64
+		     ", \"connections\": %" PRIu64 ", \"lost_connections\": %" PRIu64
 		     ", \"ms\": %" PRId64 "}\n",
 	    r->acked, r->acked_rcpts, r->refused, r->unknown, r->connections, r->lost_connections,
 	    mono_diff_ms(r->started, ev_now()));

@@ -12,9 +12,9 @@ static bool
 replay(const char *path)
 {
 	uint8_t *data = malloc(INPUT_MAX);
-	FILE	*f = fopen(path, "rb");
+	FILE *f = fopen(path, "rb");
 	uint8_t *exact;
-	size_t	 n;
+	size_t n;
 
 	if (f == NULL || data == NULL) {
 		(void)fprintf(stderr, "cannot read %s\n", path);

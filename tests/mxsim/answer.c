@@ -14,9 +14,10 @@ add_line(struct conn *c, struct str code, char mark, struct str line)
 void
 reply(struct conn *c, const char *text)
 {
-	static const enum count classes[] = {COUNT_replies_2xx, COUNT_replies_3xx, COUNT_replies_4xx, COUNT_replies_5xx};
-	struct str		rest = str_of(text), line;
-	struct str		code = str_sub(rest, 0, 3);
+	static const enum count classes[] = {
+	    COUNT_replies_2xx, COUNT_replies_3xx, COUNT_replies_4xx, COUNT_replies_5xx};
+	struct str rest = str_of(text), line;
+	struct str code = str_sub(rest, 0, 3);
 
 	if (text[0] >= '2' && text[0] <= '5')
 		provider_count(c->provider, classes[text[0] - '2'], 1);
@@ -31,22 +32,22 @@ reply(struct conn *c, const char *text)
 struct malformation {
 	const char *name;
 	const char *text; /* %s: the good reply's code; %c: a NUL; %x: 8,000 digits */
-	size_t	    repeat;
-	bool	    is_good;
+	size_t repeat;
+	bool is_good;
 };
 static const struct malformation malformations[] = {
-	{"no-code", "what now\r\n", 1, false},
-	{"short-code", "25\r\n", 1, false},
-	{"unknown-code", "999 what now\r\n", 1, false},
-	{"mixed-codes", "%s-first\r\n550 second\r\n", 1, false},
-	{"long-line", "%s %x\r\n", 1, true},
-	{"bare-lf", "%s ok\n", 1, true},
-	{"nul", "%s o%ck\r\n", 1, true},
-	{"eight-bit", "%s \xff\xfe\x80\r\n", 1, true},
-	{"endless", "%s-and so on\r\n", 100000, false},
-	{"double", "%s ok\r\n%s ok\r\n", 1, true},
-	{"no-text", "%s\r\n", 1, true},
-	{"empty", "\r\n", 1, false},
+    {"no-code", "what now\r\n", 1, false},
+    {"short-code", "25\r\n", 1, false},
+    {"unknown-code", "999 what now\r\n", 1, false},
+    {"mixed-codes", "%s-first\r\n550 second\r\n", 1, false},
+    {"long-line", "%s %x\r\n", 1, true},
+    {"bare-lf", "%s ok\n", 1, true},
+    {"nul", "%s o%ck\r\n", 1, true},
+    {"eight-bit", "%s \xff\xfe\x80\r\n", 1, true},
+    {"endless", "%s-and so on\r\n", 100000, false},
+    {"double", "%s ok\r\n%s ok\r\n", 1, true},
+    {"no-text", "%s\r\n", 1, true},
+    {"empty", "\r\n", 1, false},
 };
 
 static void
@@ -121,7 +122,7 @@ find_rule(struct conn *c, enum step step, struct str key)
 {
 	const struct rule *first = c->provider->policy->rules;
 	const struct rule *r;
-	size_t		   from = 0;
+	size_t from = 0;
 
 	while ((r = rule_pick(c->provider, from, step, key, c->sim->policy->seed)) != NULL) {
 		if (r->act != ACT_DELAY)

@@ -8,11 +8,11 @@
 
 #include "lib/base/xalloc.h"
 
-#define IN_MAX	   (1024u * 1024)
-#define OUT_MAX	   (4u * 1024 * 1024)
-#define RCPTS_MAX  (16u * 1024 * 1024)
-#define READS_MAX  8    /* a turn of the loop */
-#define DRAIN_MS   2000 /* how long a client may take to see that we ended */
+#define IN_MAX	  (1024u * 1024)
+#define OUT_MAX	  (4u * 1024 * 1024)
+#define RCPTS_MAX (16u * 1024 * 1024)
+#define READS_MAX 8    /* a turn of the loop */
+#define DRAIN_MS  2000 /* how long a client may take to see that we ended */
 
 /* It no longer counts against the provider's limits. */
 static void
@@ -108,7 +108,7 @@ static bool
 conn_flush(struct conn *c)
 {
 	while (buf_len(&c->out) > 0) {
-		size_t	len = c->trickle ? 1 : buf_len(&c->out);
+		size_t len = c->trickle ? 1 : buf_len(&c->out);
 		ssize_t n = tls_write(c, buf_str(&c->out).p, len);
 
 		if (n < 0 && errno == EAGAIN)
@@ -208,7 +208,9 @@ conn_read(struct conn *c)
 {
 	struct sim *sim = c->sim;
 
-	for (int i = 0; (i < READS_MAX || c->ssl != NULL) && c->state != CONN_DEAD && !c->held && c->hold_ms == 0; i++) {
+	for (int i = 0; (i < READS_MAX || c->ssl != NULL) && c->state != CONN_DEAD && !c->held &&
+			c->hold_ms == 0;
+	     i++) {
 		ssize_t n = tls_read(c, sim->read_buf, sizeof(sim->read_buf));
 
 		if (n < 0 && errno == EAGAIN)
@@ -270,8 +272,8 @@ void
 conn_new(struct listener *l, int fd, const struct net_addr *peer)
 {
 	static const int yes = 1;
-	struct conn	*c = xcalloc(1, sizeof(*c));
-	const char	*refusal;
+	struct conn *c = xcalloc(1, sizeof(*c));
+	const char *refusal;
 
 	c->sim = l->sim;
 	c->provider = l->provider;

@@ -11,16 +11,16 @@
 
 struct control {
 	struct ev_io io;
-	struct sim  *sim;
-	char	    *path;
-	int	     fd;
+	struct sim *sim;
+	char *path;
+	int fd;
 };
 struct asker {
 	struct ev_io io;
-	struct sim  *sim;
-	struct buf   out;
-	int	     fd;
-	bool	     has_asked;
+	struct sim *sim;
+	struct buf out;
+	int fd;
+	bool has_asked;
 };
 typedef void ask_fn(struct sim *s, struct buf *out);
 
@@ -55,8 +55,9 @@ ask_quit(struct sim *s, struct buf *out)
 
 static const struct {
 	const char *word;
-	ask_fn	   *fn;
-} commands[] = {{"stats", ask_stats}, {"reload", ask_reload}, {"flush", ask_flush}, {"quit", ask_quit}};
+	ask_fn *fn;
+} commands[] = {
+    {"stats", ask_stats}, {"reload", ask_reload}, {"flush", ask_flush}, {"quit", ask_quit}};
 
 static void
 obey(struct asker *a, struct str line)
@@ -83,8 +84,8 @@ static void
 on_asker(struct ev_io *io, int what)
 {
 	struct asker *a = ph_container_of(io, struct asker, io);
-	char	      line[256];
-	ssize_t	      n;
+	char line[256];
+	ssize_t n;
 
 	if (!a->has_asked) {
 		n = recv(a->fd, line, sizeof(line), 0);
@@ -112,8 +113,8 @@ static void
 on_control(struct ev_io *io, int what)
 {
 	struct control *c = ph_container_of(io, struct control, io);
-	int		fd = accept4(c->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	struct asker   *a;
+	int fd = accept4(c->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct asker *a;
 
 	if (fd < 0)
 		return;
@@ -129,8 +130,8 @@ struct control *
 control_new(struct sim *s, const char *path, struct why *why)
 {
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	struct control	  *c;
-	int		   fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct control *c;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (str_copy(un.sun_path, sizeof(un.sun_path), str_of(path)) >= sizeof(un.sun_path)) {
 		(void)why_set(why, "the control socket's path is too long: %s", path);

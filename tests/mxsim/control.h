@@ -9,6 +9,6 @@
 
 /* NULL with `why`. */
 struct control *control_new(struct sim *s, const char *path, struct why *why);
-void		control_free(struct control **c);
+void control_free(struct control **c);
 
 #endif

@@ -72,8 +72,8 @@ write_line(struct counter *c, const struct accepted *a, struct str rcpt, int64_t
 void
 counter_add(struct counter *c, const struct accepted *a, struct str rcpt)
 {
-	char	 text[NET_ADDR_TEXT + 1024];
-	size_t	 len = str_copy(text, sizeof(text), rcpt);
+	char text[NET_ADDR_TEXT + 1024];
+	size_t len = str_copy(text, sizeof(text), rcpt);
 	uint64_t seed = a->id.len > 0 ? XXH3_64bits(a->id.p, a->id.len) : a->body_hash;
 	int64_t *times;
 

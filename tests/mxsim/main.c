@@ -14,18 +14,18 @@
 #include "tests/mxsim/control.h"
 #include "tests/mxsim/names.h"
 
-#define POLICY_MAX   (4u * 1024 * 1024)
-#define ACCEPTS_MAX  64 /* a turn of the loop */
+#define POLICY_MAX  (4u * 1024 * 1024)
+#define ACCEPTS_MAX 64 /* a turn of the loop */
 
-static const char usage[] =
-    "usage: mxsim [-v] [-c control-socket] [-d dump-folder] [-l log] [-s statistics.json] policy-file\n";
+static const char usage[] = "usage: mxsim [-v] [-c control-socket] [-d dump-folder] [-l log] [-s "
+			    "statistics.json] policy-file\n";
 
 static int
 read_file(const char *path, struct buf *b, struct why *why)
 {
-	int	fd = open(path, O_RDONLY | O_CLOEXEC);
-	char   *p;
-	size_t	room;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *p;
+	size_t room;
 	ssize_t n = 0;
 
 	if (fd < 0)
@@ -45,8 +45,8 @@ on_accept(struct ev_io *io, int what)
 
 	for (int i = 0; i < ACCEPTS_MAX; i++) {
 		struct sockaddr_storage ss;
-		struct net_addr		peer = {0};
-		socklen_t		len = sizeof(ss);
+		struct net_addr peer = {0};
+		socklen_t len = sizeof(ss);
 		int fd = accept4(l->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0)
@@ -61,11 +61,11 @@ on_accept(struct ev_io *io, int what)
 static int
 listen_on(const struct net_addr *a, struct why *why)
 {
-	static const int	yes = 1;
+	static const int yes = 1;
 	struct sockaddr_storage ss;
-	socklen_t		len = net_to_sockaddr(a, &ss);
-	char			text[NET_ADDR_TEXT];
-	int			fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	socklen_t len = net_to_sockaddr(a, &ss);
+	char text[NET_ADDR_TEXT];
+	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return why_errno(why, "socket");
@@ -148,14 +148,15 @@ static void
 close_unwanted(struct sim *s)
 {
 	for (size_t i = 0; i < s->n_listeners; i++) {
-		struct listener		     *l = s->listeners[i];
+		struct listener *l = s->listeners[i];
 		const struct provider_policy *p = l->provider->policy;
-		bool			      wanted = false;
-		uint16_t		      port = p->port > 0 ? p->port : s->policy->port;
+		bool wanted = false;
+		uint16_t port = p->port > 0 ? p->port : s->policy->port;
 
 		for (size_t m = 0; m < p->n_mx && !p->is_down; m++) {
 			for (size_t a = 0; a < p->mx[m].n_addr && !p->mx[m].is_down; a++)
-				wanted |= net_addr_eq(&p->mx[m].addr[a], &l->addr) && port == l->addr.port;
+				wanted |= net_addr_eq(&p->mx[m].addr[a], &l->addr) &&
+					  port == l->addr.port;
 		}
 		if (!wanted)
 			close_listener(l);
@@ -203,7 +204,7 @@ int
 sim_load(struct sim *s, struct why *why)
 {
 	struct policy *policy;
-	struct buf     b;
+	struct buf b;
 
 	buf_init(&b, POLICY_MAX);
 	if (read_file(s->options.policy, &b, why) < 0) {
@@ -222,7 +223,7 @@ static void
 on_signal(int signo, void *arg)
 {
 	struct sim *s = arg;
-	struct why  why = {0};
+	struct why why = {0};
 
 	counter_flush(&s->counter);
 	stats_save(s);
@@ -284,7 +285,8 @@ start(struct sim *s, struct why *why)
 	if (s->tls == NULL || counter_open(&s->counter, s->options.log, s->options.dump, why) < 0 ||
 	    sim_load(s, why) < 0)
 		return -1;
-	if (s->options.control != NULL && (s->control = control_new(s, s->options.control, why)) == NULL)
+	if (s->options.control != NULL &&
+	    (s->control = control_new(s, s->options.control, why)) == NULL)
 		return -1;
 	return 0;
 }
@@ -304,8 +306,8 @@ int
 main(int argc, char **argv)
 {
 	static struct sim sim;
-	static const int  signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
-	struct why	  why = {0};
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+	struct why why = {0};
 
 	read_options(argc, argv, &sim.options);
 	log_init("mxsim", sim.options.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-#define HEAD_MAX (64u * 1024)
+#define HEAD_MAX       (64u * 1024)
 #define LINE_MAX_BYTES 1000 /* RFC 5321 4.5.3.1.6, CRLF included */
 
 void
@@ -36,7 +36,7 @@ static FILE *
 dump_open(uint64_t number, int dump_fd)
 {
 	char name[32];
-	int  fd;
+	int fd;
 
 	dump_name(name, sizeof(name), number, false);
 	fd = openat(dump_fd, name, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
@@ -94,7 +94,7 @@ static void
 check(struct message *m, struct str s)
 {
 	uint32_t line = m->line_len;
-	bool	 was_cr = m->was_cr;
+	bool was_cr = m->was_cr;
 
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char ch = (unsigned char)s.p[i];
@@ -138,8 +138,8 @@ static size_t
 add_to_line_end(struct message *m, struct str s)
 {
 	const char *lf = memchr(s.p, '\n', s.len);
-	size_t	    n = lf == NULL ? s.len : (size_t)(lf - s.p) + 1;
-	bool	    was_cr = m->was_cr;
+	size_t n = lf == NULL ? s.len : (size_t)(lf - s.p) + 1;
+	bool was_cr = m->was_cr;
 
 	message_add(m, str_sub(s, 0, n));
 	if (lf != NULL && (n >= 2 ? s.p[n - 2] == '\r' : was_cr))

@@ -12,25 +12,25 @@
 #define UDP_READS_MAX 64 /* a turn of the loop */
 
 struct names {
-	struct ev_io	     udp, tcp;
+	struct ev_io udp, tcp;
 	const struct policy *policy;
-	struct names_counts  counts;
-	int		     udp_fd, tcp_fd;
+	struct names_counts counts;
+	int udp_fd, tcp_fd;
 };
 /* An answer by UDP that waits. */
 struct late {
-	struct ev_timer		timer;
-	struct names	       *names;
+	struct ev_timer timer;
+	struct names *names;
 	struct sockaddr_storage to;
-	socklen_t		to_len;
-	size_t			len;
-	uint8_t			reply[NAMES_MAX_REPLY];
+	socklen_t to_len;
+	size_t len;
+	uint8_t reply[NAMES_MAX_REPLY];
 };
 struct tcp_conn {
-	struct ev_io  io;
+	struct ev_io io;
 	struct names *names;
-	struct buf    in, out;
-	int	      fd;
+	struct buf in, out;
+	int fd;
 };
 
 static void
@@ -43,8 +43,8 @@ on_late(struct ev_timer *t)
 }
 
 static void
-send_late(struct names *n, const uint8_t *reply, size_t len, const struct sockaddr_storage *to, socklen_t to_len,
-    int64_t ms)
+send_late(struct names *n, const uint8_t *reply, size_t len, const struct sockaddr_storage *to,
+    socklen_t to_len, int64_t ms)
 {
 	struct late *l = xcalloc(1, sizeof(*l));
 
@@ -61,15 +61,17 @@ static bool
 serve_udp(struct names *n)
 {
 	struct sockaddr_storage from;
-	socklen_t		from_len = sizeof(from);
-	uint8_t			query[1500], reply[NAMES_MAX_REPLY];
-	int64_t			delay_ms;
-	ssize_t			len = recvfrom(n->udp_fd, query, sizeof(query), 0, (struct sockaddr *)&from, &from_len);
-	size_t			reply_len;
+	socklen_t from_len = sizeof(from);
+	uint8_t query[1500], reply[NAMES_MAX_REPLY];
+	int64_t delay_ms;
+	ssize_t len =
+	    recvfrom(n->udp_fd, query, sizeof(query), 0, (struct sockaddr *)&from, &from_len);
+	size_t reply_len;
 
 	if (len < 0)
 		return false;
-	reply_len = names_answer(n->policy, &n->counts, query, (size_t)len, false, reply, &delay_ms);
+	reply_len =
+	    names_answer(n->policy, &n->counts, query, (size_t)len, false, reply, &delay_ms);
 	if (reply_len > 0 && delay_ms > 0)
 		send_late(n, reply, reply_len, &from, from_len, delay_ms);
 	else if (reply_len > 0)
@@ -105,11 +107,12 @@ serve_tcp(struct tcp_conn *c)
 
 	while (buf_len(&c->in) >= 2) {
 		const uint8_t *p = (const uint8_t *)buf_str(&c->in).p;
-		size_t	       len = get_be16(p), n;
+		size_t len = get_be16(p), n;
 
 		if (buf_len(&c->in) < 2 + len)
 			return;
-		n = names_answer(c->names->policy, &c->names->counts, p + 2, len, true, reply, &delay_ms);
+		n = names_answer(
+		    c->names->policy, &c->names->counts, p + 2, len, true, reply, &delay_ms);
 		buf_consume(&c->in, 2 + len);
 		if (n == 0)
 			continue;
@@ -123,12 +126,13 @@ static void
 on_tcp_io(struct ev_io *io, int what)
 {
 	struct tcp_conn *c = ph_container_of(io, struct tcp_conn, io);
-	char		 data[4096];
-	ssize_t		 n;
+	char data[4096];
+	ssize_t n;
 
 	if ((what & EV_IN) != 0) {
 		n = recv(c->fd, data, sizeof(data), 0);
-		if (n == 0 || (n < 0 && errno != EAGAIN) || (n > 0 && buf_add(&c->in, data, (size_t)n) < 0)) {
+		if (n == 0 || (n < 0 && errno != EAGAIN) ||
+		    (n > 0 && buf_add(&c->in, data, (size_t)n) < 0)) {
 			tcp_free(c);
 			return;
 		}
@@ -146,9 +150,9 @@ on_tcp_io(struct ev_io *io, int what)
 static void
 on_tcp(struct ev_io *io, int what)
 {
-	struct names	*n = ph_container_of(io, struct names, tcp);
+	struct names *n = ph_container_of(io, struct names, tcp);
 	struct tcp_conn *c;
-	int		 fd = accept4(n->tcp_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = accept4(n->tcp_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd < 0)
 		return;
@@ -164,16 +168,17 @@ on_tcp(struct ev_io *io, int what)
 static int
 open_socket(const struct net_addr *a, int type)
 {
-	static const int	yes = 1;
+	static const int yes = 1;
 	struct sockaddr_storage ss;
-	socklen_t		len = net_to_sockaddr(a, &ss);
-	int			fd = socket(ss.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	socklen_t len = net_to_sockaddr(a, &ss);
+	int fd = socket(ss.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -1;
 	if (type == SOCK_STREAM)
 		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-	if (bind(fd, (struct sockaddr *)&ss, len) < 0 || (type == SOCK_STREAM && listen(fd, 1024) < 0)) {
+	if (bind(fd, (struct sockaddr *)&ss, len) < 0 ||
+	    (type == SOCK_STREAM && listen(fd, 1024) < 0)) {
 		(void)close(fd);
 		return -1;
 	}
@@ -184,7 +189,7 @@ struct names *
 names_new(const struct policy *policy, struct why *why)
 {
 	struct names *n = xcalloc(1, sizeof(*n));
-	char	      text[NET_ADDR_TEXT];
+	char text[NET_ADDR_TEXT];
 
 	n->policy = policy;
 	n->udp_fd = open_socket(&policy->name_server, SOCK_DGRAM);
@@ -192,7 +197,8 @@ names_new(const struct policy *policy, struct why *why)
 	ev_io_init(&n->udp, n->udp_fd, on_udp);
 	ev_io_init(&n->tcp, n->tcp_fd, on_tcp);
 	if (n->tcp_fd < 0) {
-		(void)why_errno(why, "cannot serve names on %s", net_addr_text_port(&policy->name_server, text));
+		(void)why_errno(why, "cannot serve names on %s",
+		    net_addr_text_port(&policy->name_server, text));
 		names_free(&n);
 		return NULL;
 	}

@@ -7,22 +7,22 @@ enum { TYPE_A = 1, TYPE_CNAME = 5, TYPE_MX = 15, TYPE_AAAA = 28, TYPE_OPT = 41 }
 enum { RCODE_OK = 0, RCODE_SERVFAIL = 2, RCODE_NXDOMAIN = 3, RCODE_REFUSED = 5 };
 
 struct question {
-	char	 name[256]; /* lower case, no last dot */
-	size_t	 end;	    /* of the question section */
+	char name[256]; /* lower case, no last dot */
+	size_t end;	/* of the question section */
 	uint16_t type;
 	uint16_t udp_size;
-	bool	 has_opt;
+	bool has_opt;
 };
 /* An answer being written. */
 struct writer {
-	uint8_t		     *out;
-	const struct policy  *policy;
+	uint8_t *out;
+	const struct policy *policy;
 	const struct question *q;
-	size_t		      len;
-	uint32_t	      ttl;
-	uint16_t	      n_answers;
-	bool		      is_over, is_known, is_ad;
-	int		      rcode;
+	size_t len;
+	uint32_t ttl;
+	uint16_t n_answers;
+	bool is_over, is_known, is_ad;
+	int rcode;
 };
 
 /* The name at query[at]; no pointers are taken in questions. Returns where it ends, 0: malformed. */
@@ -96,7 +96,7 @@ static void
 put_name(struct writer *w, const char *name)
 {
 	struct str rest = str_of(name), label;
-	uint8_t	   n;
+	uint8_t n;
 
 	while (rest.len > 0 && str_next(&rest, '.', &label) && label.len > 0) {
 		n = (uint8_t)PH_MIN(label.len, (size_t)63);
@@ -133,7 +133,7 @@ static void
 put_address(struct writer *w, const char *owner, const struct net_addr *a)
 {
 	uint16_t type = a->family == 4 ? TYPE_A : TYPE_AAAA;
-	size_t	 start;
+	size_t start;
 
 	if (w->q->type != type)
 		return;
@@ -307,12 +307,12 @@ finish(struct writer *w, const uint8_t *query, size_t limit, bool cut)
 }
 
 size_t
-names_answer(const struct policy *p, struct names_counts *counts, const uint8_t *query, size_t len, bool is_tcp,
-    uint8_t *out, int64_t *delay_ms)
+names_answer(const struct policy *p, struct names_counts *counts, const uint8_t *query, size_t len,
+    bool is_tcp, uint8_t *out, int64_t *delay_ms)
 {
 	struct question q;
-	struct writer	w = {.out = out, .policy = p, .q = &q, .ttl = p->ttl};
-	bool		cut = false;
+	struct writer w = {.out = out, .policy = p, .q = &q, .ttl = p->ttl};
+	bool cut = false;
 
 	*delay_ms = 0;
 	if (!read_question(query, len, &q))

@@ -5,23 +5,23 @@
 #include "tests/mxsim/token.h"
 
 struct reader {
-	struct policy	       *policy;
+	struct policy *policy;
 	struct provider_policy *provider; /* the open block */
-	struct token_line	line;
-	struct why	       *why;
+	struct token_line line;
+	struct why *why;
 };
 /* The line's words are in r->line, the directive itself is word 0; `at` is the field that the row names. */
 typedef int directive_fn(struct reader *r, void *at);
 struct directive {
-	const char   *word;
+	const char *word;
 	directive_fn *fn;
-	size_t	      offset;
-	size_t	      min, max; /* words after the directive */
+	size_t offset;
+	size_t min, max; /* words after the directive */
 };
 
 static const char *const step_names[] = {
 #define X(id, name) name,
-	STEPS(X)
+    STEPS(X)
 #undef X
 };
 
@@ -61,14 +61,15 @@ parse_time(struct str s, int64_t *ms)
 {
 	static const struct {
 		const char *unit;
-		int64_t	    ms;
+		int64_t ms;
 	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
 	uint64_t v;
 
 	for (size_t i = 0; i < countof(units); i++) {
 		struct str unit = str_of(units[i].unit);
 
-		if (str_has_suffix(s, unit) && parse_u64(str_sub(s, 0, s.len - unit.len), 0, 1000000, &v)) {
+		if (str_has_suffix(s, unit) &&
+		    parse_u64(str_sub(s, 0, s.len - unit.len), 0, 1000000, &v)) {
 			*ms = (int64_t)v * units[i].ms;
 			return true;
 		}
@@ -81,7 +82,7 @@ static bool
 parse_rate(struct str s, struct limit *l)
 {
 	struct str n;
-	char	   unit[32];
+	char unit[32];
 
 	if (!str_next(&s, '/', &n) || s.len == 0 || !parse_u64(n, 1, 1000000000, &l->n))
 		return false;
@@ -165,8 +166,8 @@ static int
 add_mx(struct reader *r, struct provider_policy *p, struct str s)
 {
 	struct mx_policy *mx = &p->mx[p->n_mx];
-	struct str	  addrs, one;
-	uint32_t	  preference = (uint32_t)(p->n_mx + 1) * 10;
+	struct str addrs, one;
+	uint32_t preference = (uint32_t)(p->n_mx + 1) * 10;
 
 	if (p->n_mx == MX_MAX)
 		return bad(r, "too many MX hosts", s);
@@ -200,7 +201,7 @@ static int
 do_tls(struct reader *r, void *at)
 {
 	static const char *const words[] = {"no", "yes", "required"};
-	int			 i;
+	int i;
 
 	if (!find_word(words, countof(words), arg(r, 1), &i))
 		return bad(r, "not yes, no or required", arg(r, 1));
@@ -211,9 +212,9 @@ do_tls(struct reader *r, void *at)
 static int
 add_extension(struct reader *r, struct provider_policy *p, struct str s)
 {
-	static const char *const words[] = {"pipelining", "chunking", "8bitmime", "dsn", "smtputf8", "size",
-		"enhancedstatuscodes"};
-	int			 i;
+	static const char *const words[] = {
+	    "pipelining", "chunking", "8bitmime", "dsn", "smtputf8", "size", "enhancedstatuscodes"};
+	int i;
 
 	if (str_has_iprefix(s, STR("size="))) {
 		if (!parse_u64(str_skip(s, 5), 0, UINT32_MAX, &p->size.n))
@@ -246,9 +247,10 @@ static bool
 parse_percent(struct str s, uint32_t *v)
 {
 	struct str whole, rest = str_sub(s, 0, s.len - 1);
-	uint32_t   part = 0;
+	uint32_t part = 0;
 
-	if (!str_has_suffix(s, STR("%")) || !str_next(&rest, '.', &whole) || !parse_u32(whole, 0, 100, v))
+	if (!str_has_suffix(s, STR("%")) || !str_next(&rest, '.', &whole) ||
+	    !parse_u32(whole, 0, 100, v))
 		return false;
 	if (rest.p != NULL && !parse_u32(rest, 0, 99, &part))
 		return false;
@@ -261,7 +263,7 @@ parse_pick(struct str s, struct rule *rule)
 {
 	static const struct {
 		const char *prefix;
-		enum pick   pick;
+		enum pick pick;
 	} forms[] = {{"first:", PICK_FIRST}, {"every:", PICK_EVERY}, {"each:", PICK_EACH}};
 
 	if (str_ieq(s, STR("always")))
@@ -274,7 +276,8 @@ parse_pick(struct str s, struct rule *rule)
 	for (size_t i = 0; i < countof(forms); i++) {
 		if (str_has_iprefix(s, str_of(forms[i].prefix))) {
 			rule->pick = forms[i].pick;
-			return parse_u32(str_skip(s, strlen(forms[i].prefix)), 1, UINT32_MAX, &rule->n);
+			return parse_u32(
+			    str_skip(s, strlen(forms[i].prefix)), 1, UINT32_MAX, &rule->n);
 		}
 	}
 	rule->pick = PICK_PERCENT;
@@ -286,9 +289,9 @@ static int
 do_rule(struct reader *r, void *at)
 {
 	static const char *const acts[] = {"reply", "drop", "reset", "stall", "delay", "malformed"};
-	struct provider_policy	*p = at;
-	struct rule		*rule = &p->rules[p->n_rules];
-	int			 i = 0;
+	struct provider_policy *p = at;
+	struct rule *rule = &p->rules[p->n_rules];
+	int i = 0;
 
 	if (p->n_rules == RULE_MAX)
 		return bad(r, "too many rules", arg(r, 0));
@@ -300,7 +303,8 @@ do_rule(struct reader *r, void *at)
 	rule->step = (enum step)i;
 	p->n_rules++;
 	if (!parse_pick(arg(r, 2), rule))
-		return bad(r, "not always, N%, first:N, every:N, each:N or match:PATTERN", arg(r, 2));
+		return bad(
+		    r, "not always, N%, first:N, every:N, each:N or match:PATTERN", arg(r, 2));
 	if (rule->act == ACT_DELAY && !parse_time(arg(r, 3), &rule->ms))
 		return bad(r, "not a time", arg(r, 3));
 	if ((rule->act == ACT_REPLY || rule->act == ACT_MALFORMED) && r->line.n < 4)
@@ -328,29 +332,29 @@ do_refuse_rcpt(struct reader *r, void *at)
 
 #define AT(field) offsetof(struct provider_policy, field)
 static const struct directive provider_directives[] = {
-	{"mx", do_mx, 0, 1, LINE_WORDS_MAX},
-	{"domains", do_domains, 0, 1, LINE_WORDS_MAX},
-	{"max-connections", do_count_limit, AT(connections), 2, 2},
-	{"max-connections-per-source", do_count_limit, AT(connections_per_source), 2, 2},
-	{"max-connection-rate", do_rate_limit, AT(connection_rate), 2, 2},
-	{"max-message-rate", do_rate_limit, AT(message_rate), 2, 2},
-	{"max-messages-per-connection", do_count_limit, AT(per_connection), 2, 2},
-	{"max-recipients", do_count_limit, AT(rcpts), 2, 2},
-	{"max-size", do_count_limit, AT(size), 2, 2},
-	{"greylist", do_greylist, 0, 2, 2},
-	{"latency", do_time, AT(latency_ms), 1, 1},
-	{"reply", do_rule, 0, 3, 3},
-	{"drop", do_rule, 0, 2, 2},
-	{"reset", do_rule, 0, 2, 2},
-	{"stall", do_rule, 0, 2, 2},
-	{"delay", do_rule, 0, 3, 3},
-	{"malformed", do_rule, 0, 3, 3},
-	{"refuse-rcpt", do_refuse_rcpt, 0, 1, LINE_WORDS_MAX},
-	{"tls", do_tls, AT(tls), 1, 1},
-	{"extensions", do_extensions, 0, 1, LINE_WORDS_MAX},
-	{"port", do_port, AT(port), 1, 1},
-	{"accept-any", do_flag, AT(accept_any), 0, 0},
-	{"down", do_flag, AT(is_down), 0, 0},
+    {"mx", do_mx, 0, 1, LINE_WORDS_MAX},
+    {"domains", do_domains, 0, 1, LINE_WORDS_MAX},
+    {"max-connections", do_count_limit, AT(connections), 2, 2},
+    {"max-connections-per-source", do_count_limit, AT(connections_per_source), 2, 2},
+    {"max-connection-rate", do_rate_limit, AT(connection_rate), 2, 2},
+    {"max-message-rate", do_rate_limit, AT(message_rate), 2, 2},
+    {"max-messages-per-connection", do_count_limit, AT(per_connection), 2, 2},
+    {"max-recipients", do_count_limit, AT(rcpts), 2, 2},
+    {"max-size", do_count_limit, AT(size), 2, 2},
+    {"greylist", do_greylist, 0, 2, 2},
+    {"latency", do_time, AT(latency_ms), 1, 1},
+    {"reply", do_rule, 0, 3, 3},
+    {"drop", do_rule, 0, 2, 2},
+    {"reset", do_rule, 0, 2, 2},
+    {"stall", do_rule, 0, 2, 2},
+    {"delay", do_rule, 0, 3, 3},
+    {"malformed", do_rule, 0, 3, 3},
+    {"refuse-rcpt", do_refuse_rcpt, 0, 1, LINE_WORDS_MAX},
+    {"tls", do_tls, AT(tls), 1, 1},
+    {"extensions", do_extensions, 0, 1, LINE_WORDS_MAX},
+    {"port", do_port, AT(port), 1, 1},
+    {"accept-any", do_flag, AT(accept_any), 0, 0},
+    {"down", do_flag, AT(is_down), 0, 0},
 };
 #undef AT
 
@@ -388,7 +392,8 @@ parse_name_value(struct name_rule *n, struct str first, struct str second)
 		return true;
 	case NAME_A:
 	case NAME_AAAA:
-		return net_addr_parse(first, &n->addr) && n->addr.family == (n->kind == NAME_A ? 4 : 6);
+		return net_addr_parse(first, &n->addr) &&
+		       n->addr.family == (n->kind == NAME_A ? 4 : 6);
 	case NAME_CNAME:
 		n->target = xstrdup_str(first);
 		return first.len > 0;
@@ -406,11 +411,11 @@ parse_name_value(struct name_rule *n, struct str first, struct str second)
 static int
 do_name(struct reader *r, void *at)
 {
-	static const char *const kinds[] = {"mx", "a", "aaaa", "cname", "null-mx", "servfail", "nxdomain", "nodata",
-		"drop", "delay", "truncate", "refused", "ttl", "ad"};
-	struct policy		*p = at;
-	struct name_rule	*n;
-	int			 i;
+	static const char *const kinds[] = {"mx", "a", "aaaa", "cname", "null-mx", "servfail",
+	    "nxdomain", "nodata", "drop", "delay", "truncate", "refused", "ttl", "ad"};
+	struct policy *p = at;
+	struct name_rule *n;
+	int i;
 
 	if (p->n_names == NAME_MAX_RULES)
 		return bad(r, "too many names", arg(r, 1));
@@ -425,11 +430,11 @@ do_name(struct reader *r, void *at)
 
 #define AT(field) offsetof(struct policy, field)
 static const struct directive top_directives[] = {
-	{"port", do_port, AT(port), 1, 1},
-	{"seed", do_seed, AT(seed), 1, 1},
-	{"ttl", do_number, AT(ttl), 1, 1},
-	{"name-server", do_name_server, AT(name_server), 1, 1},
-	{"name", do_name, 0, 2, 4},
+    {"port", do_port, AT(port), 1, 1},
+    {"seed", do_seed, AT(seed), 1, 1},
+    {"ttl", do_number, AT(ttl), 1, 1},
+    {"name-server", do_name_server, AT(name_server), 1, 1},
+    {"name", do_name, 0, 2, 4},
 };
 #undef AT
 
@@ -457,7 +462,8 @@ open_provider(struct reader *r)
 		return bad(r, "too many providers", arg(r, 1));
 	p = xcalloc(1, sizeof(*p));
 	p->name = xstrdup_str(arg(r, 1));
-	p->ext = EXT_PIPELINING | EXT_CHUNKING | EXT_8BITMIME | EXT_DSN | EXT_SMTPUTF8 | EXT_SIZE | EXT_ENHANCED;
+	p->ext = EXT_PIPELINING | EXT_CHUNKING | EXT_8BITMIME | EXT_DSN | EXT_SMTPUTF8 | EXT_SIZE |
+		 EXT_ENHANCED;
 	r->policy->providers[r->policy->n_providers++] = p;
 	r->provider = p;
 	return 0;
@@ -484,9 +490,10 @@ read_line(struct reader *r)
 	if (r->line.end == TOKEN_OPEN)
 		return open_provider(r);
 	if (r->line.n > 0) {
-		int rc = r->provider != NULL
-		    ? obey(r, provider_directives, countof(provider_directives), r->provider)
-		    : obey(r, top_directives, countof(top_directives), r->policy);
+		int rc =
+		    r->provider != NULL
+			? obey(r, provider_directives, countof(provider_directives), r->provider)
+			: obey(r, top_directives, countof(top_directives), r->policy);
 
 		if (rc < 0)
 			return -1;
@@ -498,7 +505,7 @@ struct policy *
 policy_read(struct str text, struct why *why)
 {
 	static struct token_reader tokens;
-	struct reader		   r = {.policy = xcalloc(1, sizeof(struct policy)), .why = why};
+	struct reader r = {.policy = xcalloc(1, sizeof(struct policy)), .why = why};
 
 	r.policy->ttl = 60;
 	r.policy->port = 2525;
@@ -519,8 +526,8 @@ policy_read(struct str text, struct why *why)
 static void
 provider_policy_free(struct provider_policy *p)
 {
-	struct limit *const limits[] = {&p->connections, &p->connections_per_source, &p->connection_rate,
-		&p->message_rate, &p->per_connection, &p->rcpts, &p->size};
+	struct limit *const limits[] = {&p->connections, &p->connections_per_source,
+	    &p->connection_rate, &p->message_rate, &p->per_connection, &p->rcpts, &p->size};
 
 	for (size_t i = 0; i < countof(limits); i++)
 		free(limits[i]->text);

@@ -6,7 +6,7 @@
 
 static const char *const count_names[] = {
 #define X(name) #name,
-	COUNTS(X)
+    COUNTS(X)
 #undef X
 };
 
@@ -86,7 +86,8 @@ find_source(struct provider *p, const struct net_addr *peer, struct str ehlo)
 
 	for (size_t i = 0; i < p->n_sources; i++) {
 		s = &p->sources[i];
-		if (net_addr_eq(&s->addr, peer) && str_eq(str_of(s->ehlo), str_sub(ehlo, 0, sizeof(s->ehlo) - 1)))
+		if (net_addr_eq(&s->addr, peer) &&
+		    str_eq(str_of(s->ehlo), str_sub(ehlo, 0, sizeof(s->ehlo) - 1)))
 			return s;
 	}
 	s = &p->sources[p->n_sources == SOURCE_MAX ? SOURCE_MAX - 1 : p->n_sources++];
@@ -112,7 +113,8 @@ refuse_connection(struct provider *p, const struct net_addr *peer, struct mono n
 
 	if (pol->connections.n > 0 && p->n_conns > pol->connections.n)
 		return pol->connections.text;
-	if (pol->connections_per_source.n > 0 && conns_from(p, peer) > pol->connections_per_source.n)
+	if (pol->connections_per_source.n > 0 &&
+	    conns_from(p, peer) > pol->connections_per_source.n)
 		return pol->connections_per_source.text;
 	if (!take_rate(&pol->connection_rate, &p->connection_free_at, now))
 		return pol->connection_rate.text;
@@ -120,7 +122,8 @@ refuse_connection(struct provider *p, const struct net_addr *peer, struct mono n
 }
 
 const char *
-provider_enter(struct provider *p, size_t mx, const struct net_addr *peer, struct mono now, struct source **src)
+provider_enter(struct provider *p, size_t mx, const struct net_addr *peer, struct mono now,
+    struct source **src)
 {
 	const char *refusal;
 
@@ -190,10 +193,11 @@ is_greylisted(struct provider *p, struct str sender, struct str rcpt, struct mon
 }
 
 const char *
-provider_try_rcpt(struct provider *p, struct str sender, struct str rcpt, uint64_t n_before, struct mono now)
+provider_try_rcpt(
+    struct provider *p, struct str sender, struct str rcpt, uint64_t n_before, struct mono now)
 {
 	const struct provider_policy *pol = p->policy;
-	size_t			      at = str_rfind(rcpt, '@');
+	size_t at = str_rfind(rcpt, '@');
 
 	if (pol->rcpts.n > 0 && n_before >= pol->rcpts.n)
 		return pol->rcpts.text;

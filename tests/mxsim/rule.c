@@ -22,9 +22,9 @@ static bool
 picks(struct provider *p, size_t number, struct str key, uint64_t seed)
 {
 	const struct rule *r = &p->policy->rules[number];
-	uint64_t	   nth = p->rule_seen[number]++;
-	uint64_t	   own_seed = seed * 1000003 + p->index * 1009 + number + 1;
-	int64_t		  *times;
+	uint64_t nth = p->rule_seen[number]++;
+	uint64_t own_seed = seed * 1000003 + p->index * 1009 + number + 1;
+	int64_t *times;
 
 	switch (r->pick) {
 	case PICK_ALWAYS:

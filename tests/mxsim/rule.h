@@ -8,6 +8,7 @@
 #include "tests/mxsim/provider.h"
 
 /* The first rule from number `from` on that picks this event, or NULL. `key`: the recipient, sender or name in question. */
-const struct rule *rule_pick(struct provider *p, size_t from, enum step step, struct str key, uint64_t seed);
+const struct rule *rule_pick(
+    struct provider *p, size_t from, enum step step, struct str key, uint64_t seed);
 
 #endif

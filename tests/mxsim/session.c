@@ -5,9 +5,9 @@
 
 typedef void command_fn(struct conn *c, struct str args);
 struct command {
-	const char  *verb;
-	command_fn  *fn;
-	enum step   step;
+	const char *verb;
+	command_fn *fn;
+	enum step step;
 };
 
 static void
@@ -57,8 +57,8 @@ do_helo(struct conn *c, struct str args)
 static void
 add_extensions(const struct conn *c, struct buf *b)
 {
-	static const char *const	  words[] = {"PIPELINING", "CHUNKING", "8BITMIME", "DSN", "SMTPUTF8", "SIZE",
-		     "ENHANCEDSTATUSCODES"};
+	static const char *const words[] = {
+	    "PIPELINING", "CHUNKING", "8BITMIME", "DSN", "SMTPUTF8", "SIZE", "ENHANCEDSTATUSCODES"};
 	const struct provider_policy *p = c->provider->policy;
 
 	for (size_t i = 0; i < countof(words); i++) {
@@ -124,9 +124,9 @@ is_known_param(unsigned ext, struct str word, bool *is_8bit)
 {
 	static const struct {
 		const char *prefix;
-		unsigned    ext;
-	} params[] = {{"SIZE=", EXT_SIZE}, {"BODY=", EXT_8BITMIME}, {"SMTPUTF8", EXT_SMTPUTF8}, {"RET=", EXT_DSN},
-		{"ENVID=", EXT_DSN}, {"NOTIFY=", EXT_DSN}, {"ORCPT=", EXT_DSN}};
+		unsigned ext;
+	} params[] = {{"SIZE=", EXT_SIZE}, {"BODY=", EXT_8BITMIME}, {"SMTPUTF8", EXT_SMTPUTF8},
+	    {"RET=", EXT_DSN}, {"ENVID=", EXT_DSN}, {"NOTIFY=", EXT_DSN}, {"ORCPT=", EXT_DSN}};
 
 	for (size_t i = 0; i < countof(params); i++) {
 		if (str_has_iprefix(word, str_of(params[i].prefix)) && (ext & params[i].ext) != 0) {
@@ -142,7 +142,7 @@ static bool
 take_path_and_params(struct conn *c, struct str args, struct str what, struct str *path)
 {
 	struct str rest, word;
-	bool	   is_8bit = false;
+	bool is_8bit = false;
 
 	if (!str_has_iprefix(args, what) || !take_path(str_skip(args, what.len), path, &rest)) {
 		reply(c, "501 5.5.4 syntax");
@@ -171,7 +171,7 @@ static void
 do_mail(struct conn *c, struct str args)
 {
 	const char *refusal;
-	struct str  path;
+	struct str path;
 
 	if (c->in_mail || c->ehlo[0] == '\0') {
 		out_of_order(c);
@@ -199,7 +199,7 @@ static void
 do_rcpt(struct conn *c, struct str args)
 {
 	const char *refusal;
-	struct str  path;
+	struct str path;
 
 	if (!c->in_mail) {
 		/* a pipelining client could not know that MAIL was refused */
@@ -259,17 +259,17 @@ do_data(struct conn *c, struct str args)
 static void
 count_message(struct conn *c)
 {
-	struct str	all = buf_str(&c->rcpts), one;
+	struct str all = buf_str(&c->rcpts), one;
 	struct accepted a = {.provider = c->provider,
-		.peer = str_of(c->peer),
-		.ehlo = str_of(c->ehlo),
-		.sender = str_of(c->sender),
-		.id = message_id(&c->message),
-		.number = c->message.number,
-		.body_hash = message_hash(&c->message),
-		.size = c->message.size,
-		.when = ev_wall(),
-		.tls = c->ssl != NULL};
+	    .peer = str_of(c->peer),
+	    .ehlo = str_of(c->ehlo),
+	    .sender = str_of(c->sender),
+	    .id = message_id(&c->message),
+	    .number = c->message.number,
+	    .body_hash = message_hash(&c->message),
+	    .size = c->message.size,
+	    .when = ev_wall(),
+	    .tls = c->ssl != NULL};
 
 	c->n_messages++;
 	c->source->messages++;
@@ -296,12 +296,13 @@ static void
 end_of_message(struct conn *c)
 {
 	const struct provider_policy *pol = c->provider->policy;
-	size_t			      out_len = buf_len(&c->out);
-	char			      text[64];
-	bool			      is_accepted = false;
+	size_t out_len = buf_len(&c->out);
+	char text[64];
+	bool is_accepted = false;
 
 	c->state = CONN_COMMAND;
-	(void)snprintf(text, sizeof(text), "250 2.0.0 ok %llu", (unsigned long long)c->message.number);
+	(void)snprintf(
+	    text, sizeof(text), "250 2.0.0 ok %llu", (unsigned long long)c->message.number);
 	message_count_faults(&c->message, c->provider, c->is_8bit);
 	if (pol->size.n > 0 && c->message.size > pol->size.n)
 		reply(c, pol->size.text != NULL ? pol->size.text : "552 5.3.4 too big");
@@ -321,7 +322,7 @@ static bool
 chunk_is_good(struct conn *c, struct str args)
 {
 	struct str size, last;
-	bool	   has_last;
+	bool has_last;
 
 	if (!str_next_word(&args, &size) || !parse_u64(size, 0, UINT32_MAX, &c->chunk_left))
 		return false;
@@ -392,16 +393,16 @@ do_quit(struct conn *c, struct str args)
 }
 
 static const struct command commands[] = {
-	{"MAIL", do_mail, STEP_MAIL},
-	{"RCPT", do_rcpt, STEP_RCPT},
-	{"DATA", do_data, STEP_DATA},
-	{"BDAT", do_bdat, STEP_DATA},
-	{"EHLO", do_ehlo, STEP_EHLO},
-	{"HELO", do_helo, STEP_HELO},
-	{"RSET", do_rset, STEP_RSET},
-	{"NOOP", do_noop, STEP_NOOP},
-	{"STARTTLS", do_starttls, STEP_STARTTLS},
-	{"QUIT", do_quit, STEP_QUIT},
+    {"MAIL", do_mail, STEP_MAIL},
+    {"RCPT", do_rcpt, STEP_RCPT},
+    {"DATA", do_data, STEP_DATA},
+    {"BDAT", do_bdat, STEP_DATA},
+    {"EHLO", do_ehlo, STEP_EHLO},
+    {"HELO", do_helo, STEP_HELO},
+    {"RSET", do_rset, STEP_RSET},
+    {"NOOP", do_noop, STEP_NOOP},
+    {"STARTTLS", do_starttls, STEP_STARTTLS},
+    {"QUIT", do_quit, STEP_QUIT},
 };
 
 static void
@@ -425,9 +426,9 @@ do_line(struct conn *c, struct str line)
 static size_t
 input_command(struct conn *c, struct str s)
 {
-	size_t	   lf = str_find(str_sub(s, 0, COMMAND_MAX), '\n');
+	size_t lf = str_find(str_sub(s, 0, COMMAND_MAX), '\n');
 	struct str line;
-	bool	   may_pipeline = (c->provider->policy->ext & EXT_PIPELINING) != 0;
+	bool may_pipeline = (c->provider->policy->ext & EXT_PIPELINING) != 0;
 
 	if (lf == STR_NPOS) {
 		if (s.len < COMMAND_MAX)

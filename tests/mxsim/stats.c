@@ -53,10 +53,11 @@ put_sources(struct buf *b, const struct provider *p)
 
 		if (s->connections == 0)
 			continue;
-		(void)buf_addf(b, "{\"address\": \"%s\", \"ehlo\": ", net_addr_text(&s->addr, text));
+		(void)buf_addf(
+		    b, "{\"address\": \"%s\", \"ehlo\": ", net_addr_text(&s->addr, text));
 		put_string(b, s->ehlo);
-		(void)buf_addf(b, ", \"connections\": %" PRIu64 ", \"messages\": %" PRIu64 "}, ", s->connections,
-		    s->messages);
+		(void)buf_addf(b, ", \"connections\": %" PRIu64 ", \"messages\": %" PRIu64 "}, ",
+		    s->connections, s->messages);
 	}
 	close_object(b, "], ");
 }
@@ -144,8 +145,8 @@ void
 stats_save(struct sim *s)
 {
 	struct buf b;
-	char	   tmp[4096];
-	int	   fd;
+	char tmp[4096];
+	int fd;
 
 	if (s->options.stats == NULL)
 		return;

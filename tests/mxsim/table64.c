@@ -15,7 +15,7 @@ find_slot(struct table64_slot *slots, size_t size, uint64_t key)
 static void
 grow(struct table64 *t)
 {
-	size_t		     size = t->size == 0 ? 1024 : t->size * 2;
+	size_t size = t->size == 0 ? 1024 : t->size * 2;
 	struct table64_slot *slots = xcalloc(size, sizeof(*slots));
 
 	for (size_t i = 0; i < t->size; i++) {

@@ -9,16 +9,16 @@
 
 struct table64_slot {
 	uint64_t key; /* 0: empty */
-	int64_t	 value;
+	int64_t value;
 };
 struct table64 {
 	struct table64_slot *slots;
-	size_t		     size; /* power of two, or 0 */
-	size_t		     n;
+	size_t size; /* power of two, or 0 */
+	size_t n;
 };
 
 /* The value's place, made with 0 when it was not there; good until the next call. */
 int64_t *table64_at(struct table64 *t, uint64_t key);
-void	 table64_clear(struct table64 *t);
+void table64_clear(struct table64 *t);
 
 #endif

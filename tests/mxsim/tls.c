@@ -23,7 +23,8 @@ make_certificate(EVP_PKEY *key)
 	(void)X509_gmtime_adj(X509_getm_notAfter(x), CERT_SECONDS);
 	(void)X509_set_pubkey(x, key);
 	name = X509_get_subject_name(x);
-	(void)X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"mxsim.test", -1, -1, 0);
+	(void)X509_NAME_add_entry_by_txt(
+	    name, "CN", MBSTRING_ASC, (const unsigned char *)"mxsim.test", -1, -1, 0);
 	(void)X509_set_issuer_name(x, name);
 	if (X509_sign(x, key, EVP_sha256()) == 0) {
 		X509_free(x);
@@ -36,17 +37,19 @@ SSL_CTX *
 tls_context_new(struct why *why)
 {
 	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509	 *cert = key == NULL ? NULL : make_certificate(key);
-	SSL_CTX	 *ctx = SSL_CTX_new(TLS_server_method());
+	X509 *cert = key == NULL ? NULL : make_certificate(key);
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
 	if (ctx == NULL || cert == NULL || SSL_CTX_use_certificate(ctx, cert) != 1 ||
 	    SSL_CTX_use_PrivateKey(ctx, key) != 1) {
 		SSL_CTX_free(ctx);
 		ctx = NULL;
-		(void)why_set(why, "cannot make a certificate: %s", ERR_error_string(ERR_get_error(), NULL));
+		(void)why_set(
+		    why, "cannot make a certificate: %s", ERR_error_string(ERR_get_error(), NULL));
 	} else {
-		(void)SSL_CTX_set_mode(ctx,
-		    SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+		(void)SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
+						SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+						SSL_MODE_RELEASE_BUFFERS);
 	}
 	X509_free(cert);
 	EVP_PKEY_free(key);

@@ -21,7 +21,7 @@ static int
 read_quoted(struct token_reader *r, struct why *why)
 {
 	struct str s = str_skip(r->rest, 1);
-	size_t	   i;
+	size_t i;
 
 	for (i = 0; i < s.len && s.p[i] != '"'; i++) {
 		char c = s.p[i];
@@ -59,7 +59,8 @@ skip_blanks(struct token_reader *r)
 {
 	size_t i = 0;
 
-	while (i < r->rest.len && (r->rest.p[i] == ' ' || r->rest.p[i] == '\t' || r->rest.p[i] == '\r'))
+	while (i < r->rest.len &&
+	       (r->rest.p[i] == ' ' || r->rest.p[i] == '\t' || r->rest.p[i] == '\r'))
 		i++;
 	if (i < r->rest.len && r->rest.p[i] == '#') {
 		while (i < r->rest.len && r->rest.p[i] != '\n')

@@ -12,16 +12,16 @@ enum token_kind { TOKEN_WORD, TOKEN_END, TOKEN_OPEN, TOKEN_CLOSE, TOKEN_EOF };
 
 #define LINE_WORDS_MAX 64
 struct token_line {
-	char	       *words[LINE_WORDS_MAX]; /* owned by the reader, until the next line */
-	size_t		n;
+	char *words[LINE_WORDS_MAX]; /* owned by the reader, until the next line */
+	size_t n;
 	enum token_kind end;
-	unsigned	line;
+	unsigned line;
 };
 struct token_reader {
 	struct str rest;
-	unsigned   line;
-	char	   text[8192];
-	size_t	   used;
+	unsigned line;
+	char text[8192];
+	size_t used;
 };
 
 void token_reader_init(struct token_reader *r, struct str text);

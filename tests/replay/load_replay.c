@@ -23,7 +23,7 @@ int queued_main(int argc, char **argv);
 
 struct replay replay;
 static struct spool_place *places;
-static uint32_t		   n_places;
+static uint32_t n_places;
 
 void
 replay_die(const char *what)
@@ -32,8 +32,8 @@ replay_die(const char *what)
 	exit(2);
 }
 
-struct ipc_chan *__wrap_ipc_chan_new(int fd, enum ipc_role self, enum ipc_role peer, uint32_t instance,
-    const struct ipc_events *events, void *ctx);
+struct ipc_chan *__wrap_ipc_chan_new(int fd, enum ipc_role self, enum ipc_role peer,
+    uint32_t instance, const struct ipc_events *events, void *ctx);
 struct ipc_chan *
 __wrap_ipc_chan_new(int fd, enum ipc_role self, enum ipc_role peer, uint32_t instance,
     const struct ipc_events *events, void *ctx)
@@ -48,9 +48,10 @@ static void
 on_resolve(const struct ipc_msg *m)
 {
 	const struct ipc_resolve *r = m->head;
-	struct ipc_dns_addr	  a = {.req = r->req, .pref = 10, .addr = {.family = 4, .bytes = {10, 0, 0, 1}}};
-	struct ipc_dns_done	  d = {.req = r->req, .ttl_s = 3600, .n_addrs = 1};
-	struct str		  text = STR("mx.test");
+	struct ipc_dns_addr a = {
+	    .req = r->req, .pref = 10, .addr = {.family = 4, .bytes = {10, 0, 0, 1}}};
+	struct ipc_dns_done d = {.req = r->req, .ttl_s = 3600, .n_addrs = 1};
+	struct str text = STR("mx.test");
 
 	ipc_test_deliver(replay.chan[ROLE_DNS], IPC_DNS_ADDR, &a, &text);
 	text = STR("");
@@ -61,7 +62,7 @@ static void
 on_open(const struct ipc_msg *m)
 {
 	struct ipc_conn_up up = {.conn = ((const struct ipc_conn_open *)m->head)->conn};
-	struct str	   texts[2] = {STR(""), STR("")};
+	struct str texts[2] = {STR(""), STR("")};
 
 	ipc_test_deliver(replay.chan[ROLE_DELIVER], IPC_CONN_UP, &up, texts);
 }
@@ -70,12 +71,17 @@ static void
 on_txn(const struct ipc_msg *m)
 {
 	const struct ipc_txn *t = m->head;
-	struct ipc_result     r = {.id = t->place.id, .conn = t->conn, .txn = t->txn, .code = 250, .enh = {2, 0, 0},
-	    .outcome = OUT_DELIVERED, .bytes = 2000};
-	struct ipc_txn_done   d = {.conn = t->conn, .txn = t->txn};
-	uint32_t	      indices[64];
-	size_t		      n = PH_MIN(m->text[0].len / sizeof indices[0], countof(indices));
-	struct str	      text = STR("250 2.0.0 taken");
+	struct ipc_result r = {.id = t->place.id,
+	    .conn = t->conn,
+	    .txn = t->txn,
+	    .code = 250,
+	    .enh = {2, 0, 0},
+	    .outcome = OUT_DELIVERED,
+	    .bytes = 2000};
+	struct ipc_txn_done d = {.conn = t->conn, .txn = t->txn};
+	uint32_t indices[64];
+	size_t n = PH_MIN(m->text[0].len / sizeof indices[0], countof(indices));
+	struct str text = STR("250 2.0.0 taken");
 
 	memcpy(indices, m->text[0].p, n * sizeof indices[0]);
 	for (size_t i = 0; i < n; i++) {
@@ -88,9 +94,11 @@ on_txn(const struct ipc_msg *m)
 static void
 on_close(const struct ipc_msg *m)
 {
-	struct ipc_conn_down d = {.conn = ((const struct ipc_conn_close *)m->head)->conn, .end = END_CLOSED,
-	    .stage = STAGE_IDLE, .up = 1};
-	struct str	     text = STR("");
+	struct ipc_conn_down d = {.conn = ((const struct ipc_conn_close *)m->head)->conn,
+	    .end = END_CLOSED,
+	    .stage = STAGE_IDLE,
+	    .up = 1};
+	struct str text = STR("");
 
 	ipc_test_deliver(replay.chan[ROLE_DELIVER], IPC_CONN_DOWN, &d, &text);
 }
@@ -104,8 +112,8 @@ on_record(const struct ipc_msg *m)
 static const struct {
 	enum ipc_type type;
 	void (*run)(const struct ipc_msg *m);
-} answers[] = {{IPC_RESOLVE, on_resolve}, {IPC_CONN_OPEN, on_open}, {IPC_TXN, on_txn}, {IPC_CONN_CLOSE, on_close},
-    {IPC_RECORD, on_record}};
+} answers[] = {{IPC_RESOLVE, on_resolve}, {IPC_CONN_OPEN, on_open}, {IPC_TXN, on_txn},
+    {IPC_CONN_CLOSE, on_close}, {IPC_RECORD, on_record}};
 
 static bool
 hear(struct ipc_chan *c)
@@ -124,7 +132,7 @@ static void
 settle(void)
 {
 	struct ipc_record_ack ack;
-	bool		      again = true;
+	bool again = true;
 
 	while (again) {
 		ev_fake_advance_ms(0);
@@ -150,17 +158,23 @@ journal_done(void *token, const struct spool_place *place, const struct why *why
 static void
 journal_segment(void *ctx, const struct ipc_segment *s, bool sealed)
 {
-	ipc_test_deliver(replay.chan[ROLE_INJECT], sealed ? IPC_SEGMENT_SEALED : IPC_SEGMENT_OPEN, s, NULL);
+	ipc_test_deliver(
+	    replay.chan[ROLE_INJECT], sealed ? IPC_SEGMENT_SEALED : IPC_SEGMENT_OPEN, s, NULL);
 }
 
 static void
 append(uint32_t i, uint32_t n_queues)
 {
-	struct envelope e = {.id = journal_new_id(replay.journal), .accepted = ev_wall(), .priority = 50, .n_rcpts = 1,
-	    .sender = STR("sender@src.test"), .src_type = STR("smtp"), .body_len = 21};
-	char		address[64];
+	struct envelope e = {.id = journal_new_id(replay.journal),
+	    .accepted = ev_wall(),
+	    .priority = 50,
+	    .n_rcpts = 1,
+	    .sender = STR("sender@src.test"),
+	    .src_type = STR("smtp"),
+	    .body_len = 21};
+	char address[64];
 	struct env_rcpt r = {0};
-	struct buf	b;
+	struct buf b;
 
 	snprintf(address, sizeof address, "user%u@d%u.test", i, i % n_queues);
 	r.address = str_of(address);
@@ -185,19 +199,21 @@ cpu_us(void)
 static void
 start(void)
 {
-	static const enum ipc_role	   roles[] = {ROLE_INJECT, ROLE_DNS, ROLE_DELIVER, ROLE_BOUNCE, ROLE_ACCT};
-	static const struct journal_events events = {.done = journal_done, .segment = journal_segment};
-	struct conf_messages		   messages = {0};
-	char				   path[128];
-	struct why			   why;
-	FILE				  *f;
+	static const enum ipc_role roles[] = {
+	    ROLE_INJECT, ROLE_DNS, ROLE_DELIVER, ROLE_BOUNCE, ROLE_ACCT};
+	static const struct journal_events events = {
+	    .done = journal_done, .segment = journal_segment};
+	struct conf_messages messages = {0};
+	char path[128];
+	struct why why;
+	FILE *f;
 
 	snprintf(path, sizeof path, "%s/config", replay.folder);
 	f = fopen(path, "w");
 	if (f == NULL)
 		replay_die("cannot write the configuration");
-	fprintf(f, "log-file %s/log\n<spool %s/spool>\n</spool>\ntotal-max-smtp-out 1000000\n", replay.folder,
-	    replay.folder);
+	fprintf(f, "log-file %s/log\n<spool %s/spool>\n</spool>\ntotal-max-smtp-out 1000000\n",
+	    replay.folder, replay.folder);
 	if (fclose(f) != 0 || (replay.conf = conf_load(path, &messages)) == NULL)
 		replay_die("the configuration is wrong");
 	snprintf(path, sizeof path, "%s/spool", replay.folder);
@@ -219,8 +235,8 @@ int
 main(int argc, char **argv)
 {
 	uint32_t n, n_queues;
-	double	 began, arrived;
-	size_t	 memory;
+	double began, arrived;
+	size_t memory;
 
 	if (argc != 4 || !parse_u32(str_of(argv[1]), 1, 10000000, &n) ||
 	    !parse_u32(str_of(argv[2]), 1, 10000000, &n_queues))
@@ -243,7 +259,9 @@ main(int argc, char **argv)
 		ev_fake_advance_ms(100);
 		settle();
 	}
-	printf("%u messages over %u queues, each: %.2f us to arrive, %.2f us to the end, %zu bytes; left: %u\n", n,
-	    n_queues, (arrived - began) / n, (cpu_us() - arrived) / n, memory / n, qd.rcpts.n_used);
+	printf("%u messages over %u queues, each: %.2f us to arrive, %.2f us to the end, %zu "
+	       "bytes; left: %u\n",
+	    n, n_queues, (arrived - began) / n, (cpu_us() - arrived) / n, memory / n,
+	    qd.rcpts.n_used);
 	return 0;
 }

@@ -54,16 +54,16 @@ sandbox_enter(const struct sandbox *b)
 /* ---- in place of the spool's thread: at once, the result at the end of the turn ---- */
 
 struct spool_worker {
-	struct ev_defer	   defer;
+	struct ev_defer defer;
 	struct spool_work *first, **last;
-	size_t		   n;
+	size_t n;
 };
 
 static void
 give_back(struct ev_defer *d)
 {
 	struct spool_worker *w = ph_container_of(d, struct spool_worker, defer);
-	struct spool_work   *work = w->first, *next;
+	struct spool_work *work = w->first, *next;
 
 	w->first = NULL;
 	w->last = &w->first;

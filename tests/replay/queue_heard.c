@@ -51,14 +51,14 @@ static void
 said_open(const struct ipc_msg *m)
 {
 	const struct ipc_conn_open *o = m->head;
-	char			    from[300] = "";
+	char from[300] = "";
 
 	if (o->src.family != 0)
-		snprintf(from, sizeof from, " from %u.%u.%u.%u %.*s", o->src.bytes[0], o->src.bytes[1], o->src.bytes[2],
-		    o->src.bytes[3], STR_ARG(m->text[1]));
-	event("open conn=%u %u.%u.%u.%u:%u %.*s for %.*s/%.*s%s", o->conn, o->dst.bytes[0], o->dst.bytes[1],
-	    o->dst.bytes[2], o->dst.bytes[3], o->dst.port, STR_ARG(m->text[0]), STR_ARG(m->text[2]),
-	    STR_ARG(m->text[3]), from);
+		snprintf(from, sizeof from, " from %u.%u.%u.%u %.*s", o->src.bytes[0],
+		    o->src.bytes[1], o->src.bytes[2], o->src.bytes[3], STR_ARG(m->text[1]));
+	event("open conn=%u %u.%u.%u.%u:%u %.*s for %.*s/%.*s%s", o->conn, o->dst.bytes[0],
+	    o->dst.bytes[1], o->dst.bytes[2], o->dst.bytes[3], o->dst.port, STR_ARG(m->text[0]),
+	    STR_ARG(m->text[2]), STR_ARG(m->text[3]), from);
 }
 
 static void
@@ -73,13 +73,15 @@ static void
 said_txn(const struct ipc_msg *m)
 {
 	const struct ipc_txn *t = m->head;
-	char		      list[256] = "";
-	size_t		      len = 0;
-	uint32_t	      index;
+	char list[256] = "";
+	size_t len = 0;
+	uint32_t index;
 
-	for (size_t at = 0; at + sizeof index <= m->text[0].len && len < sizeof list - 12; at += sizeof index) {
+	for (size_t at = 0; at + sizeof index <= m->text[0].len && len < sizeof list - 12;
+	     at += sizeof index) {
 		memcpy(&index, m->text[0].p + at, sizeof index);
-		len += (size_t)snprintf(list + len, sizeof list - len, "%s%u", at == 0 ? "" : ",", index);
+		len += (size_t)snprintf(
+		    list + len, sizeof list - len, "%s%u", at == 0 ? "" : ",", index);
 	}
 	event("txn conn=%u txn=%u %s rcpts=%s", t->conn, t->txn, name_of(t->place.id), list);
 }
@@ -88,16 +90,18 @@ static void
 said_record(const struct ipc_msg *m)
 {
 	static const char *const types[ACCT_TYPE_MAX] = {"?", "d", "b", "t", "tq", "r"};
-	static const char *const finals[FINAL_MAX] = {"", " delivered", " bounced", " expired", " deleted"};
+	static const char *const finals[FINAL_MAX] = {
+	    "", " delivered", " bounced", " expired", " deleted"};
 	const struct ipc_record *r = m->head;
-	struct ipc_record_ack	 ack = {.seq = r->seq};
+	struct ipc_record_ack ack = {.seq = r->seq};
 
 	if (r->type == ACCT_QUEUE)
 		event("record tq \"%.*s\"", STR_ARG(m->text[0]));
 	else
-		event("record %s %s rcpt=%u%s code=%u %u.%u.%u \"%.*s\"", types[r->type % ACCT_TYPE_MAX],
-		    name_of(r->place.id), r->rcpt, finals[r->final % FINAL_MAX], r->code, r->enh[0], r->enh[1],
-		    r->enh[2], STR_ARG(m->text[0]));
+		event("record %s %s rcpt=%u%s code=%u %u.%u.%u \"%.*s\"",
+		    types[r->type % ACCT_TYPE_MAX], name_of(r->place.id), r->rcpt,
+		    finals[r->final % FINAL_MAX], r->code, r->enh[0], r->enh[1], r->enh[2],
+		    STR_ARG(m->text[0]));
 	replay.last_seq = r->seq;
 	if (!replay.no_acks)
 		ipc_test_deliver(replay.chan[ROLE_ACCT], IPC_RECORD_ACK, &ack, NULL);
@@ -107,7 +111,7 @@ static void
 said_report_rcpt(const struct ipc_msg *m)
 {
 	const struct ipc_report_rcpt *r = m->head;
-	static const char *const      kinds[] = {"?", "failed", "delayed", "delivered", "relayed"};
+	static const char *const kinds[] = {"?", "failed", "delayed", "delivered", "relayed"};
 
 	event("report %s rcpt=%u %s", name_of(r->id), r->rcpt, kinds[r->kind % countof(kinds)]);
 }
@@ -116,7 +120,7 @@ static void
 said_report(const struct ipc_msg *m)
 {
 	const struct ipc_report *r = m->head;
-	struct ipc_report_done	 done = {.id = r->place.id, .ok = replay.reports == REPORTS_OK};
+	struct ipc_report_done done = {.id = r->place.id, .ok = replay.reports == REPORTS_OK};
 
 	if (replay.reports == REPORTS_OFF)
 		return;
@@ -135,8 +139,13 @@ static const struct {
 	enum ipc_type type;
 	void (*run)(const struct ipc_msg *m);
 } sayings[] = {
-    {IPC_RESOLVE, said_resolve}, {IPC_CONN_OPEN, said_open}, {IPC_CONN_CLOSE, said_close}, {IPC_TXN, said_txn},
-    {IPC_RECORD, said_record}, {IPC_REPORT_RCPT, said_report_rcpt}, {IPC_REPORT, said_report},
+    {IPC_RESOLVE, said_resolve},
+    {IPC_CONN_OPEN, said_open},
+    {IPC_CONN_CLOSE, said_close},
+    {IPC_TXN, said_txn},
+    {IPC_RECORD, said_record},
+    {IPC_REPORT_RCPT, said_report_rcpt},
+    {IPC_REPORT, said_report},
     {IPC_SEGMENT_FREE, said_free},
 };
 

@@ -14,10 +14,11 @@ static enum ipc_role
 role_of(struct str word)
 {
 	static const struct {
-		struct str    word;
+		struct str word;
 		enum ipc_role role;
-	} rows[] = {{STR("injectd"), ROLE_INJECT}, {STR("dnsd"), ROLE_DNS}, {STR("deliverd"), ROLE_DELIVER},
-	    {STR("bounced"), ROLE_BOUNCE}, {STR("acctd"), ROLE_ACCT}};
+	} rows[] = {{STR("injectd"), ROLE_INJECT}, {STR("dnsd"), ROLE_DNS},
+	    {STR("deliverd"), ROLE_DELIVER}, {STR("bounced"), ROLE_BOUNCE},
+	    {STR("acctd"), ROLE_ACCT}};
 
 	for (size_t i = 0; i < countof(rows); i++)
 		if (str_eq(rows[i].word, word))
@@ -28,7 +29,7 @@ role_of(struct str word)
 static void
 do_gone(struct str arg)
 {
-	enum ipc_role    role = role_of(arg);
+	enum ipc_role role = role_of(arg);
 	struct ipc_chan *c = replay.chan[role];
 
 	/* what it was told and did not read is lost with it */
@@ -59,7 +60,9 @@ do_acks(struct str arg)
 static void
 do_reports(struct str arg)
 {
-	replay.reports = str_eq(arg, STR("fail")) ? REPORTS_FAIL : str_eq(arg, STR("off")) ? REPORTS_OFF : REPORTS_OK;
+	replay.reports = str_eq(arg, STR("fail"))  ? REPORTS_FAIL
+			 : str_eq(arg, STR("off")) ? REPORTS_OFF
+						   : REPORTS_OK;
 }
 
 static void
@@ -94,9 +97,10 @@ static void
 do_limit(struct str arg)
 {
 	struct str word;
-	uint32_t   n = 0;
+	uint32_t n = 0;
 
-	if (!str_next_word(&arg, &word) || !str_eq(word, STR("accounting")) || !parse_u32(str_trim(arg), 1, 1000000, &n))
+	if (!str_next_word(&arg, &word) || !str_eq(word, STR("accounting")) ||
+	    !parse_u32(str_trim(arg), 1, 1000000, &n))
 		replay_die("limit accounting N");
 	qd.accounting.max = n;
 }
@@ -109,9 +113,10 @@ do_state(struct str arg)
 	if (q == NULL)
 		printf("! state %.*s: there is no such queue\n", STR_ARG(arg));
 	else
-		printf("! state %s %s ready=%u deferred=%u held=%u sending=%u ending=%u conns=%u kb=%lu\n", q->name,
-		    hold_name((enum queue_hold)q->hold), q->ready.n, q->deferred.n, q->held.n, q->n_flight,
-		    q->n_ending, q->n_conns, q->bytes / 1024);
+		printf("! state %s %s ready=%u deferred=%u held=%u sending=%u ending=%u conns=%u "
+		       "kb=%lu\n",
+		    q->name, hold_name((enum queue_hold)q->hold), q->ready.n, q->deferred.n,
+		    q->held.n, q->n_flight, q->n_ending, q->n_conns, q->bytes / 1024);
 }
 
 static void
@@ -125,14 +130,40 @@ do_counts(struct str arg)
 		bytes += queue_at(h)->bytes;
 	for (size_t i = 0; i < vmta_n(); i++)
 		vmta += vmta_at(i)->out.used;
-	printf("! counts queues=%u messages=%u recipients=%u busy=%lu connections=%lu,%lu,%u unacknowledged=%lu bytes=%s\n",
+	printf("! counts queues=%u messages=%u recipients=%u busy=%lu connections=%lu,%lu,%u "
+	       "unacknowledged=%lu bytes=%s\n",
 	    qd.queues.n_used, qd.messages.n_used, qd.rcpts.n_used, busy, qd.total_out.used, vmta,
-	    qd.deliverers[0].n_conns, qd.accounting.used, bytes == 0 && qd.n_queued_bytes == 0 ? "0" : "some");
+	    qd.deliverers[0].n_conns, qd.accounting.used,
+	    bytes == 0 && qd.n_queued_bytes == 0 ? "0" : "some");
+}
+
+static void
+do_ttl(struct str arg)
+{
+	replay.ttl_s = (uint32_t)(replay_ms(arg) / 1000);
+}
+
+static void
+do_wall(struct str arg)
+{
+	int64_t by = replay_ms(str_skip(arg, 1)) * NS_PER_MS;
+
+	ev_fake_set_wall((struct wall){ev_wall().ns + (arg.p[0] == '-' ? -by : by)});
 }
 
 static const struct replay_word words[] = {
-    {"gone", do_gone}, {"came", do_came}, {"acks", do_acks}, {"reports", do_reports}, {"pause", do_pause},
-    {"resume", do_resume}, {"schedule", do_schedule}, {"limit", do_limit}, {"state", do_state}, {"counts", do_counts},
+    {"ttl", do_ttl},
+    {"wall", do_wall},
+    {"gone", do_gone},
+    {"came", do_came},
+    {"acks", do_acks},
+    {"reports", do_reports},
+    {"pause", do_pause},
+    {"resume", do_resume},
+    {"schedule", do_schedule},
+    {"limit", do_limit},
+    {"state", do_state},
+    {"counts", do_counts},
 };
 
 bool

@@ -37,7 +37,7 @@ static void
 tell(enum ipc_type type, struct str arg)
 {
 	struct ipc_orphan o = {.id = next_message(&arg)};
-	struct str	  vmta = STR("");
+	struct str vmta = STR("");
 
 	o.rcpt = (uint32_t)replay_number(&arg);
 	ipc_test_deliver(replay.chan[ROLE_DELIVER], type, &o, &vmta);
@@ -62,7 +62,10 @@ do_end(struct str arg)
 }
 
 static const struct replay_word words[] = {
-    {"orphan", do_orphan}, {"pending", do_pending}, {"untried", do_untried}, {"orphans-end", do_end},
+    {"orphan", do_orphan},
+    {"pending", do_pending},
+    {"untried", do_untried},
+    {"orphans-end", do_end},
 };
 
 bool

@@ -58,8 +58,8 @@ replay_die(const char *what)
 
 /* ---- channels without sockets (the linker sends ipc_chan_new here) ---- */
 
-struct ipc_chan *__wrap_ipc_chan_new(int fd, enum ipc_role self, enum ipc_role peer, uint32_t instance,
-    const struct ipc_events *events, void *ctx);
+struct ipc_chan *__wrap_ipc_chan_new(int fd, enum ipc_role self, enum ipc_role peer,
+    uint32_t instance, const struct ipc_events *events, void *ctx);
 struct ipc_chan *
 __wrap_ipc_chan_new(int fd, enum ipc_role self, enum ipc_role peer, uint32_t instance,
     const struct ipc_events *events, void *ctx)
@@ -84,8 +84,8 @@ settle(void)
 
 /* ---- the script's words ---- */
 
-static int64_t
-parse_time_ms(struct str s)
+int64_t
+replay_ms(struct str s)
 {
 	int64_t total = 0, n = 0;
 
@@ -94,7 +94,7 @@ parse_time_ms(struct str s)
 			n = n * 10 + (s.p[i] - '0');
 			continue;
 		}
-		total += n * (s.p[i] == 'd'   ? INT64_C(86400000)
+		total += n * (s.p[i] == 'd'	 ? INT64_C(86400000)
 				 : s.p[i] == 'h' ? INT64_C(3600000)
 				 : s.p[i] == 'm' ? INT64_C(60000)
 						 : INT64_C(1000));
@@ -107,7 +107,7 @@ parse_time_ms(struct str s)
 static void
 do_advance(struct str arg)
 {
-	struct mono target = mono_add_ms(ev_now(), parse_time_ms(arg));
+	struct mono target = mono_add_ms(ev_now(), replay_ms(arg));
 
 	while (mono_is_before(ev_fake_next(), target)) {
 		ev_fake_advance_ms((ev_fake_next().ns - ev_now().ns + NS_PER_MS - 1) / NS_PER_MS);
@@ -127,7 +127,7 @@ uint64_t
 replay_number(struct str *arg)
 {
 	struct str word;
-	uint64_t   v;
+	uint64_t v;
 
 	if (!str_next_word(arg, &word) || !parse_u64(word, 0, UINT32_MAX, &v))
 		replay_die("a number is missing");
@@ -147,21 +147,24 @@ static void
 journal_segment(void *ctx, const struct ipc_segment *s, bool sealed)
 {
 	if (replay.chan[ROLE_INJECT] != NULL)
-		ipc_test_deliver(replay.chan[ROLE_INJECT], sealed ? IPC_SEGMENT_SEALED : IPC_SEGMENT_OPEN, s, NULL);
+		ipc_test_deliver(replay.chan[ROLE_INJECT],
+		    sealed ? IPC_SEGMENT_SEALED : IPC_SEGMENT_OPEN, s, NULL);
 }
 
 static void
 load_config(void)
 {
 	struct conf_messages messages = {0};
-	char		     path[128];
-	FILE		    *f;
+	char path[128];
+	FILE *f;
 
 	snprintf(path, sizeof path, "%s/config", replay.folder);
 	f = fopen(path, "w");
 	if (f != NULL) /* what every configuration must have */
-		fprintf(f, "log-file %s/log\n<spool %s/spool>\n</spool>\n", replay.folder, replay.folder);
-	if (f == NULL || fwrite(buf_str(&replay.config).p, buf_len(&replay.config), 1, f) != 1 || fclose(f) != 0)
+		fprintf(f, "log-file %s/log\n<spool %s/spool>\n</spool>\n", replay.folder,
+		    replay.folder);
+	if (f == NULL || fwrite(buf_str(&replay.config).p, buf_len(&replay.config), 1, f) != 1 ||
+	    fclose(f) != 0)
 		replay_die("cannot write the configuration");
 	replay.conf = conf_load(path, &messages);
 	for (size_t i = 0; i < messages.n; i++)
@@ -186,8 +189,9 @@ make_folder(void)
 static void
 open_journal(void)
 {
-	static const struct journal_events events = {.done = journal_done, .segment = journal_segment};
-	struct why			   why;
+	static const struct journal_events events = {
+	    .done = journal_done, .segment = journal_segment};
+	struct why why;
 
 	replay.journal = journal_open(qd.spool_fd, 0, 0, &events, NULL, &why);
 	if (replay.journal == NULL || journal_prepare(replay.journal, 1, &why) < 0)
@@ -198,7 +202,7 @@ static void
 do_spool(struct str arg)
 {
 	struct spool_store *store;
-	struct why	    why;
+	struct why why;
 
 	make_folder();
 	store = spool_store_open(qd.spool_fd, &why);
@@ -219,7 +223,8 @@ begin(void)
 static void
 add_peers(void)
 {
-	static const enum ipc_role roles[] = {ROLE_INJECT, ROLE_DNS, ROLE_DELIVER, ROLE_BOUNCE, ROLE_ACCT};
+	static const enum ipc_role roles[] = {
+	    ROLE_INJECT, ROLE_DNS, ROLE_DELIVER, ROLE_BOUNCE, ROLE_ACCT};
 
 	for (size_t i = 0; i < countof(roles); i++)
 		peers_add(roles[i], 0, -1);
@@ -245,7 +250,7 @@ do_start(struct str arg)
 static void
 option(struct envelope *e, struct str word)
 {
-	size_t	   eq = str_find(word, '=');
+	size_t eq = str_find(word, '=');
 	struct str name = str_sub(word, 0, eq), value = str_skip(word, eq + 1);
 
 	if (str_eq(name, STR("vmta")))
@@ -255,11 +260,11 @@ option(struct envelope *e, struct str word)
 	else if (str_eq(name, STR("job")))
 		e->job = value;
 	else if (str_eq(name, STR("at")))
-		e->not_before.ns = ev_wall().ns + parse_time_ms(value) * NS_PER_MS;
+		e->not_before.ns = ev_wall().ns + replay_ms(value) * NS_PER_MS;
 	else if (str_eq(name, STR("notify")))
-		replay.notify = str_eq(value, STR("never")) ? NOTIFY_NEVER
-		    : str_eq(value, STR("success"))	    ? NOTIFY_SUCCESS
-							    : NOTIFY_FAILURE;
+		replay.notify = str_eq(value, STR("never"))	? NOTIFY_NEVER
+				: str_eq(value, STR("success")) ? NOTIFY_SUCCESS
+								: NOTIFY_FAILURE;
 	else
 		replay_die("unknown option of accept");
 }
@@ -285,12 +290,15 @@ append(struct envelope *e, struct str rcpts)
 static void
 do_accept(struct str arg)
 {
-	struct envelope e = {.id = journal_new_id(replay.journal), .accepted = ev_wall(), .priority = 50,
-	    .src_type = STR("smtp"), .body_len = sizeof "Subject: s\r\n\r\ntext\r\n" - 1};
-	struct str	name, sender, rcpts, rest, word;
+	struct envelope e = {.id = journal_new_id(replay.journal),
+	    .accepted = ev_wall(),
+	    .priority = 50,
+	    .src_type = STR("smtp"),
+	    .body_len = sizeof "Subject: s\r\n\r\ntext\r\n" - 1};
+	struct str name, sender, rcpts, rest, word;
 
-	if (!str_next_word(&arg, &name) || !str_next_word(&arg, &sender) || !str_next_word(&arg, &rcpts) ||
-	    replay.n_messages == MAX_MESSAGES)
+	if (!str_next_word(&arg, &name) || !str_next_word(&arg, &sender) ||
+	    !str_next_word(&arg, &rcpts) || replay.n_messages == MAX_MESSAGES)
 		replay_die("accept NAME SENDER RCPTS");
 	e.sender = str_eq(sender, STR("<>")) ? STR("") : sender;
 	for (rest = rcpts; str_next(&rest, ',', &word);)
@@ -307,11 +315,11 @@ static uint32_t
 send_hosts(uint32_t req, struct str hosts)
 {
 	struct str word, pref, addr;
-	uint32_t   n = 0, v, byte;
+	uint32_t n = 0, v, byte;
 
 	for (; str_next_word(&hosts, &word); n++) {
 		struct ipc_dns_addr a = {.req = req, .addr = {.family = 4}};
-		struct str	    piece;
+		struct str piece;
 		if (!str_next(&word, '=', &pref) || !str_next(&word, '=', &addr) ||
 		    !parse_u32(pref, 0, 65535, &v))
 			replay_die("PREF=ADDRESS=HOST");
@@ -339,11 +347,11 @@ take_question(struct str name)
 static void
 do_dns(struct str arg)
 {
-	static const char *const rows[DNS_STATUS_MAX] = {"ok", "nxdomain", "nodata", "nullmx", "servfail", "timeout",
-	    "noaddr", "badname"};
-	struct ipc_dns_done	 done = {.ttl_s = replay.ttl_s};
-	struct str		 name, status, text;
-	char			 why[128];
+	static const char *const rows[DNS_STATUS_MAX] = {
+	    "ok", "nxdomain", "nodata", "nullmx", "servfail", "timeout", "noaddr", "badname"};
+	struct ipc_dns_done done = {.ttl_s = replay.ttl_s};
+	struct str name, status, text;
+	char why[128];
 
 	if (!str_next_word(&arg, &name) || !str_next_word(&arg, &status))
 		replay_die("dns NAME STATUS …");
@@ -360,8 +368,9 @@ do_dns(struct str arg)
 static void
 do_up(struct str arg)
 {
-	struct ipc_conn_up up = {.conn = (uint32_t)replay_number(&arg), .src = {.family = 4, .bytes = {127, 0, 0, 1}}};
-	struct str	   texts[2] = {STR(""), STR("")};
+	struct ipc_conn_up up = {
+	    .conn = (uint32_t)replay_number(&arg), .src = {.family = 4, .bytes = {127, 0, 0, 1}}};
+	struct str texts[2] = {STR(""), STR("")};
 
 	ipc_test_deliver(replay.chan[ROLE_DELIVER], IPC_CONN_UP, &up, texts);
 }
@@ -370,12 +379,12 @@ static void
 do_down(struct str arg)
 {
 	static const struct {
-		struct str    word;
+		struct str word;
 		enum conn_end end;
-	} ends[] = {{STR("refused"), END_REFUSED}, {STR("lost"), END_LOST}, {STR("timeout"), END_TIMEOUT},
-	    {STR("closed"), END_CLOSED}, {STR("local"), END_LOCAL}};
+	} ends[] = {{STR("refused"), END_REFUSED}, {STR("lost"), END_LOST},
+	    {STR("timeout"), END_TIMEOUT}, {STR("closed"), END_CLOSED}, {STR("local"), END_LOCAL}};
 	struct ipc_conn_down down = {.conn = (uint32_t)replay_number(&arg), .enh = {4, 4, 1}};
-	struct str	     word, text;
+	struct str word, text;
 
 	if (!str_next_word(&arg, &word))
 		replay_die("down CONN HOW");
@@ -392,7 +401,7 @@ void
 replay_reply(struct str *arg, uint16_t *code, uint8_t enh[3])
 {
 	struct str word, digit;
-	uint32_t   v;
+	uint32_t v;
 
 	*code = (uint16_t)replay_number(arg);
 	if (!str_next_word(arg, &word))
@@ -405,7 +414,8 @@ replay_reply(struct str *arg, uint16_t *code, uint8_t enh[3])
 static void
 do_greeting(struct str arg)
 {
-	struct ipc_conn_down down = {.conn = (uint32_t)replay_number(&arg), .stage = STAGE_GREETING, .end = END_REPLY};
+	struct ipc_conn_down down = {
+	    .conn = (uint32_t)replay_number(&arg), .stage = STAGE_GREETING, .end = END_REPLY};
 
 	replay_reply(&arg, &down.code, down.enh);
 	ipc_test_deliver(replay.chan[ROLE_DELIVER], IPC_CONN_DOWN, &down, &arg);
@@ -415,7 +425,7 @@ static uint64_t
 id_of_txn(uint32_t conn, uint32_t number)
 {
 	const struct conn *c = conn_find(conn);
-	const struct txn  *t;
+	const struct txn *t;
 
 	if (c == NULL)
 		return 0;
@@ -449,11 +459,12 @@ give_done(uint32_t conn, uint32_t txn)
 static void
 do_result(struct str arg)
 {
-	static const char *const outcomes[OUT_MAX] = {"?", "delivered", "failed", "deferred", "untried"};
-	uint32_t		 conn = (uint32_t)replay_number(&arg), txn = (uint32_t)replay_number(&arg);
-	uint32_t		 rcpt = (uint32_t)replay_number(&arg);
-	struct ipc_result	 r = {0};
-	struct str		 word;
+	static const char *const outcomes[OUT_MAX] = {
+	    "?", "delivered", "failed", "deferred", "untried"};
+	uint32_t conn = (uint32_t)replay_number(&arg), txn = (uint32_t)replay_number(&arg);
+	uint32_t rcpt = (uint32_t)replay_number(&arg);
+	struct ipc_result r = {0};
+	struct str word;
 
 	if (!str_next_word(&arg, &word))
 		replay_die("result CONN TXN RCPT OUTCOME CODE E.E.E TEXT");
@@ -478,7 +489,8 @@ do_deliver(struct str arg)
 	uint32_t conn = (uint32_t)replay_number(&arg), txn = (uint32_t)replay_number(&arg);
 
 	give_result(conn, txn, (uint32_t)replay_number(&arg),
-	    (struct ipc_result){.outcome = OUT_DELIVERED, .code = 250, .enh = {2, 0, 0}, .bytes = 20},
+	    (struct ipc_result){
+		.outcome = OUT_DELIVERED, .code = 250, .enh = {2, 0, 0}, .bytes = 20},
 	    STR("250 2.0.0 taken"));
 	give_done(conn, txn);
 }
@@ -492,12 +504,6 @@ do_defer(struct str arg)
 	    (struct ipc_result){.outcome = OUT_DEFERRED, .code = 451, .enh = {4, 7, 1}},
 	    STR("451 4.7.1 not yet"));
 	give_done(conn, txn);
-}
-
-static void
-do_ttl(struct str arg)
-{
-	replay.ttl_s = (uint32_t)(parse_time_ms(arg) / 1000);
 }
 
 /* the configuration that follows replaces the one before, at `reload` */
@@ -517,27 +523,29 @@ do_reload(struct str arg)
 	conf_free(&old);
 }
 
-static void
-do_wall(struct str arg)
-{
-	int64_t by = parse_time_ms(str_skip(arg, 1)) * NS_PER_MS;
-
-	ev_fake_set_wall((struct wall){ev_wall().ns + (arg.p[0] == '-' ? -by : by)});
-}
-
 static const struct replay_word words[] = {
-    {"conf", do_conf}, {"spool", do_spool}, {"start", do_start}, {"accept", do_accept},
-    {"dns", do_dns}, {"up", do_up}, {"down", do_down},
-    {"greeting", do_greeting}, {"result", do_result}, {"done", do_done}, {"deliver", do_deliver},
-    {"defer", do_defer}, {"wall", do_wall}, {"ttl", do_ttl}, {"anew", do_anew},
+    {"conf", do_conf},
+    {"spool", do_spool},
+    {"start", do_start},
+    {"accept", do_accept},
+    {"dns", do_dns},
+    {"up", do_up},
+    {"down", do_down},
+    {"greeting", do_greeting},
+    {"result", do_result},
+    {"done", do_done},
+    {"deliver", do_deliver},
+    {"defer", do_defer},
+    {"anew", do_anew},
     {"reload", do_reload},
 };
 
 static void
 run_line(struct str line)
 {
-	size_t	   blank = str_find(line, ' ');
-	struct str word = str_sub(line, 0, blank), arg = blank == STR_NPOS ? STR("") : str_skip(line, blank + 1);
+	size_t blank = str_find(line, ' ');
+	struct str word = str_sub(line, 0, blank),
+		   arg = blank == STR_NPOS ? STR("") : str_skip(line, blank + 1);
 
 	if (line.p[0] == '+') {
 		do_advance(str_skip(line, 1));
@@ -556,7 +564,7 @@ run_line(struct str line)
 int
 main(int argc, char **argv)
 {
-	char  text[4096];
+	char text[4096];
 	FILE *f = argc == 3 ? fopen(argv[1], "r") : NULL;
 
 	if (f == NULL)

@@ -14,26 +14,26 @@
 #define MAX_ASKED    64
 
 struct replay {
-	struct buf	 config;
-	struct conf	*conf; /* what daemon_conf() gives */
+	struct buf config;
+	struct conf *conf; /* what daemon_conf() gives */
 	struct ipc_chan *chan[ROLE_MAX];
-	struct journal	*journal;
-	struct mono	 start;
+	struct journal *journal;
+	struct mono start;
 	struct {
 		uint64_t id;
-		char	*name;
+		char *name;
 	} messages[MAX_MESSAGES];
 	size_t n_messages;
 	struct {
 		uint32_t req;
-		char	*name; /* NULL: free */
+		char *name; /* NULL: free */
 	} asked[MAX_ASKED];
 	uint32_t ttl_s;
-	uint8_t	 notify; /* of the message that is being made */
-	bool	 no_acks; /* records are not acknowledged */
+	uint8_t notify; /* of the message that is being made */
+	bool no_acks;	/* records are not acknowledged */
 	uint64_t last_seq;
 	enum { REPORTS_OK, REPORTS_FAIL, REPORTS_OFF } reports;
-	char	 folder[64];
+	char folder[64];
 	uint32_t line;
 };
 extern struct replay replay;
@@ -48,7 +48,9 @@ bool replay_more(struct str word, struct str arg);
 bool replay_orphans(struct str word, struct str arg);
 /* The next word, a number; "CODE E.E.E TEXT", of which TEXT is left. */
 uint64_t replay_number(struct str *arg);
-void	 replay_reply(struct str *arg, uint16_t *code, uint8_t enh[3]);
+void replay_reply(struct str *arg, uint16_t *code, uint8_t enh[3]);
+/* "5s", "10m" in milliseconds. */
+int64_t replay_ms(struct str s);
 /* The script is wrong: says where and ends. */
 void replay_die(const char *what) PH_NORETURN;
 /* Prints one message of queued to that daemon and answers what needs no script; false: there was none. */

@@ -29,19 +29,19 @@
 #define MAX_MAILS 16
 
 struct script_mail {
-	char  *sender, *content;
-	char  *rcpt[64];
+	char *sender, *content;
+	char *rcpt[64];
 	size_t n_rcpts;
 };
 
 static struct {
 	struct session_conf conf;
-	struct session	   *session;
-	struct mono	    start, now;
-	struct script_mail  mails[MAX_MAILS];
-	uint32_t	    line;
-	bool		    stalled;
-	bool		    mid_line; /* the client's line has no end yet */
+	struct session *session;
+	struct mono start, now;
+	struct script_mail mails[MAX_MAILS];
+	uint32_t line;
+	bool stalled;
+	bool mid_line; /* the client's line has no end yet */
 } replay;
 
 static void
@@ -69,17 +69,18 @@ event(const char *fmt, ...)
 static const char *
 stage_name(enum smtp_stage stage)
 {
-	static const char *const names[STAGE_MAX] = {"connect", "greeting", "ehlo", "tls", "auth", "mail", "rcpt",
-	    "data", "body", "idle", "quit"};
+	static const char *const names[STAGE_MAX] = {"connect", "greeting", "ehlo", "tls", "auth",
+	    "mail", "rcpt", "data", "body", "idle", "quit"};
 
 	return (unsigned)stage < STAGE_MAX && names[stage] != NULL ? names[stage] : "?";
 }
 
 static struct mail *
-on_load(void *ctx, const struct spool_place *place, const uint32_t *idx, uint32_t n, struct why *why)
+on_load(
+    void *ctx, const struct spool_place *place, const uint32_t *idx, uint32_t n, struct why *why)
 {
 	const struct script_mail *from = &replay.mails[place->id % MAX_MAILS];
-	struct mail		 *m = xcalloc(1, sizeof *m);
+	struct mail *m = xcalloc(1, sizeof *m);
 
 	m->fd = -1;
 	m->sender = str_of(from->sender);
@@ -110,8 +111,8 @@ on_result(void *ctx, const struct session_result *r)
 	static const char *const outcomes[] = {"?", "delivered", "failed", "deferred", "untried"};
 
 	event("result txn=%u rcpt=%u %s code=%u %u.%u.%u stage=%s \"%.*s\"", r->txn, r->rcpt,
-	    outcomes[r->outcome % countof(outcomes)], r->code, r->enh[0], r->enh[1], r->enh[2], stage_name(r->stage),
-	    STR_ARG(r->text));
+	    outcomes[r->outcome % countof(outcomes)], r->code, r->enh[0], r->enh[1], r->enh[2],
+	    stage_name(r->stage), STR_ARG(r->text));
 }
 
 static void
@@ -123,11 +124,12 @@ on_txn_done(void *ctx, uint32_t txn)
 static void
 on_down(void *ctx, const struct session_end *e)
 {
-	static const char *const ends[] = {"?", "closed", "lost", "timeout", "refused", "reply", "protocol",
-	    "local"};
+	static const char *const ends[] = {
+	    "?", "closed", "lost", "timeout", "refused", "reply", "protocol", "local"};
 
 	event("down %s %scode=%u %u.%u.%u stage=%s \"%.*s\"", ends[e->end % countof(ends)],
-	    e->was_up ? "up " : "", e->code, e->enh[0], e->enh[1], e->enh[2], stage_name(e->stage), STR_ARG(e->text));
+	    e->was_up ? "up " : "", e->code, e->enh[0], e->enh[1], e->enh[2], stage_name(e->stage),
+	    STR_ARG(e->text));
 }
 
 static void
@@ -167,8 +169,12 @@ take_output(void)
 static void
 do_start(struct str arg)
 {
-	static const struct session_ops ops = {.load = on_load, .up = on_up, .result = on_result,
-	    .txn_done = on_txn_done, .down = on_down, .start_tls = on_start_tls};
+	static const struct session_ops ops = {.load = on_load,
+	    .up = on_up,
+	    .result = on_result,
+	    .txn_done = on_txn_done,
+	    .down = on_down,
+	    .start_tls = on_start_tls};
 
 	replay.start = replay.now;
 	replay.session = session_new(&replay.conf, &ops, NULL, replay.now);
@@ -177,7 +183,7 @@ do_start(struct str arg)
 static int64_t
 parse_time_ms(struct str s)
 {
-	int64_t	 total = 0;
+	int64_t total = 0;
 	uint32_t n = 0;
 
 	for (size_t i = 0; i < s.len; i++) {
@@ -198,7 +204,7 @@ do_advance(struct str arg)
 	struct mono target = mono_add_ms(replay.now, parse_time_ms(arg));
 
 	while (replay.session != NULL && !session_is_dead(replay.session) &&
-	    !mono_is_before(target, session_deadline(replay.session))) {
+	       !mono_is_before(target, session_deadline(replay.session))) {
 		if (mono_is_before(replay.now, session_deadline(replay.session)))
 			replay.now = session_deadline(replay.session);
 		session_tick(replay.session, replay.now);
@@ -209,21 +215,37 @@ do_advance(struct str arg)
 
 static const struct {
 	const char *name;
-	size_t	    at;
+	size_t at;
 } times[] = {
-#define T(name, field) {name, offsetof(struct session_conf, field)}
-    T("connect", connect_ms), T("greeting", greeting_ms), T("command", command_ms), T("data", data_ms),
-    T("send", send_ms), T("dot", dot_ms), T("multiline", multiline_ms), T("tls-time", tls_ms), T("quit", quit_ms),
+#define T(name, field)                                                                             \
+	{                                                                                          \
+		name, offsetof(struct session_conf, field)                                         \
+	}
+    T("connect", connect_ms),
+    T("greeting", greeting_ms),
+    T("command", command_ms),
+    T("data", data_ms),
+    T("send", send_ms),
+    T("dot", dot_ms),
+    T("multiline", multiline_ms),
+    T("tls-time", tls_ms),
+    T("quit", quit_ms),
 #undef T
 };
 static const struct {
 	const char *name;
-	size_t	    at;
+	size_t at;
 } switches[] = {
-#define W(name, field) {name, offsetof(struct session_conf, field)}
-    W("ignore-pipelining", ignore_pipelining), W("ignore-chunking", ignore_chunking),
-    W("ignore-8bitmime", ignore_8bitmime), W("break-on-421", break_on_421),
-    W("assume-delivered", assume_delivered), W("detect-loop", detect_loop),
+#define W(name, field)                                                                             \
+	{                                                                                          \
+		name, offsetof(struct session_conf, field)                                         \
+	}
+    W("ignore-pipelining", ignore_pipelining),
+    W("ignore-chunking", ignore_chunking),
+    W("ignore-8bitmime", ignore_8bitmime),
+    W("break-on-421", break_on_421),
+    W("assume-delivered", assume_delivered),
+    W("detect-loop", detect_loop),
 #undef W
 };
 
@@ -231,13 +253,14 @@ static void
 do_conf(struct str arg)
 {
 	struct str name;
-	uint32_t   n = 0;
+	uint32_t n = 0;
 
 	str_next_word(&arg, &name);
 	arg = str_trim(arg);
 	for (size_t i = 0; i < countof(times); i++)
 		if (str_eq(name, str_of(times[i].name)))
-			*(int64_t *)(void *)((char *)&replay.conf + times[i].at) = parse_time_ms(arg);
+			*(int64_t *)(void *)((char *)&replay.conf + times[i].at) =
+			    parse_time_ms(arg);
 	for (size_t i = 0; i < countof(switches); i++)
 		if (str_eq(name, str_of(switches[i].name)))
 			*(bool *)((char *)&replay.conf + switches[i].at) = true;
@@ -265,7 +288,7 @@ static void
 do_mail(struct str arg)
 {
 	struct script_mail *m;
-	struct str	    word, rcpts, one;
+	struct str word, rcpts, one;
 
 	if (!str_next_word(&arg, &word))
 		die("mail N SENDER RCPTS");
@@ -276,16 +299,17 @@ do_mail(struct str arg)
 	while (m->n_rcpts < countof(m->rcpt) && str_next(&rcpts, ',', &one))
 		m->rcpt[m->n_rcpts++] = xstrdup_str(one);
 	arg = str_trim(arg);
-	m->content = xasprintf("Subject: s\r\n\r\n%.*s\r\n", STR_ARG(str_is_empty(arg) ? STR("text") : arg));
+	m->content =
+	    xasprintf("Subject: s\r\n\r\n%.*s\r\n", STR_ARG(str_is_empty(arg) ? STR("text") : arg));
 }
 
 static void
 do_txn(struct str arg)
 {
-	struct ipc_txn	    t = {.txn = 0};
-	struct str	    word;
+	struct ipc_txn t = {.txn = 0};
+	struct str word;
 	struct script_mail *m;
-	uint32_t	    idx[64];
+	uint32_t idx[64];
 
 	str_next_word(&arg, &word);
 	if (!parse_u32(word, 0, UINT32_MAX, &t.txn))
@@ -302,7 +326,7 @@ static void
 do_say(struct str arg)
 {
 	char line[4096];
-	int  n = snprintf(line, sizeof line, "%.*s\r\n", STR_ARG(arg));
+	int n = snprintf(line, sizeof line, "%.*s\r\n", STR_ARG(arg));
 
 	session_input(replay.session, replay.now, str_from(line, (size_t)n));
 }
@@ -356,16 +380,27 @@ static const struct {
 	const char *word;
 	void (*run)(struct str arg);
 } words[] = {
-    {"conf", do_conf}, {"mail", do_mail}, {"start", do_start}, {"connect", do_connect}, {"txn", do_txn},
-    {"<", do_say}, {"<.", do_say_part}, {"quit", do_quit}, {"abort", do_abort}, {"lost", do_lost},
-    {"refused", do_refused}, {"tls-up", do_tls_up}, {"tls-failed", do_tls_failed}, {"stall", do_stall},
+    {"conf", do_conf},
+    {"mail", do_mail},
+    {"start", do_start},
+    {"connect", do_connect},
+    {"txn", do_txn},
+    {"<", do_say},
+    {"<.", do_say_part},
+    {"quit", do_quit},
+    {"abort", do_abort},
+    {"lost", do_lost},
+    {"refused", do_refused},
+    {"tls-up", do_tls_up},
+    {"tls-failed", do_tls_failed},
+    {"stall", do_stall},
 };
 
 static void
 run_line(struct str line)
 {
 	struct str word = line, arg;
-	size_t	   blank = str_find(line, ' ');
+	size_t blank = str_find(line, ' ');
 
 	if (blank != STR_NPOS)
 		word = str_sub(line, 0, blank);
@@ -386,15 +421,23 @@ run_line(struct str line)
 int
 main(int argc, char **argv)
 {
-	char  text[4096];
+	char text[4096];
 	FILE *f = argc >= 2 ? fopen(argv[1], "r") : NULL;
 
 	if (f == NULL)
 		die("usage: session_replay FILE");
 	/* RFC 5321 4.5.3.2 */
-	replay.conf = (struct session_conf){.connect_ms = 120000, .greeting_ms = 300000, .command_ms = 300000,
-	    .data_ms = 120000, .send_ms = 180000, .dot_ms = 600000, .multiline_ms = 300000, .tls_ms = 60000,
-	    .quit_ms = 10000, .window = 8, .ehlo = "client.test"};
+	replay.conf = (struct session_conf){.connect_ms = 120000,
+	    .greeting_ms = 300000,
+	    .command_ms = 300000,
+	    .data_ms = 120000,
+	    .send_ms = 180000,
+	    .dot_ms = 600000,
+	    .multiline_ms = 300000,
+	    .tls_ms = 60000,
+	    .quit_ms = 10000,
+	    .window = 8,
+	    .ehlo = "client.test"};
 	replay.now.ns = 1000 * NS_PER_SEC;
 	while (fgets(text, sizeof text, f) != NULL) {
 		struct str line = str_of(text);

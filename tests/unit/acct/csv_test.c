@@ -28,7 +28,7 @@ values_are_quoted_only_where_they_must_be(void **state)
 	    {"bücher", "bücher"},
 	    {"bad\xff\xc3", "bad\xef\xbf\xbd\xef\xbf\xbd"},
 	    {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* a surrogate */
-	    {"\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd"},		   /* an overlong slash */
+	    {"\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd"},		      /* an overlong slash */
 	    {"=1+1", "=1+1"},
 	};
 	struct buf b;
@@ -49,8 +49,8 @@ static void
 what_is_written_is_read_back(void **state)
 {
 	const char *const values[] = {"d", "", "a,b", "x\"y\"", "plain", "", NULL};
-	struct buf	  b;
-	struct csv_row	  row;
+	struct buf b;
+	struct csv_row row;
 
 	buf_init(&b, 1000);
 	csv_row_init(&row);
@@ -67,8 +67,8 @@ static void
 a_record_cut_anywhere_is_incomplete(void **state)
 {
 	const char *const values[] = {"d", "a,b", "x\"y\"", "plain", NULL};
-	struct buf	  b;
-	struct csv_row	  row;
+	struct buf b;
+	struct csv_row row;
 
 	buf_init(&b, 1000);
 	csv_row_init(&row);
@@ -83,7 +83,7 @@ static void
 malformed_records_are_told(void **state)
 {
 	static const char *const bad[] = {"a\"b,c\r\n", "\"a\"b\r\n", "a\rb\r\n", "a\nb\r\n"};
-	struct csv_row		 row;
+	struct csv_row row;
 
 	csv_row_init(&row);
 	for (size_t i = 0; i < countof(bad); i++)

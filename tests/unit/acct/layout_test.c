@@ -4,21 +4,21 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#define DELIVERY                                                                               \
-	"type,timeLogged,timeQueued,orig,rcpt,orcpt,dsnAction,dsnStatus,dsnDiag,dsnMta,"       \
-	"bounceCat,srcType,srcMta,dlvType,dlvSourceIp,dlvDestinationIp,dlvEsmtpAvailable,"     \
+#define DELIVERY                                                                                   \
+	"type,timeLogged,timeQueued,orig,rcpt,orcpt,dsnAction,dsnStatus,dsnDiag,dsnMta,"           \
+	"bounceCat,srcType,srcMta,dlvType,dlvSourceIp,dlvDestinationIp,dlvEsmtpAvailable,"         \
 	"dlvSize,vmta,jobId,envId,queue,vmtaPool"
 
 struct part {
 	enum acct_rec rec;
-	const char   *list;
+	const char *list;
 };
 
 static void
 header_is(const struct part *parts, size_t n, const char *expected)
 {
 	struct acct_layout l;
-	struct buf	   b;
+	struct buf b;
 
 	acct_layout_init(&l);
 	buf_init(&b, 10000);
@@ -50,14 +50,16 @@ the_header_joins_the_columns_in_order_of_first_appearance(void **state)
 static void
 defaults_stand_where_the_star_is_and_names_can_be_left_out(void **state)
 {
-	header_is((struct part[]){{ACCT_REC_TQ, "!vmta, queue , dsnDiag,*,!timeImprinted,!dlvType"}}, 1,
+	header_is(
+	    (struct part[]){{ACCT_REC_TQ, "!vmta, queue , dsnDiag,*,!timeImprinted,!dlvType"}}, 1,
 	    "type,queue,dsnDiag,timeLogged,dsnStatus,dsnMta,dlvSourceIp,dlvDestinationIp");
 }
 
 static void
 names_are_found_in_any_case_and_written_in_ours(void **state)
 {
-	header_is((struct part[]){{ACCT_REC_D, "TIMELOGGED,Header_Subject,header_subject,recordid"}}, 1,
+	header_is(
+	    (struct part[]){{ACCT_REC_D, "TIMELOGGED,Header_Subject,header_subject,recordid"}}, 1,
 	    "type,timeLogged,Header_Subject,recordId");
 }
 
@@ -65,7 +67,7 @@ static void
 an_unknown_field_is_named_and_keeps_its_column(void **state)
 {
 	struct acct_layout l;
-	struct why	   why;
+	struct why why;
 
 	acct_layout_init(&l);
 	assert_int_equal(acct_layout_add(&l, ACCT_REC_D, STR("rcpt,shoeSize"), &why), -1);
@@ -97,8 +99,8 @@ static void
 too_many_columns_are_refused(void **state)
 {
 	struct acct_layout l;
-	struct buf	   list;
-	struct why	   why;
+	struct buf list;
+	struct why why;
 
 	acct_layout_init(&l);
 	buf_init(&list, 100000);
@@ -114,7 +116,7 @@ static void
 record_types_have_short_long_and_old_names(void **state)
 {
 	static const struct {
-		const char   *name;
+		const char *name;
 		enum acct_rec rec;
 	} cases[] = {
 	    {"d", ACCT_REC_D},

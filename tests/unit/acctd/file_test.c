@@ -20,14 +20,19 @@
 
 static struct {
 	char top[64], dir[80], moved[80];
-	int  dir_fd, moved_fd;
+	int dir_fd, moved_fd;
 } t;
 
 /* 1 March 2026, local time */
 static struct wall
 at(int day, int hour, int min)
 {
-	struct tm tm = {.tm_year = 126, .tm_mon = 2, .tm_mday = day, .tm_hour = hour, .tm_min = min, .tm_isdst = -1};
+	struct tm tm = {.tm_year = 126,
+	    .tm_mon = 2,
+	    .tm_mday = day,
+	    .tm_hour = hour,
+	    .tm_min = min,
+	    .tm_isdst = -1};
 
 	return wall_from_sec((int64_t)mktime(&tm));
 }
@@ -48,7 +53,7 @@ setup(void **state)
 static void
 empty_dir(int fd)
 {
-	DIR	      *dir = fdopendir(fd);
+	DIR *dir = fdopendir(fd);
 	struct dirent *e;
 
 	rewinddir(dir);
@@ -68,7 +73,7 @@ teardown(void **state)
 static struct acct_def *
 def(const char *fields)
 {
-	char		 path[128];
+	char path[128];
 	struct acct_def *d;
 
 	snprintf(path, sizeof path, "%s/acct.csv", t.dir);
@@ -101,8 +106,8 @@ commit(struct acct_file *f, const char *lines, struct wall now, bool rotate)
 static void
 content_is(int dir_fd, const char *name, const char *expected)
 {
-	char	got[4096];
-	int	fd = openat(dir_fd, name, O_RDONLY);
+	char got[4096];
+	int fd = openat(dir_fd, name, O_RDONLY);
 	ssize_t n;
 
 	if (fd == -1)
@@ -125,7 +130,7 @@ exists(int dir_fd, const char *name)
 static void
 link_is(const char *expected)
 {
-	char	got[256];
+	char got[256];
 	ssize_t n = readlinkat(t.dir_fd, "acct.csv", got, sizeof got - 1);
 
 	assert_true(n > 0);
@@ -163,8 +168,8 @@ static void
 files_are_for_their_owner_and_group_unless_world_readable(void **state)
 {
 	struct acct_file *f = plain_file();
-	struct acct_def	 *open_def = def("rcpt");
-	struct stat	  st;
+	struct acct_def *open_def = def("rcpt");
+	struct stat st;
 
 	commit(f, "", at(1, 12, 0), false);
 	assert_int_equal(fstatat(t.dir_fd, NAME0, &st, 0), 0);
@@ -209,12 +214,13 @@ rotation_takes_the_next_free_number(void **state)
 static void
 max_size_is_kept_at_whole_lines(void **state)
 {
-	struct acct_def	 *d = def("timeLogged,rcpt");
+	struct acct_def *d = def("timeLogged,rcpt");
 	struct acct_file *f;
 
 	d->max_size = strlen(HEADER) + 15;
 	f = acct_file_new(d, t.dir_fd, -1);
-	commit(f, "d,1,a\r\nd,2,b\r\nd,3,c\r\nd,4,a-line-that-is-longer-than-all\r\nd,5,e\r\n", at(1, 12, 0), false);
+	commit(f, "d,1,a\r\nd,2,b\r\nd,3,c\r\nd,4,a-line-that-is-longer-than-all\r\nd,5,e\r\n",
+	    at(1, 12, 0), false);
 	content_is(t.dir_fd, NAME0, HEADER "d,1,a\r\nd,2,b\r\n");
 	content_is(t.dir_fd, NAME1, HEADER "d,3,c\r\n");
 	content_is(t.dir_fd, NAME2, HEADER "d,4,a-line-that-is-longer-than-all\r\n");
@@ -225,7 +231,7 @@ max_size_is_kept_at_whole_lines(void **state)
 static void
 finished_files_are_moved_and_their_numbers_not_used_again(void **state)
 {
-	struct acct_def	 *d = def("timeLogged,rcpt");
+	struct acct_def *d = def("timeLogged,rcpt");
 	struct acct_file *f;
 
 	d->move_interval_ms = 60000;
@@ -256,7 +262,7 @@ finished_files_are_moved_and_their_numbers_not_used_again(void **state)
 static void
 old_files_are_deleted_after_their_days(void **state)
 {
-	struct acct_def	 *d = def("timeLogged,rcpt");
+	struct acct_def *d = def("timeLogged,rcpt");
 	struct acct_file *f;
 
 	d->delete_after_ms = INT64_C(8) * 86400 * 1000;
@@ -295,7 +301,8 @@ continues_with(const char *left, size_t len, const char *expected)
 static void
 a_file_of_an_earlier_run_is_continued_behind_its_last_whole_line(void **state)
 {
-	static const char whole[] = HEADER "d,1,a\r\n", zeros[] = HEADER "d,1,a\r\n\0\0\0\0\r\nd,2,b\r\n";
+	static const char whole[] = HEADER "d,1,a\r\n",
+			  zeros[] = HEADER "d,1,a\r\n\0\0\0\0\r\nd,2,b\r\n";
 
 	continues_with(whole, sizeof whole - 1, HEADER "d,1,a\r\nd,9,z\r\n");
 	for (size_t cut = strlen(HEADER); cut < sizeof whole - 1; cut++)
@@ -326,7 +333,7 @@ static void
 links_and_strange_files_are_never_followed(void **state)
 {
 	struct acct_file *f;
-	struct why	  note;
+	struct why note;
 
 	put("victim", "keep", 4);
 	assert_int_equal(symlinkat("victim", t.dir_fd, NAME0), 0);
@@ -360,8 +367,8 @@ static void
 a_full_disk_leaves_whole_lines_and_is_overcome(void **state)
 {
 	struct acct_file *f = plain_file();
-	struct buf	  b;
-	struct why	  why;
+	struct buf b;
+	struct why why;
 
 	commit(f, "d,1,a\r\n", at(1, 12, 0), false);
 	buf_init(&b, 1000);
@@ -383,8 +390,8 @@ static void
 a_disk_without_room_for_a_header_leaves_no_file(void **state)
 {
 	struct acct_file *f = plain_file();
-	struct buf	  b;
-	struct why	  why;
+	struct buf b;
+	struct why why;
 
 	buf_init(&b, 1000);
 	buf_add_cstr(&b, "d,2,b\r\n");

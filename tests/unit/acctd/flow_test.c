@@ -18,18 +18,17 @@
 #include "lib/spool/files_int.h"
 #include "lib/spool/record_int.h"
 
-#define MESSAGE                                                                          \
-	"Subject: Hello,\r\n =?utf-8?q?w?=\r\n  \"you\"\r\nX-Job: j1\r\n\r\n..body\r\n"
+#define MESSAGE "Subject: Hello,\r\n =?utf-8?q?w?=\r\n  \"you\"\r\nX-Job: j1\r\n\r\n..body\r\n"
 
 static struct {
-	char		  top[64], spool[80], acct[80];
-	int		  spool_fd, acct_fd;
-	struct acctd	  a;
-	struct ipc_chan	 *chan;
-	struct ev_timer	  guard, poll;
-	uint64_t	  wanted_seq, acked;
+	char top[64], spool[80], acct[80];
+	int spool_fd, acct_fd;
+	struct acctd a;
+	struct ipc_chan *chan;
+	struct ev_timer guard, poll;
+	uint64_t wanted_seq, acked;
 	struct ipc_answer answer;
-	bool		  has_answer, has_left;
+	bool has_answer, has_left;
 } t;
 
 static void
@@ -120,19 +119,26 @@ teardown(void **state)
 static struct spool_place
 store_message(uint64_t id)
 {
-	struct buf	   b;
-	struct envelope	   e = {.id = id, .accepted = wall_from_sec(1700000000), .sender = STR("from@example.com"),
-		  .job = STR("job 1"), .src_type = STR("smtp"), .src_mta = STR("client.example (127.0.0.9)"),
-		  .n_rcpts = 3, .body_len = sizeof MESSAGE - 1, .n_dots = 1, .priority = 50,
-		  .src = {.family = 4, .port = 4000, .bytes = {127, 0, 0, 9}},
-		  .dst = {.family = 4, .port = 25, .bytes = {127, 0, 0, 1}}};
-	struct env_rcpt	   rcpts[3] = {{.address = STR("a@one.example")},
-	       {.address = STR("b@two.example"), .orcpt = STR("rfc822;B@two.example")},
-	       {.address = STR("c@three.example")}};
+	struct buf b;
+	struct envelope e = {.id = id,
+	    .accepted = wall_from_sec(1700000000),
+	    .sender = STR("from@example.com"),
+	    .job = STR("job 1"),
+	    .src_type = STR("smtp"),
+	    .src_mta = STR("client.example (127.0.0.9)"),
+	    .n_rcpts = 3,
+	    .body_len = sizeof MESSAGE - 1,
+	    .n_dots = 1,
+	    .priority = 50,
+	    .src = {.family = 4, .port = 4000, .bytes = {127, 0, 0, 9}},
+	    .dst = {.family = 4, .port = 25, .bytes = {127, 0, 0, 1}}};
+	struct env_rcpt rcpts[3] = {{.address = STR("a@one.example")},
+	    {.address = STR("b@two.example"), .orcpt = STR("rfc822;B@two.example")},
+	    {.address = STR("c@three.example")}};
 	struct spool_place p = {.id = id, .kind = SPOOL_FILE};
-	char		   header[SPOOL_HEADER_LEN], dir[SPOOL_NAME], name[SPOOL_NAME], path[200];
-	uint64_t	   core;
-	int		   fd;
+	char header[SPOOL_HEADER_LEN], dir[SPOOL_NAME], name[SPOOL_NAME], path[200];
+	uint64_t core;
+	int fd;
 
 	buf_init(&b, 100000);
 	assert_int_equal(envelope_write(&b, &e), 0);
@@ -161,11 +167,17 @@ store_message(uint64_t id)
 static void
 send_record(uint64_t seq, enum acct_type type, const struct spool_place *place, uint32_t rcpt)
 {
-	struct ipc_record r = {.seq = seq, .type = (uint8_t)type, .rcpt = rcpt, .logged_ns = INT64_C(1700000007) * NS_PER_SEC,
-	    .bytes = 123, .code = type == ACCT_DELIVERED ? 250 : 550, .enh = {type == ACCT_DELIVERED ? 2 : 5, 1, 1},
-	    .src = {.family = 4, .bytes = {127, 0, 0, 2}}, .dst = {.family = 4, .bytes = {127, 0, 0, 3}}};
-	struct str	  texts[8] = {STR("250 ok, \"fine\""), STR("mx.example"), STR("v1"), STR("pool"), STR("one.example/v1"),
-		 STR("TLSv1.3"), STR("TLS_AES_128"), STR("")};
+	struct ipc_record r = {.seq = seq,
+	    .type = (uint8_t)type,
+	    .rcpt = rcpt,
+	    .logged_ns = INT64_C(1700000007) * NS_PER_SEC,
+	    .bytes = 123,
+	    .code = type == ACCT_DELIVERED ? 250 : 550,
+	    .enh = {type == ACCT_DELIVERED ? 2 : 5, 1, 1},
+	    .src = {.family = 4, .bytes = {127, 0, 0, 2}},
+	    .dst = {.family = 4, .bytes = {127, 0, 0, 3}}};
+	struct str texts[8] = {STR("250 ok, \"fine\""), STR("mx.example"), STR("v1"), STR("pool"),
+	    STR("one.example/v1"), STR("TLSv1.3"), STR("TLS_AES_128"), STR("")};
 
 	if (place != NULL)
 		r.place = *place;
@@ -175,7 +187,7 @@ send_record(uint64_t seq, enum acct_type type, const struct spool_place *place, 
 static void
 set_one(const char *name, const char *const *lists, const enum acct_rec *recs, size_t n)
 {
-	char		*path = xasprintf("%s/%s", t.acct, name);
+	char *path = xasprintf("%s/%s", t.acct, name);
 	struct acct_def *d = acct_def_new(str_of(path), NULL);
 
 	for (size_t i = 0; i < n; i++)
@@ -194,9 +206,9 @@ set_file(const char *name, const char *list)
 static void
 file_is(const char *name, const char *expected)
 {
-	char	got[8192];
-	char   *path = xasprintf("%s/%s", t.acct, name);
-	int	fd = open(path, O_RDONLY);
+	char got[8192];
+	char *path = xasprintf("%s/%s", t.acct, name);
+	int fd = open(path, O_RDONLY);
 	ssize_t n;
 
 	assert_true(fd != -1);
@@ -215,19 +227,27 @@ every_field_of_a_delivery_is_powermtas(void **state)
 {
 	struct spool_place p = store_message(0x1234);
 
-	set_file("acct.csv", "*,totalSecondsQueued,userString,dlvTlsProtocol,dlvTlsCipher,header_Subject,header_None,etype,"
+	set_file("acct.csv", "*,totalSecondsQueued,userString,dlvTlsProtocol,dlvTlsCipher,header_"
+			     "Subject,header_None,etype,"
 			     "dlvStatus,destDomain,vmtaName,recordId");
 	send_record(1, ACCT_DELIVERED, &p, 1);
 	assert_true(run_until(1, 5000));
 	file_is("acct.csv",
-	    "type,timeLogged,timeQueued,orig,rcpt,orcpt,dsnAction,dsnStatus,dsnDiag,dsnMta,bounceCat,srcType,srcMta,"
-	    "dlvType,dlvSourceIp,dlvDestinationIp,dlvEsmtpAvailable,dlvSize,vmta,jobId,envId,queue,vmtaPool,"
-	    "totalSecondsQueued,userString,dlvTlsProtocol,dlvTlsCipher,header_Subject,header_None,etype,dlvStatus,"
+	    "type,timeLogged,timeQueued,orig,rcpt,orcpt,dsnAction,dsnStatus,dsnDiag,dsnMta,"
+	    "bounceCat,srcType,srcMta,"
+	    "dlvType,dlvSourceIp,dlvDestinationIp,dlvEsmtpAvailable,dlvSize,vmta,jobId,envId,queue,"
+	    "vmtaPool,"
+	    "totalSecondsQueued,userString,dlvTlsProtocol,dlvTlsCipher,header_Subject,header_None,"
+	    "etype,dlvStatus,"
 	    "destDomain,vmtaName,recordId\r\n"
-	    "d,2023-11-14 22:13:27+0000,2023-11-14 22:13:20+0000,from@example.com,b@two.example,rfc822;B@two.example,"
-	    "delivered,2.1.1 (bad destination mailbox address),\"smtp;250 ok, \"\"fine\"\"\",mx.example (127.0.0.3),,smtp,"
-	    "client.example (127.0.0.9),smtp,127.0.0.2,127.0.0.3,,123,v1,job 1,,one.example/v1,pool,7,,TLSv1.3,"
-	    "TLS_AES_128,\"Hello, =?utf-8?q?w?=  \"\"you\"\"\",,delivery,delivered,two.example,v1,0000000000001234.1\r\n");
+	    "d,2023-11-14 22:13:27+0000,2023-11-14 "
+	    "22:13:20+0000,from@example.com,b@two.example,rfc822;B@two.example,"
+	    "delivered,2.1.1 (bad destination mailbox address),\"smtp;250 ok, "
+	    "\"\"fine\"\"\",mx.example (127.0.0.3),,smtp,"
+	    "client.example (127.0.0.9),smtp,127.0.0.2,127.0.0.3,,123,v1,job "
+	    "1,,one.example/v1,pool,7,,TLSv1.3,"
+	    "TLS_AES_128,\"Hello, =?utf-8?q?w?=  "
+	    "\"\"you\"\"\",,delivery,delivered,two.example,v1,0000000000001234.1\r\n");
 }
 
 static void
@@ -235,7 +255,8 @@ record_types_share_one_header(void **state)
 {
 	struct spool_place p = store_message(0x1234);
 
-	set_one("acct.csv", (const char *const[]){"rcpt,dlvSize", "rcpt,bounceCat", "queue,dsnStatus", "*"},
+	set_one("acct.csv",
+	    (const char *const[]){"rcpt,dlvSize", "rcpt,bounceCat", "queue,dsnStatus", "*"},
 	    (enum acct_rec[]){ACCT_REC_D, ACCT_REC_B, ACCT_REC_TQ, ACCT_REC_R}, 4);
 	send_record(1, ACCT_RECEIVED, &p, 0);
 	send_record(2, ACCT_DELIVERED, &p, 0);
@@ -244,9 +265,11 @@ record_types_share_one_header(void **state)
 	send_record(5, ACCT_TRANSIENT, &p, 1);
 	assert_true(run_until(5, 5000));
 	file_is("acct.csv",
-	    "type,rcpt,dlvSize,bounceCat,queue,dsnStatus,timeLogged,orig,orcpt,srcType,srcMta,rcvSourceIp,rcvDestinationIp,"
+	    "type,rcpt,dlvSize,bounceCat,queue,dsnStatus,timeLogged,orig,orcpt,srcType,srcMta,"
+	    "rcvSourceIp,rcvDestinationIp,"
 	    "vmta,jobId,envId\r\n"
-	    "r,a@one.example,,,,,2023-11-14 22:13:27+0000,from@example.com,,smtp,client.example (127.0.0.9),127.0.0.9,"
+	    "r,a@one.example,,,,,2023-11-14 22:13:27+0000,from@example.com,,smtp,client.example "
+	    "(127.0.0.9),127.0.0.9,"
 	    "127.0.0.1,pool,job 1,\r\n"
 	    "d,a@one.example,123,,,,,,,,,,,,,\r\n"
 	    "b,c@three.example,,bad-mailbox,,,,,,,,,,,,\r\n"
@@ -257,7 +280,7 @@ static void
 records_are_acknowledged_once_and_up_to_the_highest(void **state)
 {
 	struct spool_place p = store_message(0x77);
-	struct mono	   before = ev_now();
+	struct mono before = ev_now();
 
 	set_file("acct.csv", "recordId");
 	for (uint64_t i = 1; i <= 500; i++)
@@ -275,7 +298,8 @@ what_cannot_be_read_is_written_with_what_is_known(void **state)
 	set_file("acct.csv", "rcpt,queue,recordId,header_Subject");
 	send_record(1, ACCT_DELIVERED, &gone, 4);
 	assert_true(run_until(1, 5000));
-	file_is("acct.csv", "type,rcpt,queue,recordId,header_Subject\r\nd,,one.example/v1,0000000000000099.4,\r\n");
+	file_is("acct.csv",
+	    "type,rcpt,queue,recordId,header_Subject\r\nd,,one.example/v1,0000000000000099.4,\r\n");
 }
 
 static void
@@ -304,8 +328,8 @@ static void
 rotation_is_answered_when_it_is_done(void **state)
 {
 	struct spool_place p = store_message(0x77);
-	struct ipc_ask	   ask = {.token = 42, .what = ASK_ROTATE_ACCT};
-	struct str	   name = STR("acct.csv"), wrong = STR("other.csv");
+	struct ipc_ask ask = {.token = 42, .what = ASK_ROTATE_ACCT};
+	struct str name = STR("acct.csv"), wrong = STR("other.csv");
 
 	set_file("acct.csv", "rcpt");
 	send_record(1, ACCT_DELIVERED, &p, 0);
@@ -324,7 +348,7 @@ static void
 nothing_is_acknowledged_while_the_disk_is_full(void **state)
 {
 	struct spool_place p = store_message(0x77);
-	struct rlimit	   r = {.rlim_cur = 30, .rlim_max = RLIM_INFINITY};
+	struct rlimit r = {.rlim_cur = 30, .rlim_max = RLIM_INFINITY};
 
 	set_file("acct.csv", "rcpt,orig");
 	send_record(1, ACCT_DELIVERED, &p, 0);
@@ -338,7 +362,8 @@ nothing_is_acknowledged_while_the_disk_is_full(void **state)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &r), 0);
 	assert_true(run_until(3, 5000));
 	assert_false(t.a.is_blocked);
-	file_is("acct.csv", "type,rcpt,orig\r\nd,a@one.example,from@example.com\r\nd,b@two.example,from@example.com\r\n"
+	file_is("acct.csv", "type,rcpt,orig\r\nd,a@one.example,from@example.com\r\nd,b@two.example,"
+			    "from@example.com\r\n"
 			    "d,c@three.example,from@example.com\r\n");
 }
 

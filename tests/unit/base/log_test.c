@@ -30,7 +30,8 @@ outside_text_never_makes_a_second_line(void **state)
 	log_init("test", LOG_LEVEL_INFO);
 	log_to_fd(fds[1], false);
 	log_info("reply=%s", log_quote(STR("a\r\n2026-01-01 error master \"x\\")));
-	assert_string_equal(logged(fds[0]), "info test reply=\"a\\x0d\\x0a2026-01-01 error master \\x22x\\x5c\"\n");
+	assert_string_equal(
+	    logged(fds[0]), "info test reply=\"a\\x0d\\x0a2026-01-01 error master \\x22x\\x5c\"\n");
 	/* even where somebody forgot to quote it */
 	log_info("reason=\"%s\"", "a\r\nerror master\t\x1b[31m \x7f");
 	assert_string_equal(logged(fds[0]), "info test reason=\"a??error master??[31m ?\"\n");
@@ -43,8 +44,8 @@ static void
 a_line_too_long_is_cut_and_still_ends(void **state)
 {
 	static char big[3000];
-	int	    fds[2];
-	size_t	    len;
+	int fds[2];
+	size_t len;
 
 	memset(big, 'x', sizeof big - 1);
 	assert_int_equal(pipe(fds), 0);

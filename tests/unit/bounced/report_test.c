@@ -15,18 +15,18 @@
 #include "lib/spool/store.h"
 
 static struct {
-	char		   top[64];
-	int		   fd;
-	struct bounced	   b;
-	struct ipc_chan	  *chan;
-	struct ev_timer	   guard, poll;
+	char top[64];
+	int fd;
+	struct bounced b;
+	struct ipc_chan *chan;
+	struct ev_timer guard, poll;
 	struct spool_place accepted[16];
-	size_t		   n_accepted, n_opened;
-	bool		   has_done, ok, has_left;
+	size_t n_accepted, n_opened;
+	bool has_done, ok, has_left;
 	struct spool_reader *reader;
-	struct buf	   raw, scratch;
-	struct envelope	   env;
-	char		   rcpt[300];
+	struct buf raw, scratch;
+	struct envelope env;
+	char rcpt[300];
 } t;
 
 static void
@@ -77,7 +77,7 @@ on_leave(void)
 static int
 setup(void **state)
 {
-	struct why	    why;
+	struct why why;
 	struct spool_store *store;
 
 	memset(&t, 0, sizeof t);
@@ -121,11 +121,11 @@ teardown(void **state)
 static struct spool_place
 store_message(struct envelope *e, const struct env_rcpt *rcpts, const char *message)
 {
-	struct buf	   b;
+	struct buf b;
 	struct spool_place p = {.id = e->id, .kind = SPOOL_FILE};
-	char		   header[SPOOL_HEADER_LEN], dir[SPOOL_NAME], name[SPOOL_NAME], path[200];
-	struct str	   msg = str_of(message);
-	int		   fd;
+	char header[SPOOL_HEADER_LEN], dir[SPOOL_NAME], name[SPOOL_NAME], path[200];
+	struct str msg = str_of(message);
+	int fd;
 
 	buf_init(&b, 1000000);
 	e->accepted = wall_from_sec(1700000000);
@@ -138,7 +138,8 @@ store_message(struct envelope *e, const struct env_rcpt *rcpts, const char *mess
 	p.len = p.env_len + msg.len;
 	envelope_header(header, 0, p.len, p.env_len,
 	    record_sum(record_core(buf_str(&b), msg), 0, p.len, p.env_len));
-	snprintf(path, sizeof path, "%s/queue/%s/%s", t.top, queue_dir_name(dir, e->id), id_name(name, e->id));
+	snprintf(path, sizeof path, "%s/queue/%s/%s", t.top, queue_dir_name(dir, e->id),
+	    id_name(name, e->id));
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
 	assert_true(fd != -1);
 	assert_int_equal(write(fd, header, sizeof header), sizeof header);
@@ -152,9 +153,13 @@ store_message(struct envelope *e, const struct env_rcpt *rcpts, const char *mess
 static void
 say_rcpt(uint64_t id, uint32_t index, const char *reply)
 {
-	struct ipc_report_rcpt r = {.id = id, .rcpt = index, .code = 550, .enh = {5, 1, 1}, .kind = REPORT_FAILED,
+	struct ipc_report_rcpt r = {.id = id,
+	    .rcpt = index,
+	    .code = 550,
+	    .enh = {5, 1, 1},
+	    .kind = REPORT_FAILED,
 	    .when_ns = INT64_C(1700000100) * NS_PER_SEC};
-	struct str	       texts[3] = {str_of(reply), STR("mx.remote.example"), STR("vmta1")};
+	struct str texts[3] = {str_of(reply), STR("mx.remote.example"), STR("vmta1")};
 
 	ipc_test_deliver(t.chan, IPC_REPORT_RCPT, &r, texts);
 }
@@ -172,12 +177,12 @@ static struct str
 read_report(size_t i)
 {
 	const struct spool_place *p = &t.accepted[i];
-	struct str		  lines;
-	struct env_iter		  it;
-	struct env_rcpt		  r;
-	struct why		  why;
-	uint32_t		  index;
-	const char		 *out = getenv("REPORT_OUT");
+	struct str lines;
+	struct env_iter it;
+	struct env_rcpt r;
+	struct why why;
+	uint32_t index;
+	const char *out = getenv("REPORT_OUT");
 
 	if (spool_read(t.reader, p, (size_t)p->len, &t.raw, NULL, NULL, &why) == -1)
 		fail_msg("%s", why.text);
@@ -190,7 +195,7 @@ read_report(size_t i)
 	lines = str_skip(buf_str(&t.raw), p->env_len);
 	if (out != NULL) { /* for another parser's eyes */
 		char path[300];
-		int  fd;
+		int fd;
 		snprintf(path, sizeof path, "%s/%016lx.eml", out, p->id);
 		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
 		assert_int_equal(write(fd, lines.p, lines.len), lines.len);
@@ -217,7 +222,7 @@ static void
 is_wire_form(struct str s)
 {
 	struct str line;
-	uint64_t   dots = 0;
+	uint64_t dots = 0;
 
 	assert_true(str_has_suffix(s, STR("\r\n")));
 	while (str_next(&s, '\n', &line) && (line.len > 0 || s.p != NULL)) {
@@ -236,17 +241,23 @@ is_wire_form(struct str s)
 static void
 a_failure_is_reported_to_the_sender(void **state)
 {
-	struct envelope	   e = {.id = 0x42, .sender = STR("sender@example.com"), .n_rcpts = 3, .vmta = STR("vmta1"),
-		  .envid = STR("QQ314159"), .priority = 50};
-	struct env_rcpt	   rcpts[] = {{.address = STR("one@x.test")},
-		   {.address = STR("two@x.test"), .orcpt = STR("rfc822;Two@x.test")},
-		   {.address = STR("three@x.test"), .notify = NOTIFY_NEVER}};
+	struct envelope e = {.id = 0x42,
+	    .sender = STR("sender@example.com"),
+	    .n_rcpts = 3,
+	    .vmta = STR("vmta1"),
+	    .envid = STR("QQ314159"),
+	    .priority = 50};
+	struct env_rcpt rcpts[] = {{.address = STR("one@x.test")},
+	    {.address = STR("two@x.test"), .orcpt = STR("rfc822;Two@x.test")},
+	    {.address = STR("three@x.test"), .notify = NOTIFY_NEVER}};
 	struct spool_place p = store_message(&e, rcpts, MESSAGE);
-	struct str	   s;
+	struct str s;
 
 	say_rcpt(0x42, 2, "550 5.1.1 never");
 	say_rcpt(0x42, 1, "550 5.1.1 no such user\r\nDSN-Injected: yes");
-	say_rcpt(0x42, 0, "550 5.1.1 <one@x.test>: Recipient address rejected: User unknown in virtual mailbox table");
+	say_rcpt(0x42, 0,
+	    "550 5.1.1 <one@x.test>: Recipient address rejected: User unknown in virtual mailbox "
+	    "table");
 	say_report(&p);
 	assert_true(run_until_done());
 	assert_int_equal(t.n_accepted, 1);
@@ -263,9 +274,12 @@ a_failure_is_reported_to_the_sender(void **state)
 	has(s, "\r\nOriginal-Envelope-Id: QQ314159\r\n");
 	has(s, "\r\nArrival-Date: Tue, 14 Nov 2023 ");
 	has(s, "\r\n\r\nFinal-Recipient: rfc822;one@x.test\r\nAction: failed\r\n"
-	       "Status: 5.1.1 (bad destination mailbox address)\r\nRemote-MTA: dns;mx.remote.example\r\n"
-	       "Diagnostic-Code: smtp; 550 5.1.1 <one@x.test>: Recipient address rejected:\r\n User unknown");
-	has(s, "\r\nOriginal-Recipient: rfc822;Two@x.test\r\nFinal-Recipient: rfc822;two@x.test\r\n");
+	       "Status: 5.1.1 (bad destination mailbox address)\r\nRemote-MTA: "
+	       "dns;mx.remote.example\r\n"
+	       "Diagnostic-Code: smtp; 550 5.1.1 <one@x.test>: Recipient address rejected:\r\n "
+	       "User unknown");
+	has(s,
+	    "\r\nOriginal-Recipient: rfc822;Two@x.test\r\nFinal-Recipient: rfc822;two@x.test\r\n");
 	has(s, "Subject: Hello\r\n folded\r\n");
 	lacks(s, "\r\nDSN-Injected");
 	lacks(s, "three@x.test");
@@ -275,10 +289,14 @@ a_failure_is_reported_to_the_sender(void **state)
 static void
 the_whole_message_comes_back_when_it_was_asked_for(void **state)
 {
-	struct envelope	   e = {.id = 0x43, .sender = STR("s@example.com"), .n_rcpts = 1, .ret = ENV_RET_FULL, .priority = 50};
-	struct env_rcpt	   rcpt = {.address = STR("one@x.test")};
+	struct envelope e = {.id = 0x43,
+	    .sender = STR("s@example.com"),
+	    .n_rcpts = 1,
+	    .ret = ENV_RET_FULL,
+	    .priority = 50};
+	struct env_rcpt rcpt = {.address = STR("one@x.test")};
 	struct spool_place p = store_message(&e, &rcpt, MESSAGE);
-	struct str	   s;
+	struct str s;
 
 	say_rcpt(0x43, 0, "550 no");
 	say_report(&p);
@@ -294,8 +312,16 @@ nothing_is_reported_about_reports_or_to_nobody(void **state)
 {
 	struct envelope cases[] = {
 	    {.id = 0x50, .n_rcpts = 1, .priority = 50},
-	    {.id = 0x51, .sender = STR("s@example.com"), .is_report = true, .n_rcpts = 1, .priority = 50},
-	    {.id = 0x52, .sender = STR("s@example.com"), .no_dsn = true, .n_rcpts = 1, .priority = 50},
+	    {.id = 0x51,
+		.sender = STR("s@example.com"),
+		.is_report = true,
+		.n_rcpts = 1,
+		.priority = 50},
+	    {.id = 0x52,
+		.sender = STR("s@example.com"),
+		.no_dsn = true,
+		.n_rcpts = 1,
+		.priority = 50},
 	};
 	struct env_rcpt rcpt = {.address = STR("one@x.test")};
 
@@ -311,11 +337,15 @@ nothing_is_reported_about_reports_or_to_nobody(void **state)
 static void
 eight_bit_is_encoded_for_an_ascii_sender(void **state)
 {
-	struct envelope	   e = {.id = 0x44, .sender = STR("s@example.com"), .n_rcpts = 1,
-		  .smtputf8 = true, .priority = 50};
-	struct env_rcpt	   rcpt = {.address = STR("j\xc3\xb6rg@x.test")};
-	struct spool_place p = store_message(&e, &rcpt, "Subject: gr\xc3\xbc\xc3\x9f\r\n..X: dot\r\n\r\nbody\r\n");
-	struct str	   s;
+	struct envelope e = {.id = 0x44,
+	    .sender = STR("s@example.com"),
+	    .n_rcpts = 1,
+	    .smtputf8 = true,
+	    .priority = 50};
+	struct env_rcpt rcpt = {.address = STR("j\xc3\xb6rg@x.test")};
+	struct spool_place p =
+	    store_message(&e, &rcpt, "Subject: gr\xc3\xbc\xc3\x9f\r\n..X: dot\r\n\r\nbody\r\n");
+	struct str s;
 
 	say_rcpt(0x44, 0, "550 unbekannt: j\xc3\xb6rg \xff");
 	say_report(&p);
@@ -333,11 +363,15 @@ eight_bit_is_encoded_for_an_ascii_sender(void **state)
 static void
 a_sender_with_utf8_gets_global_forms(void **state)
 {
-	struct envelope	   e = {.id = 0x45, .sender = STR("j\xc3\xb6rg@example.com"), .n_rcpts = 1,
-		  .smtputf8 = true, .priority = 50};
-	struct env_rcpt	   rcpt = {.address = STR("one@x.test")};
-	struct spool_place p = store_message(&e, &rcpt, "Subject: gr\xc3\xbc\xc3\x9f\r\n\r\nbody\r\n");
-	struct str	   s;
+	struct envelope e = {.id = 0x45,
+	    .sender = STR("j\xc3\xb6rg@example.com"),
+	    .n_rcpts = 1,
+	    .smtputf8 = true,
+	    .priority = 50};
+	struct env_rcpt rcpt = {.address = STR("one@x.test")};
+	struct spool_place p =
+	    store_message(&e, &rcpt, "Subject: gr\xc3\xbc\xc3\x9f\r\n\r\nbody\r\n");
+	struct str s;
 
 	say_rcpt(0x45, 0, "550 no");
 	say_report(&p);
@@ -366,11 +400,12 @@ a_message_that_is_gone_is_given_up_after_three_tries(void **state)
 static void
 a_new_queued_is_told_of_the_open_segment(void **state)
 {
-	struct envelope	   e = {.id = 0x46, .sender = STR("s@example.com"), .n_rcpts = 1, .priority = 50};
-	struct env_rcpt	   rcpt = {.address = STR("one@x.test")};
+	struct envelope e = {
+	    .id = 0x46, .sender = STR("s@example.com"), .n_rcpts = 1, .priority = 50};
+	struct env_rcpt rcpt = {.address = STR("one@x.test")};
 	struct spool_place p = store_message(&e, &rcpt, MESSAGE);
-	struct ipc_chan	  *again;
-	struct ipc_msg	   m;
+	struct ipc_chan *again;
+	struct ipc_msg m;
 
 	say_rcpt(0x46, 0, "550 no");
 	say_report(&p);

@@ -11,8 +11,8 @@ static void
 add_outcome(struct buf *b, const char *file)
 {
 	struct conf_messages m;
-	bool		     is_strict = str_has_prefix(str_of(file), STR("strict-"));
-	struct conf	    *c = conf_load_with(file, &m, !is_strict);
+	bool is_strict = str_has_prefix(str_of(file), STR("strict-"));
+	struct conf *c = conf_load_with(file, &m, !is_strict);
 
 	for (size_t i = 0; i < m.n; i++)
 		buf_addf(b, "%s: %s\n", m.list[i].is_error ? "error" : "note", m.list[i].text);
@@ -28,8 +28,8 @@ add_outcome(struct buf *b, const char *file)
 static char *
 read_whole(const char *file)
 {
-	FILE  *f = fopen(file, "re");
-	char  *text = xcalloc(1, 1 << 20);
+	FILE *f = fopen(file, "re");
+	char *text = xcalloc(1, 1 << 20);
 	size_t n = 0;
 
 	if (f != NULL) {
@@ -43,8 +43,8 @@ read_whole(const char *file)
 static void
 check(const char *in)
 {
-	char	   *ok = xasprintf("%.*s.ok", (int)strlen(in) - 3, in), *expected;
-	struct buf  b;
+	char *ok = xasprintf("%.*s.ok", (int)strlen(in) - 3, in), *expected;
+	struct buf b;
 	const char *renew = getenv("PH_GOLDEN");
 
 	buf_init(&b, 1 << 20);
@@ -80,7 +80,7 @@ static void
 the_sample_loads_without_a_complaint(void **state)
 {
 	struct conf_messages m;
-	struct conf	    *c = conf_load_with("conf/sample.conf", &m, CONF_ANY_ADDRESS);
+	struct conf *c = conf_load_with("conf/sample.conf", &m, CONF_ANY_ADDRESS);
 
 	print_messages(&m, false);
 	assert_int_equal(m.n, 0);

@@ -21,7 +21,8 @@ print_messages(const struct conf_messages *m, bool only_errors)
 {
 	for (size_t i = 0; i < m->n; i++)
 		if (m->list[i].is_error || !only_errors)
-			print_message("%s %s\n", m->list[i].is_error ? "error" : "note", m->list[i].text);
+			print_message(
+			    "%s %s\n", m->list[i].is_error ? "error" : "note", m->list[i].text);
 }
 
 /* Any address is taken for ours. NULL on errors, which are printed unless `quiet`. */
@@ -29,7 +30,7 @@ static inline struct conf *
 load_text(const char *text, bool quiet)
 {
 	struct conf_messages m;
-	struct conf	    *c = conf_load_text(str_of(text), "test", &m, true);
+	struct conf *c = conf_load_text(str_of(text), "test", &m, true);
 
 	if (!quiet)
 		print_messages(&m, true);
@@ -41,7 +42,7 @@ load_text(const char *text, bool quiet)
 static inline struct conf *
 load_body(const char *body)
 {
-	char	    *text = xasprintf("%s%s", NEEDED, body);
+	char *text = xasprintf("%s%s", NEEDED, body);
 	struct conf *c = load_text(text, false);
 
 	free(text);
@@ -54,7 +55,7 @@ static inline char *
 canonical(const struct conf *c)
 {
 	struct buf b;
-	char	  *text;
+	char *text;
 
 	buf_init(&b, (size_t)1 << 28);
 	conf_put_text(c, &b, false);
@@ -67,10 +68,10 @@ canonical(const struct conf *c)
 static inline void
 assert_round_trip(const struct conf *c)
 {
-	char		    *first = canonical(c), *second;
+	char *first = canonical(c), *second;
 	struct conf_messages m;
-	int		     fd = conf_snapshot(c);
-	struct conf	    *again = load_text(first, false), *copy;
+	int fd = conf_snapshot(c);
+	struct conf *again = load_text(first, false), *copy;
 
 	assert_non_null(again);
 	second = canonical(again);

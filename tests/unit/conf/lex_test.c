@@ -2,7 +2,7 @@
 
 static const struct {
 	const char *name, *in, *out;
-	bool	    stays_in_comment;
+	bool stays_in_comment;
 } lines[] = {
     {"a comment ends the line", "a b # c", "a b ", false},
     {"a comment needs no blank", "a b# c", "a b", false},
@@ -12,7 +12,8 @@ static const struct {
     {"a quote alone is a character", "x 5\" # c", "x 5\" ", false},
     {"in a pattern as well", "reply /a#b/ skip-mx", "reply /a", false},
     {"a backslash does not help", "reply /a\\#b/", "reply /a\\", false},
-    {"escaped quotes in a pattern open nothing", "reply /\\\"a\\\" # b/", "reply /\\\"a\\\" ", false},
+    {"escaped quotes in a pattern open nothing", "reply /\\\"a\\\" # b/", "reply /\\\"a\\\" ",
+	false},
     {"block comment", "a <!-- x --> b", "a            b", false},
     {"block comment open", "a <!-- x", "a       ", true},
     {"two block comments", "<!-- a --><!-- b -->c", "                    c", false},
@@ -22,10 +23,11 @@ static void
 comments_are_blanked(void **state)
 {
 	for (size_t i = 0; i < countof(lines); i++) {
-		char  *line = xstrdup(lines[i].in);
-		bool   in_comment = false;
+		char *line = xstrdup(lines[i].in);
+		bool in_comment = false;
 		size_t n = conf_lex_strip(line, strlen(line), &in_comment);
-		if (!str_eq(str_from(line, n), str_of(lines[i].out)) || in_comment != lines[i].stays_in_comment)
+		if (!str_eq(str_from(line, n), str_of(lines[i].out)) ||
+		    in_comment != lines[i].stays_in_comment)
 			fail_msg("%s: \"%.*s\"", lines[i].name, (int)n, line);
 		free(line);
 	}
@@ -49,12 +51,13 @@ words_are_unquoted(void **state)
 	struct conf_pool_mem m = {0};
 
 	for (size_t i = 0; i < countof(texts); i++) {
-		struct str	 rest = str_of(texts[i].in);
+		struct str rest = str_of(texts[i].in);
 		struct conf_word w;
-		size_t		 n = 0;
+		size_t n = 0;
 		while (conf_lex_word(&m, &rest, '\0', &w)) {
 			if (texts[i].words[n] == NULL || !str_eq(w.text, str_of(texts[i].words[n])))
-				fail_msg("%s: word %zu: \"%.*s\"", texts[i].name, n, STR_ARG(w.text));
+				fail_msg(
+				    "%s: word %zu: \"%.*s\"", texts[i].name, n, STR_ARG(w.text));
 			n++;
 		}
 		assert_null(texts[i].words[n]);
@@ -62,7 +65,8 @@ words_are_unquoted(void **state)
 	conf_mem_clear(&m);
 }
 
-static const char *const quoted[] = {"plain", "a b", "", "#", "a\"b", "a\\b", "\\", "<x>", "käse", "a,b", "\t"};
+static const char *const quoted[] = {
+    "plain", "a b", "", "#", "a\"b", "a\\b", "\\", "<x>", "käse", "a,b", "\t"};
 
 static void
 what_is_quoted_reads_the_same(void **state)
@@ -70,8 +74,8 @@ what_is_quoted_reads_the_same(void **state)
 	struct conf_pool_mem m = {0};
 
 	for (size_t i = 0; i < countof(quoted); i++) {
-		struct buf	 b;
-		struct str	 rest;
+		struct buf b;
+		struct str rest;
 		struct conf_word w;
 		buf_init(&b, 1000);
 		conf_quote(&b, str_of(quoted[i]), ",");
@@ -86,7 +90,7 @@ what_is_quoted_reads_the_same(void **state)
 
 static const struct {
 	const char *in;
-	size_t	    end;
+	size_t end;
 } tags[] = {
     {"<a>", 2},
     {"<a \">\">x", 6},
@@ -127,7 +131,7 @@ patterns_end_at_their_slash(void **state)
 
 static const struct {
 	const char *bytes;
-	size_t	    bad; /* STR_NPOS: none */
+	size_t bad; /* STR_NPOS: none */
 } encodings[] = {
     {"plain", STR_NPOS},
     {"bücher \xe2\x82\xac \xf0\x9f\x98\x80", STR_NPOS},
@@ -144,7 +148,8 @@ text_must_be_utf8(void **state)
 {
 	for (size_t i = 0; i < countof(encodings); i++) {
 		size_t bad = STR_NPOS;
-		assert_int_equal(conf_is_utf8(str_of(encodings[i].bytes), &bad), encodings[i].bad == STR_NPOS);
+		assert_int_equal(
+		    conf_is_utf8(str_of(encodings[i].bytes), &bad), encodings[i].bad == STR_NPOS);
 		assert_int_equal(bad, encodings[i].bad);
 	}
 	assert_false(conf_is_utf8(str_from("a\0b", 3), &(size_t){0}));

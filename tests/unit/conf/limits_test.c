@@ -23,7 +23,7 @@ static char *
 put_file(const struct folder *f, const char *name, struct str text)
 {
 	char *path = xasprintf("%s/%s", f->path, name);
-	int   fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text.p, text.len), (ssize_t)text.len);
@@ -50,8 +50,8 @@ static bool
 is_refused(const char *path, const char *part)
 {
 	struct conf_messages m;
-	struct conf	    *c = conf_load_with(path, &m, true);
-	bool		     found = false;
+	struct conf *c = conf_load_with(path, &m, true);
+	bool found = false;
 
 	for (size_t i = 0; i < m.n; i++)
 		found = found || (m.list[i].is_error && strstr(m.list[i].text, part) != NULL);
@@ -66,8 +66,8 @@ static bool
 is_text_refused(const char *text, const char *part)
 {
 	struct folder f = folder_new();
-	char	     *path = put_file(&f, "config", str_of(text));
-	bool	      r = is_refused(path, part);
+	char *path = put_file(&f, "config", str_of(text));
+	bool r = is_refused(path, part);
 
 	free(path);
 	folder_remove(&f);
@@ -95,9 +95,9 @@ static void
 root_refuses_a_file_that_others_may_write(void **state)
 {
 	struct folder f = folder_new();
-	char	     *path = put_file(&f, "config", STR(NEEDED));
+	char *path = put_file(&f, "config", STR(NEEDED));
 	struct conf_messages m;
-	struct conf	    *c;
+	struct conf *c;
 
 	assert_int_equal(chmod(path, 0666), 0);
 	if (geteuid() == 0) {
@@ -116,7 +116,7 @@ static void
 files_in_files_are_bounded(void **state)
 {
 	struct folder f = folder_new();
-	char	     *path;
+	char *path;
 
 	for (int i = 0; i < 20; i++) {
 		char *name = xasprintf("%d", i), *text = xasprintf("include %d\n", i + 1);
@@ -148,8 +148,8 @@ static void
 a_file_is_bounded(void **state)
 {
 	struct folder f = folder_new();
-	size_t	      n = 17 * 1024 * 1024;
-	char	     *text = xmalloc(n), *path;
+	size_t n = 17 * 1024 * 1024;
+	char *text = xmalloc(n), *path;
 
 	memset(text, '\n', n);
 	path = put_file(&f, "config", str_from(text, n));
@@ -176,10 +176,10 @@ macros_make_a_bounded_number_of_patterns(void **state)
 static void
 errors_are_kept_before_notes_and_counted(void **state)
 {
-	struct buf	     b;
+	struct buf b;
 	struct conf_messages m;
-	struct conf	    *c;
-	size_t		     errors = 0;
+	struct conf *c;
+	size_t errors = 0;
 
 	buf_init(&b, 1000000);
 	buf_add_cstr(&b, "<domain *>\n");
@@ -201,8 +201,9 @@ errors_are_kept_before_notes_and_counted(void **state)
 static const struct {
 	const char *name, *text, *part;
 } bad[] = {
-    {"no UTF-8", "host-id 5\nhost-name b\xfc"
-		 "cher.test\n",
+    {"no UTF-8",
+	"host-id 5\nhost-name b\xfc"
+	"cher.test\n",
 	"config:2:12: byte 0xfc is not UTF-8"},
     {"an open comment", NEEDED "<!-- never closed\nhost-id x\n", "not closed by -->"},
     {"a tag without end", NEEDED "<domain x\n", "\">\", is missing"},
@@ -220,7 +221,8 @@ static void
 other_line_ends_and_a_byte_order_mark_are_taken(void **state)
 {
 	struct conf *c = load_text("\xef\xbb\xbf"
-				   "log-file /tmp/log\r\n<spool /tmp/spool>\r\n</spool>\r\nhost-id 5 # x\r\n\r\nhost-name a.test",
+				   "log-file /tmp/log\r\n<spool /tmp/spool>\r\n</spool>\r\nhost-id "
+				   "5 # x\r\n\r\nhost-name a.test",
 	    false);
 
 	assert_non_null(c);
@@ -229,19 +231,19 @@ other_line_ends_and_a_byte_order_mark_are_taken(void **state)
 	conf_free(&c);
 }
 
-static const char *const damaged[] = {
-    "", "x", "file /a\n0:1", "file /a\n0:1:<domain x>\n", "0:1:host-id 5\n", "file /a\n0:x:host-id 5\n",
-    "file /a\n0:1:include /etc/passwd\n", "file /a\n9:1:host-id x\n"};
+static const char *const damaged[] = {"", "x", "file /a\n0:1", "file /a\n0:1:<domain x>\n",
+    "0:1:host-id 5\n", "file /a\n0:x:host-id 5\n", "file /a\n0:1:include /etc/passwd\n",
+    "file /a\n9:1:host-id x\n"};
 
 static void
 a_damaged_snapshot_is_refused(void **state)
 {
 	for (size_t i = 0; i < countof(damaged); i++) {
-		struct folder	     f = folder_new();
-		char		    *path = put_file(&f, "config", str_of(damaged[i]));
+		struct folder f = folder_new();
+		char *path = put_file(&f, "config", str_of(damaged[i]));
 		struct conf_messages m;
-		int		     fd = open(path, O_RDONLY | O_CLOEXEC);
-		struct conf	    *c = conf_load_fd(fd, &m);
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		struct conf *c = conf_load_fd(fd, &m);
 		if (c != NULL || m.n == 0)
 			fail_msg("%s", damaged[i]);
 		conf_messages_clear(&m);
@@ -255,7 +257,7 @@ static void
 a_snapshot_cannot_be_changed(void **state)
 {
 	struct conf *c = load_text(NEEDED, false);
-	int	     fd = conf_snapshot(c);
+	int fd = conf_snapshot(c);
 
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, "x", 1), -1);

@@ -6,11 +6,13 @@
 #include "lib/conf/parse_int.h"
 
 /* what the directives' arguments refer to */
-#define PREAMBLE                                                                                               \
-	NEEDED                                                                                                 \
-	"<virtual-mta v1>\n</virtual-mta>\n"                                                                   \
-	"<source n1>\n</source>\n<smtp-pattern-list n1>\n</smtp-pattern-list>\n<pattern-list n1>\n</pattern-list>\n" \
-	"<rewrite-list n1>\n</rewrite-list>\n<address-list n1>\n</address-list>\n<source-group n1>\n</source-group>\n" \
+#define PREAMBLE                                                                                   \
+	NEEDED                                                                                     \
+	"<virtual-mta v1>\n</virtual-mta>\n"                                                       \
+	"<source n1>\n</source>\n<smtp-pattern-list n1>\n</smtp-pattern-list>\n<pattern-list "     \
+	"n1>\n</pattern-list>\n"                                                                   \
+	"<rewrite-list n1>\n</rewrite-list>\n<address-list n1>\n</address-list>\n<source-group "   \
+	"n1>\n</source-group>\n"                                                                   \
 	"<proxy n1>\n</proxy>\n"
 
 static const struct {
@@ -76,7 +78,7 @@ sample_line(const struct conf_row *row)
 {
 	struct buf b;
 	struct str rest = str_of(row->syntax), kind;
-	char	  *text;
+	char *text;
 
 	buf_init(&b, 10000);
 	while (str_next_word(&rest, &kind)) {
@@ -98,12 +100,13 @@ sample_line(const struct conf_row *row)
 static char *
 sample_scalar(const struct conf_row *row)
 {
-	static const char *const tries[] = {"no", "7", "1", "600", "2048", "10m", "2d", "100/15m", "12M/m", "5m, 10m,1h"};
-	struct conf		 c = {0};
-	struct conf_value	 v = {0};
-	struct why		 why;
-	struct str		 word;
-	const char		*found = NULL;
+	static const char *const tries[] = {
+	    "no", "7", "1", "600", "2048", "10m", "2d", "100/15m", "12M/m", "5m, 10m,1h"};
+	struct conf c = {0};
+	struct conf_value v = {0};
+	struct why why;
+	struct str word;
+	const char *found = NULL;
 
 	for (size_t i = 0; i < countof(tries) && found == NULL; i++)
 		if (conf_value_parse(&c, row, str_of(tries[i]), &v, &why) == 0)
@@ -132,7 +135,7 @@ sample_value(const struct conf_row *row)
 
 static const struct {
 	enum conf_block block;
-	const char     *name;
+	const char *name;
 } names[] = {
     {CONF_BLOCK_SOURCE, "10.0.0.0/8"},
     {CONF_BLOCK_DOMAIN, "example.com [*.]example.org [10.0.0.0/8]"},
@@ -155,8 +158,9 @@ name_of(enum conf_block b)
 static char *
 in_block(enum conf_block b, const char *line)
 {
-	const char *tag = conf_block_row(b)->tag, *more = b == CONF_BLOCK_POOL ? "virtual-mta v1\n" : "";
-	char	   *text, *whole;
+	const char *tag = conf_block_row(b)->tag,
+		   *more = b == CONF_BLOCK_POOL ? "virtual-mta v1\n" : "";
+	char *text, *whole;
 
 	if (b == CONF_BLOCK_GLOBAL)
 		return xasprintf("%s%s\n", PREAMBLE, line);
@@ -174,10 +178,10 @@ every_directive_is_printed_as_it_was_read(void **state)
 {
 	for (unsigned k = 1; k < CONF_N_KEYS; k++) {
 		const struct conf_row *row = conf_row((enum conf_key)k);
-		char		      *value = sample_value(row);
-		char		      *line = xasprintf("%s %s", row->name[0] == '(' ? "" : row->name, value);
-		char		      *text = in_block(row->block, line);
-		struct conf	      *c = load_text(text, false);
+		char *value = sample_value(row);
+		char *line = xasprintf("%s %s", row->name[0] == '(' ? "" : row->name, value);
+		char *text = in_block(row->block, line);
+		struct conf *c = load_text(text, false);
 		if (c == NULL)
 			fail_msg("<%s> %s", conf_block_row(row->block)->tag, line);
 		assert_round_trip(c);
@@ -197,7 +201,7 @@ every_default_is_printed_as_it_was_read(void **state)
 	for (unsigned k = 1; k < CONF_N_KEYS; k++) {
 		const struct conf_row *row = conf_row((enum conf_key)k);
 		const struct conf_set *s = c->empty[row->block];
-		char		      *text = conf_print(s, (enum conf_key)k);
+		char *text = conf_print(s, (enum conf_key)k);
 		assert_false(conf_is_set(s, (enum conf_key)k));
 		if (row->name[0] != '(')
 			assert_true(str_has_prefix(str_of(text), str_of(row->name)));
@@ -232,10 +236,10 @@ every_other_spelling_sets_its_directive(void **state)
 
 	for (size_t i = 0; (a = conf_alias_at(i)) != NULL; i++) {
 		const struct conf_row *row = conf_row(a->key);
-		char		      *value = a->format != NULL ? xstrdup("5") : sample_value(row);
-		char		      *line = xasprintf("%s %s", a->name, value);
-		char		      *text = in_block(a->block, line), *printed;
-		struct conf	      *c = load_text(text, false);
+		char *value = a->format != NULL ? xstrdup("5") : sample_value(row);
+		char *line = xasprintf("%s %s", a->name, value);
+		char *text = in_block(a->block, line), *printed;
+		struct conf *c = load_text(text, false);
 		if (c == NULL)
 			fail_msg("%s", line);
 		printed = canonical(c);
@@ -257,20 +261,21 @@ every_other_spelling_sets_its_directive(void **state)
 static bool
 is_in_block(struct str block, struct str directive)
 {
-	enum conf_block b = str_eq(block, STR("global")) ? CONF_BLOCK_GLOBAL : conf_block_find(block);
+	enum conf_block b =
+	    str_eq(block, STR("global")) ? CONF_BLOCK_GLOBAL : conf_block_find(block);
 
 	if (b == CONF_N_BLOCKS)
 		return false;
-	return parse_knows(b, directive) ||
-	    (conf_block_find(directive) != CONF_N_BLOCKS && conf_block_has(b, conf_block_find(directive)));
+	return parse_knows(b, directive) || (conf_block_find(directive) != CONF_N_BLOCKS &&
+						conf_block_has(b, conf_block_find(directive)));
 }
 
 static void
 every_directive_of_the_list_is_known(void **state)
 {
-	FILE   *f = fopen(LIST, "re");
-	char   *line = NULL;
-	size_t	size = 0, n = 0;
+	FILE *f = fopen(LIST, "re");
+	char *line = NULL;
+	size_t size = 0, n = 0;
 	ssize_t len;
 
 	if (f == NULL) {
@@ -279,8 +284,8 @@ every_directive_of_the_list_is_known(void **state)
 	}
 	while ((len = getline(&line, &size, f)) > 0) {
 		struct str rest = str_trim(str_from(line, (size_t)len)), area, block, directive;
-		if (!str_next(&rest, '\t', &area) || !str_next(&rest, '\t', &block) || !str_next(&rest, '\t', &directive) ||
-		    str_eq(area, STR("area")))
+		if (!str_next(&rest, '\t', &area) || !str_next(&rest, '\t', &block) ||
+		    !str_next(&rest, '\t', &directive) || str_eq(area, STR("area")))
 			continue;
 		if (!is_in_block(block, directive))
 			fail_msg("%.*s: %.*s is not known", STR_ARG(block), STR_ARG(directive));

@@ -9,7 +9,7 @@
 /* Lines `first` to `last` of an article (found by its number's prefix), and the block they were taken out of. */
 static const struct {
 	const char *article;
-	unsigned    first, last;
+	unsigned first, last;
 	const char *before, *after;
 } parts[] = {
     {"000_", 19, 48, "", ""},
@@ -38,9 +38,9 @@ static const struct {
 static char *
 read_article(const char *prefix)
 {
-	char  *pattern = xasprintf("../shared/seeds/%s*.txt", prefix), *text = NULL;
+	char *pattern = xasprintf("../shared/seeds/%s*.txt", prefix), *text = NULL;
 	glob_t g = {0};
-	FILE  *f;
+	FILE *f;
 	size_t n;
 
 	if (glob(pattern, 0, NULL, &g) == 0 && (f = fopen(g.gl_pathv[0], "re")) != NULL) {
@@ -83,7 +83,7 @@ static void
 the_parts_of_articles_load(void **state)
 {
 	for (size_t i = 0; i < countof(parts); i++) {
-		char	  *article = read_article(parts[i].article);
+		char *article = read_article(parts[i].article);
 		struct buf b;
 		if (article == NULL) {
 			print_message("skipped: %s: not there\n", ARTICLES);
@@ -103,7 +103,7 @@ the_parts_of_articles_load(void **state)
 static void
 all_parts_of_an_article_load_together(void **state)
 {
-	char	  *article = read_article("000_");
+	char *article = read_article("000_");
 	struct buf b;
 
 	if (article == NULL) {

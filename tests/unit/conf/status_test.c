@@ -8,7 +8,8 @@
 
 static const char *const names[CONF_N_KEYS] = {
     "",
-#define DIRECTIVE(block, id, name, type, dflt, syntax, merge, reload, status, help) "CONF_" #block "_" #id,
+#define DIRECTIVE(block, id, name, type, dflt, syntax, merge, reload, status, help)                \
+	"CONF_" #block "_" #id,
 #include "lib/conf/directives.def"
 #undef DIRECTIVE
 };
@@ -52,12 +53,12 @@ static size_t
 look_in(const char *pattern, bool *is_used)
 {
 	glob_t g = {0};
-	char  *text = xmalloc(1 << 20);
+	char *text = xmalloc(1 << 20);
 
 	if (glob(pattern, 0, NULL, &g) != 0)
 		g.gl_pathc = 0;
 	for (size_t i = 0; i < g.gl_pathc; i++) {
-		FILE  *f = fopen(g.gl_pathv[i], "re");
+		FILE *f = fopen(g.gl_pathv[i], "re");
 		size_t n = f == NULL ? 0 : fread(text, 1, (1 << 20) - 1, f);
 		text[n] = '\0';
 		look_for_keys(text, is_used);
@@ -73,10 +74,11 @@ look_in(const char *pattern, bool *is_used)
 static void
 the_status_of_every_directive_is_true(void **state)
 {
-	static const char *const programs[] = {"master/*.[ch]", "injectd/*.[ch]", "queued/*.[ch]", "dnsd/*.[ch]",
-	    "deliverd/*.[ch]", "bounced/*.[ch]", "acctd/*.[ch]", "pmtactl/*.[ch]", "lib/acct/*.[ch]", "lib/daemon/*.[ch]"};
-	bool		 is_used[CONF_N_KEYS] = {0};
-	size_t		 files = 0, wrong = 0;
+	static const char *const programs[] = {"master/*.[ch]", "injectd/*.[ch]", "queued/*.[ch]",
+	    "dnsd/*.[ch]", "deliverd/*.[ch]", "bounced/*.[ch]", "acctd/*.[ch]", "pmtactl/*.[ch]",
+	    "lib/acct/*.[ch]", "lib/daemon/*.[ch]"};
+	bool is_used[CONF_N_KEYS] = {0};
+	size_t files = 0, wrong = 0;
 
 	for (size_t i = 0; i < countof(programs); i++)
 		files += look_in(programs[i], is_used);
@@ -86,11 +88,13 @@ the_status_of_every_directive_is_true(void **state)
 	for (unsigned k = 1; k < CONF_N_KEYS; k++) {
 		enum conf_status s = conf_row((enum conf_key)k)->status;
 		if (s == CONF_HONOURED && !is_used[k]) {
-			print_message("%s is called honoured, but no program asks for it\n", names[k]);
+			print_message(
+			    "%s is called honoured, but no program asks for it\n", names[k]);
 			wrong++;
 		}
 		if (s == CONF_NOT_YET && is_used[k]) {
-			print_message("%s is called not yet honoured, but a program asks for it\n", names[k]);
+			print_message(
+			    "%s is called not yet honoured, but a program asks for it\n", names[k]);
 			wrong++;
 		}
 	}

@@ -2,7 +2,7 @@
 
 static const struct {
 	const char *name, *text;
-	int64_t	    ms; /* -1: refused */
+	int64_t ms; /* -1: refused */
 } times[] = {
     {"seconds", "300s", 300000},
     {"minutes", "10m", 600000},
@@ -28,16 +28,17 @@ times_mean_what_they_say(void **state)
 {
 	for (size_t i = 0; i < countof(times); i++) {
 		int64_t ms = -7;
-		bool	is_good = conf_parse_time(str_of(times[i].text), &ms);
+		bool is_good = conf_parse_time(str_of(times[i].text), &ms);
 		if (is_good != (times[i].ms >= 0) || (is_good && ms != times[i].ms))
-			fail_msg("%s: %s gave %d, %lld", times[i].name, times[i].text, is_good, (long long)ms);
+			fail_msg("%s: %s gave %d, %lld", times[i].name, times[i].text, is_good,
+			    (long long)ms);
 	}
 }
 
 static const struct {
 	const char *name, *text;
-	uint64_t    bytes;
-	bool	    is_good;
+	uint64_t bytes;
+	bool is_good;
 } sizes[] = {
     {"bytes without a unit", "1000", 1000, true},
     {"bytes", "12b", 12, true},
@@ -58,7 +59,7 @@ sizes_count_in_1024(void **state)
 {
 	for (size_t i = 0; i < countof(sizes); i++) {
 		uint64_t bytes = 0;
-		bool	 is_good = conf_parse_size(str_of(sizes[i].text), &bytes);
+		bool is_good = conf_parse_size(str_of(sizes[i].text), &bytes);
 		if (is_good != sizes[i].is_good || (is_good && bytes != sizes[i].bytes))
 			fail_msg("%s: %s", sizes[i].name, sizes[i].text);
 	}
@@ -66,9 +67,9 @@ sizes_count_in_1024(void **state)
 
 static const struct {
 	const char *name, *text;
-	bool	    is_volume;
-	uint64_t    count;
-	int64_t	    ms; /* 0: refused */
+	bool is_volume;
+	uint64_t count;
+	int64_t ms; /* 0: refused */
 } rates[] = {
     {"a minute", "500/m", false, 500, 60000},
     {"minute as min", "500/min", false, 500, 60000},
@@ -94,8 +95,8 @@ rates_have_count_and_period(void **state)
 {
 	for (size_t i = 0; i < countof(rates); i++) {
 		struct conf_rate r = {0};
-		bool		 is_good = rates[i].is_volume ? conf_parse_volume(str_of(rates[i].text), &r)
-							      : conf_parse_rate(str_of(rates[i].text), &r);
+		bool is_good = rates[i].is_volume ? conf_parse_volume(str_of(rates[i].text), &r)
+						  : conf_parse_rate(str_of(rates[i].text), &r);
 		if (is_good != (rates[i].ms > 0) ||
 		    (is_good && (r.count != rates[i].count || r.period_ms != rates[i].ms)))
 			fail_msg("%s: %s", rates[i].name, rates[i].text);
@@ -104,7 +105,7 @@ rates_have_count_and_period(void **state)
 
 static const struct {
 	const char *a, *b;
-	unsigned    distance; /* 4: more than 3 */
+	unsigned distance; /* 4: more than 3 */
 } words[] = {
     {"max-smtp-out", "max-smtp-out", 0},
     {"max-smpt-out", "max-smtp-out", 1},
@@ -119,7 +120,8 @@ static void
 distance_counts_edits(void **state)
 {
 	for (size_t i = 0; i < countof(words); i++)
-		assert_int_equal(conf_distance(str_of(words[i].a), str_of(words[i].b), 3), words[i].distance);
+		assert_int_equal(
+		    conf_distance(str_of(words[i].a), str_of(words[i].b), 3), words[i].distance);
 }
 
 int

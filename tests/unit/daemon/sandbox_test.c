@@ -56,7 +56,8 @@ stop(int64_t drain_ms)
 	daemon_exit();
 }
 
-static const struct daemon_ops ops = {.role = ROLE_DNS, .give_fd = give_fd, .peer = peer, .stop = stop};
+static const struct daemon_ops ops = {
+    .role = ROLE_DNS, .give_fd = give_fd, .peer = peer, .stop = stop};
 
 static void
 act_nothing(void)
@@ -99,7 +100,8 @@ act_unix_socket(void)
 static void
 act_connect(void)
 {
-	_exit(socket(AF_INET, SOCK_STREAM, 0) != -1 && socket(AF_INET6, SOCK_STREAM, 0) != -1 ? 3 : 1);
+	_exit(socket(AF_INET, SOCK_STREAM, 0) != -1 && socket(AF_INET6, SOCK_STREAM, 0) != -1 ? 3
+											      : 1);
 }
 static void
 act_fork(void)
@@ -115,7 +117,8 @@ act_exec(void)
 static void
 act_executable_memory(void)
 {
-	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = mmap(
+	    NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	_exit(p == MAP_FAILED ? 1 : 2);
 }
@@ -129,7 +132,7 @@ static void
 act_thread(void)
 {
 	pthread_t t;
-	void	 *r;
+	void *r;
 
 	if (pthread_create(&t, NULL, in_thread, &n_peers) != 0 || pthread_join(t, &r) != 0)
 		_exit(1);
@@ -159,13 +162,15 @@ static const struct action {
 	const char *name;
 	void (*act)(void);
 	unsigned calls;
-	int	 result; /* exit status, or 1000 + signal */
+	int result; /* exit status, or 1000 + signal */
 } actions[] = {
     {"setuid(0)", act_setuid, BOX_LOOP, 1000 + SIGSYS},
     {"open", act_open, BOX_LOOP, 1000 + SIGSYS},
-    {"open for writing without the right to write", act_open_for_writing, BOX_LOOP | BOX_FILES_READ, 1000 + SIGSYS},
+    {"open for writing without the right to write", act_open_for_writing, BOX_LOOP | BOX_FILES_READ,
+	1000 + SIGSYS},
     {"socket", act_socket, BOX_LOOP | BOX_FILES_WRITE | BOX_ACCEPT, 1000 + SIGSYS},
-    {"stream socket by what only the configuration needs", act_socket, BOX_LOOP | BOX_CONFIG, 1000 + SIGSYS},
+    {"stream socket by what only the configuration needs", act_socket, BOX_LOOP | BOX_CONFIG,
+	1000 + SIGSYS},
     {"unix socket", act_unix_socket, BOX_LOOP | BOX_CONNECT, 1000 + SIGSYS},
     {"fork", act_fork, BOX_LOOP | BOX_THREADS, 1000 + SIGSYS},
     {"exec", act_exec, BOX_LOOP | BOX_FILES_READ | BOX_FILES_WRITE, 1000 + SIGSYS},
@@ -180,7 +185,7 @@ static void PH_NORETURN
 be_daemon(int channel, void (*act)(void), unsigned calls)
 {
 	const struct sandbox box = {.user = "pmta-dns", .calls = calls, .max_files = 64};
-	char		    *argv[] = {(char[]){"dnsd"}, NULL};
+	char *argv[] = {(char[]){"dnsd"}, NULL};
 
 	if (dup2(channel, DAEMON_CHANNEL_FD) == -1)
 		_exit(98);
@@ -196,21 +201,24 @@ be_daemon(int channel, void (*act)(void), unsigned calls)
 
 struct side {
 	struct ipc_chan *chan;
-	pid_t		 pid;
+	pid_t pid;
 };
 
 static struct conf *
 make_conf(void)
 {
 	struct conf_messages list = {0};
-	struct conf	    *c;
-	char		     path[128];
-	FILE		    *f;
+	struct conf *c;
+	char path[128];
+	FILE *f;
 
 	snprintf(path, sizeof path, "%s/config", dir);
 	f = fopen(path, "w");
 	assert_non_null(f);
-	fprintf(f, "host-name a.example\npostmaster p@example.org\nlog-file %s/log\n<spool %s>\n</spool>\n", dir, dir);
+	fprintf(f,
+	    "host-name a.example\npostmaster p@example.org\nlog-file %s/log\n<spool "
+	    "%s>\n</spool>\n",
+	    dir, dir);
 	assert_int_equal(fclose(f), 0);
 	c = conf_load(path, &list);
 	assert_non_null(c);
@@ -231,11 +239,12 @@ give(struct side *s, const struct ipc_fd *what, int fd)
 static void
 launch(struct side *s, void (*act)(void), unsigned calls)
 {
-	int	     fds[2], pair[2], snapshot;
-	struct why   why;
+	int fds[2], pair[2], snapshot;
+	struct why why;
 	struct conf *c = make_conf();
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
 	s->pid = fork();
 	if (s->pid == 0)
 		be_daemon(fds[1], act, calls);
@@ -245,7 +254,8 @@ launch(struct side *s, void (*act)(void), unsigned calls)
 	assert_true(snapshot != -1);
 	ipc_send(s->chan, IPC_CONFIG, &(struct ipc_config){.generation = 1}, NULL, snapshot);
 	close(snapshot);
-	give(s, &(struct ipc_fd){.kind = FD_STATS_PAGE, .role = ROLE_DNS}, stats_create(ROLE_DNS, 0));
+	give(s, &(struct ipc_fd){.kind = FD_STATS_PAGE, .role = ROLE_DNS},
+	    stats_create(ROLE_DNS, 0));
 	give(s, &(struct ipc_fd){.kind = FD_SPOOL_DIR}, open(dir, O_RDONLY));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	ipc_send(s->chan, IPC_PEER, &(struct ipc_peer){.role = ROLE_QUEUE}, NULL, pair[0]);
@@ -296,10 +306,10 @@ static const char *
 status_line(pid_t pid, const char *name)
 {
 	static char text[8192];
-	char	    path[64];
-	int	    fd;
-	ssize_t	    n;
-	char	   *p;
+	char path[64];
+	int fd;
+	ssize_t n;
+	char *p;
 
 	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
 	fd = open(path, O_RDONLY);
@@ -319,11 +329,11 @@ static void
 the_kernel_confirms_every_wall(void **state)
 {
 	const struct passwd *pw = getpwnam("pmta-dns");
-	struct ipc_msg	     m = {0};
-	struct why	     why;
-	struct side	     s;
-	char		     want[64], root[128], path[128];
-	ssize_t		     n;
+	struct ipc_msg m = {0};
+	struct why why;
+	struct side s;
+	char want[64], root[128], path[128];
+	ssize_t n;
 
 	launch(&s, act_nothing, BOX_LOOP | BOX_CONFIG);
 	while (m.type != IPC_READY)
@@ -334,9 +344,11 @@ the_kernel_confirms_every_wall(void **state)
 	if (!IS_SANITIZED)
 		assert_string_equal(status_line(s.pid, "Seccomp:"), "\t2");
 	if (geteuid() == 0) {
-		snprintf(want, sizeof want, "\t%u\t%u\t%u\t%u", pw->pw_uid, pw->pw_uid, pw->pw_uid, pw->pw_uid);
+		snprintf(want, sizeof want, "\t%u\t%u\t%u\t%u", pw->pw_uid, pw->pw_uid, pw->pw_uid,
+		    pw->pw_uid);
 		assert_string_equal(status_line(s.pid, "Uid:"), want);
-		snprintf(want, sizeof want, "\t%u\t%u\t%u\t%u", pw->pw_gid, pw->pw_gid, pw->pw_gid, pw->pw_gid);
+		snprintf(want, sizeof want, "\t%u\t%u\t%u\t%u", pw->pw_gid, pw->pw_gid, pw->pw_gid,
+		    pw->pw_gid);
 		assert_string_equal(status_line(s.pid, "Gid:"), want);
 		snprintf(path, sizeof path, "/proc/%d/root", (int)s.pid);
 		n = readlink(path, root, sizeof root - 1);
@@ -348,7 +360,7 @@ the_kernel_confirms_every_wall(void **state)
 	/* in force, a new configuration is still read, checked and refused or taken */
 	{
 		struct conf *c = make_conf();
-		int	     good = conf_snapshot(c), bad = memfd_create("bad", 0);
+		int good = conf_snapshot(c), bad = memfd_create("bad", 0);
 
 		assert_int_equal(write(bad, "no-such-directive 1\n", 20), 20);
 		ipc_send(s.chan, IPC_CONFIG, &(struct ipc_config){.generation = 2}, NULL, bad);
@@ -370,8 +382,8 @@ static void
 it_ends_when_master_is_gone(void **state)
 {
 	struct ipc_msg m = {0};
-	struct why     why;
-	struct side    s;
+	struct why why;
+	struct side s;
 
 	launch(&s, act_nothing, BOX_LOOP);
 	while (m.type != IPC_READY)
@@ -416,7 +428,8 @@ main(void)
 	};
 
 	/* as root the daemons' users must exist; without them the tests run as an ordinary user */
-	if (geteuid() == 0 && getpwnam("pmta-dns") == NULL && (setgid(65534) == -1 || setuid(65534) == -1))
+	if (geteuid() == 0 && getpwnam("pmta-dns") == NULL &&
+	    (setgid(65534) == -1 || setuid(65534) == -1))
 		return 1;
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -10,18 +10,19 @@ deliver_mix(unsigned flags, const char *conf)
 {
 	static const struct {
 		size_t bytes;
-		bool   dots;
-	} kinds[] = {{0, false}, {1, false}, {2000, false}, {2000, true}, {60000, true}, {70000, false},
-	    {70000, true}, {3000000, false}, {3000000, true}};
-	struct sink    sink = sink_start(flags);
-	struct made    made[countof(kinds) * 5];
+		bool dots;
+	} kinds[] = {{0, false}, {1, false}, {2000, false}, {2000, true}, {60000, true},
+	    {70000, false}, {70000, true}, {3000000, false}, {3000000, true}};
+	struct sink sink = sink_start(flags);
+	struct made made[countof(kinds) * 5];
 	struct ipc_msg m;
-	uint32_t       conn;
+	uint32_t conn;
 
 	start(conf);
 	conn = open_conn(sink.port, NULL);
 	for (uint32_t i = 0; i < countof(made); i++) {
-		made[i] = make_message(kinds[i % countof(kinds)].bytes, kinds[i % countof(kinds)].dots, 1);
+		made[i] = make_message(
+		    kinds[i % countof(kinds)].bytes, kinds[i % countof(kinds)].dots, 1);
 		give(conn, i, &made[i], &first_rcpt, 1);
 	}
 	flush(stage.queued);
@@ -76,10 +77,10 @@ messages_arrive_whole_over_tls_with_data(void **state)
 static void
 each_recipient_has_its_own_outcome(void **state)
 {
-	struct sink    sink = sink_start(SINK_PIPELINING | SINK_CHUNKING | SINK_REFUSE_ODD);
-	struct made    made;
+	struct sink sink = sink_start(SINK_PIPELINING | SINK_CHUNKING | SINK_REFUSE_ODD);
+	struct made made;
 	struct ipc_msg m;
-	uint32_t       conn, idx[] = {0, 1, 3, 4}, outcome[5] = {0};
+	uint32_t conn, idx[] = {0, 1, 3, 4}, outcome[5] = {0};
 
 	(void)state;
 	start("");
@@ -109,8 +110,8 @@ each_recipient_has_its_own_outcome(void **state)
 static void
 the_source_address_is_what_was_ordered_or_nothing(void **state)
 {
-	struct sink		  sink = sink_start(0);
-	struct ipc_msg		  m;
+	struct sink sink = sink_start(0);
+	struct ipc_msg m;
 	const struct ipc_conn_up *up;
 
 	(void)state;
@@ -143,7 +144,7 @@ nobody_listens(void **state)
 static void
 a_failed_handshake_makes_the_next_connection_go_in_clear(void **state)
 {
-	struct sink    sink = sink_start(SINK_BAD_TLS);
+	struct sink sink = sink_start(SINK_BAD_TLS);
 	struct ipc_msg m;
 
 	(void)state;
@@ -161,10 +162,10 @@ a_failed_handshake_makes_the_next_connection_go_in_clear(void **state)
 static bool
 is_session_reused(const char *conf)
 {
-	struct sink    sink = sink_start(SINK_PIPELINING | SINK_TLS);
-	struct made    made;
+	struct sink sink = sink_start(SINK_PIPELINING | SINK_TLS);
+	struct made made;
 	struct ipc_msg m;
-	uint32_t       extensions = 0;
+	uint32_t extensions = 0;
 
 	start(conf);
 	made = make_message(100, false, 1);
@@ -213,10 +214,10 @@ required_tls_never_goes_in_clear(void **state)
 static void
 a_peer_that_leaves_after_one_message_costs_nobody_an_attempt(void **state)
 {
-	struct sink    sink = sink_start(SINK_DROP_SECOND);
-	struct made    made[2];
+	struct sink sink = sink_start(SINK_DROP_SECOND);
+	struct made made[2];
 	struct ipc_msg m;
-	uint32_t       conn;
+	uint32_t conn;
 
 	(void)state;
 	start("");
@@ -236,11 +237,12 @@ a_peer_that_leaves_after_one_message_costs_nobody_an_attempt(void **state)
 static void
 a_record_that_is_not_there_is_deferred_and_the_connection_goes_on(void **state)
 {
-	struct sink		 sink = sink_start(SINK_PIPELINING);
-	struct made		 good, gone = {.place = {.id = 0x999, .len = 500, .env_len = 200, .kind = SPOOL_FILE}};
-	struct ipc_msg		 m;
+	struct sink sink = sink_start(SINK_PIPELINING);
+	struct made good,
+	    gone = {.place = {.id = 0x999, .len = 500, .env_len = 200, .kind = SPOOL_FILE}};
+	struct ipc_msg m;
 	const struct ipc_result *r;
-	uint32_t		 conn;
+	uint32_t conn;
 
 	(void)state;
 	start("");
@@ -265,7 +267,7 @@ static void
 expect_channel_lost(uint16_t port)
 {
 	struct ipc_msg m;
-	struct why     why;
+	struct why why;
 
 	while (ipc_read_blocking(stage.queued, &m, WAIT_MS, &why) == 0)
 		;
@@ -281,10 +283,11 @@ expect_channel_lost(uint16_t port)
 static void
 a_queued_that_breaks_the_protocol_loses_its_channel(void **state)
 {
-	struct sink	     sink = sink_start(0);
-	struct ipc_conn_open o = {.dst = {.bytes = {127, 0, 0, 1}, .port = sink.port, .family = 4}, .window = 1};
-	struct made	     made;
-	uint32_t	     backwards[] = {1, 0};
+	struct sink sink = sink_start(0);
+	struct ipc_conn_open o = {
+	    .dst = {.bytes = {127, 0, 0, 1}, .port = sink.port, .family = 4}, .window = 1};
+	struct made made;
+	uint32_t backwards[] = {1, 0};
 
 	(void)state;
 	start("");
@@ -307,8 +310,8 @@ a_queued_that_breaks_the_protocol_loses_its_channel(void **state)
 static void
 orders_for_connections_that_ended_are_passed_over(void **state)
 {
-	struct sink    sink = sink_start(0);
-	struct made    made;
+	struct sink sink = sink_start(0);
+	struct made made;
 	struct ipc_msg m;
 
 	(void)state;
@@ -325,10 +328,10 @@ orders_for_connections_that_ended_are_passed_over(void **state)
 static void
 stop_finishes_what_was_begun(void **state)
 {
-	struct sink    sink = sink_start(SINK_PIPELINING);
-	struct made    made;
+	struct sink sink = sink_start(SINK_PIPELINING);
+	struct made made;
 	struct ipc_msg m;
-	uint32_t       conn;
+	uint32_t conn;
 
 	(void)state;
 	start("");
@@ -355,7 +358,7 @@ static void
 lose_queued_in_the_middle(const struct sink *sink, struct made made[3])
 {
 	struct ipc_msg m;
-	uint32_t       conn;
+	uint32_t conn;
 
 	start("");
 	for (int i = 0; i < 3; i++)
@@ -382,8 +385,8 @@ static void
 await_orphan_result(const struct made *made)
 {
 	const struct ipc_orphan_result *r;
-	struct ipc_msg			m;
-	char				want[80];
+	struct ipc_msg m;
+	char want[80];
 
 	await(stage.queued, &m, IPC_ORPHAN_RESULT);
 	r = m.head;
@@ -413,8 +416,8 @@ await_orphan(enum ipc_type type, const struct made *made)
 static void
 a_new_queued_hears_first_what_the_dead_one_had_ordered(void **state)
 {
-	struct sink    sink = sink_start(0), other = sink_start(0);
-	struct made    made[3];
+	struct sink sink = sink_start(0), other = sink_start(0);
+	struct made made[3];
 	struct ipc_msg m;
 
 	(void)state;
@@ -444,8 +447,8 @@ a_new_queued_hears_first_what_the_dead_one_had_ordered(void **state)
 static void
 an_orphan_whose_connection_breaks_is_untried(void **state)
 {
-	struct sink    sink = sink_start(0);
-	struct made    made[3];
+	struct sink sink = sink_start(0);
+	struct made made[3];
 	struct ipc_msg m;
 
 	(void)state;
@@ -462,10 +465,10 @@ an_orphan_whose_connection_breaks_is_untried(void **state)
 static size_t
 resident_kb(pid_t pid)
 {
-	char	   path[64], text[256] = "";
+	char path[64], text[256] = "";
 	struct str rest, word;
-	uint64_t   pages = 0;
-	FILE	  *f;
+	uint64_t pages = 0;
+	FILE *f;
 
 	snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
 	f = fopen(path, "r");
@@ -482,11 +485,11 @@ static void
 an_idle_connection_is_small(void **state)
 {
 	enum { N = 300 };
-	struct sink    sink = sink_start(SINK_PIPELINING | SINK_CHUNKING);
-	struct made    made;
+	struct sink sink = sink_start(SINK_PIPELINING | SINK_CHUNKING);
+	struct made made;
 	struct ipc_msg m;
-	size_t	       before, after;
-	uint32_t       conn[N];
+	size_t before, after;
+	uint32_t conn[N];
 
 	(void)state;
 	start("");

@@ -10,7 +10,7 @@
 static struct {
 	uint64_t ids[4096];
 	uint32_t n;
-	size_t	 longest;
+	size_t longest;
 } seen;
 
 static void
@@ -30,8 +30,8 @@ static void
 keep(struct memory *m, int64_t at_ms, uint64_t id, size_t reply_len)
 {
 	struct ipc_orphan_result r = {.result = {.id = id}};
-	char			 reply[1024] = "";
-	struct str		 texts[MEMORY_TEXTS] = {
+	char reply[1024] = "";
+	struct str texts[MEMORY_TEXTS] = {
 	    str_from(reply, 0), STR("mx.y"), STR("vmta"), STR(""), STR("")};
 	int n = snprintf(reply, sizeof reply, "reply %llu", (unsigned long long)id);
 
@@ -71,7 +71,7 @@ static void
 the_oldest_make_room_by_bytes(void **state)
 {
 	struct memory m;
-	uint32_t      n;
+	uint32_t n;
 
 	(void)state;
 	memory_init(&m, 4096, 1000);
@@ -118,10 +118,11 @@ static void
 all_that_queued_may_have_open_fits(void **state)
 {
 	struct ipc_orphan_result r = {0};
-	struct memory		 m;
-	char			 text[300] = "";
-	struct str		 all = str_from(text, sizeof text);
-	struct str		 texts[MEMORY_TEXTS] = {all, all, all, STR("TLSv1.3"), STR("TLS_CHACHA20_POLY1305_SHA256")};
+	struct memory m;
+	char text[300] = "";
+	struct str all = str_from(text, sizeof text);
+	struct str texts[MEMORY_TEXTS] = {
+	    all, all, all, STR("TLSv1.3"), STR("TLS_CHACHA20_POLY1305_SHA256")};
 
 	(void)state;
 	memset(text, 'x', sizeof text);

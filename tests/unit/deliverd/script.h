@@ -33,11 +33,11 @@ struct message {
 	const char *name;
 	const char *sender;
 	const char *content;
-	uint64_t    n_dots;
+	uint64_t n_dots;
 	const char *envid;
-	uint8_t	    body, ret, notify;
-	bool	    smtputf8;
-	bool	    broken; /* cannot be loaded */
+	uint8_t body, ret, notify;
+	bool smtputf8;
+	bool broken; /* cannot be loaded */
 };
 
 static const struct message messages[] = {
@@ -50,26 +50,34 @@ static const struct message messages[] = {
     {.name = "8asc", .sender = "s@x", .content = "e\r\n", .body = ENV_8BITMIME},
     {.name = "utf8", .sender = "\xc3\xa9@x", .content = "A\r\n", .smtputf8 = true},
     {.name = "utf8asc", .sender = "s@x", .content = "A\r\n", .smtputf8 = true},
-    {.name = "dsn", .sender = "s@x", .content = "A\r\n", .envid = "q+1 =", .ret = ENV_RET_HDRS,
+    {.name = "dsn",
+	.sender = "s@x",
+	.content = "A\r\n",
+	.envid = "q+1 =",
+	.ret = ENV_RET_HDRS,
 	.notify = NOTIFY_SUCCESS | NOTIFY_DELAY},
-    {.name = "never", .sender = "s@x", .content = "A\r\n", .ret = ENV_RET_FULL, .notify = NOTIFY_NEVER},
+    {.name = "never",
+	.sender = "s@x",
+	.content = "A\r\n",
+	.ret = ENV_RET_FULL,
+	.notify = NOTIFY_NEVER},
     {.name = "broken", .broken = true},
 };
 
 #define MAX_EVENTS 256
 struct play {
-	struct session	   *s;
+	struct session *s;
 	struct session_conf conf;
-	struct mono	    now;
-	struct buf	    sent;
-	char		    events[MAX_EVENTS][256];
-	size_t		    n_events, next_event;
-	uint64_t	    budget; /* bytes that the socket takes */
-	size_t		    piece; /* size of the pieces in which the peer's bytes come */
-	uint32_t	    next_txn;
-	bool		    wants_tls, is_down;
-	const char	   *name;
-	const char	   *line;
+	struct mono now;
+	struct buf sent;
+	char events[MAX_EVENTS][256];
+	size_t n_events, next_event;
+	uint64_t budget; /* bytes that the socket takes */
+	size_t piece;	 /* size of the pieces in which the peer's bytes come */
+	uint32_t next_txn;
+	bool wants_tls, is_down;
+	const char *name;
+	const char *line;
 };
 
 static const char *const outcomes[OUT_MAX] = {"?", "delivered", "failed", "deferred", "untried"};
@@ -78,8 +86,7 @@ static const char *const stages[STAGE_MAX] = {
 static const char *const ends[END_MAX] = {
     "?", "closed", "lost", "timeout", "refused", "reply", "protocol", "local"};
 
-PH_PRINTF(2, 3) static void
-event(struct play *p, const char *fmt, ...)
+PH_PRINTF(2, 3) static void event(struct play *p, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -90,11 +97,12 @@ event(struct play *p, const char *fmt, ...)
 }
 
 static struct mail *
-play_load(void *ctx, const struct spool_place *place, const uint32_t *idx, uint32_t n, struct why *why)
+play_load(
+    void *ctx, const struct spool_place *place, const uint32_t *idx, uint32_t n, struct why *why)
 {
 	static const char *const addresses[] = {"r0@y", "r1@y", "r2@y", "r3@y"};
-	const struct message	*m = &messages[place->offset];
-	struct mail		*mail;
+	const struct message *m = &messages[place->offset];
+	struct mail *mail;
 
 	(void)ctx;
 	if (m->broken) {
@@ -115,7 +123,8 @@ play_load(void *ctx, const struct spool_place *place, const uint32_t *idx, uint3
 	mail->rcpts = xcalloc(n, sizeof *mail->rcpts);
 	mail->n_rcpts = n;
 	for (uint32_t i = 0; i < n; i++)
-		mail->rcpts[i] = (struct mail_rcpt){.address = str_of(addresses[idx[i]]), .notify = m->notify,
+		mail->rcpts[i] = (struct mail_rcpt){.address = str_of(addresses[idx[i]]),
+		    .notify = m->notify,
 		    .orcpt = m->notify == 0 ? STR_NULL : STR("rfc822;o+p@y")};
 	return mail;
 }
@@ -149,8 +158,8 @@ play_down(void *ctx, const struct session_end *e)
 
 	assert_false(p->is_down);
 	p->is_down = true;
-	event(p, "down %s %s %u %u.%u.%u %s %.*s", ends[e->end], stages[e->stage], e->code, e->enh[0],
-	    e->enh[1], e->enh[2], e->was_up ? "up" : "never", STR_ARG(e->text));
+	event(p, "down %s %s %u %u.%u.%u %s %.*s", ends[e->end], stages[e->stage], e->code,
+	    e->enh[0], e->enh[1], e->enh[2], e->was_up ? "up" : "never", STR_ARG(e->text));
 }
 
 static void
@@ -198,7 +207,8 @@ do_says(struct play *p, struct str arg)
 
 	buf_init(&b, 65536);
 	for (size_t i = 0; i < arg.len; i++)
-		assert_int_equal(arg.p[i] == '|' ? buf_add(&b, "\r\n", 2) : buf_add_char(&b, arg.p[i]), 0);
+		assert_int_equal(
+		    arg.p[i] == '|' ? buf_add(&b, "\r\n", 2) : buf_add_char(&b, arg.p[i]), 0);
 	assert_int_equal(buf_add(&b, "\r\n", 2), 0);
 	play_hear(p, buf_str(&b));
 	buf_clear(&b);
@@ -208,7 +218,7 @@ static void
 do_sends(struct play *p, struct str arg)
 {
 	struct str sent = buf_str(&p->sent);
-	size_t	   end = str_find_str(sent, STR("\r\n"));
+	size_t end = str_find_str(sent, STR("\r\n"));
 	struct str line = str_sub(sent, 0, end == STR_NPOS ? sent.len : end);
 
 	if (!str_eq(line, arg) || end == STR_NPOS)
@@ -240,8 +250,8 @@ static void
 do_message(struct play *p, struct str arg)
 {
 	struct ipc_txn t = {.txn = p->next_txn++};
-	struct str     name, list, piece;
-	uint32_t       idx[8], n = 0;
+	struct str name, list, piece;
+	uint32_t idx[8], n = 0;
 
 	assert_true(str_next(&arg, ' ', &name));
 	list = arg;
@@ -293,7 +303,8 @@ do_nothing_left(struct play *p, struct str arg)
 	if (p->next_event < p->n_events)
 		fail_msg("%s: at \"%s\": event \"%s\"", p->name, p->line, p->events[p->next_event]);
 	if (buf_len(&p->sent) > 0)
-		fail_msg("%s: at \"%s\": sent \"%.*s\"", p->name, p->line, STR_ARG(buf_str(&p->sent)));
+		fail_msg(
+		    "%s: at \"%s\": sent \"%.*s\"", p->name, p->line, STR_ARG(buf_str(&p->sent)));
 }
 
 static void
@@ -323,9 +334,9 @@ play_step(struct play *p, struct str line)
 	static const struct {
 		char letter;
 		void (*act)(struct play *, struct str);
-	} verbs[] = {{'S', do_says}, {'R', play_hear}, {'C', do_sends}, {'D', do_skips}, {'E', do_event},
-	    {'M', do_message}, {'T', do_time}, {'X', do_lost}, {'Q', do_quit}, {'A', do_abort},
-	    {'H', do_handshake}, {'B', do_budget}, {'N', do_nothing_left}};
+	} verbs[] = {{'S', do_says}, {'R', play_hear}, {'C', do_sends}, {'D', do_skips},
+	    {'E', do_event}, {'M', do_message}, {'T', do_time}, {'X', do_lost}, {'Q', do_quit},
+	    {'A', do_abort}, {'H', do_handshake}, {'B', do_budget}, {'N', do_nothing_left}};
 
 	for (size_t i = 0; i < countof(verbs); i++) {
 		if (line.p[0] != verbs[i].letter)
@@ -340,19 +351,29 @@ play_step(struct play *p, struct str line)
 static struct session_conf
 play_conf(void)
 {
-	return (struct session_conf){.connect_ms = 120000, .greeting_ms = 300000, .command_ms = 300000,
-	    .data_ms = 120000, .send_ms = 180000, .dot_ms = 600000, .multiline_ms = 300000, .tls_ms = 60000,
-	    .quit_ms = 5000, .window = 20, .detect_loop = true, .ehlo = "me"};
+	return (struct session_conf){.connect_ms = 120000,
+	    .greeting_ms = 300000,
+	    .command_ms = 300000,
+	    .data_ms = 120000,
+	    .send_ms = 180000,
+	    .dot_ms = 600000,
+	    .multiline_ms = 300000,
+	    .tls_ms = 60000,
+	    .quit_ms = 5000,
+	    .window = 20,
+	    .detect_loop = true,
+	    .ehlo = "me"};
 }
 
 /* `prefix` (may be NULL) is played before `script`; lines end with '\n' */
 static void
-play(const char *name, const struct session_conf *conf, const char *prefix, const char *script, size_t piece)
+play(const char *name, const struct session_conf *conf, const char *prefix, const char *script,
+    size_t piece)
 {
-	struct play  p = {.name = name, .now = {.ns = 1}, .budget = UINT64_MAX, .piece = piece};
-	const char  *parts[] = {prefix, script};
-	struct str   rest, line;
-	char	    *copy;
+	struct play p = {.name = name, .now = {.ns = 1}, .budget = UINT64_MAX, .piece = piece};
+	const char *parts[] = {prefix, script};
+	struct str rest, line;
+	char *copy;
 
 	buf_init(&p.sent, 1u << 20);
 	p.s = session_new(conf, &play_ops, &p, p.now);

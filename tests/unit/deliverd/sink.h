@@ -23,27 +23,27 @@ enum sink_flags {
 	SINK_PIPELINING = 1,
 	SINK_CHUNKING = 2,
 	SINK_TLS = 4,
-	SINK_BAD_TLS = 8, /* offers STARTTLS and answers the handshake with nonsense */
-	SINK_REFUSE_ODD = 16, /* recipients whose local part ends in an odd digit get 550 5.1.1 */
+	SINK_BAD_TLS = 8,      /* offers STARTTLS and answers the handshake with nonsense */
+	SINK_REFUSE_ODD = 16,  /* recipients whose local part ends in an odd digit get 550 5.1.1 */
 	SINK_DROP_SECOND = 32, /* closes at the second MAIL */
 };
 
 struct sink {
-	pid_t	 pid;
+	pid_t pid;
 	uint16_t port;
 };
 
 struct client {
-	int	 fd;
+	int fd;
 	unsigned flags;
 	SSL_CTX *ctx;
-	SSL	*ssl;
-	size_t	 have, at;
+	SSL *ssl;
+	size_t have, at;
 	unsigned n_mail;
-	bool	 any_rcpt;
-	char	 in[65536];
-	char	 out[65536];
-	size_t	 n_out;
+	bool any_rcpt;
+	char in[65536];
+	char out[65536];
+	size_t n_out;
 };
 
 static uint64_t
@@ -107,7 +107,7 @@ next_line(struct client *c, struct str *line)
 {
 	for (;;) {
 		struct str rest = str_from(c->in + c->at, c->have - c->at);
-		size_t	   lf = str_find(rest, '\n');
+		size_t lf = str_find(rest, '\n');
 
 		if (lf != STR_NPOS) {
 			*line = str_sub(rest, 0, lf > 0 ? lf - 1 : 0);
@@ -122,12 +122,13 @@ next_line(struct client *c, struct str *line)
 static bool
 take_data(struct client *c)
 {
-	uint64_t   h = HASH_START, n = 0;
+	uint64_t h = HASH_START, n = 0;
 	struct str line;
 
 	while (next_line(c, &line)) {
 		if (str_eq(line, STR("."))) {
-			say(c, "250 2.0.0 %llu %016llx\r\n", (unsigned long long)n, (unsigned long long)h);
+			say(c, "250 2.0.0 %llu %016llx\r\n", (unsigned long long)n,
+			    (unsigned long long)h);
 			return true;
 		}
 		if (line.len > 0 && line.p[0] == '.')
@@ -237,7 +238,7 @@ static void *
 serve_client(void *arg)
 {
 	struct client *c = arg;
-	struct str     line;
+	struct str line;
 
 	say(c, "220 sink\r\n");
 	while (next_line(c, &line) && answer(c, line))
@@ -251,9 +252,9 @@ serve_client(void *arg)
 static SSL_CTX *
 self_signed(void)
 {
-	SSL_CTX	 *ctx = SSL_CTX_new(TLS_server_method());
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509	 *cert = X509_new();
+	X509 *cert = X509_new();
 
 	X509_set_version(cert, 2);
 	ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
@@ -274,16 +275,16 @@ self_signed(void)
 __attribute__((noreturn)) static void
 sink_main(int listener, unsigned flags)
 {
-	SSL_CTX	      *ctx = flags & SINK_TLS ? self_signed() : NULL;
+	SSL_CTX *ctx = flags & SINK_TLS ? self_signed() : NULL;
 	pthread_attr_t attr;
-	pthread_t      thread;
+	pthread_t thread;
 
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, 256 * 1024);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	for (;;) {
 		struct client *c = calloc(1, sizeof *c);
-		int	       one = 1;
+		int one = 1;
 
 		c->fd = accept(listener, NULL, NULL);
 		if (c->fd == -1)
@@ -300,9 +301,9 @@ static struct sink
 sink_start(unsigned flags)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t	   len = sizeof a;
-	int		   fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sink	   s;
+	socklen_t len = sizeof a;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sink s;
 
 	if (fd == -1 || bind(fd, (struct sockaddr *)&a, sizeof a) == -1 || listen(fd, 4096) == -1 ||
 	    getsockname(fd, (struct sockaddr *)&a, &len) == -1)

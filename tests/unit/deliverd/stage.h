@@ -28,12 +28,12 @@
 #define WAIT_MS 20000
 
 struct stage {
-	char		 dir[64];
-	int		 spool;
-	pid_t		 daemon;
+	char dir[64];
+	int spool;
+	pid_t daemon;
 	struct ipc_chan *master, *queued;
-	uint64_t	 next_id;
-	uint32_t	 next_conn;
+	uint64_t next_id;
+	uint32_t next_conn;
 };
 static struct stage stage;
 
@@ -42,7 +42,7 @@ static struct stage stage;
 __attribute__((noreturn)) static void
 run_daemon(int channel)
 {
-	char  name[] = "deliverd";
+	char name[] = "deliverd";
 	char *argv[] = {name, NULL};
 
 	if (dup2(channel, DAEMON_CHANNEL_FD) == -1)
@@ -81,9 +81,10 @@ static void
 give_queued(void)
 {
 	struct ipc_peer peer = {.role = ROLE_QUEUE};
-	int		pair[2];
+	int pair[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
 	ipc_send(stage.master, IPC_PEER, &peer, NULL, pair[1]);
 	flush(stage.master);
 	close(pair[1]);
@@ -93,13 +94,13 @@ give_queued(void)
 static void
 give_conf(const char *directives)
 {
-	struct ipc_config    head = {.generation = 1};
+	struct ipc_config head = {.generation = 1};
 	struct conf_messages list = {0};
-	struct ipc_msg	     m;
-	struct conf	    *conf;
-	char		     path[128];
-	FILE		    *f;
-	int		     fd;
+	struct ipc_msg m;
+	struct conf *conf;
+	char path[128];
+	FILE *f;
+	int fd;
 
 	snprintf(path, sizeof path, "%s/config", stage.dir);
 	f = fopen(path, "w");
@@ -122,10 +123,10 @@ give_conf(const char *directives)
 static void
 start(const char *directives)
 {
-	struct ipc_fd  spool = {.kind = FD_SPOOL_DIR};
-	struct str     path;
+	struct ipc_fd spool = {.kind = FD_SPOOL_DIR};
+	struct str path;
 	struct ipc_msg m;
-	int	       pair[2];
+	int pair[2];
 
 	stage = (struct stage){.next_id = 0x100, .next_conn = 1};
 	snprintf(stage.dir, sizeof stage.dir, "/tmp/deliverd-test.XXXXXX");
@@ -155,7 +156,7 @@ static int
 end_daemon(uint64_t drain_ms)
 {
 	struct ipc_stop s = {.drain_ms = drain_ms};
-	int		status;
+	int status;
 
 	ipc_send(stage.master, IPC_STOP, &s, NULL, -1);
 	flush(stage.master);
@@ -167,7 +168,7 @@ static void
 remove_file(const char *fmt, unsigned long long id)
 {
 	char path[128];
-	int  n = snprintf(path, sizeof path, "%s/", stage.dir);
+	int n = snprintf(path, sizeof path, "%s/", stage.dir);
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -204,15 +205,15 @@ finish(void)
 
 struct made {
 	struct spool_place place;
-	uint64_t	   size; /* without added dots */
-	uint64_t	   hash;
+	uint64_t size; /* without added dots */
+	uint64_t hash;
 };
 
 static void
 write_file(uint64_t id, struct str header, struct str env, struct str content)
 {
 	char name[64];
-	int  fd;
+	int fd;
 
 	snprintf(name, sizeof name, "queue/00/%016llx", (unsigned long long)id);
 	fd = openat(stage.spool, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -227,17 +228,21 @@ write_file(uint64_t id, struct str header, struct str env, struct str content)
 static struct made
 make_message(size_t bytes, bool dots, uint32_t n_rcpts)
 {
-	struct made	made = {.hash = HASH_START};
-	struct envelope e = {.id = stage.next_id++, .sender = STR("s@x"), .n_rcpts = n_rcpts,
-	    .src_type = STR("smtp"), .priority = 50, .accepted = wall_from_sec(1700000000)};
-	struct buf	content, env;
-	char		header[SPOOL_HEADER_LEN], line[80], address[32];
+	struct made made = {.hash = HASH_START};
+	struct envelope e = {.id = stage.next_id++,
+	    .sender = STR("s@x"),
+	    .n_rcpts = n_rcpts,
+	    .src_type = STR("smtp"),
+	    .priority = 50,
+	    .accepted = wall_from_sec(1700000000)};
+	struct buf content, env;
+	char header[SPOOL_HEADER_LEN], line[80], address[32];
 
 	buf_init(&content, 64u << 20);
 	buf_init(&env, 1u << 20);
 	for (unsigned i = 0; buf_len(&content) < bytes; i++) {
-		int n = snprintf(line, sizeof line, "%sline %u of message %llx\r\n", dots ? "." : "", i,
-		    (unsigned long long)e.id);
+		int n = snprintf(line, sizeof line, "%sline %u of message %llx\r\n",
+		    dots ? "." : "", i, (unsigned long long)e.id);
 
 		if (dots)
 			assert_int_equal(buf_add_char(&content, '.'), 0);
@@ -255,11 +260,13 @@ make_message(size_t bytes, bool dots, uint32_t n_rcpts)
 		assert_int_equal(envelope_write_rcpt(&env, &r), 0);
 	}
 	assert_int_equal(buf_add_char(&env, '\n'), 0);
-	made.place = (struct spool_place){.id = e.id, .kind = SPOOL_FILE,
+	made.place = (struct spool_place){.id = e.id,
+	    .kind = SPOOL_FILE,
 	    .len = SPOOL_HEADER_LEN + buf_len(&env) + buf_len(&content),
 	    .env_len = (uint32_t)(SPOOL_HEADER_LEN + buf_len(&env))};
 	envelope_header(header, 0, made.place.len, made.place.env_len,
-	    record_sum(record_core(buf_str(&env), buf_str(&content)), 0, made.place.len, made.place.env_len));
+	    record_sum(record_core(buf_str(&env), buf_str(&content)), 0, made.place.len,
+		made.place.env_len));
 	write_file(e.id, str_from(header, sizeof header), buf_str(&env), buf_str(&content));
 	buf_clear(&content);
 	buf_clear(&env);
@@ -283,7 +290,7 @@ static uint32_t
 open_conn(uint16_t port, const char *src)
 {
 	struct ipc_conn_open o = {.dst = {.bytes = {127, 0, 0, 1}, .port = port, .family = 4}};
-	struct net_addr	     a;
+	struct net_addr a;
 
 	if (src != NULL) {
 		assert_true(net_addr_parse(str_of(src), &a));
@@ -297,7 +304,7 @@ static void
 give(uint32_t conn, uint32_t txn, const struct made *made, const uint32_t *idx, uint32_t n)
 {
 	struct ipc_txn t = {.place = made->place, .conn = conn, .txn = txn};
-	struct str     text = str_from((const char *)idx, n * sizeof *idx);
+	struct str text = str_from((const char *)idx, n * sizeof *idx);
 
 	ipc_send(stage.queued, IPC_TXN, &t, &text, -1);
 }
@@ -307,16 +314,17 @@ static const uint32_t first_rcpt = 0;
 static void
 await_delivered(uint32_t txn, const struct made *made)
 {
-	struct ipc_msg		 m;
+	struct ipc_msg m;
 	const struct ipc_result *r;
-	char			 want[80];
+	char want[80];
 
 	await(stage.queued, &m, IPC_RESULT);
 	r = m.head;
 	snprintf(want, sizeof want, "250 2.0.0 %llu %016llx", (unsigned long long)made->size,
 	    (unsigned long long)made->hash);
 	if (r->outcome != OUT_DELIVERED || !str_eq(m.text[0], str_of(want)))
-		fail_msg("transaction %u: outcome %u, \"%.*s\", not \"%s\"", txn, r->outcome, STR_ARG(m.text[0]), want);
+		fail_msg("transaction %u: outcome %u, \"%.*s\", not \"%s\"", txn, r->outcome,
+		    STR_ARG(m.text[0]), want);
 	assert_int_equal(r->txn, txn);
 	assert_int_equal(r->bytes, made->size);
 	assert_int_equal(r->id, made->place.id);
@@ -327,7 +335,7 @@ await_delivered(uint32_t txn, const struct made *made)
 static void
 await_down(enum conn_end end, enum smtp_stage at)
 {
-	struct ipc_msg		    m;
+	struct ipc_msg m;
 	const struct ipc_conn_down *d;
 
 	await(stage.queued, &m, IPC_CONN_DOWN);

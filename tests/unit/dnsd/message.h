@@ -7,7 +7,7 @@
 
 struct msg {
 	uint8_t b[70000];
-	size_t	n;
+	size_t n;
 };
 
 static PH_UNUSED void
@@ -94,7 +94,7 @@ add_cname(struct msg *m, const char *owner, uint32_t ttl, const char *target)
 static PH_UNUSED void
 add_a(struct msg *m, const char *owner, uint32_t ttl, unsigned last)
 {
-	size_t	      at = add_rr(m, ANSWER, owner, WIRE_A, ttl);
+	size_t at = add_rr(m, ANSWER, owner, WIRE_A, ttl);
 	const uint8_t addr[4] = {127, 0, (uint8_t)(last >> 8), (uint8_t)last};
 
 	memcpy(m->b + m->n, addr, 4);

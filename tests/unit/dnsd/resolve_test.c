@@ -17,31 +17,31 @@
 /* what the server says to one question; the first row that fits */
 struct zone {
 	const char *name;
-	unsigned    type;
+	unsigned type;
 	void (*answer)(struct msg *m, const char *name);
 };
 
 struct server {
-	struct ev_io	   udp, tcp, conn;
-	uint16_t	   port;
+	struct ev_io udp, tcp, conn;
+	uint16_t port;
 	const struct zone *zone;
-	unsigned	   rcode; /* to everything */
-	bool		   is_silent;
-	unsigned	   n_queries, n_tcp;
-	bool		   saw_ad, saw_edns;
+	unsigned rcode; /* to everything */
+	bool is_silent;
+	unsigned n_queries, n_tcp;
+	bool saw_ad, saw_edns;
 };
 
 static struct {
-	struct resolver	    r;
-	struct ipc_chan	   *chan;
-	struct server	    server[2];
-	struct ev_timer	    guard;
-	unsigned	    wanted, n_done;
+	struct resolver r;
+	struct ipc_chan *chan;
+	struct server server[2];
+	struct ev_timer guard;
+	unsigned wanted, n_done;
 	struct ipc_dns_done done[8];
-	char		    why[200];
+	char why[200];
 	struct ipc_dns_addr addr[MAX_SEEN];
-	char		    host[MAX_SEEN][64];
-	unsigned	    n_addrs;
+	char host[MAX_SEEN][64];
+	unsigned n_addrs;
 } t;
 
 /* ---- the name server ---- */
@@ -54,12 +54,13 @@ say_nothing(struct msg *m, const char *name)
 static size_t
 answer_query(struct server *s, const uint8_t *q, size_t len, struct msg *m)
 {
-	char	 name[300] = "";
-	size_t	 at = 12, n = 0;
+	char name[300] = "";
+	size_t at = 12, n = 0;
 	unsigned type;
 
 	while (at < len && q[at] != 0) {
-		n += (size_t)snprintf(name + n, sizeof name - n, "%s%.*s", n > 0 ? "." : "", q[at], q + at + 1);
+		n += (size_t)snprintf(
+		    name + n, sizeof name - n, "%s%.*s", n > 0 ? "." : "", q[at], q + at + 1);
 		at += 1u + q[at];
 	}
 	type = get_be16(q + at + 1);
@@ -84,12 +85,12 @@ answer_query(struct server *s, const uint8_t *q, size_t len, struct msg *m)
 static void
 on_udp(struct ev_io *io, int what)
 {
-	struct server	       *s = ph_container_of(io, struct server, udp);
-	static struct msg	m;
-	uint8_t			q[600];
+	struct server *s = ph_container_of(io, struct server, udp);
+	static struct msg m;
+	uint8_t q[600];
 	struct sockaddr_storage from;
-	socklen_t		len = sizeof from;
-	ssize_t			n = recvfrom(io->fd, q, sizeof q, 0, (struct sockaddr *)&from, &len);
+	socklen_t len = sizeof from;
+	ssize_t n = recvfrom(io->fd, q, sizeof q, 0, (struct sockaddr *)&from, &len);
 
 	if (n < 12 || answer_query(s, q, (size_t)n, &m) == 0 || s->is_silent)
 		return;
@@ -107,11 +108,11 @@ on_udp(struct ev_io *io, int what)
 static void
 on_tcp_data(struct ev_io *io, int what)
 {
-	struct server	 *s = ph_container_of(io, struct server, conn);
+	struct server *s = ph_container_of(io, struct server, conn);
 	static struct msg m;
-	uint8_t		  q[600], len[2];
-	int		  fd = io->fd;
-	ssize_t		  n = read(fd, q, sizeof q);
+	uint8_t q[600], len[2];
+	int fd = io->fd;
+	ssize_t n = read(fd, q, sizeof q);
 
 	if (n > 14) {
 		answer_query(s, q + 2, (size_t)n - 2, &m);
@@ -138,8 +139,9 @@ static void
 server_open(struct server *s)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t	   len = sizeof a;
-	int		   udp = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), tcp = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t len = sizeof a;
+	int udp = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0),
+	    tcp = socket(AF_INET, SOCK_STREAM, 0);
 
 	assert_int_equal(bind(tcp, (struct sockaddr *)&a, len) | listen(tcp, 5), 0);
 	assert_int_equal(getsockname(tcp, (struct sockaddr *)&a, &len), 0);
@@ -170,8 +172,7 @@ on_guard(struct ev_timer *timer)
 	ev_stop();
 }
 
-static void
-on_poll(struct ev_timer *timer);
+static void on_poll(struct ev_timer *timer);
 static struct ev_timer poll_timer;
 
 static void
@@ -216,7 +217,7 @@ static void
 ask(uint32_t req, enum dns_kind kind, unsigned families, const char *name)
 {
 	struct ipc_resolve q = {.req = req, .kind = (uint8_t)kind, .families = (uint8_t)families};
-	struct str	   text = str_of(name);
+	struct str text = str_of(name);
 
 	ipc_test_deliver(t.chan, IPC_RESOLVE, &q, &text);
 }
@@ -236,11 +237,11 @@ resolve(enum dns_kind kind, const char *name)
 static void
 use_servers(unsigned n)
 {
-	char	   text[100];
+	char text[100];
 	struct why why;
 
-	snprintf(text, sizeof text, n == 1 ? "127.0.0.1:%u" : "127.0.0.1:%u,127.0.0.1:%u", t.server[0].port,
-	    t.server[1].port);
+	snprintf(text, sizeof text, n == 1 ? "127.0.0.1:%u" : "127.0.0.1:%u,127.0.0.1:%u",
+	    t.server[0].port, t.server[1].port);
 	if (lookup_set_servers(&t.r.lookup, str_of(text), &why) == -1)
 		fail_msg("%s", why.text);
 }
@@ -412,10 +413,10 @@ static void
 each_outcome_has_its_status(void **state)
 {
 	static const struct {
-		const char     *name;
-		enum dns_kind	kind;
+		const char *name;
+		enum dns_kind kind;
 		enum dns_status status;
-		unsigned	n;
+		unsigned n;
 	} cases[] = {
 	    {"implicit.test", DNS_MX, DNS_OK, 1},
 	    {"v6.test", DNS_MX, DNS_OK, 1},
@@ -438,7 +439,8 @@ each_outcome_has_its_status(void **state)
 	for (size_t i = 0; i < countof(cases); i++) {
 		enum dns_status s = resolve(cases[i].kind, cases[i].name);
 		if (s != cases[i].status || t.n_addrs != cases[i].n)
-			fail_msg("%s: status %d with %u addresses (%s)", cases[i].name, s, t.n_addrs, t.why);
+			fail_msg("%s: status %d with %u addresses (%s)", cases[i].name, s,
+			    t.n_addrs, t.why);
 	}
 }
 
@@ -469,7 +471,7 @@ static void
 clearing_makes_it_ask_again(void **state)
 {
 	struct ipc_empty e = {0};
-	struct str	 names[] = {STR("Other.test"), STR("ABSENT.test"), STR("*")};
+	struct str names[] = {STR("Other.test"), STR("ABSENT.test"), STR("*")};
 
 	t.server[0].zone = zone;
 	for (unsigned i = 0; i < countof(names); i++) {

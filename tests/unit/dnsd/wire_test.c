@@ -114,7 +114,8 @@ a_chain_of_aliases_has_an_end(void **state)
 			add_cname(&m, owner, 100, target);
 		}
 		add_a(&m, target, 300, 1);
-		assert_int_equal(read_msg(&m, "c0.test", WIRE_A)->status, n == 8 ? WIRE_OK : WIRE_FAILED);
+		assert_int_equal(
+		    read_msg(&m, "c0.test", WIRE_A)->status, n == 8 ? WIRE_OK : WIRE_FAILED);
 	}
 }
 
@@ -140,8 +141,8 @@ negative_answers_last_as_long_as_the_soa_says(void **state)
 static void
 times_are_between_zero_and_a_day(void **state)
 {
-	static const uint32_t cases[][2] = {{0, 0}, {5, 5}, {86400, 86400}, {604800, 86400}, {0x7fffffff, 86400},
-	    {0x80000000, 0}, {0xffffffff, 0}};
+	static const uint32_t cases[][2] = {{0, 0}, {5, 5}, {86400, 86400}, {604800, 86400},
+	    {0x7fffffff, 86400}, {0x80000000, 0}, {0xffffffff, 0}};
 
 	for (size_t i = 0; i < countof(cases); i++) {
 		begin(&m, 0, "x.test", WIRE_A);
@@ -215,7 +216,8 @@ compression_goes_backwards_only(void **state)
 	/* a loop, a pointer to itself, one forward, one beyond the end */
 	static const unsigned bad[] = {0, 1, 2, 0x100, 0x3fff};
 	for (size_t i = 0; i < countof(bad); i++) {
-		put_be16(m.b + m.n - 2, (uint16_t)(0xc000u | (i < 3 ? (unsigned)(m.n - 5 + bad[i]) : bad[i])));
+		put_be16(m.b + m.n - 2,
+		    (uint16_t)(0xc000u | (i < 3 ? (unsigned)(m.n - 5 + bad[i]) : bad[i])));
 		assert_int_equal(read_msg(&m, "x.test", WIRE_MX)->status, WIRE_MALFORMED);
 	}
 }
@@ -269,7 +271,8 @@ names_have_one_form(void **state)
 	char out[WIRE_NAME_MAX], label[300];
 
 	for (size_t i = 0; i < countof(cases); i++) {
-		assert_int_equal(wire_name_normal(str_of(cases[i].name), out), cases[i].normal != NULL);
+		assert_int_equal(
+		    wire_name_normal(str_of(cases[i].name), out), cases[i].normal != NULL);
 		if (cases[i].normal != NULL)
 			assert_string_equal(out, cases[i].normal);
 	}

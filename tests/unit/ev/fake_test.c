@@ -10,15 +10,15 @@
 struct probe {
 	struct ev_timer timer;
 	struct ev_defer defer;
-	struct ev_io	io;
-	struct probe   *other;
-	unsigned	n;
-	int		what;
-	struct mono	at;
-	int64_t		again_ms;
+	struct ev_io io;
+	struct probe *other;
+	unsigned n;
+	int what;
+	struct mono at;
+	int64_t again_ms;
 };
 static struct probe *order[64];
-static size_t	     n_order;
+static size_t n_order;
 
 static void
 on_timer(struct ev_timer *t)
@@ -54,8 +54,8 @@ static void
 timers_fire_in_the_order_of_their_times_at_their_times(void **state)
 {
 	struct probe p[16];
-	struct mono  start = ev_now();
-	struct wall  wall = ev_wall();
+	struct mono start = ev_now();
+	struct wall wall = ev_wall();
 
 	for (size_t i = 0; i < countof(p); i++) {
 		probe_init(&p[i]);
@@ -102,9 +102,9 @@ static void
 many_timers_moved_and_stopped_at_random_keep_their_order(void **state)
 {
 	static struct probe p[2000];
-	uint32_t	    seed = 12345;
-	size_t		    expected = 0, fired = 0;
-	struct mono	    last = {0};
+	uint32_t seed = 12345;
+	size_t expected = 0, fired = 0;
+	struct mono last = {0};
 
 	for (size_t i = 0; i < countof(p); i++)
 		probe_init(&p[i]);
@@ -218,7 +218,7 @@ static void
 running_jumps_from_timer_to_timer_until_none_is_left(void **state)
 {
 	struct probe p;
-	struct mono  start = ev_now();
+	struct mono start = ev_now();
 
 	probe_init(&p);
 	ev_timer_in_ms(&p.timer, 3600 * 1000);
@@ -237,7 +237,8 @@ main(void)
 	    cmocka_unit_test_setup(a_timer_that_arms_itself_runs_at_each_of_its_times, begin),
 	    cmocka_unit_test_setup(deferred_calls_run_once_in_order_and_can_be_cancelled, begin),
 	    cmocka_unit_test_setup(a_deferred_call_may_queue_itself, begin),
-	    cmocka_unit_test_setup(a_descriptor_is_ready_only_when_the_test_says_so_and_it_is_wanted, begin),
+	    cmocka_unit_test_setup(
+		a_descriptor_is_ready_only_when_the_test_says_so_and_it_is_wanted, begin),
 	    cmocka_unit_test_setup(running_jumps_from_timer_to_timer_until_none_is_left, begin),
 	};
 

@@ -11,19 +11,19 @@
 #include "lib/ev/ev.h"
 
 struct probe {
-	struct ev_io	io;
+	struct ev_io io;
 	struct ev_timer timer;
 	struct ev_defer defer;
-	unsigned	n_in, n_out, n_timer, n_defer, stop_after;
-	int		fd, peer;
-	struct probe   *victim;
+	unsigned n_in, n_out, n_timer, n_defer, stop_after;
+	int fd, peer;
+	struct probe *victim;
 };
 
 static void
 on_io(struct ev_io *io, int what)
 {
 	struct probe *p = ph_container_of(io, struct probe, io);
-	char	      byte;
+	char byte;
 
 	if (what & EV_IN) {
 		assert_int_equal(read(p->fd, &byte, 1), 1);
@@ -99,7 +99,7 @@ static void
 a_timer_fires_not_before_its_time(void **state)
 {
 	struct probe p;
-	struct mono  start;
+	struct mono start;
 
 	open_probe(&p);
 	ev_update_time();

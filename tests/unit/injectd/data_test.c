@@ -10,8 +10,8 @@
 
 struct got {
 	struct data_filter f;
-	struct buf	   out;
-	size_t		   used;
+	struct buf out;
+	size_t used;
 };
 
 static void
@@ -44,12 +44,12 @@ feed(struct got *g, struct str in, size_t cut, bool chunked)
 }
 
 static const struct row {
-	const char     *name;
-	struct str	in;
-	struct str	out; /* p NULL: bad */
-	size_t		rest; /* bytes behind the end; (size_t)-1: no end */
+	const char *name;
+	struct str in;
+	struct str out; /* p NULL: bad */
+	size_t rest;	/* bytes behind the end; (size_t)-1: no end */
 	enum data_fault fault;
-	uint64_t	n_bytes, n_dots;
+	uint64_t n_bytes, n_dots;
 } rows[] = {
     {"plain", STR("a\r\nb\r\n.\r\nQUIT"), STR("a\r\nb\r\n"), 4, DATA_GOOD, 6, 0},
     {"empty", STR(".\r\n"), STR(""), 0, DATA_GOOD, 0, 0},
@@ -65,7 +65,8 @@ static const struct row {
     {"CR dot CR", STR("a\r.\rMAIL\r\n.\r\n"), STR_NULL, 0, DATA_BARE_CR, 0, 0},
     {"NUL before CRLF", STR("a\r\n.\0\r\nMAIL\r\n.\r\n"), STR_NULL, 0, DATA_NUL, 0, 0},
     {"NUL behind CRLF", STR("a\r\n\0.\r\nMAIL\r\n.\r\n"), STR_NULL, 0, DATA_NUL, 0, 0},
-    {"CRLF dot CRLF behind a bare CR ends", STR("a\r\r\n.\r\nQUIT"), STR_NULL, 4, DATA_BARE_CR, 0, 0},
+    {"CRLF dot CRLF behind a bare CR ends", STR("a\r\r\n.\r\nQUIT"), STR_NULL, 4, DATA_BARE_CR, 0,
+	0},
     {"no end", STR("a\r\n."), STR("a\r\n"), (size_t)-1, DATA_GOOD, 3, 0},
     {"no end, CR", STR("a\r\n.\r"), STR("a\r\n"), (size_t)-1, DATA_GOOD, 3, 0},
 };
@@ -80,9 +81,10 @@ check_row(const struct row *r, size_t cut)
 		fail_msg("%s, cut at %zu: fault %d, over %d", r->name, cut, g.f.fault, g.f.is_over);
 	if (g.f.is_over)
 		assert_int_equal(r->in.len - g.used, r->rest);
-	if (r->out.p != NULL && (!str_eq(buf_str(&g.out), r->out) || g.f.n_bytes != r->n_bytes || g.f.n_dots != r->n_dots))
-		fail_msg("%s, cut at %zu: \"%.*s\", %ju bytes, %ju dots", r->name, cut, STR_ARG(buf_str(&g.out)),
-		    (uintmax_t)g.f.n_bytes, (uintmax_t)g.f.n_dots);
+	if (r->out.p != NULL && (!str_eq(buf_str(&g.out), r->out) || g.f.n_bytes != r->n_bytes ||
+				    g.f.n_dots != r->n_dots))
+		fail_msg("%s, cut at %zu: \"%.*s\", %ju bytes, %ju dots", r->name, cut,
+		    STR_ARG(buf_str(&g.out)), (uintmax_t)g.f.n_bytes, (uintmax_t)g.f.n_dots);
 	buf_clear(&g.out);
 }
 
@@ -95,9 +97,9 @@ the_end_of_data_is_found_at_every_edge(void **state)
 }
 
 static const struct {
-	struct str	in, out;
+	struct str in, out;
 	enum data_fault fault;
-	uint64_t	n_dots;
+	uint64_t n_dots;
 } chunks[] = {
     {STR("a\r\n.\r\nb"), STR("a\r\n..\r\nb\r\n"), DATA_GOOD, 1},
     {STR(".\r\n..x\r\n"), STR("..\r\n...x\r\n"), DATA_GOOD, 2},
@@ -129,7 +131,7 @@ static void
 a_line_without_end_is_refused(void **state)
 {
 	static char line[DATA_MAX_LINE + 1];
-	struct got  g = {0};
+	struct got g = {0};
 
 	memset(line, 'x', sizeof line);
 	buf_init(&g.out, sizeof line * 2);

@@ -1,13 +1,16 @@
 #include "tests/unit/injectd/rig.h"
 
-#define VMTAS "<virtual-mta v1>\n</virtual-mta>\n<virtual-mta v2>\nsmtp-source-host 127.0.0.1 v2.test\n</virtual-mta>\n" \
-	      "<virtual-mta-pool p1>\nvirtual-mta v1\nvirtual-mta v2\n</virtual-mta-pool>\n"
+#define VMTAS                                                                                      \
+	"<virtual-mta v1>\n</virtual-mta>\n<virtual-mta v2>\nsmtp-source-host 127.0.0.1 "          \
+	"v2.test\n</virtual-mta>\n"                                                                \
+	"<virtual-mta-pool p1>\nvirtual-mta v1\nvirtual-mta v2\n</virtual-mta-pool>\n"
 
 /* one message from a client whose <source> says `settings`; its replies' last code */
 static void
 send_message(const char *settings, const char *content, const char *code)
 {
-	char *conf = xasprintf("%s\n<source 0/0>\nalways-allow-relaying yes\n%s\n</source>\n", VMTAS, settings);
+	char *conf = xasprintf(
+	    "%s\n<source 0/0>\nalways-allow-relaying yes\n%s\n</source>\n", VMTAS, settings);
 	char *codes = xasprintf("354 %s", code);
 
 	rig_new(conf);
@@ -25,34 +28,47 @@ static const struct {
 	const char *kept;
 } rows[] = {
     {"honoured", "process-x-virtual-mta yes\nprocess-x-job yes\nprocess-x-envid yes",
-	"x-virtual-mta: v1\r\nX-JOB:\r\n j1\r\nx-envid: e1", "250", "v1", "", "j1", "e1", "v1", NULL},
-    {"not honoured, and removed", "", "x-virtual-mta: v1\r\nx-job: j\r\nx-envid: e", "250", "", "", "", "", "x-", NULL},
-    {"retained", "process-x-virtual-mta yes\nretain-x-virtual-mta yes\nprocess-x-job yes\nretain-x-job yes",
-	"x-virtual-mta: v1\r\nx-job: j1", "250", "v1", "", "j1", "", NULL, "x-virtual-mta: v1\r\nx-job: j1\r\n"},
+	"x-virtual-mta: v1\r\nX-JOB:\r\n j1\r\nx-envid: e1", "250", "v1", "", "j1", "e1", "v1",
+	NULL},
+    {"not honoured, and removed", "", "x-virtual-mta: v1\r\nx-job: j\r\nx-envid: e", "250", "", "",
+	"", "", "x-", NULL},
+    {"retained",
+	"process-x-virtual-mta yes\nretain-x-virtual-mta yes\nprocess-x-job yes\nretain-x-job yes",
+	"x-virtual-mta: v1\r\nx-job: j1", "250", "v1", "", "j1", "", NULL,
+	"x-virtual-mta: v1\r\nx-job: j1\r\n"},
     {"pool", "process-x-virtual-mta yes", "X-VirtualMTA: P1", "250", "", "p1", "", "", "P1", NULL},
-    {"binding", "process-x-virtual-mta yes", "X-Binding: v2", "250", "v2", "", "", "", "inding", NULL},
-    {"first of two", "process-x-virtual-mta yes", "x-virtual-mta: v1\r\nx-virtual-mta: v2", "250", "v1",
-	"", "", "", "v2", NULL},
+    {"binding", "process-x-virtual-mta yes", "X-Binding: v2", "250", "v2", "", "", "", "inding",
+	NULL},
+    {"first of two", "process-x-virtual-mta yes", "x-virtual-mta: v1\r\nx-virtual-mta: v2", "250",
+	"v1", "", "", "", "v2", NULL},
     {"unknown is refused", "process-x-virtual-mta yes", "x-virtual-mta: nobody", "554", NULL},
-    {"unknown is let in", "process-x-virtual-mta yes\nreject-invalid-virtual-mta no\ndefault-virtual-mta v2",
+    {"unknown is let in",
+	"process-x-virtual-mta yes\nreject-invalid-virtual-mta no\ndefault-virtual-mta v2",
 	"x-virtual-mta: nobody", "250", "v2", "", "", "", NULL, NULL},
     {"empty is refused", "process-x-virtual-mta yes", "x-virtual-mta:", "554", NULL},
-    {"empty is allowed", "process-x-virtual-mta yes\nallow-empty-x-virtual-mta yes\ndefault-virtual-mta v1",
+    {"empty is allowed",
+	"process-x-virtual-mta yes\nallow-empty-x-virtual-mta yes\ndefault-virtual-mta v1",
 	"x-virtual-mta: ", "250", "v1", "", "", "", NULL, NULL},
     {"default", "default-virtual-mta p1", "a: b", "250", "", "p1", "", "", NULL, NULL},
-    {"by address", "default-virtual-mta by-smtp-source-ip", "a: b", "250", "v2", "", "", "", NULL, NULL},
-    {"added", "add-x-virtual-mta-header yes\ndefault-virtual-mta v1", "a: b", "250", "v1", "", "", "", NULL,
-	"x-virtual-mta: v1\r\na: b\r\n"},
-    {"jobid-header", "jobid-header X-Campaign", "X-Campaign: c1", "250", "", "", "c1", "", NULL, "X-Campaign: c1"},
+    {"by address", "default-virtual-mta by-smtp-source-ip", "a: b", "250", "v2", "", "", "", NULL,
+	NULL},
+    {"added", "add-x-virtual-mta-header yes\ndefault-virtual-mta v1", "a: b", "250", "v1", "", "",
+	"", NULL, "x-virtual-mta: v1\r\na: b\r\n"},
+    {"jobid-header", "jobid-header X-Campaign", "X-Campaign: c1", "250", "", "", "c1", "", NULL,
+	"X-Campaign: c1"},
     {"Date added", "add-date-header yes", "a: b", "250", "", "", "", "", NULL, "\r\nDate: "},
     {"Date kept", "add-date-header yes", "date: x", "250", "", "", "", "", "Date:", "date: x"},
-    {"Date replaced", "add-date-header override", "a: b\r\ndate: x\r\n y", "250", "", "", "", "", " y", "Date: "},
+    {"Date replaced", "add-date-header override", "a: b\r\ndate: x\r\n y", "250", "", "", "", "",
+	" y", "Date: "},
     {"Message-ID added", "add-message-id-header yes", "a: b", "250", "", "", "", "", NULL,
 	"Message-ID: <0000000000000001@mx.test>\r\n"},
     {"no Received", "add-received-header no", "a: b", "250", "", "", "", "", "Received", "a: b"},
-    {"client hidden", "hide-message-source yes", "a: b", "250", "", "", "", "", "192.0.2.7", "Received: by mx.test "},
-    {"one recipient is named", "", "a: b", "250", "", "", "", "", NULL, "\r\n\tfor <b@rcpt.test>;\r\n\t"},
-    {"Received removed", "remove-received-headers yes", "received: old\r\n x\r\na: b", "250", "", "", "", "", "old", "a: b"},
+    {"client hidden", "hide-message-source yes", "a: b", "250", "", "", "", "", "192.0.2.7",
+	"Received: by mx.test "},
+    {"one recipient is named", "", "a: b", "250", "", "", "", "", NULL,
+	"\r\n\tfor <b@rcpt.test>;\r\n\t"},
+    {"Received removed", "remove-received-headers yes", "received: old\r\n x\r\na: b", "250", "",
+	"", "", "", "old", "a: b"},
     {"blank before colon", "process-x-job yes", "x-job : j9", "250", "", "", "j9", "", "j9", NULL},
 };
 
@@ -122,9 +138,11 @@ what_passes_is_not_changed(void **state)
 static void
 hops_are_counted_in_the_header_only(void **state)
 {
-	send_message("max-message-hops 3", "Received: 1\r\nReceived: 2\r\n\r\nReceived: 3\r\nReceived: 4", "250");
+	send_message("max-message-hops 3",
+	    "Received: 1\r\nReceived: 2\r\n\r\nReceived: 3\r\nReceived: 4", "250");
 	rig_free();
-	send_message("max-message-hops 3", "Received: 1\r\nReceived: 2\r\nreceived : 3\r\n\r\nb", "554");
+	send_message(
+	    "max-message-hops 3", "Received: 1\r\nReceived: 2\r\nreceived : 3\r\n\r\nb", "554");
 	assert_int_equal(rig.n_msgs, 0);
 	rig_free();
 }

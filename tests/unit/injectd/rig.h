@@ -18,26 +18,26 @@
 #include "lib/ev/ev.h"
 
 struct rig_msg {
-	char	       *env, *text;
-	size_t		env_len, text_len;
-	bool		is_large;
+	char *env, *text;
+	size_t env_len, text_len;
+	bool is_large;
 	struct envelope e;
-	struct buf	scratch;
+	struct buf scratch;
 };
 struct rig {
-	struct world   world;
+	struct world world;
 	struct session s;
-	struct conf   *conf;
+	struct conf *conf;
 	struct rig_msg msg[8];
-	size_t	       n_msgs;
-	void	      *token; /* waits for its answer */
-	bool	       holds; /* the disk is slow: rig_answer() when the test says so */
-	int	       n_aborted;
-	uint64_t       next_id;
-	size_t	       piece; /* input is given in pieces of so many bytes; 0: whole */
-	char	       out[256 * 1024];
-	size_t	       out_len;
-	struct buf     large;
+	size_t n_msgs;
+	void *token; /* waits for its answer */
+	bool holds;  /* the disk is slow: rig_answer() when the test says so */
+	int n_aborted;
+	uint64_t next_id;
+	size_t piece; /* input is given in pieces of so many bytes; 0: whole */
+	char out[256 * 1024];
+	size_t out_len;
+	struct buf large;
 };
 
 static struct rig rig;
@@ -52,7 +52,7 @@ static void
 rig_keep(struct str env, struct str text, bool is_large)
 {
 	struct rig_msg *m = &rig.msg[rig.n_msgs++];
-	struct why	why;
+	struct why why;
 
 	assert_true(rig.n_msgs <= countof(rig.msg));
 	m->env = xasprintf("%.*s\n", STR_ARG(env));
@@ -114,13 +114,15 @@ rig_wake(struct session *s)
 static struct conf *
 rig_load(const char *text)
 {
-	char		     path[] = "/tmp/injectd-test-XXXXXX";
+	char path[] = "/tmp/injectd-test-XXXXXX";
 	struct conf_messages m = {0};
-	struct conf	    *c;
-	int		     fd = mkstemp(path);
+	struct conf *c;
+	int fd = mkstemp(path);
 
 	assert_true(fd != -1);
-	dprintf(fd, "host-name mx.test\npostmaster you@mx.test\nspool /tmp\nlog-file /dev/null\n%s\n", text);
+	dprintf(fd,
+	    "host-name mx.test\npostmaster you@mx.test\nspool /tmp\nlog-file /dev/null\n%s\n",
+	    text);
 	close(fd);
 	c = conf_load(path, &m);
 	for (size_t i = 0; i < m.n && c == NULL; i++)
@@ -181,7 +183,7 @@ static void
 rig_answer(const struct why *why)
 {
 	struct spool_place place = {.kind = SPOOL_JOURNAL};
-	void		  *token = rig.token;
+	void *token = rig.token;
 
 	rig.token = NULL;
 	txn_settled(token, why == NULL ? &place : NULL, why);
@@ -196,7 +198,8 @@ rig_settle(void)
 		if (rig.token != NULL && !rig.holds)
 			rig_answer(NULL);
 		session_resume(&rig.s);
-		if (buf_len(&rig.s.in) == before && buf_len(&rig.s.out) == 0 && (rig.token == NULL || rig.holds))
+		if (buf_len(&rig.s.in) == before && buf_len(&rig.s.out) == 0 &&
+		    (rig.token == NULL || rig.holds))
 			return;
 	}
 }
@@ -224,14 +227,15 @@ static const char *
 rig_codes(void)
 {
 	static char codes[4096];
-	struct str  rest = str_from(rig.out, rig.out_len), line;
-	size_t	    n = 0;
+	struct str rest = str_from(rig.out, rig.out_len), line;
+	size_t n = 0;
 
 	codes[0] = '\0';
 	while (rest.len > 0 && str_next(&rest, '\n', &line)) {
 		if (line.len < 4 || line.p[3] == '-')
 			continue;
-		n += (size_t)snprintf(codes + n, sizeof codes - n, "%s%.3s", n == 0 ? "" : " ", line.p);
+		n += (size_t)snprintf(
+		    codes + n, sizeof codes - n, "%s%.3s", n == 0 ? "" : " ", line.p);
 		assert_true(n < sizeof codes);
 	}
 	rig.out_len = 0;
@@ -254,7 +258,8 @@ rig_expect(const char *text, const char *codes)
 static void
 rig_upto_rcpt(void)
 {
-	rig_expect("EHLO client.test\r\nMAIL FROM:<a@sender.test>\r\nRCPT TO:<b@rcpt.test>\r\n", "220 250 250 250");
+	rig_expect("EHLO client.test\r\nMAIL FROM:<a@sender.test>\r\nRCPT TO:<b@rcpt.test>\r\n",
+	    "220 250 250 250");
 }
 
 #endif

@@ -27,7 +27,8 @@ static const struct script envelope[] = {
     {"null sender", "MAIL FROM:<>\r\n" RCPT, "250 250"},
     {"blank behind the colon", "MAIL FROM: <a@b.test>\r\n", "250"},
     {"no brackets", "MAIL FROM:a@b.test\r\n", "501"},
-    {"all parameters", "MAIL FROM:<a@b.test> SIZE=100 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=x+2By\r\n", "250"},
+    {"all parameters",
+	"MAIL FROM:<a@b.test> SIZE=100 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=x+2By\r\n", "250"},
     {"unknown parameter", "MAIL FROM:<a@b.test> FOO=bar\r\n", "555"},
     {"parameter twice", "MAIL FROM:<a@b.test> SIZE=1 SIZE=2\r\n", "501"},
     {"SIZE beyond all", "MAIL FROM:<a@b.test> SIZE=18446744073709551615\r\n", "552"},
@@ -39,12 +40,14 @@ static const struct script envelope[] = {
     {"ENVID cut off", "MAIL FROM:<a@b.test> ENVID=a+4\r\n", "501"},
     {"ENVID hides a line", "MAIL FROM:<a@b.test> ENVID=abc+0D+0AX-Evil:+201\r\n", "501"},
     {"8-bit without SMTPUTF8", "MAIL FROM:<\xc3\xa9@b.test>\r\n", "553"},
-    {"8-bit with SMTPUTF8", "MAIL FROM:<\xc3\xa9@b.test> SMTPUTF8\r\nRCPT TO:<x@\xc3\xa9.test>\r\n", "250 250"},
+    {"8-bit with SMTPUTF8", "MAIL FROM:<\xc3\xa9@b.test> SMTPUTF8\r\nRCPT TO:<x@\xc3\xa9.test>\r\n",
+	"250 250"},
     {"broken UTF-8", "MAIL FROM:<\xc3@b.test> SMTPUTF8\r\n", "501"},
     {"MAIL twice", MAIL MAIL, "250 503"},
     {"RCPT first", RCPT, "503"},
     {"RCPT without address", MAIL "RCPT TO:<>\r\n", "250 501"},
-    {"RCPT with NOTIFY", MAIL "RCPT TO:<b@c.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;b+40c.test\r\n", "250 250"},
+    {"RCPT with NOTIFY",
+	MAIL "RCPT TO:<b@c.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;b+40c.test\r\n", "250 250"},
     {"NEVER must stand alone", MAIL "RCPT TO:<b@c.test> NOTIFY=NEVER,DELAY\r\n", "250 501"},
     {"NOTIFY empty", MAIL "RCPT TO:<b@c.test> NOTIFY=\r\n", "250 501"},
     {"ORCPT without type", MAIL "RCPT TO:<b@c.test> ORCPT=b\r\n", "250 501"},
@@ -66,7 +69,8 @@ mail_and_rcpt_are_checked(void **state)
 }
 
 static const struct script others[] = {
-    {"small ones", "NOOP\r\nnoop x\r\nVRFY root\r\nHELP\r\nEXPN l\r\nXYZZY\r\nAUTH PLAIN\r\nSTARTTLS\r\n",
+    {"small ones",
+	"NOOP\r\nnoop x\r\nVRFY root\r\nHELP\r\nEXPN l\r\nXYZZY\r\nAUTH PLAIN\r\nSTARTTLS\r\n",
 	"250 250 252 214 502 500 502 502"},
     {"DATA without RCPT", MAIL "DATA\r\n", "250 503"},
     {"DATA without MAIL", "DATA\r\n", "503"},
@@ -77,13 +81,17 @@ static const struct script others[] = {
     {"bare LF within a line", "MAIL FROM:<a@b.test>\nRCPT TO:<b@c.test>\r\n", "500"},
     {"QUIT", "QUIT\r\nNOOP\r\n", "221"},
     {"bad HELO", "EHLO a\tb\r\nEHLO (x)\r\nEHLO\r\n", "500 501 501"},
-    {"BDAT, no number", MAIL RCPT "BDAT -1\r\nBDAT x LAST\r\nBDAT 1 FIRST\r\nBDAT\r\n", "250 250 501 501 501 501"},
+    {"BDAT, no number", MAIL RCPT "BDAT -1\r\nBDAT x LAST\r\nBDAT 1 FIRST\r\nBDAT\r\n",
+	"250 250 501 501 501 501"},
     {"BDAT, too large", MAIL RCPT "BDAT 99999999999999999999 LAST\r\nNOOP\r\n", "250 250 552"},
-    {"BDAT without recipient swallows", MAIL "BDAT 27 LAST\r\nMAIL FROM:<in@chunk.test>\r\nRSET\r\n", "250 503 250"},
+    {"BDAT without recipient swallows",
+	MAIL "BDAT 27 LAST\r\nMAIL FROM:<in@chunk.test>\r\nRSET\r\n", "250 503 250"},
     {"BDAT then DATA", MAIL RCPT "BDAT 5\r\nabc\r\nDATA\r\n", "250 250 250 503"},
     {"BDAT then RCPT", MAIL RCPT "BDAT 5\r\nabc\r\n" RCPT, "250 250 250 503"},
-    {"BDAT in pieces", MAIL RCPT "BDAT 15\r\nSubject: s\r\n\r\naBDAT 3\r\nb\r\nBDAT 0 LAST\r\n", "250 250 250 250 250"},
-    {"pipelined", MAIL RCPT "DATA\r\nx: y\r\n\r\nb\r\n.\r\n" MAIL "QUIT\r\n", "250 250 354 250 250 221"},
+    {"BDAT in pieces", MAIL RCPT "BDAT 15\r\nSubject: s\r\n\r\naBDAT 3\r\nb\r\nBDAT 0 LAST\r\n",
+	"250 250 250 250 250"},
+    {"pipelined", MAIL RCPT "DATA\r\nx: y\r\n\r\nb\r\n.\r\n" MAIL "QUIT\r\n",
+	"250 250 354 250 250 221"},
 };
 
 static void
@@ -96,16 +104,18 @@ static void
 a_message_is_stored_with_its_envelope(void **state)
 {
 	const struct rig_msg *m = &rig.msg[0];
-	struct env_iter	      it;
-	struct env_rcpt	      r;
-	uint32_t	      index;
+	struct env_iter it;
+	struct env_rcpt r;
+	uint32_t index;
 
 	for (rig.piece = 0; rig.piece < 3; rig.piece++) {
 		size_t piece = rig.piece;
 		rig_new(RIG_RELAY);
 		rig.piece = piece;
-		rig_expect("EHLO client.test\r\nMAIL FROM:<a@sender.test> BODY=8BITMIME RET=FULL ENVID=e+3D1\r\n"
-			   "RCPT TO:<b@rcpt.test> NOTIFY=NEVER ORCPT=rfc822;o+2Bo@x\r\nRCPT TO:<\"c d\"@rcpt.test>\r\n"
+		rig_expect("EHLO client.test\r\nMAIL FROM:<a@sender.test> BODY=8BITMIME RET=FULL "
+			   "ENVID=e+3D1\r\n"
+			   "RCPT TO:<b@rcpt.test> NOTIFY=NEVER ORCPT=rfc822;o+2Bo@x\r\nRCPT "
+			   "TO:<\"c d\"@rcpt.test>\r\n"
 			   "DATA\r\nSubject: x\r\n\r\n..dot\r\nend\r\n.\r\nQUIT\r\n",
 		    "220 250 250 250 250 354 250 221");
 		assert_int_equal(rig.n_msgs, 1);
@@ -123,9 +133,11 @@ a_message_is_stored_with_its_envelope(void **state)
 		assert_int_equal(r.notify, NOTIFY_NEVER);
 		assert_true(env_iter_next(&it, &index, &r));
 		assert_true(str_eq(r.address, STR("\"c d\"@rcpt.test")));
-		assert_true(str_has_prefix(str_of(m->text), STR("Received: from client.test ([192.0.2.7])\r\n\tby mx.test ")));
+		assert_true(str_has_prefix(str_of(m->text),
+		    STR("Received: from client.test ([192.0.2.7])\r\n\tby mx.test ")));
 		assert_null(strstr(m->text, "for <"));
-		assert_true(str_has_suffix(str_of(m->text), STR("\r\nSubject: x\r\n\r\n..dot\r\nend\r\n")));
+		assert_true(
+		    str_has_suffix(str_of(m->text), STR("\r\nSubject: x\r\n\r\n..dot\r\nend\r\n")));
 		rig_free();
 		rig.piece = piece;
 	}
@@ -160,7 +172,8 @@ the_client_hears_of_it_only_when_the_disk_has_it(void **state)
 static void
 smuggling_never_makes_two_messages(void **state)
 {
-	static const char *const ends[] = {"\n.\n", "\r\n.\n", "\n.\r\n", "\r\n.\r", "\r.\r", "\r\n.\r\r\n", "\r.\r\n"};
+	static const char *const ends[] = {
+	    "\n.\n", "\r\n.\n", "\n.\r\n", "\r\n.\r", "\r.\r", "\r\n.\r\r\n", "\r.\r\n"};
 
 	for (size_t i = 0; i < countof(ends); i++) {
 		rig_new(RIG_RELAY);
@@ -168,7 +181,9 @@ smuggling_never_makes_two_messages(void **state)
 		rig_upto_rcpt();
 		rig_say("DATA\r\nSubject: 1\r\n\r\nfirst");
 		rig_say(ends[i]);
-		rig_expect("MAIL FROM:<smuggled@evil.test>\r\nRCPT TO:<v@rcpt.test>\r\nDATA\r\nx\r\n.\r\nNOOP\r\n", "354 554 250");
+		rig_expect("MAIL FROM:<smuggled@evil.test>\r\nRCPT "
+			   "TO:<v@rcpt.test>\r\nDATA\r\nx\r\n.\r\nNOOP\r\n",
+		    "354 554 250");
 		assert_int_equal(rig.n_msgs, 0);
 		rig_free();
 	}
@@ -203,7 +218,7 @@ static void
 overlong_lines_are_thrown_away(void **state)
 {
 	static char line[1000 * 1000];
-	struct buf  b;
+	struct buf b;
 
 	memset(line, 'a', sizeof line);
 	for (size_t piece = 0; piece < 3; piece++) {
@@ -217,7 +232,9 @@ overlong_lines_are_thrown_away(void **state)
 	}
 	rig_new(RIG_RELAY);
 	buf_init(&b, 8192);
-	assert_int_equal(buf_addf(&b, "NOOP %.*s\r\nMAIL FROM:<a@b.test> ENVID=%.*s\r\n", 600, line, 100, line), 0);
+	assert_int_equal(
+	    buf_addf(&b, "NOOP %.*s\r\nMAIL FROM:<a@b.test> ENVID=%.*s\r\n", 600, line, 100, line),
+	    0);
 	rig_say(buf_cstr(&b));
 	rig_expect("RSET\r\n", "220 500 503 250");
 	buf_clear(&b);

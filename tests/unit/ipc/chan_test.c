@@ -18,14 +18,14 @@
 /* what one end saw */
 struct end {
 	struct ipc_chan *chan;
-	unsigned	 n_msgs, n_fds, n_down, n_high, n_low;
-	unsigned	 stop_after; /* messages until the loop stops */
-	unsigned	 hold_after;
-	uint32_t	 last_req;
-	bool		 in_order;
-	char		 text[256];
-	char		 why[512];
-	ino_t		 inode;
+	unsigned n_msgs, n_fds, n_down, n_high, n_low;
+	unsigned stop_after; /* messages until the loop stops */
+	unsigned hold_after;
+	uint32_t last_req;
+	bool in_order;
+	char text[256];
+	char why[512];
+	ino_t inode;
 };
 
 static void
@@ -109,7 +109,8 @@ run(void)
 static void
 make_pair(int fds[2])
 {
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
 }
 
 static void
@@ -134,14 +135,15 @@ free_ends(struct end *a, struct end *b)
 static void
 send_resolve(struct end *e, uint32_t req, struct str name)
 {
-	ipc_send(e->chan, IPC_RESOLVE, &(struct ipc_resolve){.req = req, .kind = DNS_MX, .families = 3}, &name, -1);
+	ipc_send(e->chan, IPC_RESOLVE,
+	    &(struct ipc_resolve){.req = req, .kind = DNS_MX, .families = 3}, &name, -1);
 }
 
 static void
 messages_arrive_in_order_with_their_texts(void **state)
 {
 	struct end q, d;
-	char	   name[64];
+	char name[64];
 
 	connect_ends(&q, ROLE_QUEUE, &d, ROLE_DNS);
 	assert_int_equal(ipc_peer(q.chan), ROLE_DNS);
@@ -162,9 +164,9 @@ messages_arrive_in_order_with_their_texts(void **state)
 static void
 texts_of_every_length_up_to_the_limit_pass(void **state)
 {
-	struct end  q, d;
+	struct end q, d;
 	static char big[IPC_MAX_FRAME];
-	size_t	    max = IPC_MAX_FRAME - sizeof(struct ipc_frame) - sizeof(struct ipc_resolve) - 2;
+	size_t max = IPC_MAX_FRAME - sizeof(struct ipc_frame) - sizeof(struct ipc_resolve) - 2;
 
 	memset(big, 'x', sizeof big);
 	connect_ends(&q, ROLE_QUEUE, &d, ROLE_DNS);
@@ -183,8 +185,8 @@ static int
 open_temp(ino_t *inode)
 {
 	struct stat st;
-	FILE	   *f = tmpfile();
-	int	    fd = dup(fileno(f));
+	FILE *f = tmpfile();
+	int fd = dup(fileno(f));
 
 	fclose(f);
 	assert_int_equal(fstat(fd, &st), 0);
@@ -197,7 +199,7 @@ each_descriptor_arrives_with_its_own_message(void **state)
 {
 	struct end m, q;
 	struct str path = STR("p");
-	ino_t	   inode = 0;
+	ino_t inode = 0;
 
 	connect_ends(&m, ROLE_MASTER, &q, ROLE_QUEUE);
 	for (unsigned i = 0; i < 200; i++) {
@@ -205,7 +207,8 @@ each_descriptor_arrives_with_its_own_message(void **state)
 		ipc_send(m.chan, IPC_GIVE_FD, &(struct ipc_fd){.kind = FD_SPOOL_DIR}, &path, fd);
 		close(fd);
 		for (unsigned k = 0; k < i % 4; k++)
-			ipc_send(m.chan, IPC_TAKE_FD, &(struct ipc_fd){.kind = FD_SPOOL_DIR}, &path, -1);
+			ipc_send(
+			    m.chan, IPC_TAKE_FD, &(struct ipc_fd){.kind = FD_SPOOL_DIR}, &path, -1);
 	}
 	q.stop_after = 200 + 50 * (0 + 1 + 2 + 3);
 	run();
@@ -219,14 +222,14 @@ static void
 a_descriptor_with_a_large_message_stays_with_it(void **state)
 {
 	static char big[60000];
-	struct end  m, q;
-	ino_t	    inode = 0;
+	struct end m, q;
+	ino_t inode = 0;
 
 	memset(big, 'y', sizeof big);
 	connect_ends(&m, ROLE_MASTER, &q, ROLE_QUEUE);
 	for (unsigned i = 0; i < 40; i++) {
 		struct str path = str_from(big, sizeof big - i);
-		int	   fd = open_temp(&inode);
+		int fd = open_temp(&inode);
 		ipc_send(m.chan, IPC_GIVE_FD, &(struct ipc_fd){.kind = FD_SPOOL_DIR}, &path, fd);
 		close(fd);
 	}
@@ -278,7 +281,7 @@ static void
 the_producer_hears_of_pressure_and_of_its_end(void **state)
 {
 	static char big[32000];
-	struct end  q, d;
+	struct end q, d;
 
 	connect_ends(&q, ROLE_QUEUE, &d, ROLE_DNS);
 	for (uint32_t i = 1; i <= 300; i++)
@@ -308,8 +311,8 @@ static void
 a_channel_may_be_freed_in_its_own_handler(void **state)
 {
 	static const struct ipc_events freeing = {.msg = free_in_handler, .down = on_down};
-	struct end		       q = {0}, d = {0};
-	int			       fds[2];
+	struct end q = {0}, d = {0};
+	int fds[2];
 
 	make_pair(fds);
 	q.chan = ipc_chan_new(fds[0], ROLE_QUEUE, ROLE_DNS, 0, &events, &q);
@@ -326,21 +329,23 @@ a_channel_may_be_freed_in_its_own_handler(void **state)
 static void
 without_a_loop_a_tool_asks_and_reads_the_answer(void **state)
 {
-	struct end	 b = {0};
-	struct ipc_msg	 m;
-	struct why	 why;
+	struct end b = {0};
+	struct ipc_msg m;
+	struct why why;
 	struct ipc_chan *tool;
-	int		 fds[2];
+	int fds[2];
 
 	make_pair(fds);
 	tool = ipc_chan_new(fds[0], ROLE_CTL, ROLE_QUEUE, 0, NULL, NULL);
 	b.chan = ipc_chan_new(fds[1], ROLE_QUEUE, ROLE_CTL, 0, &events, &b);
-	ipc_send(tool, IPC_CTL_REQUEST, &(struct ipc_ctl_request){.command = 7}, (struct str[12]){{0}}, -1);
+	ipc_send(tool, IPC_CTL_REQUEST, &(struct ipc_ctl_request){.command = 7},
+	    (struct str[12]){{0}}, -1);
 	assert_int_equal(ipc_flush_blocking(tool, 1000, &why), 0);
 	b.stop_after = 1;
 	run();
 	ipc_send(b.chan, IPC_CTL_FIELD, NULL, (struct str[]){STR("path"), STR("value")}, -1);
-	ipc_send(b.chan, IPC_CTL_END, &(struct ipc_ctl_end){.ok = 1}, (struct str[]){STR("done")}, -1);
+	ipc_send(
+	    b.chan, IPC_CTL_END, &(struct ipc_ctl_end){.ok = 1}, (struct str[]){STR("done")}, -1);
 	ipc_flush(b.chan);
 	assert_int_equal(ipc_read_blocking(tool, &m, 1000, &why), 0);
 	assert_int_equal(m.type, IPC_CTL_FIELD);
@@ -358,11 +363,11 @@ without_a_loop_a_tool_asks_and_reads_the_answer(void **state)
 static void
 the_test_channel_takes_and_delivers(void **state)
 {
-	struct end     e = {0};
+	struct end e = {0};
 	struct ipc_msg m;
-	ino_t	       inode;
-	int	       fd = open_temp(&inode);
-	struct str     text = STR("name");
+	ino_t inode;
+	int fd = open_temp(&inode);
+	struct str text = STR("name");
 
 	e.chan = ipc_chan_new_test(ROLE_QUEUE, ROLE_MASTER, 0, &events, &e);
 	assert_false(ipc_test_take(e.chan, &m));

@@ -16,9 +16,9 @@
 
 struct victim {
 	struct ipc_chan *chan;
-	unsigned	 n_msgs, n_down;
-	char		 why[512];
-	int		 attacker;
+	unsigned n_msgs, n_down;
+	char why[512];
+	int attacker;
 };
 
 static void
@@ -41,7 +41,7 @@ on_down(struct ipc_chan *c, const struct why *why)
 static const struct ipc_events events = {.msg = on_msg, .down = on_down};
 
 struct bytes {
-	char   p[2048];
+	char p[2048];
 	size_t n;
 };
 
@@ -56,7 +56,8 @@ put(struct bytes *b, const void *p, size_t n)
 static void
 put_frame(struct bytes *b, uint32_t len, uint16_t type, uint16_t flags)
 {
-	put(b, &(struct ipc_frame){.len = len, .type = type, .flags = flags}, sizeof(struct ipc_frame));
+	put(b, &(struct ipc_frame){.len = len, .type = type, .flags = flags},
+	    sizeof(struct ipc_frame));
 }
 
 static void
@@ -79,7 +80,8 @@ static void
 put_take(struct bytes *b, uint16_t claimed, size_t real, char pad)
 {
 	const struct ipc_fd head = {.kind = FD_LOG};
-	size_t		    len = sizeof(struct ipc_frame) + sizeof head + 2 + real, whole = (len + 7) & ~(size_t)7;
+	size_t len = sizeof(struct ipc_frame) + sizeof head + 2 + real,
+	       whole = (len + 7) & ~(size_t)7;
 
 	put_frame(b, (uint32_t)whole, IPC_TAKE_FD, 0);
 	put(b, &head, sizeof head);
@@ -105,11 +107,11 @@ send_with_fds(int s, const void *p, size_t n, int n_fds)
 {
 	union {
 		struct cmsghdr align;
-		char	       bytes[CMSG_SPACE(64 * sizeof(int))];
+		char bytes[CMSG_SPACE(64 * sizeof(int))];
 	} control = {0};
-	struct iovec  iov = {.iov_base = (void *)(uintptr_t)p, .iov_len = n};
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)p, .iov_len = n};
 	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
-	int	      fds[64];
+	int fds[64];
 
 	for (int i = 0; i < n_fds; i++)
 		fds[i] = STDERR_FILENO;
@@ -151,7 +153,7 @@ expect_end(struct victim *v, int n_msgs, const char *why)
 static size_t
 n_open_fds(void)
 {
-	DIR   *d = opendir("/proc/self/fd");
+	DIR *d = opendir("/proc/self/fd");
 	size_t n = 0;
 
 	assert_non_null(d);
@@ -267,7 +269,7 @@ each_malformed_stream_ends_the_channel_with_its_reason(void **state)
 {
 	static const struct {
 		make_bytes *make;
-		int	    n_msgs;
+		int n_msgs;
 		const char *why;
 	} cases[] = {
 	    {no_hello, 0, "did not begin with HELLO"},
@@ -290,7 +292,7 @@ each_malformed_stream_ends_the_channel_with_its_reason(void **state)
 
 	for (size_t i = 0; i < countof(cases); i++) {
 		struct victim v;
-		struct bytes  b = {.n = 0};
+		struct bytes b = {.n = 0};
 
 		open_victim(&v);
 		cases[i].make(&b);
@@ -303,7 +305,7 @@ static void
 a_good_stream_in_pieces_of_one_byte_passes(void **state)
 {
 	struct victim v;
-	struct bytes  b = {.n = 0};
+	struct bytes b = {.n = 0};
 
 	open_victim(&v);
 	put_hello(&b);
@@ -319,7 +321,7 @@ static void
 descriptors_without_messages_end_the_channel_and_none_stays_open(void **state)
 {
 	static const struct {
-		int	    n_fds, times;
+		int n_fds, times;
 		const char *why;
 	} cases[] = {
 	    {1, 1, "descriptor without its message"},
@@ -331,8 +333,8 @@ descriptors_without_messages_end_the_channel_and_none_stays_open(void **state)
 
 	for (size_t i = 0; i < countof(cases); i++) {
 		struct victim v;
-		struct bytes  b = {.n = 0};
-		size_t	      before = n_open_fds();
+		struct bytes b = {.n = 0};
+		size_t before = n_open_fds();
 
 		open_victim(&v);
 		put_hello(&b);
@@ -349,9 +351,9 @@ descriptors_without_messages_end_the_channel_and_none_stays_open(void **state)
 static void
 a_message_that_never_ends_holds_no_more_than_one_buffer(void **state)
 {
-	static char   junk[IPC_MAX_FRAME];
+	static char junk[IPC_MAX_FRAME];
 	struct victim v;
-	struct bytes  b = {.n = 0};
+	struct bytes b = {.n = 0};
 
 	open_victim(&v);
 	put_hello(&b);

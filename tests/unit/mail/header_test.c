@@ -38,14 +38,15 @@ fields_are_found(void **state)
 	char text[512], value[64];
 
 	for (size_t i = 0; i < countof(rows); i++) {
-		struct header_iter  it;
+		struct header_iter it;
 		struct header_field f;
-		size_t		    n = 0;
+		size_t n = 0;
 		header_iter_init(&it, str_of(rows[i].message));
 		text[0] = '\0';
 		while (header_next(&it, &f)) {
 			(void)header_unfold(f.value, value, sizeof value);
-			n += (size_t)snprintf(text + n, sizeof text - n, "%.*s=%s;", STR_ARG(f.name), value);
+			n += (size_t)snprintf(
+			    text + n, sizeof text - n, "%.*s=%s;", STR_ARG(f.name), value);
 		}
 		assert_string_equal(text, rows[i].fields);
 	}
@@ -54,9 +55,9 @@ fields_are_found(void **state)
 static void
 a_field_is_found_by_name(void **state)
 {
-	struct str	    m = STR("To: a\r\nSUBJECT: b\r\n c\r\nSubject: d\r\n\r\nX: e\r\n");
+	struct str m = STR("To: a\r\nSUBJECT: b\r\n c\r\nSubject: d\r\n\r\nX: e\r\n");
 	struct header_field f;
-	char		    text[3];
+	char text[3];
 
 	assert_true(header_find(m, STR("subject"), &f));
 	assert_true(str_eq(f.whole, STR("SUBJECT: b\r\n c\r\n")));
@@ -72,7 +73,8 @@ dates_are_as_rfc_5322_says(void **state)
 
 	setenv("TZ", "EST5", 1);
 	tzset();
-	assert_string_equal(mail_date(wall_from_sec(880124106), text), "Fri, 21 Nov 1997 09:55:06 -0500");
+	assert_string_equal(
+	    mail_date(wall_from_sec(880124106), text), "Fri, 21 Nov 1997 09:55:06 -0500");
 	setenv("TZ", "IST-5:30", 1);
 	tzset();
 	assert_string_equal(mail_date(wall_from_sec(0), text), "Thu, 01 Jan 1970 05:30:00 +0530");

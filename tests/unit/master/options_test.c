@@ -12,9 +12,9 @@ options_are_read(void **state)
 {
 	static const struct {
 		const char *argv[6];
-		int	    r;
+		int r;
 		const char *config, *why;
-		bool	    foreground, test, version;
+		bool foreground, test, version;
 	} cases[] = {
 	    {{"posthaste"}, 0, "/etc/pmta/config", NULL, false, false, false},
 	    {{"posthaste", "-c", "x"}, 0, "x", NULL, false, false, false},
@@ -23,14 +23,15 @@ options_are_read(void **state)
 	    {{"posthaste", "-v"}, 0, "/etc/pmta/config", NULL, false, false, true},
 	    {{"posthaste", "-c"}, -1, NULL, "option -c needs a value", false, false, false},
 	    {{"posthaste", "-x"}, -1, NULL, "unknown option -x", false, false, false},
-	    {{"posthaste", "-f", "start"}, -1, NULL, "unexpected argument start", false, false, false},
+	    {{"posthaste", "-f", "start"}, -1, NULL, "unexpected argument start", false, false,
+		false},
 	};
 
 	for (size_t i = 0; i < countof(cases); i++) {
 		struct options o;
-		struct why     why;
-		char	      *argv[6] = {0};
-		int	       argc = 0;
+		struct why why;
+		char *argv[6] = {0};
+		int argc = 0;
 
 		while (argc < 5 && cases[i].argv[argc] != NULL) {
 			argv[argc] = strdup(cases[i].argv[argc]);
@@ -56,8 +57,8 @@ restarts_come_later_and_later_and_a_long_run_forgives(void **state)
 {
 	static const struct {
 		int64_t ran_ms, wait_ms;
-	} steps[] = {{5, 1000}, {5, 2000}, {5, 4000}, {5, 8000}, {5, 16000}, {5, 32000}, {5, 60000}, {5, 60000},
-	    {59999, 60000}, {60000, 60000}, {60001, 1000}, {5, 2000}};
+	} steps[] = {{5, 1000}, {5, 2000}, {5, 4000}, {5, 8000}, {5, 16000}, {5, 32000}, {5, 60000},
+	    {5, 60000}, {59999, 60000}, {60000, 60000}, {60001, 1000}, {5, 2000}};
 	struct backoff b = {0};
 
 	for (size_t i = 0; i < countof(steps); i++)

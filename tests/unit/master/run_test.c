@@ -32,18 +32,20 @@
 
 static char self_path[512];
 static char dir[64];
-static int  port;
+static int port;
 
 static void
 write_config(const char *host, int first_port, const char *more)
 {
-	char  path[128];
+	char path[128];
 	FILE *f;
 
 	snprintf(path, sizeof path, "%s/config", dir);
 	f = fopen(path, "w");
 	assert_non_null(f);
-	fprintf(f, "host-name %s\npostmaster p@example.org\nlog-file %s/log\n<spool %s/spool>\n</spool>\n", host, dir, dir);
+	fprintf(f,
+	    "host-name %s\npostmaster p@example.org\nlog-file %s/log\n<spool %s/spool>\n</spool>\n",
+	    host, dir, dir);
 	fprintf(f, "smtp-listener 127.0.0.1:%d\n%s\n", first_port, more);
 	assert_int_equal(fclose(f), 0);
 }
@@ -52,8 +54,8 @@ static int
 free_port(void)
 {
 	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t	   len = sizeof in;
-	int		   fd = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t len = sizeof in;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof in), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &len), 0);
@@ -65,8 +67,8 @@ static void
 copy_self(const char *to)
 {
 	static char bytes[1 << 16];
-	int	    in = open(self_path, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0755);
-	ssize_t	    n;
+	int in = open(self_path, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0755);
+	ssize_t n;
 
 	assert_true(in != -1 && out != -1);
 	while ((n = read(in, bytes, sizeof bytes)) > 0)
@@ -78,8 +80,9 @@ copy_self(const char *to)
 static void
 make_tree(void)
 {
-	static const char *const names[] = {"injectd", "queued", "dnsd", "deliverd", "bounced", "acctd"};
-	char			 path[256];
+	static const char *const names[] = {
+	    "injectd", "queued", "dnsd", "deliverd", "bounced", "acctd"};
+	char path[256];
 
 	snprintf(dir, sizeof dir, "/tmp/ph-master.XXXXXX");
 	assert_non_null(mkdtemp(dir));
@@ -104,9 +107,9 @@ static char *
 read_file(const char *name)
 {
 	static char text[1 << 20];
-	char	    path[256];
-	int	    fd;
-	ssize_t	    n, len = 0;
+	char path[256];
+	int fd;
+	ssize_t n, len = 0;
 
 	snprintf(path, sizeof path, "%s/%s", dir, name);
 	fd = open(path, O_RDONLY);
@@ -146,9 +149,9 @@ await(const char *what, size_t n)
 static pid_t
 launch(const char *flag, const char *ill)
 {
-	char  path[256], config[256], err[256];
+	char path[256], config[256], err[256];
 	pid_t pid;
-	int   fd;
+	int fd;
 
 	if (ill != NULL) {
 		snprintf(path, sizeof path, "ill.%s.example", ill);
@@ -187,7 +190,7 @@ end_of(pid_t pid)
 static pid_t
 pid_of(const char *name)
 {
-	char	    what[64];
+	char what[64];
 	const char *text = read_file("log"), *last = NULL;
 
 	snprintf(what, sizeof what, "info %s ready pid=", name);
@@ -204,7 +207,7 @@ static void
 ask(char what)
 {
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	int		   fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
 	snprintf(un.sun_path, sizeof un.sun_path, "%s/spool/control", dir);
 	assert_int_equal(connect(fd, (struct sockaddr *)&un, sizeof un), 0);
@@ -215,9 +218,10 @@ ask(char what)
 static bool
 can_connect(int to)
 {
-	struct sockaddr_in in = {
-	    .sin_family = AF_INET, .sin_port = htons((uint16_t)to), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int  fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in in = {.sin_family = AF_INET,
+	    .sin_port = htons((uint16_t)to),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	bool ok = connect(fd, (struct sockaddr *)&in, sizeof in) == 0;
 
 	close(fd);
@@ -247,7 +251,7 @@ tear_down(void **state)
 static void
 it_starts_all_daemons_and_stops_them_in_order(void **state)
 {
-	pid_t	    pid = launch("-f", NULL);
+	pid_t pid = launch("-f", NULL);
 	const char *text, *inject, *deliver, *queue, *dns;
 
 	await("info master ready", 1);
@@ -285,7 +289,8 @@ static void
 a_start_that_fails_says_so_to_whoever_started_it(void **state)
 {
 	assert_int_equal(end_of(launch(NULL, "bounced")), 75);
-	assert_non_null(strstr(read_file("stderr"), "start given up: bounced ended with status 75"));
+	assert_non_null(
+	    strstr(read_file("stderr"), "start given up: bounced ended with status 75"));
 	assert_int_equal(end_of(launch("-f", "bounced")), 75);
 }
 
@@ -296,7 +301,8 @@ a_second_instance_is_refused(void **state)
 
 	await("info master ready", 1);
 	assert_int_equal(end_of(launch("-f", NULL)), 75);
-	assert_non_null(strstr(read_file("stderr"), "the spool is in use by another posthaste (process "));
+	assert_non_null(
+	    strstr(read_file("stderr"), "the spool is in use by another posthaste (process "));
 	assert_int_equal(kill(pid, SIGTERM), 0);
 	assert_int_equal(end_of(pid), 0);
 }
@@ -322,8 +328,8 @@ what_dies_is_started_again_and_meets_its_peers(void **state)
 static bool
 is_alive(pid_t pid)
 {
-	char	path[64], text[256] = "";
-	int	fd;
+	char path[64], text[256] = "";
+	int fd;
 	ssize_t n;
 
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
@@ -356,8 +362,8 @@ static void
 a_reload_switches_all_daemons_and_the_listeners(void **state)
 {
 	pid_t pid = launch("-f", NULL);
-	int   second = free_port();
-	char  more[64];
+	int second = free_port();
+	char more[64];
 
 	await("info master ready", 1);
 	snprintf(more, sizeof more, "smtp-listener 127.0.0.1:%d", second);
@@ -428,7 +434,7 @@ a_daemon_has_a_clean_environment(void **state)
 static void
 a_log_that_is_a_link_is_neither_followed_nor_changed(void **state)
 {
-	char	    path[128], other[128];
+	char path[128], other[128];
 	struct stat st;
 
 	snprintf(path, sizeof path, "%s/log", dir);
@@ -462,20 +468,27 @@ static int
 run_all(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(it_starts_all_daemons_and_stops_them_in_order, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+		it_starts_all_daemons_and_stops_them_in_order, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 		in_the_background_the_first_process_ends_when_all_are_ready, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(a_start_that_fails_says_so_to_whoever_started_it, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+		a_start_that_fails_says_so_to_whoever_started_it, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(a_second_instance_is_refused, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(what_dies_is_started_again_and_meets_its_peers, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+		what_dies_is_started_again_and_meets_its_peers, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 		no_daemon_outlives_a_killed_master_and_the_next_one_starts, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(a_reload_switches_all_daemons_and_the_listeners, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(a_reload_that_fails_changes_nothing_and_says_why, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+		a_reload_switches_all_daemons_and_the_listeners, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+		a_reload_that_fails_changes_nothing_and_says_why, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(the_log_is_rotated_for_all, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(a_daemon_has_a_clean_environment, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(a_log_that_is_a_link_is_neither_followed_nor_changed, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(checking_a_configuration_starts_nothing, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+		a_log_that_is_a_link_is_neither_followed_nor_changed, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+		checking_a_configuration_starts_nothing, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
@@ -494,8 +507,8 @@ leave_root_if_needed(void)
 int
 main(int argc, char **argv)
 {
-	char	   *name = basename(argv[0]);
-	ssize_t	    n;
+	char *name = basename(argv[0]);
+	ssize_t n;
 
 	if (strcmp(name, "posthaste") == 0)
 		return master_main(argc, argv);

@@ -16,8 +16,8 @@
 
 static struct {
 	struct ipc_chan *peers[64];
-	size_t		 n_peers;
-	unsigned	 n_listeners;
+	size_t n_peers;
+	unsigned n_listeners;
 } toy;
 
 static void
@@ -58,13 +58,15 @@ toy_give_fd(const struct ipc_fd *what, struct str text, int fd)
 static void
 toy_take_fd(const struct ipc_fd *what, struct str text)
 {
-	log_info("toy gives back kind=%u index=%u text=%s", what->kind, what->index, log_quote(text));
+	log_info(
+	    "toy gives back kind=%u index=%u text=%s", what->kind, what->index, log_quote(text));
 }
 
 static void
 toy_config(const struct conf *old)
 {
-	log_info("toy switched host=%.*s", STR_ARG(conf_str(conf_global(daemon_conf()), CONF_GLOBAL_HOST_NAME)));
+	log_info("toy switched host=%.*s",
+	    STR_ARG(conf_str(conf_global(daemon_conf()), CONF_GLOBAL_HOST_NAME)));
 }
 
 static void
@@ -89,9 +91,9 @@ static void
 toy_on_control(struct ev_io *io, int what)
 {
 	struct ipc_ask ask = {.token = 77};
-	struct str     none = STR_NULL;
-	char	       byte;
-	int	       fd = accept4(io->fd, NULL, NULL, 0);
+	struct str none = STR_NULL;
+	char byte;
+	int fd = accept4(io->fd, NULL, NULL, 0);
 
 	if (fd == -1)
 		return;
@@ -129,8 +131,9 @@ toy_main(enum ipc_role role, int argc, char **argv)
 	    [ROLE_DELIVER] = "pmta-deliver",
 	    [ROLE_BOUNCE] = "pmta-bounce",
 	    [ROLE_ACCT] = "pmta-acct"};
-	const struct sandbox box = {.user = users[role], .calls = BOX_LOOP | BOX_ACCEPT | BOX_CONFIG, .max_files = 100};
-	struct str	     host;
+	const struct sandbox box = {
+	    .user = users[role], .calls = BOX_LOOP | BOX_ACCEPT | BOX_CONFIG, .max_files = 100};
+	struct str host;
 
 	toy_role = toy_ops.role = role;
 	if (role == ROLE_QUEUE)
@@ -139,7 +142,8 @@ toy_main(enum ipc_role role, int argc, char **argv)
 	for (char **e = environ; *e != NULL; e++)
 		log_info("toy environment %s", *e);
 	host = conf_str(conf_global(daemon_conf()), CONF_GLOBAL_HOST_NAME);
-	if (str_has_prefix(host, STR("ill.")) && str_has_prefix(str_skip(host, 4), str_of(ipc_role_name(role))))
+	if (str_has_prefix(host, STR("ill.")) &&
+	    str_has_prefix(str_skip(host, 4), str_of(ipc_role_name(role))))
 		fatal("toy is ill");
 	sandbox_enter(&box);
 	daemon_ready();

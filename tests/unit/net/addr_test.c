@@ -23,7 +23,7 @@ addresses_that_are_valid_print_as_rfc_5952_says(void **state)
 	    {"2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1"},
 	};
 	struct net_addr a;
-	char		text[NET_ADDR_TEXT];
+	char text[NET_ADDR_TEXT];
 
 	for (size_t i = 0; i < countof(cases); i++) {
 		assert_true(net_addr_parse(str_of(cases[i].in), &a));
@@ -34,8 +34,9 @@ addresses_that_are_valid_print_as_rfc_5952_says(void **state)
 static void
 texts_that_are_no_address_are_refused(void **state)
 {
-	static const char *const cases[] = {"", "1.2.3", "1.2.3.4.5", "256.1.1.1", "1.2.3.4 ", " 1.2.3.4", "01.2.3.4",
-	    ":::", "2001:db8::1::", "g::1", "1.2.3.4:25", "[::1]", "::1%lo", "1.2.3.-4"};
+	static const char *const cases[] = {"", "1.2.3", "1.2.3.4.5", "256.1.1.1", "1.2.3.4 ",
+	    " 1.2.3.4", "01.2.3.4", ":::", "2001:db8::1::", "g::1", "1.2.3.4:25", "[::1]", "::1%lo",
+	    "1.2.3.-4"};
 	struct net_addr a;
 
 	for (size_t i = 0; i < countof(cases); i++)
@@ -48,7 +49,7 @@ ports_are_parsed_and_printed(void **state)
 {
 	static const struct {
 		const char *in, *out;
-		bool	    ok;
+		bool ok;
 	} cases[] = {
 	    {"192.0.2.1:25", "192.0.2.1:25", true},
 	    {"192.0.2.1", "192.0.2.1:0", true},
@@ -65,7 +66,7 @@ ports_are_parsed_and_printed(void **state)
 	    {":25", NULL, false},
 	};
 	struct net_addr a;
-	char		text[NET_ADDR_TEXT];
+	char text[NET_ADDR_TEXT];
 
 	for (size_t i = 0; i < countof(cases); i++) {
 		assert_int_equal(net_addr_parse_port(str_of(cases[i].in), &a), cases[i].ok);
@@ -79,7 +80,7 @@ blocks_hold_what_lies_in_them_and_nothing_else(void **state)
 {
 	static const struct {
 		const char *cidr, *addr;
-		bool	    has;
+		bool has;
 	} cases[] = {
 	    {"10.0.0.0/8", "10.255.1.2", true},
 	    {"10.0.0.0/8", "11.0.0.0", false},
@@ -114,8 +115,8 @@ blocks_hold_what_lies_in_them_and_nothing_else(void **state)
 static void
 texts_that_are_no_block_are_refused(void **state)
 {
-	static const char *const cases[] = {"", "/", "/8", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/x", "10",
-	    "300/8", "1.2.3.4.5/8", "10.0.0.0/8/8", "10..1/8", "10.0.0.0/ 8"};
+	static const char *const cases[] = {"", "/", "/8", "10.0.0.0/33", "::/129", "10.0.0.0/",
+	    "10.0.0.0/x", "10", "300/8", "1.2.3.4.5/8", "10.0.0.0/8/8", "10..1/8", "10.0.0.0/ 8"};
 	struct net_cidr c;
 
 	for (size_t i = 0; i < countof(cases); i++)
@@ -126,10 +127,10 @@ static void
 socket_addresses_round_trip(void **state)
 {
 	static const char *const cases[] = {"192.0.2.1:25", "[2001:db8::1]:465"};
-	struct net_addr		 a, b;
-	struct sockaddr_storage	 ss;
-	struct ipc_addr		 ipc;
-	socklen_t		 len;
+	struct net_addr a, b;
+	struct sockaddr_storage ss;
+	struct ipc_addr ipc;
+	socklen_t len;
 
 	for (size_t i = 0; i < countof(cases); i++) {
 		assert_true(net_addr_parse_port(str_of(cases[i]), &a));
@@ -147,8 +148,8 @@ static void
 a_mapped_address_is_seen_as_ipv4(void **state)
 {
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(25)};
-	struct net_addr	    a;
-	char		    text[NET_ADDR_TEXT];
+	struct net_addr a;
+	char text[NET_ADDR_TEXT];
 
 	assert_int_equal(inet_pton(AF_INET6, "::ffff:192.0.2.1", &in6.sin6_addr), 1);
 	assert_true(net_from_sockaddr((struct sockaddr *)&in6, sizeof in6, &a));

@@ -15,7 +15,7 @@ static char dir[] = "/tmp/audit-test-XXXXXX";
 static void
 write_file(const char *name, const char *text)
 {
-	char  path[200];
+	char path[200];
 	FILE *f;
 
 	snprintf(path, sizeof path, "%s/%s", dir, name);
@@ -39,13 +39,15 @@ records_in(const char *csv)
 {
 	struct conf_messages m = {0};
 	struct audit_records r = {0};
-	struct conf	    *c;
-	struct why	     why;
-	char		     text[1000], path[200];
+	struct conf *c;
+	struct why why;
+	char text[1000], path[200];
 
 	snprintf(text, sizeof text,
-	    "log-file %s/log\nspool %s/spool\n<acct-file %s/acct.csv>\nrecords d,b\nrecord-fields d *,recordId\n"
-	    "record-fields b *,recordId\n</acct-file>\n", dir, dir, dir);
+	    "log-file %s/log\nspool %s/spool\n<acct-file %s/acct.csv>\nrecords d,b\nrecord-fields "
+	    "d *,recordId\n"
+	    "record-fields b *,recordId\n</acct-file>\n",
+	    dir, dir, dir);
 	write_file("config", text);
 	write_file("acct-2026-11-21-0000.csv", csv);
 	snprintf(path, sizeof path, "%s/config", dir);
@@ -73,7 +75,8 @@ records_are_counted_once(void **state)
 static void
 quoted_line_ends_and_commas_are_content(void **state)
 {
-	struct audit_records r = records_in("type,diag,recordId\nd,\"a, \"\"b\"\"\nd,x,y\n\",a.0\nb,\"\",b.0\n");
+	struct audit_records r =
+	    records_in("type,diag,recordId\nd,\"a, \"\"b\"\"\nd,x,y\n\",a.0\nb,\"\",b.0\n");
 
 	assert_int_equal(r.delivered, 1);
 	assert_int_equal(r.bounced, 1);

@@ -7,32 +7,33 @@
 #include "pmtactl/options.h"
 
 static struct options o;
-static struct why     why;
+static struct why why;
 
 static int
 read_line(const char *line)
 {
 	static char text[1000];
-	char	   *argv[70] = {(char *)(uintptr_t)"pmtactl"}, *save = NULL;
-	int	    argc = 1;
+	char *argv[70] = {(char *)(uintptr_t) "pmtactl"}, *save = NULL;
+	int argc = 1;
 
 	snprintf(text, sizeof text, "%s", line);
-	for (char *w = strtok_r(text, " ", &save); w != NULL && argc < 70; w = strtok_r(NULL, " ", &save))
+	for (char *w = strtok_r(text, " ", &save); w != NULL && argc < 70;
+	     w = strtok_r(NULL, " ", &save))
 		argv[argc++] = w;
 	why = (struct why){{0}};
 	return options_read(argc, argv, &o, &why);
 }
 
-#define assert_is(line, id)                                       \
-	do {                                                      \
-		assert_int_equal(read_line(line), 0);             \
-		assert_non_null(o.row);                           \
-		assert_int_equal(o.row->command, CTL_##id);       \
+#define assert_is(line, id)                                                                        \
+	do {                                                                                       \
+		assert_int_equal(read_line(line), 0);                                              \
+		assert_non_null(o.row);                                                            \
+		assert_int_equal(o.row->command, CTL_##id);                                        \
 	} while (0)
-#define assert_wrong(line, part)                                  \
-	do {                                                      \
-		assert_int_equal(read_line(line), -1);            \
-		assert_non_null(strstr(why.text, part));          \
+#define assert_wrong(line, part)                                                                   \
+	do {                                                                                       \
+		assert_int_equal(read_line(line), -1);                                             \
+		assert_non_null(strstr(why.text, part));                                           \
 	} while (0)
 
 static void
@@ -101,7 +102,8 @@ static void
 hostile_arguments_are_told(void **state)
 {
 	static char longer[2000];
-	char	   *argv[] = {(char *)(uintptr_t)"pmtactl", (char *)(uintptr_t)"pause", (char *)(uintptr_t)"queue", longer};
+	char *argv[] = {(char *)(uintptr_t) "pmtactl", (char *)(uintptr_t) "pause",
+	    (char *)(uintptr_t) "queue", longer};
 
 	memset(longer, 'x', sizeof longer - 1);
 	assert_int_equal(options_read(4, argv, &o, &why), -1);

@@ -64,8 +64,10 @@ json_nests_lists_and_types(void **state)
 	put(&t, "none", "", CTL_NO_ROWS);
 	put(&t, "total", "7", CTL_NUMBER);
 	assert_string_equal(printed(&t, tree_print_json),
-	    "{\"data\":{\"queue\":[{\"name\":\"a\",\"event\":[{\"text\":\"x\"},{\"text\":\"y\"}],\"paused\":true},"
-	    "{\"name\":\"b\"}],\"host\":[{\"ip\":[\"1\",\"2\"]},{\"ip\":[\"3\"]}],\"none\":[],\"total\":7},"
+	    "{\"data\":{\"queue\":[{\"name\":\"a\",\"event\":[{\"text\":\"x\"},{\"text\":\"y\"}],"
+	    "\"paused\":true},"
+	    "{\"name\":\"b\"}],\"host\":[{\"ip\":[\"1\",\"2\"]},{\"ip\":[\"3\"]}],\"none\":[],"
+	    "\"total\":7},"
 	    "\"status\":\"success\",\"message\":\"\"}\n");
 	tree_clear(&t);
 }
@@ -76,7 +78,8 @@ an_empty_answer_is_whole(void **state)
 	struct tree t;
 
 	tree_init(&t);
-	assert_string_equal(printed(&t, tree_print_json), "{\"data\":{},\"status\":\"success\",\"message\":\"\"}\n");
+	assert_string_equal(printed(&t, tree_print_json),
+	    "{\"data\":{},\"status\":\"success\",\"message\":\"\"}\n");
 	assert_string_equal(printed(&t, tree_print_xml),
 	    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<rsp><data></data><succ/></rsp>\n");
 	put(&t, "queue", "", CTL_NO_ROWS);
@@ -94,13 +97,17 @@ odd_values_are_said_as_each_form_can(void **state)
 	tree_init(&t);
 	put(&t, "a", "\"\\<&>\x01\x1b\r\n\xc3\xa4\xff\xef\xbf\xbf", CTL_TEXT);
 	assert_string_equal(printed(&t, tree_print_json),
-	    "{\"data\":{\"a\":\"\\\"\\\\<&>\\u0001\\u001b\\u000d\\u000a\xc3\xa4\xef\xbf\xbd\xef\xbf\xbf\"},"
+	    "{\"data\":{\"a\":\"\\\"\\\\<&>"
+	    "\\u0001\\u001b\\u000d\\u000a\xc3\xa4\xef\xbf\xbd\xef\xbf\xbf\"},"
 	    "\"status\":\"success\",\"message\":\"\"}\n");
 	assert_string_equal(printed(&t, tree_print_xml),
-	    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<rsp><data><a>&quot;\\&lt;&amp;&gt;\xef\xbf\xbd\xef\xbf\xbd&#13;\n"
+	    "<?xml version=\"1.0\" "
+	    "encoding=\"UTF-8\"?>\n<rsp><data><a>&quot;\\&lt;&amp;&gt;\xef\xbf\xbd\xef\xbf\xbd&#13;"
+	    "\n"
 	    "\xc3\xa4\xef\xbf\xbd\xef\xbf\xbd</a></data><succ/></rsp>\n");
 	tree_make_printable(&t);
-	assert_string_equal(printed(&t, tree_print_dom), "a=\"\"\\<&>????\xc3\xa4?\xef\xbf\xbf\"\n");
+	assert_string_equal(
+	    printed(&t, tree_print_dom), "a=\"\"\\<&>????\xc3\xa4?\xef\xbf\xbf\"\n");
 	tree_clear(&t);
 }
 

@@ -13,54 +13,31 @@
 
 static const struct {
 	const char *text;
-	unsigned    allow;
+	unsigned allow;
 	const char *local, *domain; /* NULL: refused */
 } mailboxes[] = {
-    {"a@b.test", 0, "a", "b.test"},
-    {"a.b+c=d/e'f@b-c.test", 0, "a.b+c=d/e'f", "b-c.test"},
-    {"\"a b\"@c", 0, "\"a b\"", "c"},
-    {"\"a\\\"@\\\\b\"@c", 0, "\"a\\\"@\\\\b\"", "c"},
-    {"\"\"@c", 0, "\"\"", "c"},
-    {"a@[192.0.2.1]", 0, "a", "[192.0.2.1]"},
+    {"a@b.test", 0, "a", "b.test"}, {"a.b+c=d/e'f@b-c.test", 0, "a.b+c=d/e'f", "b-c.test"},
+    {"\"a b\"@c", 0, "\"a b\"", "c"}, {"\"a\\\"@\\\\b\"@c", 0, "\"a\\\"@\\\\b\"", "c"},
+    {"\"\"@c", 0, "\"\"", "c"}, {"a@[192.0.2.1]", 0, "a", "[192.0.2.1]"},
     {"a@[IPv6:2001:db8::1]", 0, "a", "[IPv6:2001:db8::1]"},
     {"a@[tag:content]", 0, "a", "[tag:content]"},
-    {"a@under_score.test", 0, "a", "under_score.test"},
-    {"a", ADDRESS_NO_DOMAIN, "a", ""},
+    {"a@under_score.test", 0, "a", "under_score.test"}, {"a", ADDRESS_NO_DOMAIN, "a", ""},
     {"\xc3\xa9@\xc3\xa9.test", ADDRESS_UTF8, "\xc3\xa9", "\xc3\xa9.test"},
-    {"\"\xc3\xa9\"@b", ADDRESS_UTF8, "\"\xc3\xa9\"", "b"},
-    {X64 "@b", 0, X64, "b"},
+    {"\"\xc3\xa9\"@b", ADDRESS_UTF8, "\"\xc3\xa9\"", "b"}, {X64 "@b", 0, X64, "b"},
     {X64 "x@b", 0, NULL, NULL},
     {"a@" L60 "." L60 "." L60 "." L60, 0, "a", L60 "." L60 "." L60 "." L60},
     {"a@" L60 "." L60 "." L60 "." L60 ".test1234567890", 0, NULL, NULL},
     {"a@" L60 "dddd.test", 0, NULL, NULL},
     {X64 "@" L60 "." L60 "." L60 ".ddddddd", 0, NULL, NULL}, /* 255 octets: the path is too long */
-    {"", 0, NULL, NULL},
-    {"a", 0, NULL, NULL},
-    {"@b", 0, NULL, NULL},
-    {"a@", 0, NULL, NULL},
-    {"a@@b", 0, NULL, NULL},
-    {"a b@c", 0, NULL, NULL},
-    {".a@b", 0, NULL, NULL},
-    {"a.@b", 0, NULL, NULL},
-    {"a..b@c", 0, NULL, NULL},
-    {"a@.b", 0, NULL, NULL},
-    {"a@b.", 0, NULL, NULL},
-    {"a@-b", 0, NULL, NULL},
-    {"a@b-", 0, NULL, NULL},
-    {"a@b c", 0, NULL, NULL},
-    {"a@b>", 0, NULL, NULL},
-    {"a@[300.0.0.1]", 0, NULL, NULL},
-    {"a@[IPv6:x]", 0, NULL, NULL},
-    {"a@[]", 0, NULL, NULL},
-    {"a@[x:b@c]", 0, NULL, NULL},
-    {"a@[192.0.2.1", 0, NULL, NULL},
-    {"\"a@b", 0, NULL, NULL},
-    {"\"a\\", 0, NULL, NULL},
-    {"\"a\r\"@b", 0, NULL, NULL},
-    {"a\n@b", 0, NULL, NULL},
-    {"a\x7f@b", 0, NULL, NULL},
-    {"\xc3\xa9@b", 0, NULL, NULL},
-    {"\xc3@b", ADDRESS_UTF8, NULL, NULL},
+    {"", 0, NULL, NULL}, {"a", 0, NULL, NULL}, {"@b", 0, NULL, NULL}, {"a@", 0, NULL, NULL},
+    {"a@@b", 0, NULL, NULL}, {"a b@c", 0, NULL, NULL}, {".a@b", 0, NULL, NULL},
+    {"a.@b", 0, NULL, NULL}, {"a..b@c", 0, NULL, NULL}, {"a@.b", 0, NULL, NULL},
+    {"a@b.", 0, NULL, NULL}, {"a@-b", 0, NULL, NULL}, {"a@b-", 0, NULL, NULL},
+    {"a@b c", 0, NULL, NULL}, {"a@b>", 0, NULL, NULL}, {"a@[300.0.0.1]", 0, NULL, NULL},
+    {"a@[IPv6:x]", 0, NULL, NULL}, {"a@[]", 0, NULL, NULL}, {"a@[x:b@c]", 0, NULL, NULL},
+    {"a@[192.0.2.1", 0, NULL, NULL}, {"\"a@b", 0, NULL, NULL}, {"\"a\\", 0, NULL, NULL},
+    {"\"a\r\"@b", 0, NULL, NULL}, {"a\n@b", 0, NULL, NULL}, {"a\x7f@b", 0, NULL, NULL},
+    {"\xc3\xa9@b", 0, NULL, NULL}, {"\xc3@b", ADDRESS_UTF8, NULL, NULL},
     {"\xc0\xaf@b", ADDRESS_UTF8, NULL, NULL},	  /* not the shortest form */
     {"\xed\xa0\x80@b", ADDRESS_UTF8, NULL, NULL}, /* a surrogate */
     {"\xc2\x85@b", ADDRESS_UTF8, NULL, NULL},	  /* a control character */
@@ -71,14 +48,16 @@ mailboxes_are_parsed(void **state)
 {
 	for (size_t i = 0; i < countof(mailboxes); i++) {
 		struct address a;
-		struct why     why = {0};
-		bool	       ok = address_parse(str_of(mailboxes[i].text), mailboxes[i].allow, &a, &why);
+		struct why why = {0};
+		bool ok = address_parse(str_of(mailboxes[i].text), mailboxes[i].allow, &a, &why);
 		if (ok != (mailboxes[i].local != NULL))
 			fail_msg("%s: %s", mailboxes[i].text, ok ? "taken" : why.text);
 		if (!ok)
 			assert_int_equal(why.smtp_code, 501);
-		else if (!str_eq(a.local, str_of(mailboxes[i].local)) || !str_eq(a.domain, str_of(mailboxes[i].domain)))
-			fail_msg("%s: %.*s at %.*s", mailboxes[i].text, STR_ARG(a.local), STR_ARG(a.domain));
+		else if (!str_eq(a.local, str_of(mailboxes[i].local)) ||
+			 !str_eq(a.domain, str_of(mailboxes[i].domain)))
+			fail_msg("%s: %.*s at %.*s", mailboxes[i].text, STR_ARG(a.local),
+			    STR_ARG(a.domain));
 	}
 }
 
@@ -107,14 +86,16 @@ static void
 paths_are_parsed(void **state)
 {
 	for (size_t i = 0; i < countof(paths); i++) {
-		struct str     rest = str_of(paths[i].text);
+		struct str rest = str_of(paths[i].text);
 		struct address a;
-		struct why     why;
-		bool	       ok = address_parse_path(&rest, ADDRESS_NO_DOMAIN, &a, &why);
+		struct why why;
+		bool ok = address_parse_path(&rest, ADDRESS_NO_DOMAIN, &a, &why);
 		if (ok != (paths[i].local != NULL))
 			fail_msg("%s: %s", paths[i].text, ok ? "taken" : why.text);
-		if (ok && (!str_eq(a.local, str_of(paths[i].local)) || !str_eq(rest, str_of(paths[i].rest))))
-			fail_msg("%s: %.*s, rest %.*s", paths[i].text, STR_ARG(a.local), STR_ARG(rest));
+		if (ok && (!str_eq(a.local, str_of(paths[i].local)) ||
+			      !str_eq(rest, str_of(paths[i].rest))))
+			fail_msg(
+			    "%s: %.*s, rest %.*s", paths[i].text, STR_ARG(a.local), STR_ARG(rest));
 	}
 }
 

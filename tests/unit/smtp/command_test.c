@@ -10,9 +10,9 @@
 #include "lib/smtp/xtext.h"
 
 static const struct {
-	const char    *line;
+	const char *line;
 	enum smtp_verb verb;
-	const char    *arg;
+	const char *arg;
 } lines[] = {
     {"MAIL FROM:<a@b> X=1", SMTP_VERB_MAIL, "FROM:<a@b> X=1"},
     {"rcpt  TO:<a> ", SMTP_VERB_RCPT, "TO:<a>"},
@@ -41,7 +41,7 @@ verbs_are_found(void **state)
 static void
 parameters_come_one_by_one(void **state)
 {
-	struct str	  rest = STR(" SIZE=10  SMTPUTF8 x-y=z+3D");
+	struct str rest = STR(" SIZE=10  SMTPUTF8 x-y=z+3D");
 	struct smtp_param p;
 
 	assert_int_equal(smtp_param_next(&rest, &p), 1);
@@ -61,8 +61,9 @@ parameters_come_one_by_one(void **state)
 static void
 xtext_is_decoded_or_refused(void **state)
 {
-	static const char *const bad[] = {"a+", "a+4", "a+ZZ", "a+4g", "a+ab", "a b", "a=b", "\x80"};
-	char			 text[8];
+	static const char *const bad[] = {
+	    "a+", "a+4", "a+ZZ", "a+4g", "a+ab", "a b", "a=b", "\x80"};
+	char text[8];
 
 	assert_int_equal(xtext_decode(STR("a+2Bb+3D"), text, sizeof text), 4);
 	assert_memory_equal(text, "a+b=", 4);

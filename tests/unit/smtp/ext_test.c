@@ -9,10 +9,11 @@ static const struct {
 	const char *name;
 	const char *lines;
 	const char *names;
-	uint64_t    limit;
+	uint64_t limit;
 } rows[] = {
     {"nothing", "", "", 0},
-    {"the usual", "PIPELINING,SIZE 10240000,8BITMIME,STARTTLS", "PIPELINING,SIZE,STARTTLS,8BITMIME", 10240000},
+    {"the usual", "PIPELINING,SIZE 10240000,8BITMIME,STARTTLS", "PIPELINING,SIZE,STARTTLS,8BITMIME",
+	10240000},
     {"case does not matter", "pipelining,Chunking", "PIPELINING,CHUNKING", 0},
     {"SIZE without a value", "SIZE", "SIZE", 0},
     {"SIZE 0 is no limit", "SIZE 0", "SIZE", 0},
@@ -30,14 +31,15 @@ lines_become_bits_and_names(void **state)
 	(void)state;
 	for (size_t i = 0; i < countof(rows); i++) {
 		struct smtp_caps caps = {0};
-		struct str	 rest = str_of(rows[i].lines), line;
-		char		 text[SMTP_EXT_NAMES_MAX];
+		struct str rest = str_of(rows[i].lines), line;
+		char text[SMTP_EXT_NAMES_MAX];
 
 		while (str_next(&rest, ',', &line))
 			smtp_caps_add(&caps, line);
 		smtp_ext_names(caps.ext, text, sizeof text);
 		if (strcmp(text, rows[i].names) != 0 || caps.size_limit != rows[i].limit)
-			fail_msg("%s: \"%s\" %llu", rows[i].name, text, (unsigned long long)caps.size_limit);
+			fail_msg("%s: \"%s\" %llu", rows[i].name, text,
+			    (unsigned long long)caps.size_limit);
 	}
 }
 
@@ -47,7 +49,8 @@ names_are_cut_between_words(void **state)
 	char text[16];
 
 	(void)state;
-	assert_int_equal(smtp_ext_names(SMTP_EXT_PIPELINING | SMTP_EXT_CHUNKING, text, sizeof text), 10);
+	assert_int_equal(
+	    smtp_ext_names(SMTP_EXT_PIPELINING | SMTP_EXT_CHUNKING, text, sizeof text), 10);
 	assert_string_equal(text, "PIPELINING");
 	assert_int_equal(smtp_ext_names(~0u, text, 0), 0);
 }
@@ -55,7 +58,7 @@ names_are_cut_between_words(void **state)
 static void
 all_names_fit_the_stated_size(void **state)
 {
-	char   text[2 * SMTP_EXT_NAMES_MAX];
+	char text[2 * SMTP_EXT_NAMES_MAX];
 
 	(void)state;
 	assert_true(smtp_ext_names(~0u, text, sizeof text) < SMTP_EXT_NAMES_MAX);

@@ -8,8 +8,8 @@
 struct row {
 	const char *name;
 	const char *in;
-	int	    code; /* 0: malformed; -1: incomplete */
-	uint8_t	    enh[3];
+	int code; /* 0: malformed; -1: incomplete */
+	uint8_t enh[3];
 	const char *text;
 };
 
@@ -18,17 +18,22 @@ static const struct row rows[] = {
     {"a code alone", "250\r\n", 250, {2, 0, 0}, "250"},
     {"a code and a blank", "250 \r\n", 250, {2, 0, 0}, "250"},
     {"an enhanced status without text", "550 5.1.1\r\n", 550, {5, 1, 1}, "550 5.1.1"},
-    {"an enhanced status with text", "550 5.1.1 no such user\r\n", 550, {5, 1, 1}, "550 5.1.1 no such user"},
+    {"an enhanced status with text", "550 5.1.1 no such user\r\n", 550, {5, 1, 1},
+	"550 5.1.1 no such user"},
     {"a status of another class is text", "550 4.1.1 hm\r\n", 550, {5, 0, 0}, "550 4.1.1 hm"},
-    {"a status with a digit too many is text", "550 5.1.1111 hm\r\n", 550, {5, 0, 0}, "550 5.1.1111 hm"},
+    {"a status with a digit too many is text", "550 5.1.1111 hm\r\n", 550, {5, 0, 0},
+	"550 5.1.1111 hm"},
     {"a status cut short is text", "550 5.1\r\n", 550, {5, 0, 0}, "550 5.1"},
     {"a status glued to a word is text", "550 5.1.1no\r\n", 550, {5, 0, 0}, "550 5.1.1no"},
-    {"several lines are joined", "250-one\r\n250-two\r\n250 three\r\n", 250, {2, 0, 0}, "250 one two three"},
-    {"a repeated status is dropped", "550-5.7.1 not\r\n550-5.7.1 for\r\n550 5.7.1 you\r\n", 550, {5, 7, 1},
-	"550 5.7.1 not for you"},
-    {"another status later stays", "550-5.7.1 a\r\n550 5.7.2 b\r\n", 550, {5, 7, 1}, "550 5.7.1 a 5.7.2 b"},
+    {"several lines are joined", "250-one\r\n250-two\r\n250 three\r\n", 250, {2, 0, 0},
+	"250 one two three"},
+    {"a repeated status is dropped", "550-5.7.1 not\r\n550-5.7.1 for\r\n550 5.7.1 you\r\n", 550,
+	{5, 7, 1}, "550 5.7.1 not for you"},
+    {"another status later stays", "550-5.7.1 a\r\n550 5.7.2 b\r\n", 550, {5, 7, 1},
+	"550 5.7.1 a 5.7.2 b"},
     {"empty lines in between", "250-\r\n250-\r\n250 x\r\n", 250, {2, 0, 0}, "250 x"},
-    {"the last code of a class rules", "550-5.1.1 a\r\n554 5.1.1 b\r\n", 554, {5, 1, 1}, "554 5.1.1 a b"},
+    {"the last code of a class rules", "550-5.1.1 a\r\n554 5.1.1 b\r\n", 554, {5, 1, 1},
+	"554 5.1.1 a b"},
     {"codes of two classes", "250-ok\r\n550 no\r\n", 0, {0}, ""},
     {"and the other way round", "550-no\r\n250 ok\r\n", 0, {0}, ""},
     {"bare LF ends a line", "250 ok\n", 250, {2, 0, 0}, "250 ok"},
@@ -64,8 +69,8 @@ check(const struct row *r, struct reply_parser *p, int n)
 		return;
 	if (p->reply.code != r->code || memcmp(p->reply.enh, r->enh, 3) != 0 ||
 	    strcmp(p->reply.text, r->text) != 0)
-		fail_msg("%s: %u %u.%u.%u \"%s\"", r->name, p->reply.code, p->reply.enh[0], p->reply.enh[1],
-		    p->reply.enh[2], p->reply.text);
+		fail_msg("%s: %u %u.%u.%u \"%s\"", r->name, p->reply.code, p->reply.enh[0],
+		    p->reply.enh[1], p->reply.enh[2], p->reply.text);
 	assert_int_equal(p->reply.len, strlen(p->reply.text));
 }
 
@@ -73,7 +78,7 @@ static void
 each_form_is_read(void **state)
 {
 	struct reply_parser p = {0};
-	struct why	    why;
+	struct why why;
 
 	(void)state;
 	for (size_t i = 0; i < countof(rows); i++) {
@@ -86,7 +91,7 @@ static void
 each_form_is_read_in_pieces_of_every_size(void **state)
 {
 	struct reply_parser p = {0};
-	struct why	    why;
+	struct why why;
 
 	(void)state;
 	for (size_t i = 0; i < countof(rows); i++) {
@@ -107,9 +112,9 @@ static void
 what_follows_a_reply_is_left_for_the_next(void **state)
 {
 	struct reply_parser p = {0};
-	struct why	    why;
-	struct str	    in = STR("250 a\r\n550 5.1.1 b\r\n");
-	int		    n;
+	struct why why;
+	struct str in = STR("250 a\r\n550 5.1.1 b\r\n");
+	int n;
 
 	(void)state;
 	n = reply_feed(&p, in, &why);
@@ -125,7 +130,7 @@ static void
 a_NUL_is_shown_and_ends_nothing(void **state)
 {
 	struct reply_parser p = {0};
-	struct why	    why;
+	struct why why;
 
 	(void)state;
 	assert_true(reply_feed(&p, STR("550 a\0b\r\n"), &why) > 0);
@@ -136,9 +141,9 @@ static void
 a_flood_of_lines_keeps_its_code_and_little_text(void **state)
 {
 	struct reply_parser p = {0};
-	struct why	    why;
-	char		    line[1002];
-	int		    n = 0;
+	struct why why;
+	char line[1002];
+	int n = 0;
 
 	(void)state;
 	memset(line, 'x', sizeof line);
@@ -159,9 +164,9 @@ static void
 endless_replies_are_malformed(void **state)
 {
 	struct reply_parser p = {0};
-	struct why	    why;
-	char		    block[4096];
-	int		    n = 0, rounds = 0;
+	struct why why;
+	char block[4096];
+	int n = 0, rounds = 0;
 
 	(void)state;
 	memset(block, 'A', sizeof block);
@@ -177,7 +182,7 @@ endless_replies_are_malformed(void **state)
 }
 
 struct lines {
-	char   text[8][64];
+	char text[8][64];
 	size_t n;
 };
 
@@ -193,9 +198,9 @@ collect(void *arg, uint32_t line, struct str text)
 static void
 each_line_is_shown_once(void **state)
 {
-	struct lines	    l = {.n = 0};
+	struct lines l = {.n = 0};
 	struct reply_parser p = {.on_line = collect, .arg = &l};
-	struct why	    why;
+	struct why why;
 
 	(void)state;
 	assert_true(reply_feed(&p, STR("250-mx\r\n250-SIZE 5\r\n250 DSN\r\n"), &why) > 0);

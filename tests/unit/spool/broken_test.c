@@ -14,7 +14,7 @@ static struct walked w;
 #define KEEP 16384
 
 static char whole[KEEP]; /* the front of a segment with three records, no end line */
-static uint64_t end[4];  /* of the header and of each record */
+static uint64_t end[4];	 /* of the header and of each record */
 static char name_in_journal[SPOOL_NAME + 8];
 
 static void

@@ -15,27 +15,27 @@
 enum change_kind { CHANGE_BYTES, CHANGE_RENAME, CHANGE_UNLINK };
 struct change {
 	enum change_kind kind;
-	char		 path[256]; /* of the file; RENAME: where it is now */
-	char		 from[256]; /* RENAME: where it was; UNLINK: where its copy is */
-	uint64_t	 at;
-	size_t		 len;
-	char		*old;
+	char path[256]; /* of the file; RENAME: where it is now */
+	char from[256]; /* RENAME: where it was; UNLINK: where its copy is */
+	uint64_t at;
+	size_t len;
+	char *old;
 };
 static struct {
 	pthread_mutex_t lock;
-	struct change	change[4096];
-	size_t		n;
-	bool		is_on;
-	bool		is_dead; /* the process was killed: what it still does changes nothing */
-	const char     *fails;	 /* flushes of paths that contain this: EIO */
-	const char     *skipped; /* flushes of such: success, and nothing flushed */
-	unsigned	n_flushes;
+	struct change change[4096];
+	size_t n;
+	bool is_on;
+	bool is_dead;	     /* the process was killed: what it still does changes nothing */
+	const char *fails;   /* flushes of paths that contain this: EIO */
+	const char *skipped; /* flushes of such: success, and nothing flushed */
+	unsigned n_flushes;
 } disk = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void
 path_of(int fd, char path[256])
 {
-	char	link[32];
+	char link[32];
 	ssize_t n;
 
 	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
@@ -83,7 +83,7 @@ is_flushed_by(const struct change *c, const char *path)
 static int
 flush(int fd, long call)
 {
-	char   path[256];
+	char path[256];
 	size_t n = 0;
 
 	if (disk.is_dead)
@@ -126,7 +126,7 @@ ssize_t
 pwrite(int fd, const void *p, size_t len, off_t at)
 {
 	struct change *c;
-	ssize_t	       n;
+	ssize_t n;
 
 	if (disk.is_dead)
 		return (ssize_t)len;
@@ -156,7 +156,7 @@ int
 renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
 {
 	struct change *c;
-	int	       r = disk.is_dead ? -1 : (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, flags);
+	int r = disk.is_dead ? -1 : (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, flags);
 
 	if (r < 0 || !disk.is_on)
 		return r;
@@ -179,7 +179,7 @@ int
 unlinkat(int dirfd, const char *name, int flags)
 {
 	static unsigned n_copies;
-	struct change  *c;
+	struct change *c;
 
 	if (disk.is_dead)
 		return 0;
@@ -244,7 +244,8 @@ take_back(struct change *c)
 		break;
 	case CHANGE_RENAME:
 		for (size_t i = 0; i < disk.n; i++)
-			if (disk.change[i].kind == CHANGE_BYTES && strcmp(disk.change[i].path, c->path) == 0)
+			if (disk.change[i].kind == CHANGE_BYTES &&
+			    strcmp(disk.change[i].path, c->path) == 0)
 				snprintf(disk.change[i].path, 256, "%s", c->from);
 		(void)rename(c->path, c->from);
 		break;

@@ -430,7 +430,8 @@ what_a_crash_left_as_record_and_file_is_the_file_from_then_on(void **state)
 	assert_false(is_done(f->place.id, 1));
 	/* and after the file's end nothing brings it back */
 	for (uint32_t i = 1; i < 3; i++)
-		spool_done_append(h.store, &moved_to, i, FINAL_DELIVERED, wall_from_sec(1700000200));
+		spool_done_append(
+		    h.store, &moved_to, i, FINAL_DELIVERED, wall_from_sec(1700000200));
 	sync_store();
 	assert_int_equal(spool_file_remove(h.store, f->place.id, &why), 0);
 	keep_marking_done(20);

@@ -31,22 +31,22 @@
 #define MAX_DONE 20000
 
 struct fate {
-	bool		   told, ok;
+	bool told, ok;
 	struct spool_place place;
-	struct why	   why;
+	struct why why;
 };
 
 struct help {
-	char		    dir[64];
-	int		    fd;
+	char dir[64];
+	int fd;
 	struct spool_store *store;
-	struct journal	   *j;
-	struct fate	    fate[MAX_DONE];
-	size_t		    n_fates, n_told, want;
-	struct ipc_segment  sealed[256], opened[256];
-	size_t		    n_sealed, n_opened;
-	bool		    synced;
-	struct why	    sync_why;
+	struct journal *j;
+	struct fate fate[MAX_DONE];
+	size_t n_fates, n_told, want;
+	struct ipc_segment sealed[256], opened[256];
+	size_t n_sealed, n_opened;
+	bool synced;
+	struct why sync_why;
 };
 static struct help h;
 
@@ -82,7 +82,7 @@ static void wait_for_fates(void);
 static struct journal *
 open_journal(uint16_t writer)
 {
-	struct why	why = {0};
+	struct why why = {0};
 	struct journal *j = journal_open(h.fd, writer, 7, &events, NULL, &why);
 
 	if (j == NULL)
@@ -140,10 +140,13 @@ static struct str
 make_env(uint64_t id, uint32_t n_rcpts, uint64_t body_len)
 {
 	static struct buf b = {.cap = 1 << 24};
-	struct envelope	  e = {.id = id, .n_rcpts = n_rcpts, .body_len = body_len,
-	      .sender = STR("sender@example.org"), .accepted = wall_from_sec(1700000000),
-	      .priority = 50};
-	char		  address[64];
+	struct envelope e = {.id = id,
+	    .n_rcpts = n_rcpts,
+	    .body_len = body_len,
+	    .sender = STR("sender@example.org"),
+	    .accepted = wall_from_sec(1700000000),
+	    .priority = 50};
+	char address[64];
 
 	buf_reset(&b);
 	assert_int_equal(envelope_write(&b, &e), 0);
@@ -243,20 +246,20 @@ make_body(unsigned seed, size_t len)
 
 struct walked {
 	struct spool_place place[MAX_DONE];
-	size_t		   n, n_bad, n_segments, n_files;
+	size_t n, n_bad, n_segments, n_files;
 	struct spool_place bad[64];
-	char		   why[64][512];
+	char why[64][512];
 	struct ipc_segment segment[256];
 	struct spool_place moved[64];
-	size_t		   n_moved;
+	size_t n_moved;
 };
 
 static void
 walk_with(struct spool_walk *w, struct walked *r)
 {
 	struct walk_item item;
-	enum walk_event	 e;
-	struct buf	 scratch;
+	enum walk_event e;
+	struct buf scratch;
 
 	memset(r, 0, sizeof *r);
 	buf_init(&scratch, 1 << 24);
@@ -310,8 +313,8 @@ static void
 assert_reads(const struct spool_place *p, struct str body)
 {
 	struct spool_reader *r = spool_reader_new(h.fd);
-	struct buf	     b;
-	struct why	     why;
+	struct buf b;
+	struct why why;
 
 	buf_init(&b, 64 << 20);
 	if (spool_read(r, p, SIZE_MAX, &b, NULL, NULL, &why) < 0)
@@ -326,7 +329,7 @@ static void
 assert_audit(uint64_t accepted, uint64_t queued)
 {
 	struct spool_audit a;
-	struct why	   why;
+	struct why why;
 
 	if (spool_audit(h.fd, &a, &why) < 0)
 		fail_msg("%s", why.text);

@@ -22,7 +22,7 @@ counting_works_before_any_page_was_given(void **state)
 static void
 a_watcher_sees_what_another_counts(void **state)
 {
-	int			 fd = stats_create(3, 7);
+	int fd = stats_create(3, 7);
 	const struct stats_page *seen;
 
 	assert_true(fd != -1);
@@ -66,7 +66,8 @@ every_row_has_a_name_of_its_own_and_help(void **state)
 		assert_true(strlen(stat_name((enum stat_id)i)) > 3);
 		assert_true(strlen(stat_help((enum stat_id)i)) > 3);
 		for (unsigned k = 0; k < i; k++)
-			assert_string_not_equal(stat_name((enum stat_id)i), stat_name((enum stat_id)k));
+			assert_string_not_equal(
+			    stat_name((enum stat_id)i), stat_name((enum stat_id)k));
 	}
 	assert_string_equal(stat_name(STAT_MAX), "?");
 	assert_true(stat_is_gauge(STAT_Q_MSGS));
