@@ -139,6 +139,21 @@ say_goodbye(struct conn *c, const struct session_end *e)
 		log_debug("conn=%u event=no-quit errno=%d", c->number, errno);
 }
 
+/*
+ * What was given up must not go on from the kernel's queue: sendfile lends it the spool's own pages, and by the time
+ * that a slow peer takes them their segment may hold other mail.
+ */
+static void
+take_back(struct conn *c, const struct session_end *e)
+{
+	static const struct linger none = {.l_onoff = 1, .l_linger = 0};
+
+	if (c->fd == -1 || e->end == END_CLOSED || e->end == END_REPLY)
+		return;
+	if (setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none) == -1)
+		log_debug("conn=%u event=no-reset errno=%d", c->number, errno);
+}
+
 /* Before queued hears of it: a peer that counts connections must see the end of this one before the
  * next one's beginning. */
 static void
@@ -174,6 +189,7 @@ on_down(void *ctx, const struct session_end *e)
 	    (e->end == END_PROTOCOL || e->end == END_LOST || e->end == END_TIMEOUT))
 		tls_avoid(&c->dst, ev_now());
 	say_goodbye(c, e);
+	take_back(c, e);
 	hang_up(c);
 	ev_defer_queue(&c->reap);
 	if (c->is_orphan) {

@@ -9,7 +9,7 @@
 #include "lib/base/why.h"
 #include "lib/ipc/structs.h"
 
-#define MAIL_SMALL_BYTES (64u * 1024u) /* records up to this length are read whole */
+#define MAIL_SMALL_BYTES (16u * 1024u) /* records up to this length are read whole */
 
 struct mail_rcpt {
 	struct str address;

@@ -1,5 +1,9 @@
 #include "injectd/data.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 /*
  *	mail-data = *( line CRLF ) "." CRLF
  *	BOL	at the start of a line
@@ -30,17 +34,51 @@ give(struct data_filter *f, struct str piece)
 		f->sink(f->arg, piece);
 }
 
+static bool
+is_plain(char c)
+{
+	return c != '\r' && c != '\n' && c != '\0';
+}
+
+#ifdef __SSE2__
+/* Where among 16 bytes the first CR, LF or NUL is; 16: nowhere. */
+static size_t
+plain_of_16(const char *p)
+{
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+	__m128i cr = _mm_cmpeq_epi8(v, _mm_set1_epi8('\r'));
+	__m128i lf = _mm_cmpeq_epi8(v, _mm_set1_epi8('\n'));
+	__m128i nul = _mm_cmpeq_epi8(v, _mm_setzero_si128());
+	unsigned hits = (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(cr, lf), nul));
+
+	return hits == 0 ? 16 : (size_t)__builtin_ctz(hits);
+}
+#else
+static size_t
+plain_of_16(const char *p)
+{
+	size_t n = 0;
+
+	while (n < 16 && is_plain(p[n]))
+		n++;
+	return n;
+}
+#endif
+
 /* how many bytes from the front are plain text: up to the first CR, LF or NUL */
 static size_t
 text_run(struct str s)
 {
-	const char *p = memchr(s.p, '\r', s.len);
-	size_t n = p == NULL ? s.len : (size_t)(p - s.p);
+	size_t n, i = 0;
 
-	p = memchr(s.p, '\n', n);
-	n = p == NULL ? n : (size_t)(p - s.p);
-	p = memchr(s.p, '\0', n);
-	return p == NULL ? n : (size_t)(p - s.p);
+	for (; s.len - i >= 16; i += 16) {
+		n = plain_of_16(s.p + i);
+		if (n < 16)
+			return i + n;
+	}
+	while (i < s.len && is_plain(s.p[i]))
+		i++;
+	return i;
 }
 
 /* what a byte that is not plain text does within a line: the next state */
