@@ -51,7 +51,8 @@ struct queue {
 	uint16_t domain_len;
 	bool paused;
 	bool in_run_line;
-	char *name; /* domain "/" VirtualMTA, owned */
+	bool backoff; /* its mode: the backoff-* settings hold */
+	char *name;   /* domain "/" VirtualMTA, owned */
 	struct vmta *vmta;
 	const struct policy *policy;
 	struct rlist ready, deferred, held;

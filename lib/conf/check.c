@@ -125,6 +125,8 @@ check_value(struct conf_load *l, const struct conf_value *v)
 	if (strncmp(row->syntax, "VMTA", 4) == 0)
 		for (uint32_t i = 0; i < v->n; i++)
 			check_vmta_name(l, row, &v->items[i]);
+	for (uint32_t i = 0; i < v->n; i++)
+		conf_regex_check(l, row, &v->items[i]);
 }
 
 /* ---- pools ---- */

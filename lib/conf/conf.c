@@ -128,6 +128,7 @@ finish(struct conf_load *l)
 		spread_free_space(l);
 		conf_addresses_expand(l);
 		conf_blk_drop_repeated(l);
+		conf_replies_place(l);
 	}
 	for (size_t i = 0; i < c->n_blocks; i++) {
 		enum conf_block kind = c->blocks[i]->kind;

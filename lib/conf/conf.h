@@ -72,6 +72,8 @@ struct conf_origin {
 	uint32_t line;
 };
 struct conf_origin conf_origin(const struct conf_set *s, enum conf_key k);
+/* The same of item i of a list. */
+struct conf_origin conf_item_origin(const struct conf_set *s, enum conf_key k, size_t i);
 /* `key value` as the file would say it (for show settings). Returns owned. */
 char *conf_print(const struct conf_set *s, enum conf_key k);
 const char *conf_key_name(enum conf_key k);

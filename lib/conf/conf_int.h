@@ -308,5 +308,9 @@ void conf_addresses_expand(
 void conf_relay_build(struct conf_load *l);
 void conf_relay_free(struct conf_relay **r);
 void conf_check(struct conf_load *l);
+/* <smtp-pattern-list> within <domain>: the block's list, as if it were named there. */
+void conf_replies_place(struct conf_load *l);
+/* Patterns that do not compile are complained about. */
+void conf_regex_check(struct conf_load *l, const struct conf_row *row, const struct conf_item *it);
 
 #endif

@@ -97,14 +97,26 @@ conf_is_set(const struct conf_set *s, enum conf_key k)
 	return value_of(s, k)->at.line != 0;
 }
 
+static struct conf_origin
+origin_of(const struct conf *c, struct conf_at at)
+{
+	if (at.line == 0 || at.file >= c->n_files)
+		return (struct conf_origin){0};
+	return (struct conf_origin){.file = c->files[at.file].path, .line = at.line};
+}
+
 struct conf_origin
 conf_origin(const struct conf_set *s, enum conf_key k)
 {
+	return origin_of(s->c, value_of(s, k)->at);
+}
+
+struct conf_origin
+conf_item_origin(const struct conf_set *s, enum conf_key k, size_t i)
+{
 	const struct conf_value *v = value_of(s, k);
 
-	if (v->at.line == 0 || v->at.file >= s->c->n_files)
-		return (struct conf_origin){0};
-	return (struct conf_origin){.file = s->c->files[v->at.file].path, .line = v->at.line};
+	return i < v->n ? origin_of(s->c, v->items[i].at) : (struct conf_origin){0};
 }
 
 const struct conf_set *

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/base/log.h"
+#include "lib/base/regex.h"
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
 #include "lib/daemon/paths.h"
@@ -136,6 +137,7 @@ sandbox_enter(const struct sandbox *box)
 		become(&ids);
 	}
 	set_process_flags();
+	regex_allow_jit(false);
 	if (IS_SANITIZED)
 		log_warn("sandbox missing=\"filter of system calls, not dumpable\" reason=\"built "
 			 "with sanitizers\"");

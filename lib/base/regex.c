@@ -1,0 +1,108 @@
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include "lib/base/log.h"
+#include "lib/base/regex.h"
+#include "lib/base/xalloc.h"
+
+#define STEPS_MAX 100000
+#define DEPTH_MAX 2000
+#define HEAP_KIB  1024
+
+struct regex {
+	pcre2_code *code;
+};
+
+/* shared by all matches: a daemon runs one at a time */
+static struct {
+	pcre2_match_context *limits;
+	pcre2_match_data *data;
+	bool no_jit;
+} re;
+
+void
+regex_allow_jit(bool allow)
+{
+	re.no_jit = !allow;
+}
+
+static void
+make_once(void)
+{
+	if (re.limits != NULL)
+		return;
+	re.limits = pcre2_match_context_create(NULL);
+	re.data = pcre2_match_data_create(1, NULL);
+	if (re.limits == NULL || re.data == NULL)
+		fatal("event=no-memory");
+	pcre2_set_match_limit(re.limits, STEPS_MAX);
+	pcre2_set_depth_limit(re.limits, DEPTH_MAX);
+	pcre2_set_heap_limit(re.limits, HEAP_KIB);
+}
+
+/* NULL with `why` */
+static pcre2_code *
+compile(struct str pattern, struct why *why)
+{
+	PCRE2_UCHAR text[160];
+	PCRE2_SIZE where;
+	int error;
+	pcre2_code *code;
+
+	if (pattern.len > REGEX_MAX) {
+		why_set(why, "the pattern is longer than %d bytes", REGEX_MAX);
+		return NULL;
+	}
+	code = pcre2_compile((PCRE2_SPTR)(pattern.len == 0 ? "" : pattern.p), pattern.len,
+	    PCRE2_CASELESS | PCRE2_NEVER_UTF | PCRE2_NEVER_UCP | PCRE2_NEVER_BACKSLASH_C, &error,
+	    &where, NULL);
+	if (code != NULL)
+		return code;
+	pcre2_get_error_message(error, text, sizeof text);
+	why_set(why, "at byte %zu of the pattern: %s", (size_t)where, (const char *)text);
+	return NULL;
+}
+
+int
+regex_check(struct str pattern, struct why *why)
+{
+	pcre2_code *code = compile(pattern, why);
+
+	if (code == NULL)
+		return -1;
+	pcre2_code_free(code);
+	return 0;
+}
+
+struct regex *
+regex_new(struct str pattern, struct why *why)
+{
+	pcre2_code *code = compile(pattern, why);
+	struct regex *r;
+
+	if (code == NULL)
+		return NULL;
+	make_once();
+	if (!re.no_jit)
+		(void)pcre2_jit_compile(
+		    code, PCRE2_JIT_COMPLETE); /* without, it only takes longer */
+	r = xcalloc(1, sizeof *r);
+	r->code = code;
+	return r;
+}
+
+void
+regex_free(struct regex **r)
+{
+	if (*r == NULL)
+		return;
+	pcre2_code_free((*r)->code);
+	xfree(r);
+}
+
+bool
+regex_finds(const struct regex *r, struct str text)
+{
+	return pcre2_match(r->code, (PCRE2_SPTR)(text.len == 0 ? "" : text.p), text.len, 0, 0,
+		   re.data, re.limits) >= 0;
+}
