@@ -129,7 +129,7 @@ window(const struct conn *c)
 	const struct queue *q = c->queue;
 
 	/* it is all there is: keep the pipe full */
-	if (q->n_conns >= q->policy->max_out || !limit_has_room(&q->vmta->out) ||
+	if (q->n_conns >= queue_max_out(q) || !limit_has_room(&q->vmta->out) ||
 	    !limit_has_room(&qd.total_out))
 		return CONN_WINDOW;
 	if (c->txn_ms <= 0)

@@ -35,10 +35,9 @@ cause_of_limit(const struct queue *q, struct cause *k)
 
 	if (l == NULL) {
 		k->set = q->policy->set;
-		k->key = CONF_DOMAIN_MAX_SMTP_OUT;
-		snprintf(k->detail, sizeof k->detail,
-		    "max-smtp-out of the queue: %u of %u connections", q->n_conns,
-		    q->policy->max_out);
+		k->key = q->backoff ? CONF_DOMAIN_BACKOFF_MAX_SMTP_OUT : CONF_DOMAIN_MAX_SMTP_OUT;
+		snprintf(k->detail, sizeof k->detail, "%s of the queue: %u of %u connections",
+		    conf_key_name(k->key), q->n_conns, queue_max_out(q));
 		return;
 	}
 	k->set = l->set;

@@ -77,6 +77,7 @@ make(const struct conf_set *set)
 	p->set = set;
 	read_retries(p);
 	p->max_out = as_u32(conf_u64(set, CONF_DOMAIN_MAX_SMTP_OUT));
+	p->backoff_max_out = as_u32(conf_u64(set, CONF_DOMAIN_BACKOFF_MAX_SMTP_OUT));
 	p->max_msg_per_conn = zero_if_unlimited(conf_u64(set, CONF_DOMAIN_MAX_MSG_PER_CONNECTION));
 	p->max_rcpt_per_txn =
 	    zero_if_unlimited(conf_u64(set, CONF_DOMAIN_MAX_RCPT_PER_TRANSACTION));

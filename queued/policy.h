@@ -12,7 +12,7 @@ struct policy {
 	const struct conf_set *set;
 	int64_t retry_after_ms[POLICY_MAX_RETRIES];
 	uint32_t n_retry_after;
-	uint32_t max_out;
+	uint32_t max_out, backoff_max_out;
 	uint32_t max_msg_per_conn; /* 0: no limit */
 	uint32_t max_rcpt_per_txn;
 	uint32_t max_attempts;	      /* MX hosts tried before the queue waits */

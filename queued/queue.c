@@ -88,6 +88,12 @@ queue_n_rcpts(const struct queue *q)
 	return q->ready.n + q->deferred.n + q->held.n + q->n_flight + q->n_ending;
 }
 
+uint32_t
+queue_max_out(const struct queue *q)
+{
+	return q->backoff ? q->policy->backoff_max_out : q->policy->max_out;
+}
+
 static bool
 is_queue(const void *key, uint32_t handle)
 {

@@ -97,6 +97,8 @@ uint32_t queue_next(uint32_t handle);
 struct str queue_domain(const struct queue *q);
 struct str queue_vmta_name(const struct queue *q);
 uint32_t queue_n_rcpts(const struct queue *q);
+/* max-smtp-out as its mode has it. */
+uint32_t queue_max_out(const struct queue *q);
 
 /* A recipient comes in (state set here), ready now or due later. */
 void queue_add_ready(struct queue *q, uint32_t rcpt, bool in_front);

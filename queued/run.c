@@ -120,7 +120,7 @@ open_one(struct queue *q)
 	struct route_host *host;
 	struct conf_source_host src;
 
-	if (q->n_conns >= q->policy->max_out)
+	if (q->n_conns >= queue_max_out(q))
 		return HOLD_LIMIT;
 	if (!tick_is_due(q->open_after))
 		return q->n_conns > 0 ? HOLD_DELIVERING : HOLD_RETRY;

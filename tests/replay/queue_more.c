@@ -94,6 +94,18 @@ do_schedule(struct str arg)
 }
 
 static void
+do_backoff(struct str arg)
+{
+	struct str name;
+	struct queue *q = str_next_word(&arg, &name) ? queue_find(name) : NULL;
+
+	if (q == NULL)
+		replay_die("no such queue");
+	q->backoff = !str_eq(str_trim(arg), STR("off"));
+	queue_kick(q);
+}
+
+static void
 do_limit(struct str arg)
 {
 	struct str word;
@@ -161,6 +173,7 @@ static const struct replay_word words[] = {
     {"pause", do_pause},
     {"resume", do_resume},
     {"schedule", do_schedule},
+    {"backoff", do_backoff},
     {"limit", do_limit},
     {"state", do_state},
     {"counts", do_counts},

@@ -27,7 +27,7 @@
  *   gone DAEMON | came DAEMON     injectd, dnsd, deliverd, bounced, acctd dies; a new one is there
  *   acks off|on                   accounting keeps its acknowledgements; on: gives them all
  *   reports off|fail|ok           bounced says nothing, that it could not, that it did
- *   pause QUEUE | resume QUEUE | schedule QUEUE
+ *   pause QUEUE | resume QUEUE | schedule QUEUE | backoff QUEUE on|off
  *   limit accounting N            so many records may be unacknowledged
  *   state QUEUE | counts          prints what queued knows of it, in all
  *   ! TEXT                        (expected) what queued says to the others, with the time since `start`
