@@ -99,6 +99,7 @@ add_rcpt(struct arrival *a, uint32_t index, const struct env_rcpt *er)
 	r->message = a->message;
 	r->index = index;
 	r->notify = er->notify;
+	r->priority = a->m->priority;
 	a->m->n_open++;
 	q->bytes += a->m->len;
 	a->m->job = job_add_rcpt(a->env.job);

@@ -187,8 +187,9 @@ gather(struct queue *q, struct txn *t, uint32_t *indices, size_t max)
 {
 	size_t n = 0;
 
-	while (n < max && q->ready.head != 0) {
-		uint32_t rcpt = q->ready.head;
+	uint32_t rcpt;
+
+	while (n < max && (rcpt = order_first(&q->ready)) != 0) {
 		if (rcpt_at(rcpt)->message != t->message)
 			break;
 		indices[n++] = rcpt_at(rcpt)->index;
@@ -213,11 +214,13 @@ conn_give(struct conn *c)
 	struct txn *t = xcalloc(1, sizeof *t);
 	struct ipc_txn msg = {.conn = c->number};
 	struct str text;
+	uint32_t lane = order_lane(&q->ready);
 	size_t n;
 
 	t->number = c->next_txn++;
-	t->message = rcpt_at(q->ready.head)->message;
+	t->message = rcpt_at(order_first(&q->ready))->message;
 	n = gather(q, t, indices, PH_MIN(countof(indices), (size_t)q->policy->max_rcpt_per_txn));
+	order_turn(&q->ready, lane);
 	qsort(indices, n, sizeof *indices, by_value);
 	STAILQ_INSERT_TAIL(&c->txns, t, link);
 	if (c->n_txns++ == 0)

@@ -66,8 +66,8 @@ cause_of_rcpts(const struct queue *q, struct cause *k)
 {
 	k->set = q->policy->set;
 	k->key = CONF_DOMAIN_RETRY_RECIPIENTS_AFTER;
-	if (q->deferred.head != 0)
-		k->until = tick_to_wall(rcpt_at(q->deferred.head)->due);
+	if (q->deferred.n > 0)
+		k->until = tick_to_wall(rcpt_at(due_first(&q->deferred))->due);
 }
 
 static void

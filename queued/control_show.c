@@ -258,8 +258,8 @@ next_try(const struct queue *q)
 {
 	if (q->retrying)
 		return tick_to_wall(q->retry_at);
-	if (q->ready.n == 0 && q->deferred.head != 0)
-		return tick_to_wall(rcpt_at(q->deferred.head)->due);
+	if (q->ready.n == 0 && q->deferred.n > 0)
+		return tick_to_wall(rcpt_at(due_first(&q->deferred))->due);
 	return (struct wall){0};
 }
 

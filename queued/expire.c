@@ -42,13 +42,13 @@ expire_again(struct queue *q)
 
 /* false: accounting takes no more now */
 static bool
-sweep(struct queue *q, struct rlist *l)
+sweep(struct queue *q, enum rcpt_state state)
 {
 	uint32_t next;
 
-	for (uint32_t h = l->head; h != 0; h = next) {
+	for (uint32_t h = queue_first(q, state); h != 0; h = next) {
 		struct rcpt *r = rcpt_at(h);
-		next = r->next;
+		next = queue_after(q, h);
 		if (!expire_is_over(q, r))
 			expire_note(q, r);
 		else if (limit_has_room(&qd.accounting))
@@ -68,7 +68,7 @@ expire_run(struct queue *q)
 	if (!q->expiry_known || !tick_is_due(q->next_expiry))
 		return;
 	q->expiry_known = false;
-	if (!sweep(q, &q->ready) || !sweep(q, &q->deferred) || !sweep(q, &q->held)) {
+	if (!sweep(q, RCPT_READY) || !sweep(q, RCPT_DEFERRED) || !sweep(q, RCPT_HELD)) {
 		q->expiry_known = true;
 		q->next_expiry = tick_in_ms(AGAIN_MS);
 		return;

@@ -76,17 +76,6 @@ rlist_push_front(struct rlist *l, uint32_t rcpt)
 }
 
 void
-rlist_insert_due(struct rlist *l, uint32_t rcpt)
-{
-	int32_t due = rcpt_at(rcpt)->due.t;
-	uint32_t at = l->tail;
-
-	while (at != 0 && rcpt_at(at)->due.t > due)
-		at = rcpt_at(at)->prev;
-	insert_after(l, at, rcpt);
-}
-
-void
 rlist_remove(struct rlist *l, uint32_t rcpt)
 {
 	struct rcpt *r = rcpt_at(rcpt);

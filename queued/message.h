@@ -38,11 +38,16 @@ struct rcpt {
 	uint32_t next, prev;
 	uint32_t queue;
 	struct tick due; /* deferred: when it may be tried again */
+	uint32_t domain; /* handle: its address's, whatever its queue is called */
+	uint32_t at;	 /* ready: its lane (order.c); deferred: its place (due.c) */
 	uint16_t tries;
-	uint8_t state;	/* enum rcpt_state */
-	uint8_t notify; /* enum env_notify */
+	uint8_t state;	  /* enum rcpt_state */
+	uint8_t notify;	  /* enum env_notify */
+	uint8_t priority; /* 0-100 */
+	uint8_t n_delays; /* notices of delay sent */
+	uint8_t pad[2];
 };
-_Static_assert(sizeof(struct rcpt) <= 32 && sizeof(struct message) <= 64,
+_Static_assert(sizeof(struct rcpt) <= 40 && sizeof(struct message) <= 64,
     "a waiting recipient must stay cheap");
 
 /* a doubly linked list of recipients by handle */
@@ -59,8 +64,6 @@ struct spool_place message_place(const struct message *m);
 
 void rlist_push_back(struct rlist *l, uint32_t rcpt);
 void rlist_push_front(struct rlist *l, uint32_t rcpt);
-/* Keeps the list sorted by `due`; looks from the end, where the latest are. */
-void rlist_insert_due(struct rlist *l, uint32_t rcpt);
 void rlist_remove(struct rlist *l, uint32_t rcpt);
 
 /* The recipient is finished and its done record durable: forgets it, and with the last one the message. */

@@ -123,10 +123,10 @@ facts_of_down(const struct conn *c, const struct ipc_conn_down *d, struct str te
 static void
 bounce_head(struct queue *q, const struct final_facts *f)
 {
-	uint32_t message = q->ready.head == 0 ? 0 : rcpt_at(q->ready.head)->message;
+	uint32_t rcpt = order_first(&q->ready);
+	uint32_t message = rcpt == 0 ? 0 : rcpt_at(rcpt)->message;
 
-	while (q->ready.head != 0 && rcpt_at(q->ready.head)->message == message) {
-		uint32_t rcpt = q->ready.head;
+	for (; rcpt != 0 && rcpt_at(rcpt)->message == message; rcpt = order_first(&q->ready)) {
 		q->n_bounced++;
 		stat_inc(STAT_Q_BOUNCED);
 		final_begin(q, rcpt, FINAL_BOUNCED, f);
@@ -228,13 +228,13 @@ outcome_conn(struct conn *c, const struct ipc_conn_down *d, struct str text)
 
 /* As many as accounting takes now; false: it goes on when the queue is woken again. */
 static bool
-bounce_list(struct queue *q, struct rlist *l, const struct final_facts *f, int64_t min_age_ms)
+bounce_list(struct queue *q, enum rcpt_state state, const struct final_facts *f, int64_t min_age_ms)
 {
 	uint32_t next;
 
-	for (uint32_t h = l->head; h != 0; h = next) {
+	for (uint32_t h = queue_first(q, state); h != 0; h = next) {
 		struct rcpt *r = rcpt_at(h);
-		next = r->next;
+		next = queue_after(q, h);
 		if (tick_diff_ms(message_at(r->message)->counts_from, tick_now()) < min_age_ms)
 			continue;
 		if (!limit_has_room(&qd.accounting)) {
@@ -254,8 +254,9 @@ outcome_no_vmta(struct queue *q)
 	struct final_facts f = {
 	    .reply = STR("specified VirtualMTA does not exist"), .enh = {5, 3, 5}, .local = true};
 
-	if (bounce_list(q, &q->ready, &f, INT64_MIN) && bounce_list(q, &q->deferred, &f, INT64_MIN))
-		bounce_list(q, &q->held, &f, INT64_MIN);
+	if (bounce_list(q, RCPT_READY, &f, INT64_MIN) &&
+	    bounce_list(q, RCPT_DEFERRED, &f, INT64_MIN))
+		bounce_list(q, RCPT_HELD, &f, INT64_MIN);
 }
 
 /* rows: enum dns_status, ROUTE_TO_SELF → enhanced status, and may it be bounced at once */
@@ -286,7 +287,7 @@ outcome_no_route(struct queue *q)
 	events_add(q, f.reply);
 	if (route_rows[status].is_final || (by_no_mx && age != CONF_NEVER)) {
 		f.enh[0] = 5;
-		if (!bounce_list(q, &q->ready, &f, age) || !bounce_list(q, &q->deferred, &f, age))
+		if (!bounce_list(q, RCPT_READY, &f, age) || !bounce_list(q, RCPT_DEFERRED, &f, age))
 			return HOLD_ACCOUNTING; /* the route is kept, so that it goes on with the same answer */
 	}
 	if (q->ready.n + q->deferred.n > 0) {

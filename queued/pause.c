@@ -99,11 +99,10 @@ apply_job(struct str what, bool on)
 	job_set_paused(what, on);
 	for (uint32_t h = 0; (h = queue_next(h)) != 0;) {
 		struct queue *q = queue_at(h);
-		struct rlist *from = on ? &q->ready : &q->held;
 		uint32_t next;
-		for (uint32_t r = from->head; r != 0; r = next) {
+		for (uint32_t r = queue_first(q, on ? RCPT_READY : RCPT_HELD); r != 0; r = next) {
 			uint32_t job = message_at(rcpt_at(r)->message)->job;
-			next = rcpt_at(r)->next;
+			next = queue_after(q, r);
 			if (job_is_paused(job) != on)
 				continue;
 			queue_take(q, r);

@@ -170,6 +170,7 @@ queue_maybe_free(struct queue *q)
 	ev_timer_stop(&q->timer);
 	route_drop(q);
 	events_free(q);
+	due_clear(&q->deferred);
 	hmap_remove(&qd.queue_map, str_ihash(str_of(q->name)), q->handle);
 	slab_free(&qd.queues, q->handle);
 	free(q->name);
@@ -195,10 +196,7 @@ queue_add_ready(struct queue *q, uint32_t rcpt, bool in_front)
 		return;
 	}
 	came_in(q, r, RCPT_READY);
-	if (in_front)
-		rlist_push_front(&q->ready, rcpt);
-	else
-		rlist_push_back(&q->ready, rcpt);
+	order_add(&q->ready, rcpt, in_front);
 }
 
 void
@@ -208,7 +206,7 @@ queue_add_deferred(struct queue *q, uint32_t rcpt, struct tick due)
 
 	came_in(q, r, RCPT_DEFERRED);
 	r->due = due;
-	rlist_insert_due(&q->deferred, rcpt);
+	due_add(&q->deferred, rcpt);
 }
 
 void
@@ -224,13 +222,29 @@ queue_take(struct queue *q, uint32_t rcpt)
 	struct rcpt *r = rcpt_at(rcpt);
 
 	if (r->state == RCPT_READY)
-		rlist_remove(&q->ready, rcpt);
+		order_remove(&q->ready, rcpt);
 	else if (r->state == RCPT_DEFERRED)
-		rlist_remove(&q->deferred, rcpt);
+		due_remove(&q->deferred, rcpt);
 	else if (r->state == RCPT_HELD)
 		rlist_remove(&q->held, rcpt);
 	else
 		panic("queue %s: recipient taken in state %d", q->name, r->state);
+}
+
+uint32_t
+queue_first(const struct queue *q, enum rcpt_state s)
+{
+	if (s == RCPT_READY)
+		return order_first(&q->ready);
+	return s == RCPT_DEFERRED ? q->deferred.all.head : q->held.head;
+}
+
+uint32_t
+queue_after(const struct queue *q, uint32_t rcpt)
+{
+	const struct rcpt *r = rcpt_at(rcpt);
+
+	return r->state == RCPT_READY ? order_after(&q->ready, rcpt) : r->next;
 }
 
 void
@@ -281,9 +295,10 @@ queue_succeeded(struct queue *q)
 static void
 wake_deferred_all(struct queue *q)
 {
-	while (q->deferred.head != 0) {
-		uint32_t rcpt = q->deferred.head;
-		rlist_remove(&q->deferred, rcpt);
+	uint32_t rcpt;
+
+	while ((rcpt = due_first(&q->deferred)) != 0) {
+		due_remove(&q->deferred, rcpt);
 		queue_add_ready(q, rcpt, false);
 	}
 }

@@ -8,8 +8,9 @@
 #include <sys/queue.h>
 
 #include "lib/ev/ev.h"
+#include "queued/due.h"
 #include "queued/limit.h"
-#include "queued/message.h"
+#include "queued/order.h"
 #include "queued/policy.h"
 
 /* why a queue does not move: row = name, sentence for a person */
@@ -55,7 +56,9 @@ struct queue {
 	char *name;   /* domain "/" VirtualMTA, owned */
 	struct vmta *vmta;
 	const struct policy *policy;
-	struct rlist ready, deferred, held;
+	struct order ready;
+	struct due deferred;
+	struct rlist held;
 	uint32_t n_flight, n_ending;
 	uint64_t bytes;
 
@@ -106,6 +109,10 @@ void queue_add_deferred(struct queue *q, uint32_t rcpt, struct tick due);
 void queue_add_held(struct queue *q, uint32_t rcpt);
 /* Takes a waiting recipient out of its list. */
 void queue_take(struct queue *q, uint32_t rcpt);
+/* Walks those that wait in one state (ready, deferred, held): the first, and the one behind; 0 at the end. What was
+ * passed may be taken out. */
+uint32_t queue_first(const struct queue *q, enum rcpt_state s);
+uint32_t queue_after(const struct queue *q, uint32_t rcpt);
 
 /* Something changed: look at the queue before the turn of the loop ends. */
 void queue_kick(struct queue *q);

@@ -16,11 +16,12 @@
 static void
 wake_deferred(struct queue *q)
 {
-	for (int n = 0; n < WAKES_A_TURN && q->deferred.head != 0; n++) {
-		uint32_t rcpt = q->deferred.head;
+	uint32_t rcpt;
+
+	for (int n = 0; n < WAKES_A_TURN && (rcpt = due_first(&q->deferred)) != 0; n++) {
 		if (!tick_is_due(rcpt_at(rcpt)->due))
 			return;
-		rlist_remove(&q->deferred, rcpt);
+		due_remove(&q->deferred, rcpt);
 		queue_add_ready(q, rcpt, false);
 	}
 }
@@ -48,7 +49,8 @@ stopped_by(struct queue *q)
 	if (q->n_flight + q->n_ending > 0)
 		return HOLD_DELIVERING;
 	if (q->deferred.n > 0)
-		return rcpt_at(q->deferred.head)->tries == 0 ? HOLD_SCHEDULED : HOLD_RCPT_WAIT;
+		return rcpt_at(due_first(&q->deferred))->tries == 0 ? HOLD_SCHEDULED
+								    : HOLD_RCPT_WAIT;
 	return HOLD_HELD_JOBS;
 }
 
@@ -155,9 +157,10 @@ static uint32_t
 unclaimed_txns(const struct queue *q)
 {
 	uint32_t opening = q->n_conns - q->n_up, enough = opening + OPENS_A_TURN;
-	uint32_t n_txns = 0, n_rcpts = 0, message = 0, look = 4 * enough, h = q->ready.head;
+	uint32_t n_txns = 0, n_rcpts = 0, message = 0, look = 4 * enough,
+		 h = order_first(&q->ready);
 
-	for (; h != 0 && look > 0 && n_txns < enough; h = rcpt_at(h)->next, look--) {
+	for (; h != 0 && look > 0 && n_txns < enough; h = order_after(&q->ready, h), look--) {
 		const struct rcpt *r = rcpt_at(h);
 		if (r->message != message || n_rcpts >= q->policy->max_rcpt_per_txn) {
 			n_txns++;
@@ -219,8 +222,8 @@ arm(struct queue *q)
 
 	if (q->retrying)
 		next = q->retry_at;
-	else if (q->deferred.head != 0)
-		next = rcpt_at(q->deferred.head)->due;
+	else if (q->deferred.n > 0)
+		next = rcpt_at(due_first(&q->deferred))->due;
 	if (queue_n_rcpts(q) == 0 && !tick_is_due(q->keep_until))
 		next = q->keep_until;
 	if (q->ready.n > 0 && q->open_after.t < next.t && !tick_is_due(q->open_after))

@@ -9,7 +9,7 @@
  *   conf LINE                     a line of the configuration; before `start`
  *   spool                         the spool as an earlier queued left it: what is accepted before `start` lies in it
  *   start
- *   accept NAME SENDER RCPT[,RCPT…] [vmta=V] [job=J] [pool=P] [at=TIME] [notify=N]  a message comes in
+ *   accept NAME SENDER RCPT[,RCPT…] [vmta=V] [job=J] [pool=P] [at=TIME] [notify=N] [prio=N]  a message comes in
  *   dns NAME STATUS [PREF=ADDRESS=HOST …]   the answer; STATUS: ok nxdomain nodata nullmx servfail timeout noaddr
  *   up CONN
  *   down CONN refused|lost|timeout|closed|local [STAGE]
@@ -252,6 +252,7 @@ option(struct envelope *e, struct str word)
 {
 	size_t eq = str_find(word, '=');
 	struct str name = str_sub(word, 0, eq), value = str_skip(word, eq + 1);
+	uint32_t n;
 
 	if (str_eq(name, STR("vmta")))
 		e->vmta = value;
@@ -259,6 +260,8 @@ option(struct envelope *e, struct str word)
 		e->pool = value;
 	else if (str_eq(name, STR("job")))
 		e->job = value;
+	else if (str_eq(name, STR("prio")) && parse_u32(value, 0, 100, &n))
+		e->priority = (uint8_t)n;
 	else if (str_eq(name, STR("at")))
 		e->not_before.ns = ev_wall().ns + replay_ms(value) * NS_PER_MS;
 	else if (str_eq(name, STR("notify")))
