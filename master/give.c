@@ -157,19 +157,20 @@ give_start_set(struct kid *k, struct why *why)
 	return 0;
 }
 
-static void
+static int
 join(struct kid *a, struct kid *b)
 {
 	int fds[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == -1)
-		fatal("a socket pair cannot be made: %s", strerrordesc_np(errno));
+		return -1;
 	ipc_send(a->chan, IPC_PEER, &(struct ipc_peer){.role = b->role, .instance = b->instance},
 	    NULL, fds[0]);
 	ipc_send(b->chan, IPC_PEER, &(struct ipc_peer){.role = a->role, .instance = a->instance},
 	    NULL, fds[1]);
 	close(fds[0]);
 	close(fds[1]);
+	return 0;
 }
 
 void
@@ -180,7 +181,14 @@ give_peers(struct kid *k)
 		/* queued is everybody's peer, and nobody has another */
 		if (other == k || !kid_is_running(other))
 			continue;
-		if (k->role == ROLE_QUEUE || other->role == ROLE_QUEUE)
-			join(k, other);
+		if (k->role != ROLE_QUEUE && other->role != ROLE_QUEUE)
+			continue;
+		if (join(k, other) == -1) {
+			/* what is short may come back: it is tried again with all that belongs to a start */
+			log_error("%s cannot be joined with %s: %s", kid_name(k),
+			    ipc_role_name(other->role), strerrordesc_np(errno));
+			kid_kill(k);
+			return;
+		}
 	}
 }

@@ -93,7 +93,14 @@ on_ready(struct kid *k, const struct ipc_msg *m)
 {
 	if (k->state == KID_STARTING)
 		k->state = KID_READY;
+	watch_heard(&k->watch);
 	check_all_ready();
+}
+
+static void
+on_pong(struct kid *k, const struct ipc_msg *m)
+{
+	watch_heard(&k->watch);
 }
 
 static void
@@ -114,6 +121,7 @@ static kid_msg_handler *const handlers[] = {
     [IPC_CONFIG_OK] = on_config_answer,
     [IPC_CONFIG_BAD] = on_config_answer,
     [IPC_READY] = on_ready,
+    [IPC_PONG] = on_pong,
     [IPC_ASK] = ask_handle,
 };
 
@@ -221,6 +229,7 @@ spawn(struct kid *k)
 	k->chan = ipc_chan_new(fds[0], ROLE_MASTER, k->role, k->instance, &kid_events, k);
 	k->state = KID_STARTING;
 	k->started = ev_now();
+	watch_heard(&k->watch);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "lib/ipc/ipc.h"
 #include "master/backoff.h"
 #include "master/options.h"
+#include "master/watch.h"
 
 #define MASTER_MAX_LISTENERS 256
 
@@ -32,6 +33,7 @@ struct kid {
 	struct backoff backoff;
 	struct ev_timer restart; /* in KID_WAITS: start it; in KID_ENDING: kill it */
 	struct mono started;
+	struct watch watch;
 	int stats_fd;
 	bool said_ok; /* to the configuration that is on trial */
 };
@@ -77,6 +79,7 @@ struct master {
 	struct reload reload;
 	struct stop stop;
 	struct ev_timer midnight;
+	struct ev_timer guard;
 	char *libexec; /* where the daemons' programs are */
 	int spool_fd, control_fd, stats_fd;
 	int lock_fd; /* shared with the daemons */
@@ -148,6 +151,10 @@ void kid_kill(struct kid *k);
 void kids_give_up_restarts(void);
 /* "injectd.1" as in the log; one static buffer */
 const char *kid_name(const struct kid *k);
+
+/* ---- guard.c ---- */
+/* From now on each daemon is asked regularly whether it lives, and killed when it does not answer (watch.h). */
+void guard_start(void);
 
 /* ---- give.c ---- */
 /* Everything but peers that it needs before START. */

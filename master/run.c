@@ -145,6 +145,7 @@ start(void)
 	log_file_arm_midnight();
 	lock_write_pid();
 	kids_start_all();
+	guard_start();
 }
 
 int

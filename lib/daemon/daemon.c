@@ -174,6 +174,12 @@ on_peer(struct ipc_msg *m)
 /* ---- start and stop ---- */
 
 static void
+on_ping(struct ipc_msg *m)
+{
+	ipc_send(self.master, IPC_PONG, NULL, NULL, -1);
+}
+
+static void
 on_start(struct ipc_msg *m)
 {
 	if (self.pending != NULL)
@@ -201,6 +207,7 @@ static msg_handler *const handlers[] = {
     [IPC_PEER] = on_peer,
     [IPC_START] = on_start,
     [IPC_STOP] = on_stop,
+    [IPC_PING] = on_ping,
 };
 
 static void

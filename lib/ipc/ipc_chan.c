@@ -234,19 +234,22 @@ ipc_backlog(const struct ipc_chan *c)
 	return buf_len(&c->out);
 }
 
-void
+int
 ipc_out_fd_add(struct ipc_chan *c, int fd)
 {
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 
+	/* the peer would wait for it in vain; without the channel both ends begin anew */
 	if (copy == -1)
-		fatal("descriptor %d cannot be duplicated: %s", fd, strerrordesc_np(errno));
+		return ipc_break(c, "a descriptor for %s cannot be duplicated: %s",
+		    ipc_role_name(c->peer), strerrordesc_np(errno));
 	if (c->n_out_fds == c->size_out_fds) {
 		c->size_out_fds = c->size_out_fds * 2 + 4;
 		c->out_fds = xreallocarray(c->out_fds, c->size_out_fds, sizeof *c->out_fds);
 	}
 	c->out_fds[c->n_out_fds++] =
 	    (struct ipc_out_fd){.at = c->out_at + buf_len(&c->out), .fd = copy};
+	return 0;
 }
 
 void

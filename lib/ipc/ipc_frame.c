@@ -52,7 +52,8 @@ ipc_frame_append(
 	}
 	if (fd != -1) {
 		f.flags = IPC_FLAG_FD;
-		ipc_out_fd_add(c, fd);
+		if (ipc_out_fd_add(c, fd) == -1)
+			return;
 	}
 	end = p + len;
 	memcpy(p, &f, sizeof f);

@@ -99,6 +99,7 @@ int ipc_write_out(struct ipc_chan *c);
 /* ipc_chan.c: a channel without registration in the loop. */
 struct ipc_chan *ipc_chan_make(int fd, enum ipc_role self, enum ipc_role peer,
     uint32_t peer_instance, const struct ipc_events *events, void *ctx);
-void ipc_out_fd_add(struct ipc_chan *c, int fd);
+/* A copy of fd goes with the next frame. -1: the channel is broken, for no descriptor was free. */
+int ipc_out_fd_add(struct ipc_chan *c, int fd) PH_MUST_CHECK;
 
 #endif

@@ -3,10 +3,12 @@ import glob
 import os
 import pwd
 import re
+import resource
 import signal
 import socket
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import Skip, case, expect, expect_equal, main, wait_for  # noqa: E402
@@ -128,6 +130,58 @@ def stopped_daemons():
             w.end_inject(load)
             os.kill(pid, signal.SIGCONT)
         w.mx.wait_recipients(900)
+        w.conserve()
+
+
+@case("a daemon that stays stopped is killed and started again within 30 s; the mail goes on and nothing is lost")
+def stopped_for_good():
+    with World() as w:
+        w.ph.pmtactl("pause", "queue", "*/*")
+        w.inject(200, EVERYWHERE)
+        before = dict(each_daemon(w))
+        for pid in before.values():
+            os.kill(pid, signal.SIGSTOP)
+        wait_for("all were killed", lambda: not any(is_alive(p) for p in before.values()), 32)
+        wait_for("all run again", lambda: set(w.ph.daemons()) == set(DAEMONS) and w.ph._is_up(), 30)
+        expect_equal(w.ph.said().count("does not answer and is killed"), len(before), "daemons that were found hanging")
+        w.ph.pmtactl("resume", "queue", "*/*")
+        w.inject(200, EVERYWHERE)
+        w.conserve()
+
+
+@case("a master that stands still for longer than a daemon may be silent kills nobody when it goes on")
+def stopped_master():
+    with World() as w:
+        pids = sorted(p for _, p in each_daemon(w))
+        os.kill(w.ph.process.pid, signal.SIGSTOP)
+        end = time.monotonic() + 35
+        while time.monotonic() < end:
+            w.inject(20, EVERYWHERE)
+        os.kill(w.ph.process.pid, signal.SIGCONT)
+        expect_equal(w.ph.pmtactl("reload").returncode, 0, "reload: master lives")
+        expect_equal(sorted(p for _, p in each_daemon(w)), pids, "daemons")
+        w.conserve()
+
+
+def limit_descriptors(pid, soft):
+    hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@case("a master without free descriptors lives on, and starts what died when there are some again")
+def no_descriptors():
+    with World() as w:
+        old = resource.prlimit(w.ph.process.pid, resource.RLIMIT_NOFILE)[0]
+        used = len(os.listdir(f"/proc/{w.ph.process.pid}/fd"))
+        for room in (1, 4):
+            limit_descriptors(w.ph.process.pid, used + room)
+            pid = w.ph.signal_daemon("queued", signal.SIGKILL)
+            wait_for("it is gone", lambda: not is_alive(pid), 10)
+            wait_for("a start without descriptors", lambda: any(x in w.ph.said()[-3000:] for x in (
+                "Too many open files", "queued started again")), 20)
+            limit_descriptors(w.ph.process.pid, old)
+            wait_for("queued answers", lambda: queued_recipients(w.ph) == 0, 60)
+        w.inject(50)
         w.conserve()
 
 

@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -385,6 +386,29 @@ the_test_channel_takes_and_delivers(void **state)
 	assert_null(e.chan);
 }
 
+static void
+without_a_free_descriptor_the_channel_ends_and_the_process_lives(void **state)
+{
+	struct end m, q;
+	struct str path = STR("p");
+	struct rlimit was, none;
+	ino_t inode;
+	int fd = open_temp(&inode);
+
+	connect_ends(&m, ROLE_MASTER, &q, ROLE_QUEUE);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = (struct rlimit){.rlim_cur = 3, .rlim_max = was.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	ipc_send(m.chan, IPC_GIVE_FD, &(struct ipc_fd){.kind = FD_SPOOL_DIR}, &path, fd);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	run();
+	assert_int_equal(m.n_down, 1);
+	assert_non_null(strstr(m.why, "a descriptor for queued cannot be duplicated"));
+	assert_int_equal(q.n_fds, 0);
+	close(fd);
+	free_ends(&m, &q);
+}
+
 int
 main(void)
 {
@@ -398,6 +422,7 @@ main(void)
 	    cmocka_unit_test(the_producer_hears_of_pressure_and_of_its_end),
 	    cmocka_unit_test(a_channel_may_be_freed_in_its_own_handler),
 	    cmocka_unit_test(without_a_loop_a_tool_asks_and_reads_the_answer),
+	    cmocka_unit_test(without_a_free_descriptor_the_channel_ends_and_the_process_lives),
 	    cmocka_unit_test(the_test_channel_takes_and_delivers),
 	};
 

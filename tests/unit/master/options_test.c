@@ -6,6 +6,7 @@
 
 #include "master/backoff.h"
 #include "master/options.h"
+#include "master/watch.h"
 
 static void
 options_are_read(void **state)
@@ -65,12 +66,48 @@ restarts_come_later_and_later_and_a_long_run_forgives(void **state)
 		assert_int_equal(backoff_next_ms(&b, steps[i].ran_ms), steps[i].wait_ms);
 }
 
+static void
+who_does_not_answer_has_its_time_and_no_more(void **state)
+{
+	struct watch w = {0};
+	unsigned ticks = 0;
+
+	/* who answers is asked at every tick */
+	for (size_t i = 0; i < 100; i++) {
+		assert_int_equal(watch_tick(&w, false), WATCH_ASK);
+		watch_heard(&w);
+	}
+	assert_int_equal(watch_tick(&w, false), WATCH_ASK);
+	while (watch_tick(&w, false) == WATCH_FINE)
+		ticks++;
+	/* stopped right after an answer: one tick until it is asked, and its time */
+	assert_true((ticks + 2) * WATCH_TICK_MS <= 30000);
+	assert_true(ticks * WATCH_TICK_MS >= 15000);
+	watch_heard(&w);
+	assert_int_equal(watch_tick(&w, false), WATCH_ASK);
+}
+
+static void
+a_start_is_not_asked_and_has_longer(void **state)
+{
+	struct watch w = {0};
+	unsigned ticks = 0;
+
+	while (watch_tick(&w, true) == WATCH_FINE)
+		ticks++;
+	assert_true(ticks * WATCH_TICK_MS >= 60000);
+	watch_heard(&w);
+	assert_int_equal(watch_tick(&w, false), WATCH_ASK);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(options_are_read),
 	    cmocka_unit_test(restarts_come_later_and_later_and_a_long_run_forgives),
+	    cmocka_unit_test(who_does_not_answer_has_its_time_and_no_more),
+	    cmocka_unit_test(a_start_is_not_asked_and_has_longer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
