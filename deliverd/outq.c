@@ -49,7 +49,7 @@ count_text(struct outq *q, size_t len)
 	if (len == 0)
 		return;
 	q->queued += len;
-	if (q->n > q->head && q->pieces[q->n - 1].fd == -1)
+	if (q->n > q->head && q->pieces[q->n - 1].fd == -1 && !q->pieces[q->n - 1].is_apart)
 		q->pieces[q->n - 1].len += len;
 	else
 		*new_piece(q) = (struct out_piece){.len = len, .fd = -1};
@@ -79,6 +79,13 @@ outq_addf(struct outq *q, const char *fmt, ...)
 }
 
 void
+outq_set_apart(struct outq *q)
+{
+	if (q->n > q->head)
+		q->pieces[q->n - 1].is_apart = true;
+}
+
+void
 outq_add_file(struct outq *q, int fd, uint64_t offset, uint64_t len)
 {
 	ph_assert(len > 0 && fd != -1);
@@ -103,7 +110,7 @@ outq_next(const struct outq *q, struct out_view *v)
 	*v = (struct out_view){.fd = p->fd, .offset = p->offset, .len = p->len};
 	if (p->fd == -1)
 		v->text = str_sub(buf_str(&q->text), 0, (size_t)p->len);
-	v->more = q->head + 1 < q->n;
+	v->more = q->head + 1 < q->n && !p->is_apart;
 	return true;
 }
 

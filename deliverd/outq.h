@@ -13,6 +13,7 @@ struct out_piece {
 	uint64_t len;
 	uint64_t offset; /* in the file */
 	int fd;		 /* owned; -1: text, its bytes are next in `text` */
+	bool is_apart;	 /* what follows goes in a packet of its own */
 };
 struct outq {
 	struct buf text;
@@ -27,7 +28,7 @@ struct out_view {
 	uint64_t offset;
 	uint64_t len;
 	int fd;
-	bool more; /* another piece follows */
+	bool more; /* another piece follows, and may share its packet */
 };
 
 void outq_init(struct outq *q);
@@ -37,6 +38,8 @@ void outq_clear(struct outq *q);
 /* Text; the bound is kept by those who feed (see session_feed.c): passing it is our own fault and panics. */
 void outq_add(struct outq *q, struct str s);
 void outq_addf(struct outq *q, const char *fmt, ...) PH_PRINTF(2, 3);
+/* What is added next leaves in a packet of its own, as far as that is ours to say. */
+void outq_set_apart(struct outq *q);
 /* A range of a file; takes fd. len > 0. */
 void outq_add_file(struct outq *q, int fd, uint64_t offset, uint64_t len);
 

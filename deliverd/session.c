@@ -26,17 +26,18 @@ static const struct state_row {
 static const uint32_t next_states[SESSION_STATE_MAX] = {
     [SESSION_CONNECT] = BIT(GREETING) | BIT(DEAD),
     [SESSION_GREETING] = BIT(SEND) | BIT(EHLO) | BIT(DEAD),
-    [SESSION_EHLO] = BIT(HELO) | BIT(STARTTLS) | WORK_NEXT,
+    [SESSION_EHLO] = BIT(HELO) | BIT(STARTTLS) | BIT(AUTH) | WORK_NEXT,
     [SESSION_HELO] = WORK_NEXT,
-    [SESSION_STARTTLS] = BIT(TLS) | WORK_NEXT,
+    [SESSION_STARTTLS] = BIT(TLS) | BIT(AUTH) | WORK_NEXT,
     [SESSION_TLS] = BIT(SEND) | BIT(EHLO) | BIT(DEAD),
+    [SESSION_AUTH] = WORK_NEXT,
     [SESSION_IDLE] = WORK_NEXT,
     [SESSION_RSET] = WORK_NEXT,
     [SESSION_MAIL] = WORK_NEXT,
     [SESSION_RCPT] = WORK_NEXT,
     [SESSION_DATA] = WORK_NEXT,
     /* a command that the socket has not taken yet may be any */
-    [SESSION_SEND] = BIT(EHLO) | BIT(HELO) | BIT(STARTTLS) | WORK_NEXT,
+    [SESSION_SEND] = BIT(EHLO) | BIT(HELO) | BIT(STARTTLS) | BIT(AUTH) | WORK_NEXT,
     [SESSION_DOT] = WORK_NEXT,
     [SESSION_BDAT] = WORK_NEXT,
     [SESSION_QUIT] = BIT(SEND) | BIT(DEAD),
@@ -191,6 +192,8 @@ session_new(
 	s->ops = ops;
 	s->ctx = ctx;
 	s->conf = *conf;
+	s->auth = session_auth_new(conf);
+	s->conf.auth_user = s->conf.auth_password = STR_NULL;
 	s->now = now;
 	s->tail = &s->first;
 	s->parser.on_line = session_on_line;
@@ -212,6 +215,7 @@ session_free(struct session **sp)
 	outq_clear(&s->out);
 	free(s->expects.ring);
 	free(s->bye);
+	session_auth_free(&s->auth);
 	free(s);
 	*sp = NULL;
 }

@@ -29,9 +29,15 @@ struct session_conf {
 	uint32_t window; /* transactions that may be given ahead */
 	uint8_t tls;	 /* enum session_tls */
 	bool ignore_8bitmime, ignore_chunking, ignore_pipelining, ignore_dsn;
-	bool break_on_421;     /* smtp-421-means-mx-unavailable */
-	bool assume_delivered; /* assume-delivery-upon-data-termination-timeout */
-	bool detect_loop;      /* a peer that greets with our own name is us */
+	bool break_on_421;	/* smtp-421-means-mx-unavailable */
+	bool assume_delivered;	/* assume-delivery-upon-data-termination-timeout */
+	bool detect_loop;	/* a peer that greets with our own name is us */
+	bool auth_in_clear;	/* PLAIN and LOGIN also without TLS */
+	bool pix_workaround;	/* the final dot apart, behind a firewall that hides the greeting */
+	bool bounce_broken;	/* a connection lost in the data is a failure for good */
+	bool bounce_broken_pix; /* the same behind such a firewall only */
+	struct str auth_user;	/* empty: no AUTH; borrowed by session_new() for the call */
+	struct str auth_password;
 	char ehlo[256];
 };
 #define SESSION_SEND_STEP  (16u * 1024u)  /* progress that renews the deadline for sending */

@@ -85,6 +85,15 @@ session_try_finish(struct session *s, struct txn *t)
 	finish(s, t);
 }
 
+/* the connection broke in the data, and the operator prefers a bounce to what may be a second copy */
+static bool
+is_broken_transfer(const struct session *s, const struct session_end *e)
+{
+	if (e->stage != STAGE_BODY || (e->end != END_LOST && e->end != END_TIMEOUT))
+		return false;
+	return s->conf.bounce_broken || (s->is_pix && s->conf.bounce_broken_pix);
+}
+
 /*
  * What was under way is the oldest transaction with anything undecided: replies come in order, so
  * of those behind it nothing was answered, and they are given back untried by staying unreported.
@@ -112,6 +121,10 @@ report_under_way(struct session *s, const struct session_end *e)
 		return;
 	if (!t->answered && s->n_decided > 0 && (e->end == END_LOST || e->end == END_REPLY))
 		return;
+	if (is_broken_transfer(s, e)) {
+		v.outcome = OUT_FAILED;
+		v.enh[0] = 5;
+	}
 	session_decide_all(s, t, RCPT_OPEN, &v);
 	session_decide_all(s, t, RCPT_ACCEPTED, &v);
 	finish(s, t);

@@ -350,6 +350,8 @@ step_body(struct session *s, struct txn *t)
 		if (!m->ends_in_crlf)
 			outq_add(&s->out, STR("\r\n"));
 	}
+	if (s->is_pix && s->conf.pix_workaround)
+		outq_set_apart(&s->out);
 	outq_add(&s->out, STR(".\r\n"));
 	session_expect(s, SESSION_DOT, t, 0);
 	close_and_finish(s, t);

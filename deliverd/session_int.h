@@ -14,6 +14,7 @@
 	S(HELO, STAGE_EHLO, command_ms, "waiting for the reply to HELO")                           \
 	S(STARTTLS, STAGE_TLS, command_ms, "waiting for the reply to STARTTLS")                    \
 	S(TLS, STAGE_TLS, tls_ms, "negotiating TLS")                                               \
+	S(AUTH, STAGE_AUTH, command_ms, "authenticating")                                          \
 	S(IDLE, STAGE_IDLE, none, "idle")                                                          \
 	S(RSET, STAGE_MAIL, command_ms, "waiting for the reply to RSET")                           \
 	S(MAIL, STAGE_MAIL, command_ms, "waiting for the reply to MAIL")                           \
@@ -103,8 +104,10 @@ struct session {
 	bool is_up, is_tls, is_quitting;
 	bool need_rset;
 	bool is_loop;
-	bool line_armed;	/* the deadline is that of a multi-line reply */
-	struct smtp_reply *bye; /* a 421 that was the last reply; owned */
+	bool is_pix;		   /* the greeting is masked by a firewall */
+	bool line_armed;	   /* the deadline is that of a multi-line reply */
+	struct smtp_reply *bye;	   /* a 421 that was the last reply; owned */
+	struct session_auth *auth; /* owned; NULL: not wanted, or done */
 	struct session_conf conf;
 	struct reply_parser parser;
 };
@@ -120,6 +123,14 @@ const struct expect *session_first(const struct session *s); /* NULL: none */
 struct expect session_pop(struct session *s);
 const char *session_doing(const struct session *s);
 
+/* ---- session_auth.c ---- */
+/* NULL where the conf has no user. */
+struct session_auth *session_auth_new(const struct session_conf *conf);
+void session_auth_free(struct session_auth **a);
+/* Authenticates, and then comes up. */
+void session_auth_begin(struct session *s);
+void session_on_auth(struct session *s, const struct expect *e);
+
 /* ---- session_feed.c ---- */
 void session_say_ehlo(struct session *s);
 void session_say_helo(struct session *s);
@@ -132,6 +143,8 @@ void session_close_txn(struct session *s, struct txn *t);
 /* Handles the reply in s->parser, which answers the first expected one. */
 void session_on_reply(struct session *s);
 void session_on_line(void *arg, uint32_t line, struct str text);
+/* All that comes before the first message is done. */
+void session_come_up(struct session *s);
 
 /* ---- session_end.c ---- */
 /* the peer's word, or our own (code 0) */

@@ -3,6 +3,9 @@
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 
+/* what a PIX puts in place of the greeting's text */
+#define PIX_MASK STR("**********")
+
 static const struct smtp_reply *
 reply(const struct session *s)
 {
@@ -42,8 +45,8 @@ session_on_line(void *arg, uint32_t line, struct str text)
 		s->is_loop = str_ieq(word, str_of(s->conf.ehlo));
 }
 
-static void
-come_up(struct session *s)
+void
+session_come_up(struct session *s)
 {
 	s->ext = s->caps.ext;
 	if (s->conf.ignore_8bitmime)
@@ -58,10 +61,21 @@ come_up(struct session *s)
 	s->ops->up(s->ctx, s->caps.ext);
 }
 
+/* with TLS or without, as far as it goes here */
+static void
+go_on(struct session *s)
+{
+	if (s->auth != NULL)
+		session_auth_begin(s);
+	else
+		session_come_up(s);
+}
+
 static void
 on_greeting(struct session *s, const struct expect *e)
 {
 	(void)e;
+	s->is_pix = str_find_str(str_from(reply(s)->text, reply(s)->len), PIX_MASK) != STR_NPOS;
 	if (class_of(s) == 2)
 		session_say_ehlo(s);
 	else if (class_of(s) == 3)
@@ -81,7 +95,7 @@ go_on_in_clear(struct session *s, const char *why_not)
 				   .enh = {4, 7, 0},
 				   .text = str_of(why_not)});
 	else
-		come_up(s);
+		go_on(s);
 }
 
 static void
@@ -111,7 +125,7 @@ on_ehlo(struct session *s, const struct expect *e)
 		return;
 	}
 	if (s->is_tls || s->conf.tls == SESSION_TLS_NO) {
-		come_up(s);
+		go_on(s);
 		return;
 	}
 	if ((s->caps.ext & SMTP_EXT_STARTTLS) == 0) {
@@ -131,7 +145,7 @@ on_helo(struct session *s, const struct expect *e)
 	else if (class_of(s) != 2)
 		session_die_of_reply(s, STAGE_EHLO);
 	else if (s->is_tls)
-		come_up(s);
+		go_on(s);
 	else
 		go_on_in_clear(s, "TLS is required, but the peer does not offer STARTTLS");
 }
@@ -148,7 +162,7 @@ on_starttls(struct session *s, const struct expect *e)
 	else if (s->conf.tls == SESSION_TLS_MUST)
 		session_die_of_reply(s, STAGE_EHLO);
 	else
-		come_up(s);
+		go_on(s);
 }
 
 /* ---- transactions ---- */
@@ -248,6 +262,7 @@ static void (*const handlers[SESSION_STATE_MAX])(struct session *, const struct 
     [SESSION_EHLO] = on_ehlo,
     [SESSION_HELO] = on_helo,
     [SESSION_STARTTLS] = on_starttls,
+    [SESSION_AUTH] = session_on_auth,
     [SESSION_RSET] = on_rset,
     [SESSION_MAIL] = on_mail,
     [SESSION_RCPT] = on_rcpt,

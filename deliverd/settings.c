@@ -59,6 +59,12 @@ settings_read(const struct conf_set *set, struct settings *s)
 		.break_on_421 = conf_bool(set, CONF_DOMAIN_SMTP_421_MEANS_MX_UNAVAILABLE),
 		.assume_delivered =
 		    conf_bool(set, CONF_DOMAIN_ASSUME_DELIVERY_UPON_DATA_TERMINATION_TIMEOUT),
+		.auth_in_clear = conf_bool(set, CONF_DOMAIN_USE_UNENCRYPTED_PLAIN_AUTH),
+		.pix_workaround = conf_bool(set, CONF_DOMAIN_PIX_BUG_WORKAROUND),
+		.bounce_broken = conf_bool(set, CONF_DOMAIN_BOUNCE_UPON_TRANSFER_FAILURE),
+		.bounce_broken_pix = conf_bool(set, CONF_DOMAIN_BOUNCE_UPON_PIX_TRANSFER_FAILURE),
+		.auth_user = conf_str(set, CONF_DOMAIN_AUTH_USERNAME),
+		.auth_password = conf_str(set, CONF_DOMAIN_AUTH_PASSWORD),
 	    }};
 	read_tls(set, &s->tls);
 	s->reuse_tls_session = conf_bool(set, CONF_DOMAIN_REUSE_SSL_SESSION);

@@ -170,12 +170,24 @@ to_ending(struct queue *q, struct rcpt *r, uint32_t rcpt)
 	q->n_ending++;
 }
 
-void
-final_begin(struct queue *q, uint32_t rcpt, enum final_kind kind, const struct final_facts *facts)
+/* what senders may read of a 421; patterns and events have seen the original */
+static struct str
+shown(const struct queue *q, struct str reply)
 {
+	if (!q->policy->hides_421 || !str_has_prefix(reply, STR("421")))
+		return reply;
+	return STR("421 service unavailable");
+}
+
+void
+final_begin(struct queue *q, uint32_t rcpt, enum final_kind kind, const struct final_facts *given)
+{
+	struct final_facts facts_shown = *given;
+	const struct final_facts *facts = &facts_shown;
 	struct rcpt *r = rcpt_at(rcpt);
 	struct final *f;
 
+	facts_shown.reply = shown(q, given->reply);
 	to_ending(q, r, rcpt);
 	f = post(q, rcpt, kind == FINAL_DELIVERED ? ACCT_DELIVERED : ACCT_BOUNCED, facts);
 	f->record.final = (uint8_t)kind;
@@ -194,8 +206,10 @@ final_expired(struct queue *q, uint32_t rcpt, const struct final_facts *last)
 	int n;
 	struct final_facts f = {.local = true};
 
-	n = snprintf(text, sizeof text, "delivery time expired%s%s",
-	    e == NULL ? "" : "; last error: ", e == NULL ? "" : e->text);
+	struct str error = e == NULL ? STR("") : shown(q, str_of(e->text));
+
+	n = snprintf(text, sizeof text, "delivery time expired%s%.*s",
+	    e == NULL ? "" : "; last error: ", STR_ARG(error));
 	f.reply = str_from(text, PH_MIN((size_t)n, sizeof text - 1));
 	if (last != NULL)
 		f = *last;

@@ -97,6 +97,7 @@ make(const struct conf_set *set)
 	p->means_invalid_553 = conf_bool(set, CONF_DOMAIN_SMTP_553_MEANS_INVALID_MAILBOX);
 	p->mx_gone_by_421 = conf_bool(set, CONF_DOMAIN_SMTP_421_MEANS_MX_UNAVAILABLE);
 	p->retry_upon_new_mail = conf_bool(set, CONF_DOMAIN_RETRY_UPON_NEW_MAIL);
+	p->hides_421 = conf_bool(set, CONF_DOMAIN_REPLACE_SMTP_421_SERVICE_RESPONSE);
 	p->no_acct = disabled_records(set);
 	return p;
 }

@@ -29,6 +29,7 @@ struct policy {
 	bool means_invalid_553;
 	bool retry_upon_new_mail;
 	bool mx_gone_by_421; /* smtp-421-means-mx-unavailable */
+	bool hides_421;	     /* replace-smtp-421-service-response */
 	uint8_t no_acct;     /* 1 << enum acct_type: disabled */
 };
 

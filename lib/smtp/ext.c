@@ -21,6 +21,24 @@ take_size(struct smtp_caps *c, struct str rest)
 		c->size_limit = n;
 }
 
+/* AUTH *( SP sasl-mech ) (RFC 4954 3); several AUTH lines add up */
+static void
+take_auth(struct smtp_caps *c, struct str rest)
+{
+	static const struct {
+		struct str name;
+		uint32_t bit;
+	} known[] = {{STR("PLAIN"), SMTP_AUTH_PLAIN}, {STR("LOGIN"), SMTP_AUTH_LOGIN},
+	    {STR("CRAM-MD5"), SMTP_AUTH_CRAM_MD5}};
+	struct str word;
+
+	while (str_next_word(&rest, &word)) {
+		for (size_t i = 0; i < countof(known); i++)
+			if (str_ieq(word, known[i].name))
+				c->auth |= known[i].bit;
+	}
+}
+
 void
 smtp_caps_add(struct smtp_caps *c, struct str line)
 {
@@ -29,14 +47,18 @@ smtp_caps_add(struct smtp_caps *c, struct str line)
 	if (!str_next_word(&line, &word))
 		return;
 	/* "AUTH=LOGIN" is an old spelling of "AUTH LOGIN" */
-	if (str_has_iprefix(word, STR("AUTH=")))
+	if (str_has_iprefix(word, STR("AUTH="))) {
+		take_auth(c, str_skip(word, sizeof "AUTH=" - 1));
 		word.len = sizeof "AUTH" - 1;
+	}
 	for (unsigned i = 0; i < SMTP_EXT_MAX; i++) {
 		if (!str_ieq(word, names[i]))
 			continue;
 		c->ext |= 1u << i;
 		if (i == SMTP_EXT_INDEX_SIZE)
 			take_size(c, line);
+		if (i == SMTP_EXT_INDEX_AUTH)
+			take_auth(c, line);
 		return;
 	}
 }

@@ -1,6 +1,6 @@
 /*
  * ESMTP extensions: what a server's EHLO reply offers, as bits and back as names. It must never grow parameters of
- * its own: all that is kept beside the bits is the limit of SIZE (RFC 1870).
+ * its own: all that is kept beside the bits is the limit of SIZE (RFC 1870) and AUTH's mechanisms.
  */
 #ifndef PH_SMTP_EXT_H
 #define PH_SMTP_EXT_H
@@ -43,8 +43,12 @@ enum smtp_ext {
 #undef EXT
 };
 
+/* mechanisms of AUTH that are known here */
+enum smtp_auth { SMTP_AUTH_PLAIN = 1, SMTP_AUTH_LOGIN = 2, SMTP_AUTH_CRAM_MD5 = 4 };
+
 struct smtp_caps {
 	uint32_t ext;	     /* enum smtp_ext bits */
+	uint32_t auth;	     /* enum smtp_auth bits */
 	uint64_t size_limit; /* of SIZE in bytes; 0: none was given */
 };
 

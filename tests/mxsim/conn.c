@@ -147,7 +147,7 @@ do_handshake(struct conn *c)
 		c->state = CONN_COMMAND;
 		c->ehlo[0] = '\0';
 		c->ssl_wants_write = false;
-		provider_count(c->provider, COUNT_tls, 1);
+		tls_count(c);
 	}
 	return true;
 }

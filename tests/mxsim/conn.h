@@ -35,6 +35,9 @@ struct conn {
 	enum conn_state state;
 	char sender[1024], ehlo[256], peer[NET_ADDR_TEXT];
 	bool in_mail, last_chunk, in_chunks, skip_chunks, drop_in_body, is_8bit;
+	char auth_challenge[64], auth_user[256];
+	unsigned auth_step; /* the next line answers a challenge */
+	bool is_authed;
 	bool held, closing, reset, trickle, ssl_wants_write, has_left;
 };
 
@@ -49,7 +52,16 @@ ssize_t tls_read(struct conn *c, char *p, size_t len);
 ssize_t tls_write(struct conn *c, const char *p, size_t len);
 /* >0 done, 0 not yet, <0 failed */
 int tls_handshake(struct conn *c);
+/* After a handshake. */
+void tls_count(struct conn *c);
 SSL_CTX *tls_context_new(struct why *why);
+
+/* ---- auth.c ---- */
+/* The line that offers it, or nothing. */
+void auth_offer(const struct conn *c, struct buf *b);
+void auth_command(struct conn *c, struct str args);
+/* A line while auth_step > 0. */
+void auth_line(struct conn *c, struct str line);
 
 /* ---- session.c ---- */
 void session_greet(struct conn *c, const char *refusal);

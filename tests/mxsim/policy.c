@@ -209,6 +209,22 @@ do_tls(struct reader *r, void *at)
 	return 0;
 }
 
+/* all words, joined by blanks */
+static int
+do_text(struct reader *r, void *at)
+{
+	char *old = *(char **)at;
+
+	free(old);
+	*(char **)at = xstrdup_str(arg(r, 1));
+	for (size_t i = 2; i < r->line.n; i++) {
+		old = *(char **)at;
+		*(char **)at = xasprintf("%s %.*s", old, STR_ARG(arg(r, i)));
+		free(old);
+	}
+	return 0;
+}
+
 static int
 add_extension(struct reader *r, struct provider_policy *p, struct str s)
 {
@@ -351,6 +367,12 @@ static const struct directive provider_directives[] = {
     {"malformed", do_rule, 0, 3, 3},
     {"refuse-rcpt", do_refuse_rcpt, 0, 1, LINE_WORDS_MAX},
     {"tls", do_tls, AT(tls), 1, 1},
+    {"certificate", do_text, AT(certificate), 1, 1},
+    {"client-ca", do_text, AT(client_ca), 1, 1},
+    {"tls-max", do_text, AT(tls_max), 1, 1},
+    {"tls-ciphers", do_text, AT(tls_ciphers), 1, 1},
+    {"tls-suites", do_text, AT(tls_suites), 1, 1},
+    {"auth", do_text, AT(auth), 3, LINE_WORDS_MAX},
     {"extensions", do_extensions, 0, 1, LINE_WORDS_MAX},
     {"port", do_port, AT(port), 1, 1},
     {"accept-any", do_flag, AT(accept_any), 0, 0},
@@ -521,80 +543,4 @@ policy_read(struct str text, struct why *why)
 		policy_free(&r.policy);
 	}
 	return r.policy;
-}
-
-static void
-provider_policy_free(struct provider_policy *p)
-{
-	struct limit *const limits[] = {&p->connections, &p->connections_per_source,
-	    &p->connection_rate, &p->message_rate, &p->per_connection, &p->rcpts, &p->size};
-
-	for (size_t i = 0; i < countof(limits); i++)
-		free(limits[i]->text);
-	for (size_t i = 0; i < p->n_domains; i++)
-		free(p->domains[i]);
-	for (size_t i = 0; i < p->n_mx; i++)
-		free(p->mx[i].host);
-	for (size_t i = 0; i < p->n_rules; i++) {
-		free(p->rules[i].text);
-		free(p->rules[i].pattern);
-	}
-	free(p->greylist_text);
-	free(p->name);
-	free(p);
-}
-
-void
-policy_free(struct policy **pp)
-{
-	struct policy *p = *pp;
-
-	if (p == NULL)
-		return;
-	for (size_t i = 0; i < p->n_providers; i++)
-		provider_policy_free(p->providers[i]);
-	for (size_t i = 0; i < p->n_names; i++) {
-		free(p->names[i].name);
-		free(p->names[i].target);
-	}
-	free(p->names);
-	xfree(pp);
-}
-
-bool
-pattern_matches(struct str pattern, struct str s)
-{
-	if (str_eq(pattern, STR("*")))
-		return true;
-	if (str_has_prefix(pattern, STR("*")))
-		return str_has_isuffix(s, str_skip(pattern, 1));
-	if (str_has_suffix(pattern, STR("*")))
-		return str_has_iprefix(s, str_sub(pattern, 0, pattern.len - 1));
-	return str_ieq(pattern, s);
-}
-
-bool
-policy_has_domain(const struct provider_policy *p, struct str domain)
-{
-	for (size_t i = 0; i < p->n_domains; i++) {
-		if (pattern_matches(str_of(p->domains[i]), domain))
-			return true;
-	}
-	return false;
-}
-
-const struct provider_policy *
-policy_find_domain(const struct policy *p, struct str domain)
-{
-	for (size_t i = 0; i < p->n_providers; i++) {
-		for (size_t k = 0; k < p->providers[i]->n_domains; k++) {
-			if (str_ieq(str_of(p->providers[i]->domains[k]), domain))
-				return p->providers[i];
-		}
-	}
-	for (size_t i = 0; i < p->n_providers; i++) {
-		if (policy_has_domain(p->providers[i], domain))
-			return p->providers[i];
-	}
-	return NULL;
 }

@@ -75,6 +75,10 @@ struct provider_policy {
 	struct limit connections, connections_per_source, connection_rate, message_rate,
 	    per_connection, rcpts, size;
 	char *greylist_text;
+	char *certificate; /* PEM file: chain and key */
+	char *client_ca;   /* PEM file: clients are asked for a certificate */
+	char *tls_max, *tls_ciphers, *tls_suites;
+	char *auth; /* USER PASSWORD MECHANISM… */
 	int64_t greylist_ms, latency_ms;
 	unsigned ext;
 	uint16_t port; /* 0: the file's */

@@ -15,7 +15,8 @@
 	X(bytes) X(rcpts_refused) X(messages_refused) X(greylisted) X(rate_refused) X(dropped) X(stalled)          \
 	X(malformed) X(bdat) X(replies_2xx) X(replies_3xx) X(replies_4xx) X(replies_5xx) X(violation_order)        \
 	X(violation_pipelined) X(violation_bare_lf) X(violation_bare_cr) X(violation_long_line) X(violation_nul)   \
-	X(violation_eight_bit) X(lost_in_transaction)
+	X(violation_eight_bit) X(lost_in_transaction)   \
+	X(tls_resumed) X(tls_client_certificates) X(auth_ok) X(auth_failed)
 /* clang-format on */
 enum count {
 #define X(name) COUNT_##name,
@@ -58,6 +59,9 @@ struct provider {
 	size_t n_sources;
 	struct mx_state mx[MX_MAX];
 	struct table64 greylist, each;
+	struct ssl_ctx_st
+	    *tls; /* by its own certificate or settings; made with the first handshake */
+	const struct provider_policy *tls_of;
 };
 
 static inline void

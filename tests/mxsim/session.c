@@ -68,6 +68,7 @@ add_extensions(const struct conn *c, struct buf *b)
 		if (1u << i == EXT_SIZE && p->size.n > 0)
 			(void)buf_addf(b, " %llu", (unsigned long long)p->size.n);
 	}
+	auth_offer(c, b);
 	if (p->tls != TLS_NO && c->ssl == NULL)
 		(void)buf_add_cstr(b, "\n250 STARTTLS");
 }
@@ -182,6 +183,10 @@ do_mail(struct conn *c, struct str args)
 		return;
 	if (c->provider->policy->tls == TLS_REQUIRED && c->ssl == NULL) {
 		reply(c, "530 5.7.0 Must issue a STARTTLS command first");
+		return;
+	}
+	if (c->provider->policy->auth != NULL && !c->is_authed) {
+		reply(c, "530 5.7.0 Authentication required");
 		return;
 	}
 	refusal = provider_try_message(c->provider, c->n_messages, ev_now());
@@ -403,6 +408,7 @@ static const struct command commands[] = {
     {"NOOP", do_noop, STEP_NOOP},
     {"STARTTLS", do_starttls, STEP_STARTTLS},
     {"QUIT", do_quit, STEP_QUIT},
+    {"AUTH", auth_command, STEP_NOOP},
 };
 
 static void
@@ -438,7 +444,10 @@ input_command(struct conn *c, struct str s)
 		return s.len;
 	}
 	line = str_trim(str_sub(s, 0, lf));
-	do_line(c, line);
+	if (c->auth_step > 0)
+		auth_line(c, line);
+	else
+		do_line(c, line);
 	if (lf + 1 < s.len && c->state != CONN_BDAT && !c->closing &&
 	    (!may_pipeline || c->state == CONN_HANDSHAKE || c->state == CONN_DATA)) {
 		provider_count(c->provider, COUNT_violation_pipelined, 1);

@@ -56,10 +56,86 @@ tls_context_new(struct why *why)
 	return ctx;
 }
 
+static int
+max_version(const char *text)
+{
+	static const struct {
+		const char *name;
+		int version;
+	} rows[] = {{"1.0", TLS1_VERSION}, {"1.1", TLS1_1_VERSION}, {"1.2", TLS1_2_VERSION},
+	    {"1.3", TLS1_3_VERSION}};
+
+	for (size_t i = 0; i < countof(rows) && text != NULL; i++)
+		if (strcmp(text, rows[i].name) == 0)
+			return rows[i].version;
+	return 0;
+}
+
+static int
+any_certificate(int ok, X509_STORE_CTX *store)
+{
+	return 1;
+}
+
+/* what the provider's policy says beside the simulator's own certificate */
+static SSL_CTX *
+provider_context(const struct provider_policy *p, struct why *why)
+{
+	SSL_CTX *ctx = tls_context_new(why);
+
+	if (ctx == NULL)
+		return NULL;
+	SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"mxsim", 5);
+	SSL_CTX_set_max_proto_version(ctx, max_version(p->tls_max));
+	SSL_CTX_set_min_proto_version(ctx, TLS1_VERSION);
+	SSL_CTX_set_security_level(ctx, 0);
+	if (p->client_ca != NULL && SSL_CTX_load_verify_locations(ctx, p->client_ca, NULL) == 1)
+		SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, any_certificate);
+	if ((p->certificate != NULL &&
+		(SSL_CTX_use_certificate_chain_file(ctx, p->certificate) != 1 ||
+		    SSL_CTX_use_PrivateKey_file(ctx, p->certificate, SSL_FILETYPE_PEM) != 1)) ||
+	    (p->tls_ciphers != NULL && SSL_CTX_set_cipher_list(ctx, p->tls_ciphers) != 1) ||
+	    (p->tls_suites != NULL && SSL_CTX_set_ciphersuites(ctx, p->tls_suites) != 1)) {
+		ERR_print_errors_fp(stderr);
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
+	return ctx;
+}
+
+static SSL_CTX *
+context_of(struct provider *p)
+{
+	struct why why;
+
+	if (p->tls_of != p->policy) {
+		SSL_CTX_free(p->tls);
+		p->tls = provider_context(p->policy, &why);
+		p->tls_of = p->policy;
+	}
+	return p->tls;
+}
+
+void
+tls_count(struct conn *c)
+{
+	X509 *x = SSL_get0_peer_certificate(c->ssl);
+
+	provider_count(c->provider, COUNT_tls, 1);
+	if (SSL_session_reused(c->ssl))
+		provider_count(c->provider, COUNT_tls_resumed, 1);
+	if (x != NULL && SSL_get_verify_result(c->ssl) == X509_V_OK)
+		provider_count(c->provider, COUNT_tls_client_certificates, 1);
+}
+
 int
 tls_begin(struct conn *c)
 {
-	c->ssl = SSL_new(c->sim->tls);
+	SSL_CTX *ctx = context_of(c->provider);
+
+	if (ctx == NULL)
+		return -1;
+	c->ssl = SSL_new(ctx);
 	if (c->ssl == NULL || SSL_set_fd(c->ssl, c->fd) != 1)
 		return -1;
 	SSL_set_accept_state(c->ssl);

@@ -9,6 +9,7 @@
  *   conf NAME VALUE              before `start`: window, tls (no, may, must), ehlo, any time in seconds by its name
  *                                (greeting, command, data, dot, send, connect, multiline, tls-time, quit), and the
  *                                switches ignore-pipelining ignore-chunking break-on-421 assume-delivered
+ *                                auth-in-clear pix-workaround; user and password for AUTH
  *   mail N SENDER RCPT[,RCPT…] [TEXT]   message N; TEXT: its one body line
  *   start | connect | quit | abort | tls-up | tls-failed
  *   txn T N                      transaction T carries all recipients of message N
@@ -160,6 +161,8 @@ take_output(void)
 		return;
 	while (!session_is_dead(replay.session) && outq_next(session_out(replay.session), &v)) {
 		print_sent(v.text);
+		if (!v.more && v.text.len < outq_unsent(session_out(replay.session)))
+			event("packet"); /* what follows has one of its own */
 		session_sent(replay.session, replay.now, v.text.len);
 	}
 }
@@ -246,6 +249,9 @@ static const struct {
     W("break-on-421", break_on_421),
     W("assume-delivered", assume_delivered),
     W("detect-loop", detect_loop),
+    W("auth-in-clear", auth_in_clear),
+    W("pix-workaround", pix_workaround),
+    W("bounce-broken", bounce_broken),
 #undef W
 };
 
@@ -268,6 +274,10 @@ do_conf(struct str arg)
 		replay.conf.window = n;
 	if (str_eq(name, STR("ehlo")))
 		str_copy(replay.conf.ehlo, sizeof replay.conf.ehlo, arg);
+	if (str_eq(name, STR("user")))
+		replay.conf.auth_user = str_of(xstrdup_str(arg));
+	if (str_eq(name, STR("password")))
+		replay.conf.auth_password = str_of(xstrdup_str(arg));
 	if (str_eq(name, STR("tls")))
 		replay.conf.tls = str_eq(arg, STR("must"))  ? SESSION_TLS_MUST
 				  : str_eq(arg, STR("may")) ? SESSION_TLS_MAY
