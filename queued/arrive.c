@@ -78,9 +78,9 @@ make_message(struct arrival *a, const struct spool_place *place)
 	if (a->env.not_before.ns > a->env.accepted.ns)
 		m->counts_from = scheduled_for(&a->env);
 	m->priority = a->env.priority;
-	m->flags =
-	    (uint8_t)((a->env.sender.len == 0 ? MSG_NULL_SENDER : 0) |
-		      (a->env.is_report ? MSG_REPORT : 0) | (a->env.no_dsn ? MSG_NO_DSN : 0));
+	m->flags = (uint8_t)((a->env.sender.len == 0 ? MSG_NULL_SENDER : 0) |
+			     (a->env.is_report ? MSG_REPORT : 0) |
+			     (a->env.no_dsn ? MSG_NO_DSN : 0) | (a->env.verp ? MSG_VERP : 0));
 	segment_message_came(a->message);
 	qd.n_queued_bytes += m->len;
 }

@@ -186,9 +186,11 @@ static size_t
 gather(struct queue *q, struct txn *t, uint32_t *indices, size_t max)
 {
 	size_t n = 0;
-
 	uint32_t rcpt;
 
+	/* a sender of its own for each of them */
+	if ((message_at(t->message)->flags & MSG_VERP) != 0)
+		max = 1;
 	while (n < max && (rcpt = order_first(&q->ready)) != 0) {
 		if (rcpt_at(rcpt)->message != t->message)
 			break;

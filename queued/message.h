@@ -29,7 +29,7 @@ struct message {
 	uint8_t priority;
 	uint8_t pad[2];
 };
-enum message_flags { MSG_NULL_SENDER = 1, MSG_REPORT = 2, MSG_NO_DSN = 4 };
+enum message_flags { MSG_NULL_SENDER = 1, MSG_REPORT = 2, MSG_NO_DSN = 4, MSG_VERP = 8 };
 
 enum rcpt_state { RCPT_READY = 1, RCPT_DEFERRED, RCPT_HELD, RCPT_FLIGHT, RCPT_ENDING };
 struct rcpt {

@@ -162,7 +162,8 @@ unclaimed_txns(const struct queue *q)
 
 	for (; h != 0 && look > 0 && n_txns < enough; h = order_after(&q->ready, h), look--) {
 		const struct rcpt *r = rcpt_at(h);
-		if (r->message != message || n_rcpts >= q->policy->max_rcpt_per_txn) {
+		bool is_alone = (message_at(r->message)->flags & MSG_VERP) != 0;
+		if (r->message != message || is_alone || n_rcpts >= q->policy->max_rcpt_per_txn) {
 			n_txns++;
 			n_rcpts = 0;
 			message = r->message;

@@ -1,21 +1,15 @@
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
+#include "lib/base/regex.h"
 #include "lib/base/xalloc.h"
 #include "lib/conf/conf_int.h"
 
-#define STEPS_MAX 100000 /* of one match: patterns are ours, addresses are not */
-
 struct pattern {
-	struct str text;  /* a domain pattern */
-	pcre2_code *code; /* or a compiled /pattern/ */
+	struct str text;     /* a domain pattern */
+	struct regex *regex; /* or a /pattern/ */
 	struct str address;
 };
 struct conf_relay {
 	struct pattern *list;
 	size_t n, cap;
-	pcre2_match_context *limits;
-	pcre2_match_data *data;
 };
 struct adding {
 	struct conf_load *l;
@@ -41,20 +35,14 @@ add_domain(void *arg, struct str s, bool was_macro)
 static void
 add_regex(struct conf_load *l, struct conf_relay *r, struct str s, struct conf_at at)
 {
-	PCRE2_UCHAR why[160];
-	PCRE2_SIZE where;
-	int error;
-	struct str body = str_sub(s, 1, s.len - 2);
-	pcre2_code *code = pcre2_compile((PCRE2_SPTR)body.p, body.len,
-	    PCRE2_CASELESS | PCRE2_UTF | PCRE2_NEVER_UCP, &error, &where, NULL);
+	struct why why;
+	struct regex *regex = regex_new(str_sub(s, 1, s.len - 2), &why);
 
-	if (code == NULL) {
-		pcre2_get_error_message(error, why, sizeof why);
-		conf_error(l, at, "relay-address: at byte %zu of the pattern: %s", (size_t)where,
-		    (const char *)why);
+	if (regex == NULL) {
+		conf_error(l, at, "relay-address: %s", why.text);
 		return;
 	}
-	add(r, (struct pattern){.code = code});
+	add(r, (struct pattern){.regex = regex});
 }
 
 void
@@ -66,9 +54,6 @@ conf_relay_build(struct conf_load *l)
 	struct conf_value *v;
 
 	c->relay = a.r;
-	a.r->limits = pcre2_match_context_create(NULL);
-	a.r->data = pcre2_match_data_create(1, NULL);
-	pcre2_set_match_limit(a.r->limits, STEPS_MAX);
 	if ((v = conf_blk_value(g, CONF_GLOBAL_HOST_NAME)) != NULL)
 		for (uint32_t i = 0; i < v->n; i++)
 			add_domain(&a, v->items[i].text, false);
@@ -91,9 +76,7 @@ conf_relay_free(struct conf_relay **r)
 	if (*r == NULL)
 		return;
 	for (size_t i = 0; i < (*r)->n; i++)
-		pcre2_code_free((*r)->list[i].code);
-	pcre2_match_context_free((*r)->limits);
-	pcre2_match_data_free((*r)->data);
+		regex_free(&(*r)->list[i].regex);
 	free((*r)->list);
 	xfree(r);
 }
@@ -129,8 +112,7 @@ conf_is_relay_rcpt(const struct conf *c, struct str address)
 			return true;
 		if (p->address.len > 0 && str_ieq(p->address, address))
 			return true;
-		if (p->code != NULL && pcre2_match(p->code, (PCRE2_SPTR)address.p, address.len, 0,
-					   0, r->data, r->limits) >= 0)
+		if (p->regex != NULL && regex_finds(p->regex, address))
 			return true;
 	}
 	return false;

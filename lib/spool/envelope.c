@@ -108,6 +108,10 @@ add_options(struct buf *b, const struct envelope *e)
 		(void)buf_add_cstr(b, "report: yes\n");
 	if (e->no_dsn)
 		(void)buf_add_cstr(b, "no-dsn: yes\n");
+	if (e->verp)
+		(void)buf_add_cstr(b, "verp: yes\n");
+	if (e->date_late)
+		(void)buf_add_cstr(b, "date-late: yes\n");
 	if (e->priority != PRIORITY_USUAL)
 		(void)buf_addf(b, "priority: %u\n", e->priority);
 }
@@ -138,6 +142,8 @@ envelope_write(struct buf *b, const struct envelope *e)
 	add_text_field(b, "pool", e->pool);
 	add_text_field(b, "job", e->job);
 	add_text_field(b, "envid", e->envid);
+	add_text_field(b, "windows", e->windows);
+	add_text_field(b, "remove", e->remove);
 	add_text_field(b, "source-type", e->src_type);
 	add_text_field(b, "source-mta", e->src_mta);
 	add_text_field(b, "user", e->user);
@@ -381,6 +387,8 @@ static const struct field {
     {"pool", AT(pool), set_text, false},
     {"job", AT(job), set_text, false},
     {"envid", AT(envid), set_text, false},
+    {"windows", AT(windows), set_text, false},
+    {"remove", AT(remove), set_text, false},
     {"source-type", AT(src_type), set_text, false},
     {"source-mta", AT(src_mta), set_text, false},
     {"user", AT(user), set_text, false},
@@ -391,6 +399,8 @@ static const struct field {
     {"smtputf8", AT(smtputf8), set_yes, false},
     {"report", AT(is_report), set_yes, false},
     {"no-dsn", AT(no_dsn), set_yes, false},
+    {"verp", AT(verp), set_yes, false},
+    {"date-late", AT(date_late), set_yes, false},
     {"priority", AT(priority), set_priority, false},
 };
 #undef AT

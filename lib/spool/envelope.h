@@ -38,12 +38,14 @@ enum env_notify {
 struct envelope {
 	uint64_t id;
 	struct wall accepted;
-	struct wall not_before; /* x-schedule, 0: none */
-	struct wall expires;	/* 0: by bounce-after */
+	struct wall not_before; /* start of the first of `windows`, 0: none */
+	struct wall expires;	/* end of the last of `windows`, 0: by bounce-after */
 	struct str sender;	/* without <>; empty: the null sender */
 	struct str vmta;	/* chosen VirtualMTA, empty: default */
 	struct str pool;	/* the pool that was asked for, or empty */
 	struct str job, envid;
+	struct str windows;	  /* x-schedule as lib/mail/schedule.h writes it, or empty */
+	struct str remove;	  /* header fields to be left out at delivery: names with commas */
 	struct str src_type;	  /* smtp, api, pickup */
 	struct str src_mta;	  /* "helo (ip)" */
 	struct str user;	  /* authenticated submitter */
@@ -56,6 +58,8 @@ struct envelope {
 	bool smtputf8;
 	bool is_report;	  /* made by us: never reported on */
 	bool no_dsn;	  /* suppress-local-dsn of its source */
+	bool verp;	  /* each recipient has a sender of its own: one recipient a transaction */
+	bool date_late;	  /* Date is added at delivery */
 	uint8_t priority; /* 0-100, 50 */
 };
 struct env_rcpt {

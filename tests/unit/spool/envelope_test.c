@@ -23,6 +23,8 @@ full(void)
 	    .pool = STR("pool one"),
 	    .job = STR("job\r\nrcpt: evil@example.com"),
 	    .envid = STR("\xc3\xa9nv"),
+	    .windows = STR("1700000100-1700000200"),
+	    .remove = STR("X-One,X-*"),
 	    .src_type = STR("smtp"),
 	    .src_mta = STR("host (192.0.2.1)"),
 	    .user = STR("joe"),
@@ -33,6 +35,8 @@ full(void)
 	    .smtputf8 = true,
 	    .is_report = true,
 	    .no_dsn = true,
+	    .verp = true,
+	    .date_late = true,
 	    .priority = 99};
 
 	assert_true(net_addr_parse_port(STR("192.0.2.1:2525"), &e.src));
@@ -74,6 +78,8 @@ every_field_comes_back(void **state)
 	SAME_STR(pool);
 	SAME_STR(job);
 	SAME_STR(envid);
+	SAME_STR(windows);
+	SAME_STR(remove);
 	SAME_STR(src_type);
 	SAME_STR(src_mta);
 	SAME_STR(user);
@@ -83,6 +89,7 @@ every_field_comes_back(void **state)
 	assert_true(a.not_before.ns == b.not_before.ns && a.expires.ns == b.expires.ns);
 	assert_true(a.n_dots == b.n_dots && a.n_rcpts == b.n_rcpts && a.body == b.body);
 	assert_true(a.ret == b.ret && b.smtputf8 && b.is_report && b.no_dsn && b.priority == 99);
+	assert_true(b.verp && b.date_late);
 	env_iter_init(&it, buf_str(&text));
 	assert_true(env_iter_next(&it, &index, &r));
 	assert_int_equal(index, 0);
@@ -105,7 +112,7 @@ outside_text_cannot_write_a_line(void **state)
 		n_lines += buf_str(&text).p[i] == '\n';
 	/* 6 basics, 2 times, 8 texts less the sender, 2 addresses, 6 options, 2 recipients, the
 	 * empty line */
-	assert_int_equal(n_lines, 6 + 2 + 7 + 2 + 6 + 2 + 1);
+	assert_int_equal(n_lines, 6 + 2 + 9 + 2 + 8 + 2 + 1);
 	assert_int_equal(str_find_str(buf_str(&text), STR("\nrcpt: evil")), STR_NPOS);
 }
 
