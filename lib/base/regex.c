@@ -5,7 +5,9 @@
 #include "lib/base/regex.h"
 #include "lib/base/xalloc.h"
 
-#define STEPS_MAX 100000
+/* counted anew for each place of the text where the pattern may begin: the two together bound a search */
+#define STEPS_MAX 10000
+#define TEXT_MAX  4096
 #define DEPTH_MAX 2000
 #define HEAP_KIB  1024
 
@@ -103,6 +105,6 @@ regex_free(struct regex **r)
 bool
 regex_finds(const struct regex *r, struct str text)
 {
-	return pcre2_match(r->code, (PCRE2_SPTR)(text.len == 0 ? "" : text.p), text.len, 0, 0,
-		   re.data, re.limits) >= 0;
+	return pcre2_match(r->code, (PCRE2_SPTR)(text.len == 0 ? "" : text.p),
+		   PH_MIN(text.len, (size_t)TEXT_MAX), 0, 0, re.data, re.limits) >= 0;
 }

@@ -18,7 +18,7 @@ struct regex *regex_new(struct str pattern, struct why *why) PH_MUST_CHECK;
 void regex_free(struct regex **r);
 /* Does it compile? -1 with `why`, as above. */
 int regex_check(struct str pattern, struct why *why) PH_MUST_CHECK;
-/* Is the pattern found in the text? */
+/* Is the pattern found in the text, of which the first 4 KB are looked at? */
 bool regex_finds(const struct regex *r, struct str text);
 /* May patterns that are compiled from now on be translated to machine code? Yes at first. */
 void regex_allow_jit(bool allow);
