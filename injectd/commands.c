@@ -56,6 +56,13 @@ run_helo(struct session *s, struct str arg)
 		session_reply(s, 250, 0, "%s", s->world->host);
 }
 
+static bool
+offers_starttls(struct session *s)
+{
+	return s->world->door[s->door].has_tls && s->tls.protocol == NULL &&
+	       conf_bool(session_set(s), CONF_SOURCE_ALLOW_STARTTLS);
+}
+
 static void
 run_ehlo(struct session *s, struct str arg)
 {
@@ -71,6 +78,8 @@ run_ehlo(struct session *s, struct str arg)
 		(void)buf_add_cstr(b, "250-CHUNKING\r\n");
 	if (conf_bool(set, CONF_SOURCE_ALLOW_SMTPUTF8))
 		(void)buf_add_cstr(b, "250-SMTPUTF8\r\n");
+	if (offers_starttls(s))
+		(void)buf_add_cstr(b, "250-STARTTLS\r\n");
 	(void)buf_add_cstr(b, "250-8BITMIME\r\n250-DSN\r\n");
 	session_reply(s, 250, 0, "SIZE %ju", (uintmax_t)(limit == CONF_UNLIMITED ? 0 : limit));
 }
@@ -216,6 +225,25 @@ run_unknown(struct session *s, struct str arg)
 	session_error(s);
 }
 
+static void
+run_starttls(struct session *s, struct str arg)
+{
+	if (s->tls.protocol != NULL) {
+		bad_sequence(s, "TLS is in use already");
+	} else if (!offers_starttls(s)) {
+		run_not_offered(s, arg);
+	} else if (arg.len > 0) {
+		bad_syntax(s, "STARTTLS has no parameter");
+	} else if (s->n_behind > 0) {
+		/* said in clear, to be taken as if it had come through TLS: nobody honest does that */
+		session_reply(s, 554, ENH(5, 5, 1), "Nothing may follow STARTTLS in one flight");
+		session_close(s);
+	} else {
+		session_reply(s, 220, ENH(2, 0, 0), "Ready to start TLS");
+		session_enter(s, SESSION_TLS);
+	}
+}
+
 /* a browser that was led here: nothing of what it sends may be taken for mail */
 static void
 run_http(struct session *s, struct str arg)
@@ -243,7 +271,7 @@ static const struct command {
     [SMTP_VERB_EXPN] = {run_not_offered, false, false},
     [SMTP_VERB_HELP] = {run_help, false, false},
     [SMTP_VERB_AUTH] = {run_not_offered, false, true},
-    [SMTP_VERB_STARTTLS] = {run_not_offered, false, false},
+    [SMTP_VERB_STARTTLS] = {run_starttls, true, false},
     [SMTP_VERB_HTTP] = {run_http, false, true},
 };
 

@@ -20,7 +20,9 @@ conn_free(struct conn *c)
 		    (uintmax_t)c->session.id, c->session.client_text, c->session.n_messages);
 	ev_io_stop(&c->io);
 	ev_timer_stop(&c->timer);
+	ev_defer_cancel(&c->again);
 	session_clear(&c->session);
+	wire_clear(&c->wire);
 	close(c->io.fd);
 	*c->back = c->next;
 	if (c->next != NULL)
@@ -36,7 +38,7 @@ conn_free(struct conn *c)
 static void
 finish(struct conn *c)
 {
-	if (c->is_eof || c->session.is_polite || c->is_shut || shutdown(c->io.fd, SHUT_WR) == -1) {
+	if (c->is_shut || wire_shutdown(&c->wire) == -1 || c->is_eof || c->session.is_polite) {
 		conn_free(c);
 		return;
 	}
@@ -65,7 +67,7 @@ write_out(struct conn *c)
 	ssize_t n;
 
 	while (buf_len(out) > 0) {
-		n = write(c->io.fd, buf_str(out).p, buf_len(out));
+		n = wire_write(&c->wire, buf_str(out).p, buf_len(out));
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1)
@@ -86,6 +88,59 @@ arm(struct conn *c)
 		ev_timer_at(&c->timer, at);
 }
 
+/* More input is wanted, if there will be any. */
+static void
+want_input(struct conn *c)
+{
+	ev_io_want(&c->io, c->is_eof ? 0 : EV_IN | c->wire.wants);
+	if (!c->is_eof && wire_has_more(&c->wire))
+		ev_defer_queue(&c->again);
+	arm(c);
+}
+
+static void
+log_tls(struct conn *c, const struct why *why)
+{
+	struct session *s = &c->session;
+
+	if (!conf_bool(session_set(s), CONF_SOURCE_LOG_TLS))
+		return;
+	if (why != NULL)
+		log_info("session=%016jx event=tls-failed client=%s why=%s", (uintmax_t)s->id,
+		    s->client_text, log_quote(str_of(why->text)));
+	else
+		log_info("session=%016jx event=tls client=%s protocol=%s cipher=%s",
+		    (uintmax_t)s->id, s->client_text, s->tls.protocol, s->tls.cipher);
+}
+
+/* 1: TLS is there; 0: it needs more; -1: c is gone */
+static int
+handshake(struct conn *c)
+{
+	struct session *s = &c->session;
+	struct ssl_ctx_st *ctx = injectd.listener[s->door].tls;
+	struct why why;
+	int r = -1;
+
+	/* the certificate may have gone with a reload */
+	why_set(&why, "the listener has no certificate");
+	if (c->wire.ssl == NULL && ctx != NULL)
+		wire_start_tls(&c->wire, ctx);
+	if (c->wire.ssl != NULL)
+		r = wire_handshake(&c->wire, &why);
+	if (r == 0) {
+		ev_io_want(&c->io, c->wire.wants);
+		arm(c);
+	} else if (r == -1) {
+		log_tls(c, &why);
+		conn_free(c);
+	} else {
+		session_tls_up(s, wire_protocol(&c->wire), wire_cipher(&c->wire));
+		log_tls(c, NULL);
+	}
+	return r;
+}
+
 /* Gives out what was gathered and goes on with kept input, until something else must come. May free c. */
 static void
 progress(struct conn *c)
@@ -99,7 +154,7 @@ progress(struct conn *c)
 			return;
 		}
 		if (buf_len(&s->out) > 0) {
-			ev_io_want(&c->io, EV_OUT);
+			ev_io_want(&c->io, c->wire.wants != 0 ? c->wire.wants : EV_OUT);
 			ev_timer_in_ms(&c->timer, WRITE_STALL_MS);
 			return;
 		}
@@ -107,6 +162,8 @@ progress(struct conn *c)
 			finish(c);
 			return;
 		}
+		if (s->state == SESSION_TLS && handshake(c) <= 0)
+			return;
 		before = buf_len(&s->in);
 		session_resume(s);
 		if (buf_len(&s->in) == before && buf_len(&s->out) == 0)
@@ -116,19 +173,20 @@ progress(struct conn *c)
 		conn_free(c);
 		return;
 	}
-	ev_io_want(&c->io, c->is_eof ? 0 : EV_IN);
-	arm(c);
+	want_input(c);
 }
 
 /* One read. False: no more for now (c may be gone). */
 static bool
 take_input(struct conn *c)
 {
-	ssize_t n = read(c->io.fd, injectd.read_buf, sizeof injectd.read_buf);
+	ssize_t n = wire_read(&c->wire, injectd.read_buf, sizeof injectd.read_buf);
 	bool is_full = n == (ssize_t)sizeof injectd.read_buf;
 
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+	if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
+		ev_io_want(&c->io, EV_IN | c->wire.wants);
 		return false;
+	}
 	if (n == -1) {
 		conn_free(c);
 		return false;
@@ -151,7 +209,8 @@ on_io(struct ev_io *io, int what)
 		drain(c);
 		return;
 	}
-	if ((what & EV_OUT) != 0) {
+	if ((what & EV_OUT) != 0 || c->session.state == SESSION_TLS ||
+	    buf_len(&c->session.out) > 0) {
 		progress(c);
 		return;
 	}
@@ -167,11 +226,21 @@ on_io(struct ev_io *io, int what)
 }
 
 static void
+on_again(struct ev_defer *d)
+{
+	struct conn *c = ph_container_of(d, struct conn, again);
+
+	if (!c->is_shut)
+		on_io(&c->io, EV_IN);
+}
+
+static void
 on_timer(struct ev_timer *t)
 {
 	struct conn *c = ph_container_of(t, struct conn, timer);
 
-	if (c->is_shut || buf_len(&c->session.out) > 0) {
+	/* within a handshake nothing can be said */
+	if (c->is_shut || buf_len(&c->session.out) > 0 || c->session.state == SESSION_TLS) {
 		conn_free(c);
 		return;
 	}
@@ -196,7 +265,9 @@ conn_new(int fd, uint16_t door, const struct net_addr *client)
 	if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
 		(void)net_from_sockaddr((struct sockaddr *)&ss, len, &local);
 	ev_io_init(&c->io, fd, on_io);
+	wire_init(&c->wire, fd);
 	ev_timer_init(&c->timer, on_timer);
+	ev_defer_init(&c->again, on_again);
 	c->next = injectd.conns;
 	c->back = &injectd.conns;
 	if (c->next != NULL)

@@ -183,13 +183,15 @@ add_received(struct txn *t, struct buf *b)
 {
 	struct session *s = t->session;
 	char date[MAIL_DATE_MAX];
-	const char *with = t->env.smtputf8 ? "UTF8SMTP" : s->is_esmtp ? "ESMTP" : "SMTP";
 
 	(void)buf_add_cstr(b, "Received: ");
 	if (!conf_bool(session_set(s), CONF_SOURCE_HIDE_MESSAGE_SOURCE))
 		(void)buf_addf(b, "from %s ([%s])\r\n\t", s->helo, s->client_text);
-	(void)buf_addf(b, "by %s (Posthaste v%s) with %s id %016jx", t->world->host, PH_VERSION,
-	    with, (uintmax_t)t->env.id);
+	(void)buf_addf(b, "by %s (Posthaste v%s) with %s", t->world->host, PH_VERSION,
+	    session_protocol(s, t->env.smtputf8));
+	if (s->tls.protocol != NULL)
+		(void)buf_addf(b, " (%s %s)", s->tls.protocol, s->tls.cipher);
+	(void)buf_addf(b, " id %016jx", (uintmax_t)t->env.id);
 	/* of several recipients none may learn of the others */
 	if (t->env.n_rcpts == 1)
 		(void)buf_addf(b, "\r\n\tfor <%s>", t->only_rcpt);

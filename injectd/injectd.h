@@ -6,6 +6,7 @@
 #define PH_INJECTD_INJECTD_H
 
 #include "injectd/session.h"
+#include "injectd/wire.h"
 #include "lib/ev/ev.h"
 #include "lib/ipc/ipc.h"
 
@@ -14,7 +15,9 @@
 struct conn {
 	struct session session;
 	struct ev_io io;
+	struct wire wire; /* of the same descriptor */
 	struct ev_timer timer;
+	struct ev_defer again; /* TLS has more input than one turn took */
 	struct conn *next, **back;
 	uint64_t n_drained; /* bytes thrown away after the last reply */
 	bool is_eof;	    /* the client sends no more */
@@ -25,6 +28,7 @@ struct conn {
 struct listener {
 	struct ev_io io;
 	struct net_addr addr;
+	struct ssl_ctx_st *tls; /* borrowed from tls_in.c; NULL: none */
 	bool is_open;
 };
 
@@ -69,6 +73,17 @@ void listen_stop(void);
 /* The configuration was switched: rows of listeners, number of slots. */
 void listen_use_conf(void);
 void listen_slot_freed(void);
+
+/* ---- tls_in.c ---- */
+/* From master; takes fd. */
+void tls_in_take(struct str path, int fd);
+/* What master gave under that path for the configuration that is being taken into use; empty: nothing. */
+struct str tls_in_file(const char *path);
+/* Makes the contexts of all listeners of daemon_conf(), forgets the files. */
+void tls_in_use_conf(void);
+/* Of conf_listener_at(row); NULL: it has no certificate. Borrowed until the next configuration. */
+struct ssl_ctx_st *tls_in_context(size_t row);
+void tls_in_free(void);
 
 /* ---- conn.c ---- */
 void conn_new(int fd, uint16_t door, const struct net_addr *client); /* takes fd */

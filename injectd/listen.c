@@ -222,16 +222,21 @@ listen_use_conf(void)
 	bool awaits = conf_bool(conf_global(c), CONF_GLOBAL_SMTP_AWAIT_SLOT);
 
 	memset(injectd.world.door, 0, sizeof injectd.world.door);
+	for (size_t i = 0; i < WORLD_MAX_DOORS; i++)
+		injectd.listener[i].tls = NULL;
 	for (size_t i = 0; i < conf_n_listeners(c); i++) {
 		const struct conf_listener *row = conf_listener_at(c, i);
 		struct listener *l = find(&row->addr);
 		if (l == NULL)
 			continue;
+		l->tls = tls_in_context(i);
 		injectd.world.door[l - injectd.listener] = (struct door){
 		    .source = row->source,
 		    .vmta = row->vmta,
 		    .is_await_slot = awaits || (row->set != NULL &&
 						   conf_bool(row->set, CONF_LISTENER_AWAIT_SLOT)),
+		    .has_tls = l->tls != NULL,
+		    .is_immediate_tls = conf_bool(row->set, CONF_LISTENER_IMMEDIATE_TLS),
 		};
 	}
 	injectd.max_conns = my_slots(c);

@@ -5,6 +5,7 @@
 #include "lib/daemon/daemon.h"
 #include "lib/daemon/processes.h"
 #include "lib/daemon/sandbox.h"
+#include "lib/tls/server.h"
 
 #define MAX_FILES 65536
 
@@ -13,6 +14,8 @@ on_give_fd(const struct ipc_fd *what, struct str text, int fd)
 {
 	if (what->kind == FD_LISTEN_SMTP)
 		listen_add(text, fd);
+	else if (what->kind == FD_TLS_FILE)
+		tls_in_take(text, fd);
 	else if (what->kind == FD_SPOOL_DIR && injectd.spool_fd == -1)
 		injectd.spool_fd = fd;
 	else
@@ -45,6 +48,7 @@ on_config(const struct conf *old)
 {
 	world_use_conf(&injectd.world, daemon_conf());
 	conns_forget_conf();
+	tls_in_use_conf();
 	listen_use_conf();
 	listen_slot_freed();
 	space_check();
@@ -73,6 +77,8 @@ init(void)
 		fatal("master gave no spool directory");
 	injectd.n_processes = processes_wanted(daemon_conf(), ROLE_INJECT);
 	stop_init();
+	tls_server_init();
+	tls_in_use_conf();
 	world_use_conf(&injectd.world, daemon_conf());
 	space_init();
 }
@@ -103,6 +109,7 @@ main(int argc, char **argv)
 	daemon_run();
 	conns_free();
 	intake_close();
+	tls_in_free();
 	world_clear(&injectd.world);
 	return 0;
 }

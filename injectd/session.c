@@ -42,7 +42,9 @@ session_forget_conf(struct session *s)
 
 /* what may follow what */
 static const uint8_t may_follow[SESSION_STATE_MAX] = {
-    [SESSION_COMMAND] = 1 << SESSION_DATA | 1 << SESSION_CHUNK | 1 << SESSION_CLOSING,
+    [SESSION_COMMAND] =
+	1 << SESSION_DATA | 1 << SESSION_CHUNK | 1 << SESSION_TLS | 1 << SESSION_CLOSING,
+    [SESSION_TLS] = 1 << SESSION_COMMAND | 1 << SESSION_CLOSING,
     [SESSION_DATA] = 1 << SESSION_COMMAND | 1 << SESSION_WAIT | 1 << SESSION_CLOSING,
     [SESSION_CHUNK] = 1 << SESSION_COMMAND | 1 << SESSION_WAIT | 1 << SESSION_CLOSING,
     [SESSION_WAIT] = 1 << SESSION_COMMAND | 1 << SESSION_CLOSING,
@@ -54,7 +56,7 @@ set_deadline(struct session *s)
 {
 	int64_t ms = -1;
 
-	if (s->state == SESSION_COMMAND)
+	if (s->state == SESSION_COMMAND || s->state == SESSION_TLS)
 		ms = conf_ms(session_set(s), CONF_SOURCE_SMTP_COMMAND_TIMEOUT);
 	else if (s->state == SESSION_DATA || s->state == SESSION_CHUNK)
 		ms = conf_ms(session_set(s), CONF_SOURCE_SMTP_DATA_TIMEOUT);
@@ -138,6 +140,19 @@ session_error(struct session *s)
 
 /* ---- beginning and end ---- */
 
+static void
+greet(struct session *s)
+{
+	s->is_greeted = true;
+	if (!conf_bool(session_set(s), CONF_SOURCE_SMTP_SERVICE)) {
+		session_reply(s, 521, 0, "%s does not accept mail from you", s->world->host);
+		session_close(s);
+		return;
+	}
+	session_reply(
+	    s, 220, 0, "%s (Posthaste v%s) ESMTP service ready", s->world->host, PH_VERSION);
+}
+
 void
 session_start(struct session *s, struct world *w, uint16_t door, const struct net_addr *client,
     const struct net_addr *local)
@@ -148,21 +163,43 @@ session_start(struct session *s, struct world *w, uint16_t door, const struct ne
 	s->client = *client;
 	s->local = *local;
 	s->id = ++w->last_session;
-	s->state = SESSION_COMMAND;
+	s->state = w->door[door].is_immediate_tls ? SESSION_TLS : SESSION_COMMAND;
+	s->tls = (struct session_tls){0};
+	s->n_behind = 0;
 	s->n_errors = s->n_messages = 0;
-	s->is_esmtp = s->is_last_chunk = s->is_overlong = s->is_polite = false;
+	s->is_greeted = s->is_esmtp = s->is_last_chunk = s->is_overlong = s->is_polite = false;
 	s->helo = NULL;
 	s->txn = NULL;
 	buf_init(&s->in, SESSION_MAX_INPUT);
 	buf_init(&s->out, OUT_CAP);
 	(void)net_addr_text(client, s->client_text);
 	set_deadline(s);
-	if (!conf_bool(session_set(s), CONF_SOURCE_SMTP_SERVICE)) {
-		session_reply(s, 521, 0, "%s does not accept mail from you", w->host);
-		session_close(s);
-		return;
-	}
-	session_reply(s, 220, 0, "%s (Posthaste v%s) ESMTP service ready", w->host, PH_VERSION);
+	if (s->state == SESSION_COMMAND)
+		greet(s);
+}
+
+void
+session_tls_up(struct session *s, const char *protocol, const char *cipher)
+{
+	ph_assert(s->state == SESSION_TLS && buf_len(&s->in) == 0 && buf_len(&s->out) == 0);
+	s->tls = (struct session_tls){.protocol = protocol, .cipher = cipher};
+	/* RFC 3207 4.2 */
+	txn_free(&s->txn);
+	xfree(&s->helo);
+	s->is_esmtp = false;
+	session_enter(s, SESSION_COMMAND);
+	if (!s->is_greeted)
+		greet(s);
+	if (s->world->is_stopping)
+		session_stop(s);
+}
+
+const char *
+session_protocol(const struct session *s, bool is_utf8)
+{
+	static const char *const names[2][2] = {{"ESMTP", "ESMTPS"}, {"UTF8SMTP", "UTF8SMTPS"}};
+
+	return s->is_esmtp || is_utf8 ? names[is_utf8][s->tls.protocol != NULL] : "SMTP";
 }
 
 void
@@ -235,6 +272,7 @@ step_command(struct session *s, struct str in)
 		return skip_overlong(s, in, len);
 	if (len == 0)
 		return 0;
+	s->n_behind = in.len - len;
 	command_run(s, str_sub(in, 0, len - 2));
 	if (s->state == SESSION_COMMAND)
 		set_deadline(s);

@@ -22,6 +22,7 @@
 	STATE(COMMAND) /* waits for a command */                                                   \
 	STATE(DATA)    /* within the content after 354 */                                          \
 	STATE(CHUNK)   /* within a BDAT chunk */                                                   \
+	STATE(TLS)     /* nothing is taken until session_tls_up() */                               \
 	STATE(WAIT)    /* the message is on its way to the disk */                                 \
 	STATE(CLOSING) /* last replies are to be written, then it ends */
 enum session_state {
@@ -31,6 +32,11 @@ enum session_state {
 	    SESSION_STATE_MAX
 };
 
+/* What the client's TLS is; protocol NULL: in clear. Texts are OpenSSL's. */
+struct session_tls {
+	const char *protocol, *cipher;
+};
+
 struct session {
 	struct world *world;
 	const struct conf_set *set; /* its <source>; NULL: look it up again */
@@ -38,25 +44,33 @@ struct session {
 	char client_text[NET_ADDR_TEXT];
 	uint64_t id;
 	void (*wake)(struct session *s); /* there is output, or room for input, again */
-	char *helo;			 /* owned; NULL: no greeting yet */
-	struct txn *txn;		 /* owned unless in WAIT; NULL: no transaction */
+	struct session_tls tls;
+	char *helo;	 /* owned; NULL: no greeting yet */
+	struct txn *txn; /* owned unless in WAIT; NULL: no transaction */
 	struct buf in, out;
 	struct mono deadline; /* MONO_NEVER: none */
 	uint64_t chunk_left;  /* CHUNK: bytes to come */
 	uint64_t progress;    /* DATA, CHUNK: bytes since the deadline was moved */
 	struct why chunk_why; /* CHUNK: why it will be refused; smtp_code 0: taken */
+	size_t n_behind;      /* bytes that came with this command and follow it */
 	uint32_t n_errors;    /* since the last message that was accepted */
 	uint32_t n_messages;
 	uint16_t door;
 	uint8_t state; /* enum session_state */
-	bool is_esmtp, is_last_chunk, is_overlong, is_polite;
+	bool is_greeted, is_esmtp, is_last_chunk, is_overlong, is_polite;
 };
 
-/* Greets into s->out, or refuses (then the state is CLOSING). client_text is made here. */
+/*
+ * Greets into s->out, or refuses (then the state is CLOSING); or waits for TLS (the state is TLS) and greets then.
+ * client_text is made here.
+ */
 void session_start(struct session *s, struct world *w, uint16_t door, const struct net_addr *client,
     const struct net_addr *local);
 /* Ends it at whatever point; a message that waits for the disk goes on without it. */
 void session_clear(struct session *s);
+
+/* The state was TLS, and s->out was written: the handshake is over. All that was said before is forgotten. */
+void session_tls_up(struct session *s, const char *protocol, const char *cipher);
 
 /* May more input be given? */
 bool session_wants_input(const struct session *s);
@@ -74,6 +88,8 @@ void session_forget_conf(struct session *s);
 /* ---- for the commands ---- */
 
 const struct conf_set *session_set(struct session *s);
+/* How mail comes in here, for a Received field (RFC 3848, RFC 6531): "ESMTPSA". */
+const char *session_protocol(const struct session *s, bool is_utf8);
 /* "250 2.1.0 text\r\n"; a == 0: without enhanced status. 4yz may close instead, see disconnect-on-transient-error. */
 void session_reply(struct session *s, int code, int enh, const char *fmt, ...) PH_PRINTF(4, 5);
 /* The same for a reason that has a code. */

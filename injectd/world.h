@@ -28,6 +28,8 @@ struct door {
 	struct str source; /* named source, or empty */
 	struct str vmta;   /* VirtualMTA or pool, or empty */
 	bool is_await_slot;
+	bool has_tls; /* a certificate */
+	bool is_immediate_tls;
 };
 
 struct world {

@@ -53,6 +53,13 @@ give_log(struct kid *k)
 }
 
 void
+give_tls_files(struct kid *k, const struct tls_files *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		give(k, FD_TLS_FILE, (uint32_t)i, f->list[i].path, f->list[i].fd);
+}
+
+void
 give_listeners(struct kid *k)
 {
 	char text[NET_ADDR_TEXT];
@@ -148,8 +155,10 @@ give_start_set(struct kid *k, struct why *why)
 	give_stats_pages(k);
 	if (give_config(k, master.conf, master.generation, why) == -1)
 		return -1;
-	if (k->role == ROLE_INJECT)
+	if (k->role == ROLE_INJECT) {
+		give_tls_files(k, &master.tls_files);
 		give_listeners(k);
+	}
 	if (k->role == ROLE_QUEUE)
 		give(k, FD_LISTEN_CONTROL, 0, "control", master.control_fd);
 	if (k->role == ROLE_ACCT)

@@ -47,12 +47,23 @@ struct listeners {
 	size_t n;
 };
 
+/* A file that master alone may read: its contents in sealed memory. */
+struct tls_file {
+	char *path;
+	int fd;
+};
+struct tls_files {
+	struct tls_file *list;
+	size_t n;
+};
+
 enum reload_state { RELOAD_NONE, RELOAD_CHECKING, RELOAD_ASKING };
 struct reload {
 	enum reload_state state;
 	struct conf *conf; /* on trial */
 	uint64_t generation;
 	struct listeners listeners;
+	struct tls_files tls_files;
 	pid_t checker;
 	uint32_t token; /* queued's, when it asked */
 	bool is_asked;
@@ -75,6 +86,7 @@ struct master {
 	struct kid *kids;
 	size_t n_kids;
 	struct listeners listeners;
+	struct tls_files tls_files;
 	enum phase phase;
 	struct reload reload;
 	struct stop stop;
@@ -136,6 +148,14 @@ void listeners_close(struct listeners *l);
 bool listeners_are_same(const struct listeners *a, const struct listeners *b);
 int listeners_open_control(struct why *why) PH_MUST_CHECK;
 
+/* ---- tls_files.c ---- */
+/*
+ * Reads what listeners and users name, and tries whether TLS can be served with it: `why` names file and line. On
+ * failure nothing stays open.
+ */
+int tls_files_open(const struct conf *c, struct tls_files *f, struct why *why) PH_MUST_CHECK;
+void tls_files_close(struct tls_files *f);
+
 /* ---- kids.c ---- */
 /* The table of daemons, by the number of CPUs and the configuration. */
 void kids_plan(const struct conf *c);
@@ -162,6 +182,7 @@ int give_start_set(struct kid *k, struct why *why) PH_MUST_CHECK;
 int give_config(
     struct kid *k, const struct conf *c, uint64_t generation, struct why *why) PH_MUST_CHECK;
 void give_log(struct kid *k);
+void give_tls_files(struct kid *k, const struct tls_files *f);
 void give_listeners(struct kid *k);
 void take_listeners(struct kid *k);
 /* The directories of `c`'s accounting files. k NULL: only makes and opens them, as a check. */

@@ -22,6 +22,7 @@ end_attempt(void)
 		log_warn("the configuration's reader cannot be killed: %s", strerrordesc_np(errno));
 	conf_free(&r->conf);
 	listeners_close(&r->listeners);
+	tls_files_close(&r->tls_files);
 	r->state = RELOAD_NONE;
 	r->is_asked = r->is_wanted_again = false;
 	r->checker = 0;
@@ -115,6 +116,8 @@ try_new(struct why *why)
 		return -1;
 	if (!str_eq(paths_spool(r->conf), paths_spool(master.conf)))
 		return why_set(why, "another spool directory needs a restart");
+	if (tls_files_open(r->conf, &r->tls_files, why) == -1)
+		return -1;
 	if (log_file_check(r->conf, why) == -1 || give_acct_dirs(NULL, r->conf, why) == -1)
 		return -1;
 	if (listeners_open(r->conf, &master.listeners, &r->listeners, why) == -1)
@@ -129,6 +132,8 @@ hand_over(struct kid *k, bool new_listeners)
 {
 	struct why why;
 
+	if (k->role == ROLE_INJECT)
+		give_tls_files(k, &master.reload.tls_files);
 	if (k->role == ROLE_INJECT && new_listeners)
 		take_listeners(k);
 	if (k->role == ROLE_ACCT && give_acct_dirs(k, master.reload.conf, &why) == -1)
@@ -152,9 +157,12 @@ switch_to_new(void)
 	}
 	master.conf = r->conf;
 	master.listeners = r->listeners;
+	tls_files_close(&master.tls_files);
+	master.tls_files = r->tls_files;
 	master.generation = r->generation;
 	r->conf = NULL;
 	r->listeners = (struct listeners){0};
+	r->tls_files = (struct tls_files){0};
 	if (log_file_open(master.conf, &why) == -1)
 		log_error("%s", why.text);
 	for (size_t i = 0; i < master.n_kids; i++) {

@@ -9,6 +9,7 @@
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/stats/stats.h"
+#include "lib/tls/server.h"
 
 #define EXIT_USAGE 64
 
@@ -102,6 +103,11 @@ read_config(void)
 		fprintf(stderr, "posthaste: the configuration is not usable\n");
 		exit(EXIT_CONF);
 	}
+	if (tls_files_open(master.conf, &master.tls_files, &why) == -1) {
+		fprintf(
+		    stderr, "error: %s\nposthaste: the configuration is not usable\n", why.text);
+		exit(EXIT_CONF);
+	}
 	if (master.options.test) {
 		printf("posthaste: %s is good\n", master.options.config);
 		exit(0);
@@ -152,6 +158,7 @@ int
 master_main(int argc, char **argv)
 {
 	log_init("master", LOG_LEVEL_INFO);
+	tls_server_init();
 	prepare_process();
 	parse_command_line(argc, argv);
 	read_config();

@@ -62,6 +62,8 @@ struct str conf_str(const struct conf_set *s, enum conf_key k);
 /* Lists (comma lists, repeated directives): number of items and item i as text. */
 size_t conf_n(const struct conf_set *s, enum conf_key k);
 struct str conf_item(const struct conf_set *s, enum conf_key k, size_t i);
+/* Argument i of a value with several (FILE [PASSWORD]), without its quotes; false: it is not there or does not fit. */
+bool conf_arg(struct str value, size_t i, char *out, size_t size);
 /* item i of a list of times */
 int64_t conf_item_ms(const struct conf_set *s, enum conf_key k, size_t i);
 /* Was it written anywhere (false: the default holds)? */

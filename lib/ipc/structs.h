@@ -49,6 +49,7 @@ enum ipc_fd_kind {
 	FD_MOVE_DIR,   /* index: number of the <acct-file>: its move-to */
 	FD_STATS_PAGE, /* index: instance; role in `role` */
 	FD_LOG,
+	FD_TLS_FILE, /* text: path as configured; its contents, sealed. Before START, and before each CONFIG_USE */
 	FD_KIND_MAX
 };
 struct ipc_fd {

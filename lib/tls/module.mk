@@ -1,0 +1,2 @@
+sources := context.c spec.c
+uses := base conf

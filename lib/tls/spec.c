@@ -1,0 +1,73 @@
+#include "lib/tls/server.h"
+
+/* A listener's directive and the global one that holds without it. */
+struct pair {
+	enum conf_key own, global;
+};
+static const struct pair cert = {CONF_LISTENER_TLS_CERTIFICATE,
+			     CONF_GLOBAL_SMTP_SERVER_TLS_CERTIFICATE},
+			 ca = {CONF_LISTENER_TLS_CA_FILE, CONF_GLOBAL_SMTP_SERVER_TLS_CA_FILE},
+			 ciphers = {CONF_LISTENER_TLS_CIPHERS, CONF_GLOBAL_SMTP_SERVER_TLS_CIPHERS},
+			 suites = {CONF_LISTENER_TLS_TLSV1_3_CIPHERSUITES,
+			     CONF_GLOBAL_SMTP_SERVER_TLS_V1_3_CIPHERSUITES},
+			 dh = {CONF_LISTENER_TLS_DH_KEY_LENGTH,
+			     CONF_GLOBAL_SMTP_SERVER_TLS_DH_KEY_LENGTH};
+static const struct {
+	struct pair key;
+	enum tls_bits bit;
+} versions[] = {
+    {{CONF_LISTENER_TLS_ALLOW_TLSV1, CONF_GLOBAL_SMTP_SERVER_TLS_ALLOW_TLSV1}, TLS_BIT_1_0},
+    {{CONF_LISTENER_TLS_ALLOW_TLSV1_1, CONF_GLOBAL_SMTP_SERVER_TLS_ALLOW_TLSV1_1}, TLS_BIT_1_1},
+    {{CONF_LISTENER_TLS_ALLOW_TLSV1_2, CONF_GLOBAL_SMTP_SERVER_TLS_ALLOW_TLSV1_2}, TLS_BIT_1_2},
+    {{CONF_LISTENER_TLS_ALLOW_TLSV1_3, CONF_GLOBAL_SMTP_SERVER_TLS_ALLOW_TLSV1_3}, TLS_BIT_1_3},
+};
+
+struct found {
+	const struct conf_set *set;
+	enum conf_key key;
+};
+
+static struct found
+find(const struct conf *c, const struct conf_listener *row, struct pair p)
+{
+	if (row->set != NULL && conf_is_set(row->set, p.own))
+		return (struct found){row->set, p.own};
+	return (struct found){conf_global(c), p.global};
+}
+
+static struct conf_origin
+take_text(struct found f, char *to, size_t size)
+{
+	(void)str_copy(to, size, conf_str(f.set, f.key));
+	return conf_origin(f.set, f.key);
+}
+
+void
+tls_server_spec(const struct conf *c, const struct conf_listener *row, struct tls_server_spec *spec)
+{
+	static const unsigned dh_bits[] = {1024, 2048, 4096};
+	struct found f = find(c, row, cert);
+
+	*spec = (struct tls_server_spec){0};
+	(void)conf_arg(conf_str(f.set, f.key), 0, spec->cert, sizeof spec->cert);
+	(void)conf_arg(conf_str(f.set, f.key), 1, spec->password, sizeof spec->password);
+	spec->cert_at = conf_origin(f.set, f.key);
+	spec->ca_at = take_text(find(c, row, ca), spec->ca, sizeof spec->ca);
+	spec->ciphers_at = take_text(find(c, row, ciphers), spec->ciphers, sizeof spec->ciphers);
+	spec->suites_at = take_text(find(c, row, suites), spec->suites, sizeof spec->suites);
+	for (size_t i = 0; i < countof(versions); i++) {
+		f = find(c, row, versions[i].key);
+		spec->versions |= conf_bool(f.set, f.key) ? (unsigned)versions[i].bit : 0;
+		if (conf_is_set(f.set, f.key))
+			spec->versions_at = conf_origin(f.set, f.key);
+	}
+	f = find(c, row, dh);
+	spec->dh_bits = dh_bits[conf_enum(f.set, f.key)];
+	spec->asks_client = spec->ca[0] != '\0';
+}
+
+void
+tls_server_spec_clear(struct tls_server_spec *spec)
+{
+	explicit_bzero(spec, sizeof *spec);
+}

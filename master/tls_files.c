@@ -1,0 +1,176 @@
+/*
+ * Certificates and keys: read here, where the rights are, tried, and handed to injectd as sealed memory. No daemon
+ * opens them by name.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/log.h"
+#include "lib/base/xalloc.h"
+#include "lib/tls/server.h"
+#include "master/master.h"
+
+/* ---- contents ---- */
+
+/* `size` as the file says: with room for all at once no copies of a key stay behind */
+static int
+read_all(int fd, size_t size, struct buf *to)
+{
+	size_t room;
+	ssize_t n;
+	char *p;
+
+	while ((p = buf_reserve(to, PH_MAX(size, (size_t)1024) + 1, &room)) != NULL) {
+		n = read(fd, p, room);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return (int)n;
+		buf_wrote(to, (size_t)n);
+	}
+	errno = EFBIG;
+	return -1;
+}
+
+static int
+read_file(const char *path, struct buf *to)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+	int r;
+
+	if (fd == -1)
+		return -1;
+	r = fstat(fd, &st);
+	if (r == 0 && !S_ISREG(st.st_mode)) {
+		errno = EINVAL;
+		r = -1;
+	}
+	if (r == 0)
+		r = read_all(fd, (size_t)PH_MIN(st.st_size, (off_t)TLS_MAX_FILE), to);
+	close(fd);
+	return r;
+}
+
+static int
+sealed(struct str contents)
+{
+	int fd = memfd_create("posthaste-tls", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd != -1 && write(fd, contents.p, contents.len) == (ssize_t)contents.len &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+		return fd;
+	fatal("memory for certificates cannot be had: %s", strerrordesc_np(errno));
+}
+
+static void
+wipe(struct buf *b)
+{
+	if (b->base != NULL)
+		explicit_bzero(b->base, b->size);
+	buf_clear(b);
+}
+
+static void
+add(struct tls_files *f, const char *path, struct str contents)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (strcmp(f->list[i].path, path) == 0)
+			return;
+	f->list = xreallocarray(f->list, f->n + 1, sizeof *f->list);
+	f->list[f->n++] = (struct tls_file){.path = xstrdup(path), .fd = sealed(contents)};
+}
+
+/* Into `to` and the list. */
+static int
+take_file(struct tls_files *f, const char *path, const struct conf_origin *at, struct buf *to,
+    struct why *why)
+{
+	if (path[0] == '\0')
+		return 0;
+	if (read_file(path, to) == -1)
+		return why_set(why, "%s:%u: %s cannot be read: %s", at->file, at->line, path,
+		    strerrordesc_np(errno));
+	add(f, path, buf_str(to));
+	return 0;
+}
+
+/* ---- listeners ---- */
+
+static int
+try_listener(struct tls_files *f, const struct tls_server_spec *spec, struct why *why)
+{
+	struct ssl_ctx_st *ctx = NULL;
+	struct buf cert, ca;
+
+	buf_init(&cert, TLS_MAX_FILE);
+	buf_init(&ca, TLS_MAX_FILE);
+	if (take_file(f, spec->cert, &spec->cert_at, &cert, why) == 0 &&
+	    take_file(f, spec->ca, &spec->ca_at, &ca, why) == 0)
+		ctx = tls_server_context(spec, buf_str(&cert), buf_str(&ca), why);
+	wipe(&cert);
+	wipe(&ca);
+	SSL_CTX_free(ctx);
+	return ctx == NULL ? -1 : 0;
+}
+
+static int
+take_listener(const struct conf *c, size_t i, struct tls_files *f, struct why *why)
+{
+	const struct conf_listener *row = conf_listener_at(c, i);
+	struct tls_server_spec spec;
+	int r = 0;
+
+	tls_server_spec(c, row, &spec);
+	if (spec.cert[0] != '\0')
+		r = try_listener(f, &spec, why);
+	else if (conf_bool(row->set, CONF_LISTENER_IMMEDIATE_TLS))
+		r = why_set(why,
+		    "%s:%u: immediate-tls needs a tls-certificate or smtp-server-tls-certificate",
+		    row->origin.file, row->origin.line);
+	tls_server_spec_clear(&spec);
+	return r;
+}
+
+/* Keys for session tickets, the same in all processes: whichever takes the next connection knows the session. */
+static void
+add_ticket_keys(struct tls_files *f)
+{
+	char keys[TLS_TICKET_KEYS];
+
+	if (RAND_bytes((unsigned char *)keys, sizeof keys) != 1)
+		fatal("OpenSSL has no random numbers");
+	add(f, "", str_from(keys, sizeof keys));
+	explicit_bzero(keys, sizeof keys);
+}
+
+int
+tls_files_open(const struct conf *c, struct tls_files *f, struct why *why)
+{
+	*f = (struct tls_files){0};
+	for (size_t i = 0; i < conf_n_listeners(c); i++)
+		if (take_listener(c, i, f, why) == -1) {
+			tls_files_close(f);
+			return -1;
+		}
+	if (f->n > 0)
+		add_ticket_keys(f);
+	return 0;
+}
+
+void
+tls_files_close(struct tls_files *f)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		close(f->list[i].fd);
+		free(f->list[i].path);
+	}
+	free(f->list);
+	*f = (struct tls_files){0};
+}
