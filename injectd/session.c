@@ -10,7 +10,8 @@
 
 #define OUT_CAP	       (SESSION_OUT_PAUSE + 64u * 1024)
 #define PROGRESS_BYTES (16u * 1024) /* of content that earn another smtp-data-timeout */
-#define IDLE_OUT       1024u	    /* an empty buffer larger than this is given back */
+#define HANDSHAKE_MS   (2 * 60 * 1000)
+#define IDLE_OUT       1024u /* an empty buffer larger than this is given back */
 
 static const char *const state_names[SESSION_STATE_MAX] = {
 #define STATE(name) #name,
@@ -58,6 +59,8 @@ set_deadline(struct session *s)
 
 	if (s->state == SESSION_COMMAND || s->state == SESSION_TLS)
 		ms = conf_ms(session_set(s), CONF_SOURCE_SMTP_COMMAND_TIMEOUT);
+	if (s->state == SESSION_TLS)
+		ms = PH_MIN(ms, (int64_t)HANDSHAKE_MS);
 	else if (s->state == SESSION_DATA || s->state == SESSION_CHUNK)
 		ms = conf_ms(session_set(s), CONF_SOURCE_SMTP_DATA_TIMEOUT);
 	/* the disk answers in any case */

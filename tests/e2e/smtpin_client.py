@@ -6,9 +6,12 @@
 ["rep", text, n]     n times this text, as fast as it is taken
 ["sleep", seconds]   a pause between two segments
 ["shut"], ["rst"]    FIN, or RST
+["tls"]              begins TLS; ["tls_close_notify"] says that it is over, what "raw" writes then is in clear
 """
+import os
 import re
 import socket
+import ssl
 import struct
 import time
 
@@ -48,7 +51,21 @@ class Client:
         self.socket.settimeout(30)
         self.socket.sendall(text.encode("latin-1"))
 
-    raw = w
+    def raw(self, text):
+        os.write(self.socket.fileno(), text.encode("latin-1"))
+
+    def tls(self):
+        c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        c.check_hostname, c.verify_mode = False, ssl.CERT_NONE
+        self.socket = c.wrap_socket(self.socket)
+
+    def tls_close_notify(self):
+        self.socket.setblocking(False)
+        try:
+            self.socket.unwrap()
+        except ssl.SSLWantReadError:
+            pass
+        self.socket.setblocking(True)
 
     def wh(self, text):
         self.socket.sendall(bytes.fromhex(text))

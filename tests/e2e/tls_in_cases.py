@@ -327,6 +327,14 @@ def log_tls():
     wait_for("the line", lambda: "event=tls-failed" in w.ph.said() and "unsupported protocol" in w.ph.said(), 5)
 
 
+@case("a client cannot have its session negotiated anew")
+def renegotiation():
+    w = Rig.get()
+    r = subprocess.run(["openssl", "s_client", "-starttls", "smtp", "-tls1_2", "-connect", f"{w.net}.1:2526"],
+                       input="R\n", capture_output=True, text=True, timeout=20)
+    expect("RENEGOTIATING" in r.stdout + r.stderr and "no renegotiation" in r.stderr, r.stderr[-500:])
+
+
 @case("a handshake that does not go on ends with smtp-command-timeout and hinders nobody")
 def slow():
     w = Rig.get()
@@ -422,7 +430,7 @@ def reload():
     with world(CONFIG, dump=True) as w:
         shutil.copy(CERTS.path("server.pem"), CERTS.path("live.pem"))
         w.ph.write_config(w.config.replace("server.pem", "live.pem"))
-        w.ph.pmtactl("reload")
+        wait_for("the start is over", lambda: w.ph.pmtactl("reload", check=False).returncode == 0, 20)
         with client(w, 2526, context()) as s:
             shutil.copy(CERTS.path("server.key"), CERTS.path("live.pem"))
             r = w.ph.pmtactl("reload", check=False)
