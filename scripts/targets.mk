@@ -59,6 +59,12 @@ bench:
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all bench-programs
 	@tests/bench/run $(B)
 
+#: make score          how well failures are understood, CORPUS=../shared/corpus
+CORPUS ?= ../shared/corpus
+score:
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all
+	@$(PY) tests/score/score.py $(B) $(CORPUS) $(MISSES)
+
 #: make clean
 clean:
 	rm -rf $(B) $(B)-san $(B)-fuzz
@@ -86,4 +92,4 @@ $(B)/tests/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDHARD) -o $@ $< $(LDLIBS)
 
-.PHONY: help demo check install lint format fuzz fault bench clean fuzz-replays bench-programs
+.PHONY: help demo check score install lint format fuzz fault bench clean fuzz-replays bench-programs

@@ -1,0 +1,8 @@
+sources := build.c classify.c lint.c normalise.c rules.c builtin.c
+uses := base
+
+$(B)/obj/lib/classify/builtin.o: $(B)/gen/bounce_rules.inc
+$(B)/gen/bounce_rules.inc: conf/bounce/rules
+	@mkdir -p $(@D)
+	$(call say,GEN)
+	$(Q)sed 's/[\\"]/\\&/g; s/^/"/; s/$$/\\n"/' $< >$@
