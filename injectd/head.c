@@ -241,7 +241,7 @@ take_names(struct txn *t, const struct found *f)
 }
 
 static bool
-check(struct txn *t, const struct found *f)
+check(struct txn *t, const struct found *f, struct str head)
 {
 	struct why why = {0};
 
@@ -250,7 +250,7 @@ check(struct txn *t, const struct found *f)
 		txn_fail(t, 554, 5, 4, 6, "Too many hops: the message loops");
 		return false;
 	}
-	if (vmta_choose(t, f->has_vmta ? str_of(f->vmta) : STR_NULL, &why) == -1) {
+	if (vmta_choose(t, f->has_vmta ? str_of(f->vmta) : STR_NULL, head, &why) == -1) {
 		txn_fail(t, why.smtp_code, why.enh[0], why.enh[1], why.enh[2], why.text);
 		return false;
 	}
@@ -265,7 +265,7 @@ head_process(struct txn *t, size_t len, bool has_more)
 	struct buf ours;
 
 	see_fields(&f, head);
-	if (!check(t, &f))
+	if (!check(t, &f, head))
 		return;
 	take_names(t, &f);
 	buf_init(&ours, 4096);

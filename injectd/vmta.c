@@ -1,5 +1,6 @@
 #include "injectd/vmta.h"
 
+#include "injectd/choice.h"
 #include "injectd/session.h"
 #include "lib/base/xalloc.h"
 
@@ -11,6 +12,8 @@ use_name(struct txn *t, struct str name)
 	const struct conf_vmta *vmta = conf_vmta(c, name);
 	const struct conf_pool *pool = vmta == NULL ? conf_pool(c, name) : NULL;
 
+	if (str_ieq(name, STR("{default}")))
+		return true;
 	if (vmta == NULL && pool == NULL)
 		return false;
 	if (vmta != NULL)
@@ -38,11 +41,13 @@ use_address(struct txn *t, const struct net_addr *addr)
 
 /* of mail that names none */
 static void
-use_default(struct txn *t)
+use_default(struct txn *t, const struct choice *choice)
 {
 	struct str door = t->world->door[t->session->door].vmta;
 	struct str name = conf_str(session_set(t->session), CONF_SOURCE_DEFAULT_VIRTUAL_MTA);
 
+	if (choice->vmta.len > 0 && use_name(t, choice->vmta))
+		return;
 	if (door.len > 0 && use_name(t, door))
 		return;
 	if (str_ieq(name, STR("by-smtp-source-ip"))) {
@@ -56,14 +61,17 @@ use_default(struct txn *t)
 }
 
 int
-vmta_choose(struct txn *t, struct str field, struct why *why)
+vmta_choose(struct txn *t, struct str field, struct str head, struct why *why)
 {
 	const struct conf_set *set = session_set(t->session);
+	struct choice choice = choice_make(t, head);
 	struct str fallback;
 
+	if (choice.priority >= 0)
+		t->env.priority = (uint8_t)choice.priority;
 	if (field.p == NULL ||
 	    (field.len == 0 && conf_bool(set, CONF_SOURCE_ALLOW_EMPTY_X_VIRTUAL_MTA))) {
-		use_default(t);
+		use_default(t, &choice);
 		return 0;
 	}
 	if (field.len > 0 && use_name(t, field))
@@ -73,6 +81,6 @@ vmta_choose(struct txn *t, struct str field, struct why *why)
 		    why, 554, 5, 7, 1, "There is no VirtualMTA of the name that the message gives");
 	fallback = conf_str(conf_global(t->world->conf), CONF_GLOBAL_INVALID_VIRTUAL_MTA_FALLBACK);
 	if (fallback.len == 0 || !use_name(t, fallback))
-		use_default(t);
+		use_default(t, &choice);
 	return 0;
 }

@@ -123,8 +123,10 @@ conf_blk_put(struct conf_load *l, struct conf_blk *b, const struct conf_row *row
 		return false;
 	}
 	v.at = at;
-	for (uint32_t i = PH_MIN(first, v.n); i < v.n; i++)
+	for (uint32_t i = PH_MIN(first, v.n); i < v.n; i++) {
 		v.items[i].at = at;
+		v.items[i].seq = ++l->c->last_seq;
+	}
 	*conf_blk_xvalue(b, row->key) = v;
 	return true;
 }

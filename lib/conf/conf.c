@@ -63,6 +63,7 @@ conf_free(struct conf **pc)
 	conf_sources_free(&c->sources);
 	conf_names_free(&c->names);
 	conf_relay_free(&c->relay);
+	conf_choices_free(&c->choices);
 	free(c->blocks);
 	free(c->files);
 	free(c->macros);
@@ -142,6 +143,7 @@ finish(struct conf_load *l)
 		conf_relay_build(l);
 	}
 	conf_sources_build(l);
+	conf_choices_build(l);
 	conf_listeners_build(l);
 	if (!l->is_snapshot)
 		conf_check(l);

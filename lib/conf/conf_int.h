@@ -103,6 +103,7 @@ struct conf_item {
 	struct str text;
 	uint64_t num; /* number, bytes, count of a rate, index of a word, 0 or 1 */
 	int64_t ms;   /* time, period of a rate */
+	uint32_t seq; /* rises from item to item over all directives: the order of the file */
 	struct conf_at at;
 };
 struct conf_value {
@@ -156,6 +157,7 @@ struct conf_macro {
 struct conf_queues;  /* queue_match.c */
 struct conf_sources; /* source_match.c */
 struct conf_relay;   /* relay.c */
+struct conf_choices; /* choice.c */
 struct conf_names;   /* names.c: table of names */
 
 struct conf {
@@ -179,6 +181,8 @@ struct conf {
 	struct conf_listener *listeners;
 	size_t n_listeners;
 	struct conf_relay *relay;
+	struct conf_choices *choices;
+	uint32_t last_seq;
 };
 
 /* ---- complaints ---- */
@@ -307,6 +311,8 @@ void conf_addresses_expand(
     struct conf_load *l); /* CIDR of source hosts and listeners to our addresses */
 void conf_relay_build(struct conf_load *l);
 void conf_relay_free(struct conf_relay **r);
+void conf_choices_build(struct conf_load *l);
+void conf_choices_free(struct conf_choices **t);
 void conf_check(struct conf_load *l);
 /* <smtp-pattern-list> within <domain>: the block's list, as if it were named there. */
 void conf_replies_place(struct conf_load *l);

@@ -1,4 +1,2 @@
-sources := addresses.c alias.c args.c blk.c check.c conf.c distance.c get.c lex.c listener.c macro.c mem.c message.c names.c \
-	   parse.c print.c queue_match.c read.c relay.c replies.c set.c snapshot.c source_match.c syntax.c table.c tail.c tag.c translate.c \
-	   units.c value.c vmta.c
+sources := $(notdir $(wildcard lib/conf/*.c))
 uses := base net

@@ -68,9 +68,48 @@ put_open(struct writer *w, const struct conf_blk *b)
 	buf_add_cstr(w->b, ">\n");
 }
 
+/* the value whose next item comes first in the file; NULL: all are done */
+static struct conf_value *
+next_in_file(const struct conf_blk *b, const uint32_t *done)
+{
+	struct conf_value *first = NULL;
+	uint32_t seq = UINT32_MAX;
+
+	for (size_t i = 0; i < b->n_values; i++) {
+		struct conf_value *v = &b->values[i];
+		if (done[i] < v->n && v->items[done[i]].seq <= seq) {
+			seq = v->items[done[i]].seq;
+			first = v;
+		}
+	}
+	return first;
+}
+
+/* Where the order between different directives counts: one line an item, as they were written. */
+static void
+put_in_order(struct writer *w, const struct conf_blk *b)
+{
+	uint32_t *done = xcalloc(b->n_values + 1, sizeof *done);
+	struct conf_value *v;
+
+	while ((v = next_in_file(b, done)) != NULL) {
+		struct conf_value one = *v;
+		one.items = &v->items[done[v - b->values]++];
+		one.n = 1;
+		begin_line(w, one.items->at);
+		conf_value_print(&one, w->b, true);
+		buf_add_char(w->b, '\n');
+	}
+	free(done);
+}
+
 static void
 put_values(struct writer *w, const struct conf_blk *b)
 {
+	if (b->kind == CONF_BLOCK_PATTERNS) {
+		put_in_order(w, b);
+		return;
+	}
 	for (size_t i = 0; i < b->n_values; i++)
 		put_value(w, &b->values[i]);
 }

@@ -28,6 +28,10 @@ static const enum conf_key answered_here[] = {
     CONF_POOL_VIRTUAL_MTA,
     CONF_LISTENER_SOURCE,
     CONF_LISTENER_VIRTUAL_MTA,
+    CONF_PATTERNS_HEADER,
+    CONF_PATTERNS_MAIL_FROM,
+    CONF_PATTERNS_RCPT_TO,
+    CONF_PATTERNS_ANY,
 };
 
 static bool
