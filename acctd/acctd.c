@@ -5,10 +5,11 @@
 #include "lib/base/xalloc.h"
 #include "lib/stats/stats.h"
 
-#define TICK_MS	   100
-#define RETRY_MS   1000
-#define CARE_MS	   5000
-#define SOON_BYTES (1024 * 1024)
+#define TICK_MS	    100
+#define RETRY_MS    1000
+#define CARE_MS	    5000
+#define CARE_MIN_MS 20
+#define SOON_BYTES  (1024 * 1024)
 /* above: queued is not listened to; below half of it: again */
 #define HOLD_BYTES  (8 * 1024 * 1024)
 #define PENDING_MAX (64 * 1024 * 1024)
@@ -260,6 +261,17 @@ set_blocked(struct acctd *a, const struct why *why)
 	stat_set(STAT_ACCT_BLOCKED, a->is_blocked);
 }
 
+/* midnight and what else comes by itself is looked for every CARE_MS, an interval's end when it comes */
+static void
+plan_care(struct acctd *a)
+{
+	int64_t ms = CARE_MS;
+
+	for (size_t i = 0; i < a->n_slots; i++)
+		ms = PH_MIN(ms, acct_file_interval_left_ms(a->slots[i].file, ev_wall()));
+	ev_timer_in_ms(&a->care, PH_MAX(ms, (int64_t)CARE_MIN_MS));
+}
+
 static void
 on_written(void *ctx)
 {
@@ -282,6 +294,7 @@ on_written(void *ctx)
 	end_batch(a);
 	set_hold(a);
 	plan_batch(a, false);
+	plan_care(a);
 	try_switch(a);
 	leave_if_done(a);
 }
@@ -319,6 +332,7 @@ on_care(struct ev_timer *t)
 	struct acctd *a = ph_container_of(t, struct acctd, care);
 	bool due = false;
 
+	/* what is written now plans anew */
 	ev_timer_in_ms(&a->care, CARE_MS);
 	if (writer_is_busy(a->writer))
 		return;
@@ -326,6 +340,8 @@ on_care(struct ev_timer *t)
 		due |= acct_file_is_due(a->slots[i].file, ev_wall());
 	if (due)
 		try_batch(a);
+	else
+		plan_care(a);
 }
 
 /* ---- queued ---- */

@@ -228,9 +228,22 @@ begin(struct acct_file *f, struct wall now, struct why *why)
 
 /* ---- writing ---- */
 
-bool
-acct_file_is_due(const struct acct_file *f, struct wall now)
+void
+file_fit_clock(struct acct_file *f, struct wall now)
 {
+	/* it was set back: no interval lasts longer for it */
+	f->begun.ns = PH_MIN(f->begun.ns, now.ns);
+	f->swept.ns = PH_MIN(f->swept.ns, now.ns);
+	f->trust_from.ns = PH_MIN(f->trust_from.ns, now.ns + FILE_TRUST_MS * NS_PER_MS);
+	if (f->seen.ns != 0 && now.ns - f->seen.ns > FILE_LEAP_NS)
+		f->trust_from.ns = now.ns + FILE_TRUST_MS * NS_PER_MS;
+	f->seen = now;
+}
+
+bool
+acct_file_is_due(struct acct_file *f, struct wall now)
+{
+	file_fit_clock(f, now);
 	if (f->fd == -1 || !acct_day_eq(f->last.day, acct_day_of(now)))
 		return true;
 	if (now.ns - f->swept.ns > FILE_SWEEP_MS * NS_PER_MS)
@@ -238,12 +251,21 @@ acct_file_is_due(const struct acct_file *f, struct wall now)
 	return file_is_interval_over(f, now);
 }
 
+int64_t
+acct_file_interval_left_ms(const struct acct_file *f, struct wall now)
+{
+	int64_t gone_ms = (now.ns - f->begun.ns) / NS_PER_MS;
+
+	if (f->fd == -1 || f->move_fd == -1 || f->len <= buf_len(&f->header) ||
+	    f->def->move_interval_ms >= CONF_NEVER / NS_PER_MS)
+		return INT64_MAX;
+	return PH_MAX(f->def->move_interval_ms - gone_ms, (int64_t)0);
+}
+
 bool
 file_is_interval_over(const struct acct_file *f, struct wall now)
 {
-	return f->move_fd != -1 && f->len > buf_len(&f->header) &&
-	       f->def->move_interval_ms < CONF_NEVER / NS_PER_MS &&
-	       now.ns - f->begun.ns >= f->def->move_interval_ms * NS_PER_MS;
+	return acct_file_interval_left_ms(f, now) == 0;
 }
 
 static bool
@@ -322,6 +344,7 @@ acct_file_commit(
 {
 	struct str part;
 
+	file_fit_clock(f, now);
 	if (f->fd != -1 && must_rotate(f, now, rotate))
 		finish(f);
 	if (f->fd == -1 && begin(f, now, why) == -1)

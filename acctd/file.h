@@ -26,7 +26,9 @@ void acct_file_set_dirs(struct acct_file *f, int dir_fd, int move_fd);
 int acct_file_commit(struct acct_file *f, struct buf *data, struct wall now, bool rotate,
     struct why *why) PH_MUST_CHECK;
 /* Is there something to do even without data: no file is open yet, midnight, the interval is over? */
-bool acct_file_is_due(const struct acct_file *f, struct wall now);
+bool acct_file_is_due(struct acct_file *f, struct wall now);
+/* Until the interval of a file that has records is over, at least 0; INT64_MAX: none runs. */
+int64_t acct_file_interval_left_ms(const struct acct_file *f, struct wall now);
 /* Things to tell a person that stopped nothing; empties the note. False: none. */
 bool acct_file_note(struct acct_file *f, struct why *note);
 

@@ -4,8 +4,11 @@
 
 #include "acctd/file.h"
 
-#define FILE_SWEEP_MS                                                                              \
-	INT64_C(3600000) /* finished files are looked through so often, and at each new file */
+/* finished files are looked through so often, and at each new file */
+#define FILE_SWEEP_MS INT64_C(3600000)
+/* a clock that leapt by a day deletes nothing before this has passed: it may be set right again */
+#define FILE_TRUST_MS INT64_C(3600000)
+#define FILE_LEAP_NS  (INT64_C(86400) * NS_PER_SEC)
 
 struct acct_file {
 	struct acct_def *def;
@@ -14,8 +17,10 @@ struct acct_file {
 	struct why note;
 	struct wall begun; /* when the current file was */
 	struct wall swept;
-	uint64_t len; /* durable bytes of the current file */
-	int fd;	      /* of the current file, -1: none */
+	struct wall seen;	/* the last look at the clock */
+	struct wall trust_from; /* nothing is deleted before */
+	uint64_t len;		/* durable bytes of the current file */
+	int fd;			/* of the current file, -1: none */
 	int dir_fd, move_fd;
 	bool has_last;
 	bool may_continue; /* what is left of an earlier run was not looked at yet */
@@ -25,6 +30,8 @@ struct acct_file {
 };
 
 void file_note(struct acct_file *f, const char *fmt, ...) PH_PRINTF(2, 3);
+/* The wall clock as of now: what lies in its future is brought back, and a leap is noted. */
+void file_fit_clock(struct acct_file *f, struct wall now);
 bool file_is_interval_over(const struct acct_file *f, struct wall now);
 /*
  * Looks where the link points: cuts an incomplete end off that file, and makes it the current one if it is of

@@ -128,6 +128,9 @@ file_recover(struct acct_file *f, struct wall now, struct why *why)
 	uint64_t size = 0;
 	int fd = open_linked(f, &n, &size);
 
+	/* long idle, or started with a wrong clock: nobody can tell */
+	if (f->has_last && now.ns - acct_day_end(f->last.day).ns > FILE_LEAP_NS)
+		f->trust_from.ns = now.ns + FILE_TRUST_MS * NS_PER_MS;
 	if (fd == -1)
 		return 0;
 	if (mend_end(fd, &size) == -1) {
@@ -160,7 +163,7 @@ delete_old(struct acct_file *f, const char *name, const struct acct_name *n, str
 {
 	struct wall end = acct_day_end(n->day);
 
-	if (f->def->delete_after_ms >= CONF_NEVER / NS_PER_MS ||
+	if (f->def->delete_after_ms >= CONF_NEVER / NS_PER_MS || now.ns < f->trust_from.ns ||
 	    now.ns - end.ns < f->def->delete_after_ms * NS_PER_MS)
 		return;
 	if (unlinkat(f->dir_fd, name, 0) == -1)

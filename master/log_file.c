@@ -120,12 +120,52 @@ log_file_rotate(struct why *why)
 	return r;
 }
 
+/* the clock may be set, so the date is looked at now and then */
+#define LOOK_MS INT64_C(60000)
+
+/* YYYYMMDD, as people here count days */
+static int
+local_day(time_t t, struct tm *tm)
+{
+	if (localtime_r(&t, tm) == NULL)
+		return 0;
+	return (tm->tm_year + 1900) * 10000 + (tm->tm_mon + 1) * 100 + tm->tm_mday;
+}
+
+int64_t
+log_file_next_look_ms(int64_t now_sec)
+{
+	struct tm tm;
+	time_t next;
+
+	if (local_day((time_t)now_sec, &tm) == 0)
+		return LOOK_MS;
+	/* where a change of the clocks leaves no midnight, this is the first moment of the day */
+	tm.tm_mday++;
+	tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
+	tm.tm_isdst = -1;
+	next = mktime(&tm);
+	return PH_MIN(PH_MAX((int64_t)(next - now_sec) * 1000, (int64_t)1000), LOOK_MS);
+}
+
+bool
+log_file_is_new_day(int *day, int64_t now_sec)
+{
+	struct tm tm;
+	int today = local_day((time_t)now_sec, &tm), last = *day;
+
+	*day = today;
+	/* a clock that was set back begins no day */
+	return last != 0 && today > last;
+}
+
 static void
 on_midnight(struct ev_timer *t)
 {
 	struct why why;
 
-	if (conf_bool(conf_global(master.conf), CONF_GLOBAL_LOG_AUTO_ROTATION) &&
+	if (log_file_is_new_day(&master.log_day, wall_sec(ev_wall())) &&
+	    conf_bool(conf_global(master.conf), CONF_GLOBAL_LOG_AUTO_ROTATION) &&
 	    conf_u64(conf_global(master.conf), CONF_GLOBAL_LOG_ROTATE) > 1 &&
 	    log_file_rotate(&why) == -1)
 		log_warn("log not rotated reason=\"%s\"", why.text);
@@ -135,16 +175,9 @@ on_midnight(struct ev_timer *t)
 void
 log_file_arm_midnight(void)
 {
-	time_t now = (time_t)wall_sec(ev_wall()), next;
-	struct tm tm;
-
-	if (master.midnight.cb == NULL)
+	if (master.midnight.cb == NULL) {
 		ev_timer_init(&master.midnight, on_midnight);
-	if (localtime_r(&now, &tm) == NULL)
-		return;
-	tm.tm_mday++;
-	tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
-	tm.tm_isdst = -1;
-	next = mktime(&tm);
-	ev_timer_in_ms(&master.midnight, PH_MAX((int64_t)(next - now) * 1000, (int64_t)1000));
+		log_file_is_new_day(&master.log_day, wall_sec(ev_wall()));
+	}
+	ev_timer_in_ms(&master.midnight, log_file_next_look_ms(wall_sec(ev_wall())));
 }

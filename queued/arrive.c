@@ -3,6 +3,7 @@
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
+#include "queued/age.h"
 #include "queued/final.h"
 #include "queued/job.h"
 #include "queued/names.h"
@@ -50,13 +51,20 @@ choose_vmta(const struct envelope *env, struct str domain)
 	return pool.len == 0 ? STR("") : pool_choose(pool);
 }
 
+/* when what was accepted, or scheduled for, at that time was so */
+static struct tick
+born(struct wall w)
+{
+	return tick_ago_ms(age_of_ns(w) / NS_PER_MS);
+}
+
 /* when the message may first be tried; also in the past */
 static struct tick
 scheduled_for(const struct envelope *env)
 {
 	int64_t ms = (env->not_before.ns - ev_wall().ns) / NS_PER_MS;
 
-	return ms > 0 ? tick_in_ms(ms) : tick_of_wall(env->not_before);
+	return ms > 0 ? tick_in_ms(ms) : born(env->not_before);
 }
 
 static void
@@ -73,7 +81,7 @@ make_message(struct arrival *a, const struct spool_place *place)
 	m->segment = place->kind == SPOOL_FILE ? 0 : segment_get(place, a->how == ARRIVE_TOLD);
 	m->pool = name_number(a->env.pool);
 	/* what came just now was born now, whatever the wall clock does meanwhile */
-	m->born = a->how == ARRIVE_TOLD ? tick_now() : tick_of_wall(a->env.accepted);
+	m->born = a->how == ARRIVE_TOLD ? tick_now() : born(a->env.accepted);
 	m->counts_from = m->born;
 	if (a->env.not_before.ns > a->env.accepted.ns)
 		m->counts_from = scheduled_for(&a->env);

@@ -8,6 +8,7 @@
 #include "lib/daemon/daemon.h"
 #include "lib/daemon/sandbox.h"
 #include "lib/stats/stats.h"
+#include "queued/age.h"
 #include "queued/conn.h"
 #include "queued/control.h"
 #include "queued/final.h"
@@ -129,6 +130,7 @@ queued_init(void)
 	qd.reader = spool_reader_new(qd.spool_fd);
 	if (pause_load(qd.spool_fd, &why) == -1)
 		fatal("event=pauses-unreadable text=\"%s\"", why.text);
+	age_start(qd.spool_fd);
 	recover_start();
 	orphan_start();
 	qd.started = true;
@@ -139,6 +141,7 @@ queued_init(void)
 static void
 queued_finish(void)
 {
+	age_stop();
 	spool_store_close(&qd.store);
 }
 

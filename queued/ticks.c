@@ -38,11 +38,9 @@ tick_in_ms(int64_t ms)
 }
 
 struct tick
-tick_of_wall(struct wall w)
+tick_ago_ms(int64_t ms)
 {
-	int64_t age_ms = (ev_wall().ns - w.ns) / NS_PER_MS;
-
-	return (struct tick){.t = clamp(tick_now().t - PH_MAX(age_ms, 0) / TICK_MS)};
+	return (struct tick){.t = clamp(tick_now().t - ms / TICK_MS)};
 }
 
 struct wall

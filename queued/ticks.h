@@ -18,8 +18,8 @@ struct tick tick_now(void);
 /* now + ms, rounded up so that nothing is early */
 struct tick tick_in_ms(int64_t ms);
 struct tick tick_add_ms(struct tick t, int64_t ms);
-/* When a message accepted at `w` was born; never in the future. */
-struct tick tick_of_wall(struct wall w);
+/* So long ago. */
+struct tick tick_ago_ms(int64_t ms);
 struct wall tick_to_wall(struct tick t);
 struct mono tick_to_mono(struct tick t);
 /* b - a */

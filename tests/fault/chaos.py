@@ -134,6 +134,41 @@ def clock_steps(build, full):
             world.terminate()
 
 
+def expired(world):
+    return str(find(world.audit()[1], "expired"))
+
+
+def clock_leaps_over_restarts(build, full):
+    """a server that starts with another time, or starts after its time was set, expires nothing that was young"""
+    with World(build, more="<domain grey.test>\n\tbounce-after 30m\n</domain>") as world:
+        offset = 0
+        world.start()
+        for while_running, at_start in ((0, 400 * DAY), (400 * DAY, 0), (-3 * DAY, 0), (0, -3 * DAY), (40 * DAY, -40 * DAY)):
+            for sink in world.sinks.values():
+                sink.stop()
+            world.inject(world.make(10) + world.make(2, "grey"))
+            offset += while_running
+            world.page.set(wall_offset_ns=offset)
+            if while_running:
+                world.inject(world.make(5))
+            world.terminate()
+            offset += at_start
+            world.page.set(wall_offset_ns=offset)
+            for _ in range(2):  # what was not believed at the first start must not be at the second
+                world.start()
+                load.wait_for("the scan", lambda: str(find(world.ask("show", "ledger")[1], "scanning")).lower()
+                              in ("false", "no", "0"), 20)
+                if expired(world) != "0":
+                    raise Broken(f"FI-12: mail expired: the clock leapt by {while_running // SECOND} s, at the start by "
+                                 f"{at_start // SECOND} s")
+                world.terminate()
+            for sink in world.sinks.values():
+                sink.start()
+            world.start()
+            world.settle(60)
+            world.check()
+
+
 def strange_dates(build, full):
     """a start in 1970, 2038 and after; ids stay unique, mail flows, the files parse"""
     with World(build) as world:
@@ -147,4 +182,5 @@ def strange_dates(build, full):
             world.terminate()
 
 
-TESTS = (mail_comes_while_the_spool_is_read, any_process_may_die, power_cut_under_load, clock_steps, strange_dates)
+TESTS = (mail_comes_while_the_spool_is_read, any_process_may_die, power_cut_under_load, clock_steps, clock_leaps_over_restarts,
+         strange_dates)

@@ -284,6 +284,99 @@ old_files_are_deleted_after_their_days(void **state)
 }
 
 static void
+a_clock_that_leapt_deletes_nothing_at_once(void **state)
+{
+	struct acct_def *d = def("timeLogged,rcpt");
+	struct acct_file *f;
+
+	d->delete_after_ms = INT64_C(8) * 86400 * 1000;
+	f = acct_file_new(d, t.dir_fd, -1);
+	commit(f, "d,1,a\r\n", at(1, 12, 0), false);
+	commit(f, "d,1,a\r\n", at(20, 12, 0), false);
+	assert_true(exists(t.dir_fd, NAME0));
+	/* set right again, an hour passes as every hour */
+	commit(f, "d,1,a\r\n", at(1, 12, 1), false);
+	assert_false(acct_file_is_due(f, at(1, 12, 2)));
+	assert_true(acct_file_is_due(f, at(1, 13, 2)));
+	/* it was no mistake */
+	commit(f, "d,1,a\r\n", at(20, 12, 0), false);
+	assert_true(exists(t.dir_fd, NAME0));
+	commit(f, "d,1,a\r\n", at(20, 13, 1), false);
+	assert_false(exists(t.dir_fd, NAME0));
+	acct_file_free(&f);
+	/* a start far ahead of the last file */
+	f = acct_file_new(def("timeLogged,rcpt"), t.dir_fd, -1);
+	commit(f, "d,1,a\r\n", at(21, 12, 0), false);
+	acct_file_free(&f);
+	d = def("timeLogged,rcpt");
+	d->delete_after_ms = INT64_C(86400) * 1000;
+	f = acct_file_new(d, t.dir_fd, -1);
+	commit(f, "", at(25, 12, 0), false);
+	assert_true(exists(t.dir_fd, "acct-2026-03-21-0000.csv"));
+	commit(f, "", at(25, 13, 1), false);
+	assert_false(exists(t.dir_fd, "acct-2026-03-21-0000.csv"));
+	acct_file_free(&f);
+}
+
+static void
+an_interval_that_began_in_the_future_begins_now(void **state)
+{
+	struct acct_def *d = def("timeLogged,rcpt");
+	struct acct_file *f;
+
+	d->move_interval_ms = 60000;
+	d->move_to[0] = '\0';
+	f = acct_file_new(d, t.dir_fd, t.moved_fd);
+	commit(f, "d,1,a\r\n", at(1, 12, 0), false);
+	assert_true(acct_file_interval_left_ms(f, at(1, 12, 0)) == 60000);
+	assert_false(acct_file_is_due(f, at(1, 9, 0)));
+	assert_true(acct_file_interval_left_ms(f, at(1, 9, 0)) == 60000);
+	assert_true(acct_file_is_due(f, at(1, 9, 1)));
+	assert_true(acct_file_interval_left_ms(f, at(1, 9, 1)) == 0);
+	acct_file_free(&f);
+}
+
+/* seconds since 1970 of a moment in UTC */
+static struct wall
+utc(int month, int day, int hour, int minute)
+{
+	struct tm tm = {
+	    .tm_year = 126, .tm_mon = month - 1, .tm_mday = day, .tm_hour = hour, .tm_min = minute};
+
+	return wall_from_sec(timegm(&tm));
+}
+
+static void
+days_are_the_zone_s_when_the_clocks_change(void **state)
+{
+	struct acct_file *f = plain_file();
+
+	setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
+	tzset();
+	/* 29 March has 23 hours, 25 October has 25 */
+	commit(f, "d,1,a\r\n", utc(3, 28, 23, 0), false);
+	link_is("acct-2026-03-29-0000.csv");
+	assert_false(acct_file_is_due(f, utc(3, 29, 0, 0)));
+	commit(f, "d,1,b\r\n", utc(3, 29, 21, 59), false);
+	content_is(t.dir_fd, "acct-2026-03-29-0000.csv", HEADER "d,1,a\r\nd,1,b\r\n");
+	assert_true(acct_file_is_due(f, utc(3, 29, 22, 0)));
+	assert_true(acct_day_end((struct acct_day){2026, 3, 29}).ns == utc(3, 29, 22, 0).ns);
+	commit(f, "d,2,a\r\n", utc(10, 24, 22, 0), false);
+	link_is("acct-2026-10-25-0000.csv");
+	/* two o'clock comes twice: the same file */
+	commit(f, "d,2,b\r\n", utc(10, 25, 0, 30), false);
+	commit(f, "d,2,c\r\n", utc(10, 25, 1, 30), false);
+	commit(f, "d,2,d\r\n", utc(10, 25, 22, 59), false);
+	content_is(
+	    t.dir_fd, "acct-2026-10-25-0000.csv", HEADER "d,2,a\r\nd,2,b\r\nd,2,c\r\nd,2,d\r\n");
+	commit(f, "d,3,a\r\n", utc(10, 25, 23, 0), false);
+	link_is("acct-2026-10-26-0000.csv");
+	acct_file_free(&f);
+	setenv("TZ", "UTC", 1);
+	tzset();
+}
+
+static void
 continues_with(const char *left, size_t len, const char *expected)
 {
 	struct acct_file *f;
@@ -419,6 +512,9 @@ main(void)
 	    TEST(max_size_is_kept_at_whole_lines),
 	    TEST(finished_files_are_moved_and_their_numbers_not_used_again),
 	    TEST(old_files_are_deleted_after_their_days),
+	    TEST(a_clock_that_leapt_deletes_nothing_at_once),
+	    TEST(an_interval_that_began_in_the_future_begins_now),
+	    TEST(days_are_the_zone_s_when_the_clocks_change),
 	    TEST(a_file_of_an_earlier_run_is_continued_behind_its_last_whole_line),
 	    TEST(another_header_or_another_day_begins_a_new_file),
 	    TEST(links_and_strange_files_are_never_followed),

@@ -4,7 +4,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <time.h>
+
 #include "master/backoff.h"
+#include "master/master.h"
 #include "master/options.h"
 #include "master/watch.h"
 
@@ -100,6 +103,43 @@ a_start_is_not_asked_and_has_longer(void **state)
 	assert_int_equal(watch_tick(&w, false), WATCH_ASK);
 }
 
+static int64_t
+utc(int month, int day, int hour, int minute, int second)
+{
+	struct tm tm = {.tm_year = 126,
+	    .tm_mon = month - 1,
+	    .tm_mday = day,
+	    .tm_hour = hour,
+	    .tm_min = minute,
+	    .tm_sec = second};
+
+	return timegm(&tm);
+}
+
+static void
+the_log_s_day_begins_at_midnight_here_and_never_by_a_clock_set_back(void **state)
+{
+	int day = 0;
+
+	setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
+	tzset();
+	assert_false(log_file_is_new_day(&day, utc(3, 28, 22, 59, 58)));
+	assert_int_equal(log_file_next_look_ms(utc(3, 28, 22, 59, 58)), 2000);
+	assert_true(log_file_is_new_day(&day, utc(3, 28, 23, 0, 0)));
+	assert_false(log_file_is_new_day(&day, utc(3, 28, 23, 0, 1)));
+	/* a day of 23 hours, and one of 25 */
+	assert_false(log_file_is_new_day(&day, utc(3, 29, 21, 59, 59)));
+	assert_int_equal(log_file_next_look_ms(utc(3, 29, 21, 59, 59)), 1000);
+	assert_true(log_file_is_new_day(&day, utc(3, 29, 22, 0, 0)));
+	assert_true(log_file_is_new_day(&day, utc(10, 24, 22, 0, 0)));
+	assert_false(log_file_is_new_day(&day, utc(10, 25, 22, 59, 59)));
+	assert_true(log_file_is_new_day(&day, utc(10, 25, 23, 0, 0)));
+	/* set back, and right again */
+	assert_false(log_file_is_new_day(&day, utc(10, 22, 12, 0, 0)));
+	assert_true(log_file_is_new_day(&day, utc(10, 26, 12, 0, 0)));
+	assert_int_equal(log_file_next_look_ms(utc(10, 26, 12, 0, 0)), 60000);
+}
+
 int
 main(void)
 {
@@ -108,6 +148,7 @@ main(void)
 	    cmocka_unit_test(restarts_come_later_and_later_and_a_long_run_forgives),
 	    cmocka_unit_test(who_does_not_answer_has_its_time_and_no_more),
 	    cmocka_unit_test(a_start_is_not_asked_and_has_longer),
+	    cmocka_unit_test(the_log_s_day_begins_at_midnight_here_and_never_by_a_clock_set_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
