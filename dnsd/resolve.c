@@ -156,6 +156,30 @@ by_order(const void *a, const void *b)
 	return (x->order > y->order) - (x->order < y->order);
 }
 
+static bool
+has_address(const struct resolve *r, uint32_t host)
+{
+	for (size_t i = 0; i < r->n_found; i++) {
+		if (r->found[i].host == host)
+			return true;
+	}
+	return false;
+}
+
+/* of the best exchangers the asker wants to know all, for which queue the mail belongs to depends on their names */
+static void
+send_without_address(struct resolve *r)
+{
+	for (size_t i = 0; i < r->n_hosts && !r->is_implicit; i++) {
+		const struct host *h = &r->hosts[i];
+		struct ipc_dns_addr a = {.req = r->req, .pref = h->pref};
+		struct str name = str_of(h->name);
+
+		if (h->pref == r->hosts[0].pref && !has_address(r, (uint32_t)i))
+			ipc_send(r->owner->queue, IPC_DNS_ADDR, &a, &name, -1);
+	}
+}
+
 static void
 send_found(struct resolve *r)
 {
@@ -175,6 +199,7 @@ send_found(struct resolve *r)
 static void
 all_answered(struct resolve *r)
 {
+	send_without_address(r);
 	if (r->n_found > 0)
 		send_found(r);
 	else if (r->trouble != DNS_OK)

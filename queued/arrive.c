@@ -4,10 +4,12 @@
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
 #include "queued/age.h"
+#include "queued/domain.h"
 #include "queued/final.h"
 #include "queued/job.h"
 #include "queued/names.h"
 #include "queued/orphan.h"
+#include "queued/place.h"
 #include "queued/recover.h"
 #include "queued/segment.h"
 #include "queued/state.h"
@@ -100,12 +102,13 @@ add_rcpt(struct arrival *a, uint32_t index, const struct env_rcpt *er)
 	struct str domain = domain_of(er->address, lower);
 	struct orphan *o = orphan_find(a->m->id, index);
 	struct queue *q =
-	    queue_get(domain, o != NULL ? orphan_vmta(o) : choose_vmta(&a->env, domain));
+	    place_queue(domain, o != NULL ? orphan_vmta(o) : choose_vmta(&a->env, domain));
 	uint32_t h = rcpt_new();
 	struct rcpt *r = rcpt_at(h);
 
 	r->message = a->message;
 	r->index = index;
+	r->domain = domain_add_rcpt(domain);
 	r->notify = er->notify;
 	r->priority = a->m->priority;
 	a->m->n_open++;

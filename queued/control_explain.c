@@ -4,7 +4,9 @@
 #include "queued/conn.h"
 #include "queued/control_int.h"
 #include "queued/events.h"
+#include "queued/domain.h"
 #include "queued/job.h"
+#include "queued/move.h"
 #include "queued/pause.h"
 #include "queued/route.h"
 #include "queued/state.h"
@@ -128,6 +130,18 @@ cause_of_resolving(const struct queue *q, struct cause *k)
 	k->key = CONF_GLOBAL_NAME_SERVER;
 }
 
+static void
+cause_of_moving(const struct queue *q, struct cause *k)
+{
+	struct str to = move_where(q);
+
+	if (rollup_has(to)) {
+		k->key = CONF_ROLLUP_MX;
+		k->set = conf_block_at(daemon_conf(), CONF_BLOCK_ROLLUP, 0);
+	}
+	snprintf(k->detail, sizeof k->detail, "to %.*s", STR_ARG(str_sub(to, 0, 100)));
+}
+
 static void (*const causes[HOLD_MAX])(const struct queue *, struct cause *) = {
     [HOLD_LIMIT] = cause_of_limit,
     [HOLD_ACCOUNTING] = cause_of_limit,
@@ -140,6 +154,7 @@ static void (*const causes[HOLD_MAX])(const struct queue *, struct cause *) = {
     [HOLD_NO_VMTA] = cause_of_no_vmta,
     [HOLD_NO_SOURCE] = cause_of_no_source,
     [HOLD_RESOLVING] = cause_of_resolving,
+    [HOLD_MOVING] = cause_of_moving,
 };
 
 /* a queue none of whose hosts its sources can reach waits as after a failure; the failure is not what matters */
@@ -281,7 +296,8 @@ step_address(struct control *c, void *state)
 
 	if (l->w.next == 0) {
 		walk_init(&l->w, c);
-		l->w.s.queue = str_skip(address, str_rfind(address, '@') + 1);
+		l->w.s.domain = domain_find(str_skip(address, str_rfind(address, '@') + 1));
+		l->w.s.is_of_domain = true;
 		l->w.s.rcpt = address;
 		l->w.s.needs_envelope = true;
 	}

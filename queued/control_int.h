@@ -26,6 +26,8 @@ struct selection {
 	bool needs_envelope;
 	bool last_fits;
 	uint32_t last_queue;
+	bool is_of_domain; /* only recipients of this one, whatever their queue */
+	uint32_t domain;
 };
 /* false: an argument is wrong, and the answer was ended with that */
 bool selection_is_good(struct control *c);

@@ -149,8 +149,8 @@ walk_step(struct walk *w, struct control *c, walk_hit *hit)
 
 	for (; w->next < w->end && left > 0; w->next++, left--) {
 		const struct rcpt *r = rcpt_at(w->next);
-		if (r->state == 0 || !queue_fits(&w->s, r->queue) ||
-		    !message_fits(&w->s, message_at(r->message)))
+		if (r->state == 0 || (w->s.is_of_domain && r->domain != w->s.domain) ||
+		    !queue_fits(&w->s, r->queue) || !message_fits(&w->s, message_at(r->message)))
 			continue;
 		if (w->s.needs_envelope) {
 			left -= WALK_ENVELOPE;

@@ -15,6 +15,7 @@
 #include "queued/orphan.h"
 #include "queued/pause.h"
 #include "queued/peers.h"
+#include "queued/place.h"
 #include "queued/recover.h"
 #include "queued/own.h"
 #include "queued/segment.h"
@@ -51,6 +52,7 @@ config(const struct conf *old)
 	state_configure();
 	vmta_reconfigure_all();
 	queue_reconfigure_all();
+	place_configure();
 	limit_wake_all(&qd.total_out);
 }
 
@@ -124,6 +126,7 @@ queued_init(void)
 	control_init();
 	own_init();
 	state_configure();
+	place_configure();
 	qd.store = spool_store_open(qd.spool_fd, &why);
 	if (qd.store == NULL)
 		fatal("event=spool-failed text=\"%s\"", why.text);

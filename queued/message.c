@@ -1,5 +1,6 @@
 #include "queued/message.h"
 
+#include "queued/domain.h"
 #include "queued/job.h"
 #include "queued/segment.h"
 #include "queued/state.h"
@@ -98,6 +99,7 @@ rcpt_forget(uint32_t rcpt)
 	uint32_t message = rcpt_at(rcpt)->message;
 	struct message *m = message_at(message);
 
+	domain_drop_rcpt(rcpt_at(rcpt)->domain);
 	slab_free(&qd.rcpts, rcpt);
 	if (m->job != 0)
 		job_drop_rcpt(m->job);

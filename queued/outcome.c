@@ -4,6 +4,7 @@
 #include "queued/events.h"
 #include "queued/expire.h"
 #include "queued/final.h"
+#include "queued/place.h"
 #include "queued/route.h"
 #include "queued/state.h"
 
@@ -22,6 +23,7 @@ outcome_untried(struct queue *q, uint32_t rcpt)
 {
 	land(q, rcpt);
 	queue_add_ready(q, rcpt, true);
+	place_landed(q, rcpt);
 }
 
 static struct final_facts
@@ -88,6 +90,7 @@ deferred(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str r
 	}
 	land(q, rcpt);
 	queue_add_deferred(q, rcpt, tick_in_ms(q->policy->retry_rcpts_ms));
+	place_landed(q, rcpt);
 }
 
 void

@@ -6,7 +6,9 @@
 #include "queued/events.h"
 #include "queued/expire.h"
 #include "queued/job.h"
+#include "queued/move.h"
 #include "queued/pause.h"
+#include "queued/rollup.h"
 #include "queued/route.h"
 #include "queued/run.h"
 #include "queued/state.h"
@@ -130,6 +132,7 @@ make(struct str domain, struct str vmta, struct str name)
 	q->name = xstrdup_str(name);
 	q->domain_len = (uint16_t)domain.len;
 	q->vmta = vmta_get(vmta);
+	q->is_grouped = rollup_has(domain);
 	q->handle = slab_new(&qd.queues);
 	*slot(q->handle) = q;
 	TAILQ_INIT(&q->conns);
@@ -169,6 +172,7 @@ queue_maybe_free(struct queue *q)
 	limit_leave(q);
 	ev_timer_stop(&q->timer);
 	route_drop(q);
+	move_stop(q);
 	events_free(q);
 	due_clear(&q->deferred);
 	hmap_remove(&qd.queue_map, str_ihash(str_of(q->name)), q->handle);

@@ -18,6 +18,7 @@
 	X(EMPTY, "no mail is queued")                                                              \
 	X(DELIVERING, "connections are busy with its mail")                                        \
 	X(CONNECTING, "a connection is being opened")                                              \
+	X(MOVING, "its mail goes to another queue")                                                \
 	X(RESOLVING, "the name server was asked for its hosts")                                    \
 	X(RETRY, "the last attempt failed; the queue waits for its retry time")                    \
 	X(RCPT_WAIT, "every recipient was deferred and waits for its own retry time")              \
@@ -44,6 +45,7 @@ const char *hold_text(enum queue_hold h);
 struct conn;
 TAILQ_HEAD(conn_list, conn);
 struct route;
+struct move_target;
 struct vmta;
 struct events;
 
@@ -52,8 +54,9 @@ struct queue {
 	uint16_t domain_len;
 	bool paused;
 	bool in_run_line;
-	bool backoff; /* its mode: the backoff-* settings hold */
-	char *name;   /* domain "/" VirtualMTA, owned */
+	bool is_grouped; /* holds, or held, mail of domains of another name */
+	bool backoff;	 /* its mode: the backoff-* settings hold */
+	char *name;	 /* domain "/" VirtualMTA, owned */
 	struct vmta *vmta;
 	const struct policy *policy;
 	struct order ready;
@@ -80,9 +83,10 @@ struct queue {
 	struct tick keep_until; /* not freed before: somebody waits for its route */
 	struct ev_timer timer;
 	struct limit *waits_for;
-	struct limit *woken_by; /* the line it was called from, until its turn is over */
-	struct limit *kept;	/* a unit of this one was taken for it */
-	struct events *events;	/* the last errors, NULL: none */
+	struct limit *woken_by;	    /* the line it was called from, until its turn is over */
+	struct limit *kept;	    /* a unit of this one was taken for it */
+	struct move_target *leaves; /* where its mail goes instead, NULL: it stays (move.c) */
+	struct events *events;	    /* the last errors, NULL: none */
 	uint64_t n_delivered, n_bounced, n_deferred;
 
 	TAILQ_ENTRY(queue) line_link; /* in a limit's line */

@@ -4,6 +4,7 @@
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
 #include "queued/own.h"
+#include "queued/place.h"
 #include "queued/state.h"
 #include "queued/vmta.h"
 
@@ -147,6 +148,15 @@ configured_hosts(const struct queue *q)
 }
 
 static void
+use_rollup(struct queue *q, struct str name)
+{
+	struct str host;
+
+	for (uint32_t i = 0; rollup_host(name, i, &host); i++)
+		ask(q, host, DNS_HOST, 0, q->policy->port);
+}
+
+static void
 route_free(struct route **r)
 {
 	if (*r == NULL)
@@ -154,6 +164,7 @@ route_free(struct route **r)
 	for (uint32_t i = 0; i < (*r)->n; i++)
 		free((*r)->hosts[i].name);
 	free((*r)->hosts);
+	rollup_mx_clear(&(*r)->mx);
 	xfree(r);
 }
 
@@ -173,6 +184,9 @@ start(struct queue *q)
 	if (hosts.len > 0) {
 		q->asking->is_static = true;
 		use_configured(q, hosts);
+	} else if (rollup_has(domain)) {
+		q->asking->is_static = true;
+		use_rollup(q, domain);
 	} else if (domain.len > 0 && domain.p[0] == '[' && parse_literal(domain, &addr)) {
 		addr.port = q->policy->port;
 		add_host(q->asking, &addr, 0, domain);
@@ -240,6 +254,8 @@ complete(struct queue *q)
 	carry_marks(q, r);
 	route_free(&q->route);
 	q->route = r;
+	place_mx_known(q, r);
+	rollup_mx_clear(&r->mx);
 }
 
 enum route_state
@@ -365,6 +381,10 @@ route_dns_addr(const struct ipc_msg *m)
 
 	if (q == NULL)
 		return;
+	if (!q->asking->is_static && rollup_is_on())
+		rollup_mx_add(&q->asking->mx, d->pref, m->text[0]);
+	if (d->addr.family == 0)
+		return; /* an exchanger without an address */
 	net_from_ipc(&d->addr, &addr);
 	addr.port = a->port;
 	/* smtp-hosts: the configured preference leads; otherwise the MX's own */

@@ -9,6 +9,7 @@
 #include "lib/ev/ev.h"
 #include "lib/ipc/ipc.h"
 #include "queued/queue.h"
+#include "queued/rollup.h"
 
 #define ROUTE_MAX_HOSTS 100
 /* beside enum dns_status: the best mail exchanger is this server */
@@ -31,6 +32,8 @@ struct route {
 	bool is_static; /* the operator named the hosts */
 	uint8_t
 	    status; /* enum dns_status of what failed, a temporary one before others, or ROUTE_TO_SELF */
+	struct rollup_mx
+	    mx; /* the best exchangers, also those without an address; with roll-up lists only */
 	struct why why;
 };
 

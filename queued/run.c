@@ -2,7 +2,9 @@
 
 #include "queued/conn.h"
 #include "queued/expire.h"
+#include "queued/move.h"
 #include "queued/outcome.h"
+#include "queued/place.h"
 #include "queued/route.h"
 #include "queued/state.h"
 #include "queued/vmta.h"
@@ -23,6 +25,7 @@ wake_deferred(struct queue *q)
 			return;
 		due_remove(&q->deferred, rcpt);
 		queue_add_ready(q, rcpt, false);
+		place_woken(q, rcpt);
 	}
 }
 
@@ -34,6 +37,8 @@ stopped_by(struct queue *q)
 		q->retrying = false;
 	if (queue_n_rcpts(q) == 0)
 		return HOLD_EMPTY;
+	if (move_run(q) || (q->is_grouped && place_is_running()))
+		return queue_n_rcpts(q) == 0 ? HOLD_EMPTY : HOLD_MOVING;
 	if (!q->vmta->exists)
 		return HOLD_NO_VMTA;
 	if (q->paused)
@@ -200,11 +205,29 @@ waits_for_accounting(struct queue *q)
 	return true;
 }
 
+/* its exchangers may make it part of a roll-up queue, whose limits hold then instead of its own */
+static enum queue_hold
+learn_mx(struct queue *q)
+{
+	enum route_state state = route_ensure(q);
+
+	if (state == ROUTE_WAIT)
+		return HOLD_RESOLVING;
+	if (state == ROUTE_FAILED && q->leaves == NULL)
+		return outcome_no_route(q);
+	if (q->leaves == NULL)
+		return HOLD_MAX;
+	queue_kick(q);
+	return HOLD_MOVING;
+}
+
 static enum queue_hold
 move(struct queue *q)
 {
-	enum queue_hold h;
+	enum queue_hold h = place_waits_for_mx(q) ? learn_mx(q) : HOLD_MAX;
 
+	if (h != HOLD_MAX)
+		return h;
 	if (waits_for_accounting(q))
 		return HOLD_ACCOUNTING;
 	feed(q);

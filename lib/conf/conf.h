@@ -68,6 +68,8 @@ bool conf_arg(struct str value, size_t i, char *out, size_t size);
 int64_t conf_item_ms(const struct conf_set *s, enum conf_key k, size_t i);
 /* Was it written anywhere (false: the default holds)? */
 bool conf_is_set(const struct conf_set *s, enum conf_key k);
+/* Is the directive written in any block, with a value that is not empty? */
+bool conf_uses(const struct conf *c, enum conf_key k);
 /* Where the effective value comes from; file NULL and line 0: the default. */
 struct conf_origin {
 	const char *file;

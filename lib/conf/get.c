@@ -153,6 +153,17 @@ conf_block_at(const struct conf *c, enum conf_block block, size_t i)
 	return b->set;
 }
 
+bool
+conf_uses(const struct conf *c, enum conf_key k)
+{
+	for (size_t i = 0; i < c->n_blocks; i++) {
+		struct conf_value *v = conf_blk_value(c->blocks[i], k);
+		if (v != NULL && v->n > 0 && v->items[0].text.len > 0)
+			return true;
+	}
+	return false;
+}
+
 struct str
 conf_block_name(const struct conf *c, enum conf_block block, size_t i)
 {

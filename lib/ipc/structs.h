@@ -89,7 +89,8 @@ struct ipc_resolve {
 	uint16_t pad;
 };
 struct ipc_dns_addr {
-	struct ipc_addr addr;
+	struct ipc_addr
+	    addr; /* family 0: one of the best exchangers, for which no address was found */
 	uint32_t req;
 	uint16_t pref;
 	uint16_t pad;
@@ -108,7 +109,7 @@ enum dns_status {
 struct ipc_dns_done {
 	uint32_t req;
 	uint32_t ttl_s;
-	uint16_t n_addrs; /* DNS_ADDR messages that went before */
+	uint16_t n_addrs; /* addresses that went before */
 	uint8_t status;	  /* enum dns_status */
 	uint8_t ad;	  /* all answers were authenticated by a trusted resolver */
 	uint32_t pad;

@@ -10,7 +10,8 @@
  *   spool                         the spool as an earlier queued left it: what is accepted before `start` lies in it
  *   start
  *   accept NAME SENDER RCPT[,RCPT…] [vmta=V] [job=J] [pool=P] [at=TIME] [notify=N] [prio=N]  a message comes in
- *   dns NAME STATUS [PREF=ADDRESS=HOST …]   the answer; STATUS: ok nxdomain nodata nullmx servfail timeout noaddr
+ *   dns NAME STATUS [PREF=ADDRESS=HOST …]   the answer; address -: the host has none;
+ *                                 STATUS: ok nxdomain nodata nullmx servfail timeout noaddr
  *   up CONN
  *   down CONN refused|lost|timeout|closed|local [STAGE]
  *   greeting CONN CODE E.E.E TEXT           the connection ends with this reply as greeting
@@ -327,6 +328,8 @@ send_hosts(uint32_t req, struct str hosts)
 		    !parse_u32(pref, 0, 65535, &v))
 			replay_die("PREF=ADDRESS=HOST");
 		a.pref = (uint16_t)v;
+		if (str_eq(addr, STR("-"))) /* an exchanger without an address */
+			a.addr.family = 0;
 		for (size_t i = 0; i < 4 && str_next(&addr, '.', &piece); i++)
 			a.addr.bytes[i] = parse_u32(piece, 0, 255, &byte) ? (uint8_t)byte : 0;
 		ipc_test_deliver(replay.chan[ROLE_DNS], IPC_DNS_ADDR, &a, &word);

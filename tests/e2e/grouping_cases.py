@@ -1,0 +1,72 @@
+"""Queues that hold the mail of several domains, and in which order it leaves."""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
+from cases import case, expect, expect_equal, main  # noqa: E402
+from posthaste import DOMAIN, World  # noqa: E402
+
+ONE = """\
+port {mx_port}
+name-server {net}.53:{dns_port}
+provider mail.test { mx {net}.10@10 {net}.11@10; domains one.test two.test three.test; }
+"""
+
+
+def queues(w):
+    return {r["queue"] for r in w.ph.final_records()}
+
+
+@case("domains with the exchangers of a roll-up list share its queue and its limits, and the records name it")
+def rolled_up():
+    lists = """\
+<mx-rollup-list>
+	mx mx1.mail.test mail.rollup
+	mx mx2.mail.test mail.rollup
+</mx-rollup-list>
+<domain mail.rollup>
+	max-smtp-out 2
+</domain>
+"""
+    with World(policy=ONE, config=lists) as w:
+        w.inject(300, "u%r@one.test,u%r@two.test,u%r@three.test", sessions=6)
+        w.mx.wait_recipients(300)
+        w.conserve()
+        expect_equal(queues(w), {"mail.rollup/{default}"}, "queues")
+        expect(w.mx.provider("mail.test")["connections_max"] <= 2, "more connections than the roll-up queue may have")
+        expect_equal({r["rcpt"].split("@")[1] for r in w.ph.final_records()}, {"one.test", "two.test", "three.test"},
+                     "domains of recipients")
+
+
+@case("without the lists each domain has a queue of its own")
+def not_rolled_up():
+    with World(policy=ONE) as w:
+        w.inject(30, "u%r@one.test,u%r@two.test,u%r@three.test", sessions=3)
+        w.mx.wait_recipients(30)
+        w.conserve()
+        expect_equal(queues(w), {f"{d}.test/{{default}}" for d in ("one", "two", "three")}, "queues")
+
+
+@case("queue-to merges domains in one queue, where recipients of one message share a transaction")
+def queue_to():
+    config = """\
+<domain one.test>
+	queue-to all.queue
+</domain>
+<domain two.test>
+	queue-to all.queue
+</domain>
+<domain all.queue>
+	smtp-hosts [{net}.11]
+</domain>
+"""
+    with World(policy=ONE, config=config) as w:
+        w.inject(20, "a%n@one.test,b%n@two.test", per_message=2, sessions=2)
+        w.mx.wait_recipients(40)
+        w.conserve()
+        expect_equal(queues(w), {"all.queue/{default}"}, "queues")
+        expect_equal(w.mx.provider("mail.test")["messages"], 20, "transactions")
+
+
+if __name__ == "__main__":
+    main()
