@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "bounced/notice.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/stats/stats.h"
@@ -12,13 +13,14 @@
 /* of the journal's open bytes: above, queued is not listened to; below the half: again */
 #define HOLD_BYTES (8u * 1024 * 1024)
 
-/* one REPORT; the token of each message that it makes */
+/* one REPORT, or NOTICE; the token of each message that it makes */
 struct job {
 	struct bounced *b;
 	uint64_t id, epoch;
 	size_t n_open;
 	bool ok;
 	bool composing;
+	bool is_notice;
 };
 
 /* ---- to queued ---- */
@@ -42,6 +44,15 @@ say_done(struct bounced *b, uint64_t id, bool ok)
 
 	if (b->queue != NULL)
 		ipc_send(b->queue, IPC_REPORT_DONE, &head, NULL, -1);
+}
+
+static void
+say_noticed(struct bounced *b, uint64_t id, bool ok)
+{
+	struct ipc_notice_done head = {.id = id, .ok = ok};
+
+	if (b->queue != NULL)
+		ipc_send(b->queue, IPC_NOTICE_DONE, &head, NULL, -1);
 }
 
 static void
@@ -79,7 +90,9 @@ job_end_if_done(struct job *job)
 
 	if (job->n_open > 0 || job->composing)
 		return;
-	if (job->epoch == b->epoch)
+	if (job->epoch == b->epoch && job->is_notice)
+		say_noticed(b, job->id, job->ok);
+	else if (job->epoch == b->epoch)
 		say_done(b, job->id, job->ok);
 	b->n_jobs--;
 	free(job);
@@ -185,6 +198,30 @@ on_report(struct bounced *b, const struct ipc_report *r)
 	set_hold(b);
 }
 
+static void
+on_notice(struct bounced *b, const struct ipc_msg *m)
+{
+	const struct ipc_notice *head = m->head;
+	struct compose_out out = {.new_id = new_id, .report = store_report};
+	struct job *job = xcalloc(1, sizeof *job);
+	struct why why;
+
+	*job = (struct job){.b = b,
+	    .id = head->id,
+	    .epoch = b->epoch,
+	    .ok = true,
+	    .composing = true,
+	    .is_notice = true};
+	b->n_jobs++;
+	out.ctx = job;
+	/* what cannot be written now never can */
+	if (notice_compose(&b->composer, m->text, &out, &why) == -1)
+		log_error("event=no-notice text=\"%s\"", why.text);
+	job->composing = false;
+	job_end_if_done(job);
+	set_hold(b);
+}
+
 /* ---- queued ---- */
 
 static void
@@ -227,6 +264,8 @@ on_msg(struct ipc_chan *c, struct ipc_msg *m)
 		on_report_rcpt(b, m);
 	else if (m->type == IPC_REPORT)
 		on_report(b, m->head);
+	else if (m->type == IPC_NOTICE)
+		on_notice(b, m);
 	else if (m->type == IPC_SEGMENT_FREE)
 		on_segment_free(b, m->head);
 }

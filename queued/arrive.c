@@ -11,6 +11,7 @@
 #include "queued/orphan.h"
 #include "queued/place.h"
 #include "queued/recover.h"
+#include "queued/reroute.h"
 #include "queued/segment.h"
 #include "queued/state.h"
 #include "queued/vmta.h"
@@ -106,6 +107,8 @@ add_rcpt(struct arrival *a, uint32_t index, const struct env_rcpt *er)
 	uint32_t h = rcpt_new();
 	struct rcpt *r = rcpt_at(h);
 
+	if (o == NULL)
+		q = reroute_new(q);
 	r->message = a->message;
 	r->index = index;
 	r->domain = domain_add_rcpt(domain);

@@ -114,7 +114,7 @@ conn_open(struct queue *q, const struct route_host *host, const struct conf_sour
 	msg.conn = c->number;
 	net_to_ipc(&host->addr, &msg.dst);
 	net_to_ipc(&src->addr, &msg.src);
-	c->src = src->addr;
+	c->src = c->src_asked = src->addr;
 	texts[0] = str_of(c->host);
 	texts[1] = src->host;
 	texts[2] = queue_domain(q);

@@ -35,12 +35,15 @@ struct conn {
 	uint32_t extensions;
 	bool up;
 	bool closing;
-	bool spent;	/* gets nothing more: deliverd ended a transaction untried */
+	bool
+	    spent; /* gets nothing more: deliverd ended a transaction untried, or a reply said so */
+	bool skips;	/* a reply said: not this host */
 	int64_t txn_ms; /* a transaction's usual length, smoothed */
 	struct mono last_done;
 	struct mono opened;
 	STAILQ_HEAD(, txn) txns;
 	struct net_addr dst, src;
+	struct net_addr src_asked;	 /* the source as configured; family 0: any */
 	char *host;			 /* owned */
 	char *tls_protocol, *tls_cipher; /* owned, may be NULL */
 	struct ev_timer idle;

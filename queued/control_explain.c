@@ -17,7 +17,7 @@
 #define MAX_ROWS	100
 #define MAX_SETTINGS	400
 
-struct cause {
+struct reason {
 	const struct conf_set *set;
 	enum conf_key key;
 	struct wall until;
@@ -31,7 +31,7 @@ shown_vmta(const struct queue *q)
 }
 
 static void
-cause_of_limit(const struct queue *q, struct cause *k)
+cause_of_limit(const struct queue *q, struct reason *k)
 {
 	const struct limit *l = q->waits_for;
 
@@ -49,7 +49,7 @@ cause_of_limit(const struct queue *q, struct cause *k)
 }
 
 static void
-cause_of_retry(const struct queue *q, struct cause *k)
+cause_of_retry(const struct queue *q, struct reason *k)
 {
 	/* a route that could not be found was dropped; one that did not work is kept */
 	bool by_dns = q->route == NULL;
@@ -64,7 +64,7 @@ cause_of_retry(const struct queue *q, struct cause *k)
 }
 
 static void
-cause_of_rcpts(const struct queue *q, struct cause *k)
+cause_of_rcpts(const struct queue *q, struct reason *k)
 {
 	k->set = q->policy->set;
 	k->key = CONF_DOMAIN_RETRY_RECIPIENTS_AFTER;
@@ -73,27 +73,27 @@ cause_of_rcpts(const struct queue *q, struct cause *k)
 }
 
 static void
-cause_of_hold_domain(const struct queue *q, struct cause *k)
+cause_of_hold_domain(const struct queue *q, struct reason *k)
 {
 	k->set = q->policy->set;
 	k->key = CONF_DOMAIN_HOLD_DOMAIN;
 }
 
 static void
-cause_of_pause(const struct queue *q, struct cause *k)
+cause_of_pause(const struct queue *q, struct reason *k)
 {
 	snprintf(k->detail, sizeof k->detail, "until \"resume queue %.100s\"", q->name);
 }
 
 static void
-cause_of_hold_vmta(const struct queue *q, struct cause *k)
+cause_of_hold_vmta(const struct queue *q, struct reason *k)
 {
 	snprintf(k->detail, sizeof k->detail, "VirtualMTA %.*s, until it is released",
 	    STR_ARG(str_sub(shown_vmta(q), 0, 100)));
 }
 
 static void
-cause_of_jobs(const struct queue *q, struct cause *k)
+cause_of_jobs(const struct queue *q, struct reason *k)
 {
 	uint32_t job = q->held.head == 0 ? 0 : message_at(rcpt_at(q->held.head)->message)->job;
 
@@ -103,14 +103,14 @@ cause_of_jobs(const struct queue *q, struct cause *k)
 }
 
 static void
-cause_of_no_vmta(const struct queue *q, struct cause *k)
+cause_of_no_vmta(const struct queue *q, struct reason *k)
 {
 	snprintf(k->detail, sizeof k->detail, "the configuration has no VirtualMTA %.*s",
 	    STR_ARG(str_sub(shown_vmta(q), 0, 100)));
 }
 
 static void
-cause_of_no_source(const struct queue *q, struct cause *k)
+cause_of_no_source(const struct queue *q, struct reason *k)
 {
 	const struct conf_vmta *v = q->vmta->conf;
 	bool own = v != NULL && v->set != NULL && conf_is_set(v->set, CONF_VMTA_SMTP_SOURCE_HOST);
@@ -124,14 +124,14 @@ cause_of_no_source(const struct queue *q, struct cause *k)
 }
 
 static void
-cause_of_resolving(const struct queue *q, struct cause *k)
+cause_of_resolving(const struct queue *q, struct reason *k)
 {
 	k->set = conf_global(daemon_conf());
 	k->key = CONF_GLOBAL_NAME_SERVER;
 }
 
 static void
-cause_of_moving(const struct queue *q, struct cause *k)
+cause_of_moving(const struct queue *q, struct reason *k)
 {
 	struct str to = move_where(q);
 
@@ -142,7 +142,7 @@ cause_of_moving(const struct queue *q, struct cause *k)
 	snprintf(k->detail, sizeof k->detail, "to %.*s", STR_ARG(str_sub(to, 0, 100)));
 }
 
-static void (*const causes[HOLD_MAX])(const struct queue *, struct cause *) = {
+static void (*const causes[HOLD_MAX])(const struct queue *, struct reason *) = {
     [HOLD_LIMIT] = cause_of_limit,
     [HOLD_ACCOUNTING] = cause_of_limit,
     [HOLD_RETRY] = cause_of_retry,
@@ -175,7 +175,7 @@ hold_of(const struct queue *q)
 static void
 explain_queue(struct control *c, const struct queue *q, uint32_t i)
 {
-	struct cause k = {0};
+	struct reason k = {0};
 	const struct event *e = events_last(q, 0);
 	struct conf_origin o = {0};
 	enum queue_hold hold = hold_of(q);

@@ -13,6 +13,8 @@
 #include "queued/control.h"
 #include "queued/final.h"
 #include "queued/orphan.h"
+#include "queued/notice.h"
+#include "queued/pattern.h"
 #include "queued/pause.h"
 #include "queued/peers.h"
 #include "queued/place.h"
@@ -51,6 +53,8 @@ config(const struct conf *old)
 {
 	state_configure();
 	vmta_reconfigure_all();
+	policy_forget_all();
+	patterns_prepare();
 	queue_reconfigure_all();
 	place_configure();
 	limit_wake_all(&qd.total_out);
@@ -65,7 +69,7 @@ maybe_leave(void)
 		injectors |= qd.injectors[i].chan != NULL;
 		deliverers |= qd.deliverers[i].chan != NULL;
 	}
-	if (!injectors && !deliverers && final_is_idle())
+	if (!injectors && !deliverers && final_is_idle() && notice_is_idle())
 		daemon_exit();
 }
 
@@ -134,6 +138,7 @@ queued_init(void)
 	if (pause_load(qd.spool_fd, &why) == -1)
 		fatal("event=pauses-unreadable text=\"%s\"", why.text);
 	age_start(qd.spool_fd);
+	patterns_prepare();
 	recover_start();
 	orphan_start();
 	qd.started = true;

@@ -16,24 +16,32 @@ sources := age.c \
 	   limit.c \
 	   main.c \
 	   message.c \
+	   mode.c \
 	   move.c \
 	   names.c \
+	   notice.c \
 	   order.c \
 	   orphan.c \
 	   outcome.c \
 	   own.c \
+	   pattern.c \
+	   pattern_rule.c \
 	   pause.c \
 	   peers.c \
 	   place.c \
 	   policy.c \
 	   queue.c \
+	   react.c \
 	   recover.c \
 	   report.c \
+	   reroute.c \
+	   retry.c \
 	   rollup.c \
 	   route.c \
 	   run.c \
 	   segment.c \
 	   segment_compact.c \
+	   source.c \
 	   state.c \
 	   ticks.c \
 	   traffic.c \

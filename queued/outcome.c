@@ -5,11 +5,16 @@
 #include "queued/expire.h"
 #include "queued/final.h"
 #include "queued/place.h"
+#include "queued/react.h"
+#include "queued/retry.h"
 #include "queued/route.h"
 #include "queued/state.h"
 
 #define LOCAL_TROUBLE_MS (60 * 1000)
 #define LOCAL_PAUSE_MS	 2000
+/* greetings of 5xx in a row that bounce one message each at once; then the queue waits between two of them */
+#define GREETINGS_MAX  20
+#define BOUNCES_A_TURN 2000
 
 static void
 land(struct queue *q, uint32_t rcpt)
@@ -89,13 +94,57 @@ deferred(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str r
 		return;
 	}
 	land(q, rcpt);
-	queue_add_deferred(q, rcpt, tick_in_ms(q->policy->retry_rcpts_ms));
+	queue_add_deferred(q, rcpt, tick_in_ms(retry_rcpt_ms(q, rc->tries, r->id ^ r->rcpt)));
 	place_landed(q, rcpt);
+}
+
+/* skip-mx: another host is tried at once, and that is no attempt; with none left it is a temporary failure */
+static void
+skipped(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str reply)
+{
+	struct queue *q = c->queue;
+	struct ipc_result later = *r;
+	struct final_facts f;
+
+	later.enh[0] = 4;
+	f = facts_of(c, &later, reply);
+	if (q->route == NULL || q->n_failed >= q->policy->max_attempts || route_next(q) == NULL) {
+		deferred(c, rcpt, &later, reply);
+		return;
+	}
+	final_transient(q, rcpt, &f);
+	outcome_untried(q, rcpt);
+}
+
+/* what the reply causes; true: it has decided about the recipient, too */
+static bool
+reacted(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str reply)
+{
+	struct final_facts f = facts_of(c, r, reply);
+	unsigned bits = react_to_reply(c, rcpt, r->stage, &f);
+
+	if (r->outcome != OUT_FAILED && r->outcome != OUT_DEFERRED)
+		return false;
+	if ((bits & REACT_BOUNCE) != 0 && r->outcome == OUT_DEFERRED) {
+		struct ipc_result final = *r;
+		final.enh[0] = 5;
+		failed(c, rcpt, &final, reply);
+		return true;
+	}
+	if ((bits & REACT_SKIP_MX) != 0) {
+		skipped(c, rcpt, r, reply);
+		return true;
+	}
+	return false;
 }
 
 void
 outcome_rcpt(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str reply)
 {
+	if (r->outcome != OUT_UNTRIED && reacted(c, rcpt, r, reply)) {
+		queue_kick(c->queue);
+		return;
+	}
 	switch (r->outcome) {
 	case OUT_DELIVERED:
 		delivered(c, rcpt, r, reply);
@@ -124,7 +173,7 @@ facts_of_down(const struct conn *c, const struct ipc_conn_down *d, struct str te
 
 /* one transaction's worth: the next connection may meet another host or another mood */
 static void
-bounce_head(struct queue *q, const struct final_facts *f)
+bounce_one(struct queue *q, const struct final_facts *f)
 {
 	uint32_t rcpt = order_first(&q->ready);
 	uint32_t message = rcpt == 0 ? 0 : rcpt_at(rcpt)->message;
@@ -143,6 +192,21 @@ all_failed(struct queue *q, const struct final_facts *f)
 	final_queue_transient(q, f);
 	route_forgive(q);
 	queue_retry_later(q, -1);
+}
+
+/* bounce-upon-5xx-greeting, and no more than so many messages a moment */
+static void
+bounce_head(struct queue *q, const struct final_facts *f)
+{
+	bool many = q->n_greetings_5xx >= GREETINGS_MAX;
+
+	if (many && q->retrying)
+		return;
+	bounce_one(q, f);
+	if (many)
+		all_failed(q, f);
+	else
+		q->n_greetings_5xx++;
 }
 
 static void
@@ -209,10 +273,13 @@ outcome_conn(struct conn *c, const struct ipc_conn_down *d, struct str text)
 {
 	struct queue *q = c->queue;
 	struct final_facts f = facts_of_down(c, d, text);
+	unsigned bits = react_to_reply(c, 0, d->stage, &f);
 
-	if (is_in_order(c, d))
+	if (is_in_order(c, d) && (bits & REACT_SKIP_MX) == 0)
 		return;
 	events_add(q, text);
+	if ((bits & REACT_SOURCE) != 0)
+		return;
 	if (d->end == END_LOCAL) {
 		/* one of several source addresses may be missing: the others go on */
 		q->open_after = tick_in_ms(LOCAL_PAUSE_MS);
@@ -222,24 +289,46 @@ outcome_conn(struct conn *c, const struct ipc_conn_down *d, struct str text)
 	}
 	if (d->stage == STAGE_TLS && was_first_tls_failure(c))
 		return;
-	if (d->stage == STAGE_GREETING && d->code >= 500 && q->policy->bounce_5xx_greeting) {
+	if (d->stage == STAGE_GREETING && d->code >= 500 && q->policy->bounce_5xx_greeting &&
+	    (bits & REACT_SKIP_MX) == 0) {
 		bounce_head(q, &f);
 		return;
 	}
 	host_failed(c, &f);
 }
 
-/* As many as accounting takes now; false: it goes on when the queue is woken again. */
+/* which of those that wait */
+struct which {
+	int64_t min_age_ms;
+	struct tick born_until;
+};
+static const struct which everyone = {.min_age_ms = INT64_MIN, .born_until = {.t = INT32_MAX}};
+
 static bool
-bounce_list(struct queue *q, enum rcpt_state state, const struct final_facts *f, int64_t min_age_ms)
+is_one_of(const struct rcpt *r, const struct which *w)
+{
+	const struct message *m = message_at(r->message);
+
+	return m->born.t <= w->born_until.t &&
+	       tick_diff_ms(m->counts_from, tick_now()) >= w->min_age_ms;
+}
+
+/* A bounded number, as many as accounting takes now; false: it goes on when the queue is woken again. */
+static bool
+bounce_list(
+    struct queue *q, enum rcpt_state state, const struct final_facts *f, const struct which *w)
 {
 	uint32_t next;
+	int left = BOUNCES_A_TURN;
 
 	for (uint32_t h = queue_first(q, state); h != 0; h = next) {
-		struct rcpt *r = rcpt_at(h);
 		next = queue_after(q, h);
-		if (tick_diff_ms(message_at(r->message)->counts_from, tick_now()) < min_age_ms)
+		if (!is_one_of(rcpt_at(h), w))
 			continue;
+		if (left-- == 0) {
+			queue_kick(q);
+			return false;
+		}
 		if (!limit_has_room(&qd.accounting)) {
 			limit_wait(&qd.accounting, q);
 			return false;
@@ -251,15 +340,28 @@ bounce_list(struct queue *q, enum rcpt_state state, const struct final_facts *f,
 	return true;
 }
 
+static bool
+bounce_all(struct queue *q, const struct final_facts *f, const struct which *w)
+{
+	return bounce_list(q, RCPT_READY, f, w) && bounce_list(q, RCPT_DEFERRED, f, w) &&
+	       bounce_list(q, RCPT_HELD, f, w);
+}
+
+bool
+outcome_bounce_all(struct queue *q, const struct final_facts *f, struct tick born_until)
+{
+	struct which w = {.min_age_ms = INT64_MIN, .born_until = born_until};
+
+	return bounce_all(q, f, &w);
+}
+
 void
 outcome_no_vmta(struct queue *q)
 {
 	struct final_facts f = {
 	    .reply = STR("specified VirtualMTA does not exist"), .enh = {5, 3, 5}, .local = true};
 
-	if (bounce_list(q, RCPT_READY, &f, INT64_MIN) &&
-	    bounce_list(q, RCPT_DEFERRED, &f, INT64_MIN))
-		bounce_list(q, RCPT_HELD, &f, INT64_MIN);
+	bounce_all(q, &f, &everyone);
 }
 
 /* rows: enum dns_status, ROUTE_TO_SELF → enhanced status, and may it be bounced at once */
@@ -284,13 +386,14 @@ outcome_no_route(struct queue *q)
 	uint8_t status = q->route->status > ROUTE_TO_SELF ? DNS_SERVFAIL : q->route->status;
 	bool by_no_mx = route_rows[status].by_no_mx;
 	int64_t age = by_no_mx ? q->policy->bounce_no_mx_ms : INT64_MIN;
+	struct which w = {.min_age_ms = age, .born_until = {.t = INT32_MAX}};
 	struct final_facts f = {.reply = str_of(q->route->why.text), .local = true};
 
 	memcpy(f.enh, route_rows[status].enh, 3);
 	events_add(q, f.reply);
 	if (route_rows[status].is_final || (by_no_mx && age != CONF_NEVER)) {
 		f.enh[0] = 5;
-		if (!bounce_list(q, RCPT_READY, &f, age) || !bounce_list(q, RCPT_DEFERRED, &f, age))
+		if (!bounce_list(q, RCPT_READY, &f, &w) || !bounce_list(q, RCPT_DEFERRED, &f, &w))
 			return HOLD_ACCOUNTING; /* the route is kept, so that it goes on with the same answer */
 	}
 	if (q->ready.n + q->deferred.n > 0) {

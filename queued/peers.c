@@ -9,6 +9,7 @@
 #include "queued/conn.h"
 #include "queued/control.h"
 #include "queued/final.h"
+#include "queued/notice.h"
 #include "queued/orphan.h"
 #include "queued/recover.h"
 #include "queued/route.h"
@@ -159,6 +160,12 @@ on_report_done(struct ipc_chan *c, struct ipc_msg *m)
 }
 
 static void
+on_notice_done(struct ipc_chan *c, struct ipc_msg *m)
+{
+	notice_done(m->head);
+}
+
+static void
 on_answer(struct ipc_chan *c, struct ipc_msg *m)
 {
 	control_answer(m);
@@ -183,6 +190,7 @@ static const struct {
     {IPC_ORPHANS_END, on_orphans_end},
     {IPC_RECORD_ACK, on_record_ack},
     {IPC_REPORT_DONE, on_report_done},
+    {IPC_NOTICE_DONE, on_notice_done},
     {IPC_ANSWER, on_answer},
 };
 
@@ -260,6 +268,7 @@ came(enum ipc_role role, uint32_t instance)
 	else if (role == ROLE_BOUNCE) {
 		segment_writer_came(BOUNCE_WRITER);
 		final_resend_reports();
+		notice_resend();
 	}
 	peers_tell_spool_state();
 }

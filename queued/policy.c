@@ -2,7 +2,9 @@
 
 #include "lib/base/hmap.h"
 #include "lib/base/xalloc.h"
+#include "lib/base/num.h"
 #include "lib/ipc/structs.h"
+#include "queued/pattern.h"
 
 static struct {
 	struct policy **list;
@@ -43,16 +45,41 @@ disabled_records(const struct conf_set *set)
 	return (uint8_t)bits;
 }
 
+static uint32_t
+read_times(const struct conf_set *set, enum conf_key k, int64_t *ms, int64_t otherwise)
+{
+	size_t n = PH_MIN(conf_n(set, k), (size_t)POLICY_MAX_RETRIES);
+
+	for (size_t i = 0; i < n; i++)
+		ms[i] = conf_item_ms(set, k, i);
+	if (n == 0)
+		ms[n++] = otherwise;
+	return (uint32_t)n;
+}
+
+/* "1.5" as thousandths */
+static uint32_t
+thousandths(struct str s)
+{
+	size_t dot = str_find(s, '.');
+	uint32_t whole = 1, part = 0, scale = 100;
+
+	if (!parse_u32(str_sub(s, 0, dot), 0, 1000, &whole))
+		return 1000;
+	for (size_t i = dot == STR_NPOS ? s.len : dot + 1; i < s.len && scale > 0; i++, scale /= 10)
+		part += (uint32_t)(s.p[i] - '0') * scale;
+	return whole * 1000 + part;
+}
+
 static void
 read_retries(struct policy *p)
 {
-	size_t n = PH_MIN(conf_n(p->set, CONF_DOMAIN_RETRY_AFTER), (size_t)POLICY_MAX_RETRIES);
-
-	for (size_t i = 0; i < n; i++)
-		p->retry_after_ms[i] = conf_item_ms(p->set, CONF_DOMAIN_RETRY_AFTER, i);
-	p->n_retry_after = (uint32_t)n;
-	if (n == 0)
-		p->retry_after_ms[p->n_retry_after++] = 600 * 1000;
+	p->n_retry_after =
+	    read_times(p->set, CONF_DOMAIN_RETRY_AFTER, p->retry_after_ms, 600 * 1000);
+	p->n_backoff_retry =
+	    read_times(p->set, CONF_DOMAIN_BACKOFF_RETRY_AFTER, p->backoff_retry_ms, 3600 * 1000);
+	p->retry_multiplier = thousandths(conf_str(p->set, CONF_DOMAIN_RETRY_MULTIPLIER));
+	p->retry_max_ms = conf_ms(p->set, CONF_DOMAIN_RETRY_MAX);
 }
 
 /* bounce-upon-no-mx: yes at once, no or never not at all, or only what was queued for a time */
@@ -99,6 +126,9 @@ make(const struct conf_set *set)
 	p->mx_gone_by_421 = conf_bool(set, CONF_DOMAIN_SMTP_421_MEANS_MX_UNAVAILABLE);
 	p->retry_upon_new_mail = conf_bool(set, CONF_DOMAIN_RETRY_UPON_NEW_MAIL);
 	p->hides_421 = conf_bool(set, CONF_DOMAIN_REPLACE_SMTP_421_SERVICE_RESPONSE);
+	p->reroutes = conf_str(set, CONF_DOMAIN_REROUTE_TO_VIRTUAL_MTA).len > 0 ||
+		      conf_str(set, CONF_DOMAIN_BACKOFF_REROUTE_TO_VIRTUAL_MTA).len > 0;
+	p->patterns = patterns_of(set);
 	p->no_acct = disabled_records(set);
 	return p;
 }
@@ -131,15 +161,10 @@ policy_of(const struct conf_set *set)
 void
 policy_forget_all(void)
 {
+	patterns_forget_all();
 	for (size_t i = 0; i < cache.n; i++)
 		free(cache.list[i]);
 	xfree(&cache.list);
 	hmap_clear(&cache.map);
 	cache.n = 0;
-}
-
-int64_t
-policy_retry_ms(const struct policy *p, uint32_t nth)
-{
-	return p->retry_after_ms[PH_MIN(nth, p->n_retry_after - 1)];
 }

@@ -13,6 +13,11 @@ struct policy {
 	int64_t retry_after_ms[POLICY_MAX_RETRIES];
 	uint32_t n_retry_after;
 	uint32_t max_out, backoff_max_out;
+	int64_t backoff_retry_ms[POLICY_MAX_RETRIES];
+	uint32_t n_backoff_retry;
+	uint32_t retry_multiplier; /* thousandths; up to 1000: intervals do not grow */
+	int64_t retry_max_ms;
+	struct patterns *patterns; /* what replies cause, NULL: nothing */
 	uint32_t max_msg_per_conn; /* 0: no limit */
 	uint32_t max_rcpt_per_txn;
 	uint32_t max_attempts;	      /* MX hosts tried before the queue waits */
@@ -29,6 +34,7 @@ struct policy {
 	bool bounce_5xx_greeting;
 	bool means_invalid_553;
 	bool retry_upon_new_mail;
+	bool reroutes;	     /* another VirtualMTA takes over, always or in backoff */
 	bool mx_gone_by_421; /* smtp-421-means-mx-unavailable */
 	bool hides_421;	     /* replace-smtp-421-service-response */
 	uint8_t no_acct;     /* 1 << enum acct_type: disabled */
@@ -38,7 +44,5 @@ struct policy {
 const struct policy *policy_of(const struct conf_set *set);
 /* The configuration changes: all policies go. */
 void policy_forget_all(void);
-/* The queue-level wait after the nth failure in a row, from 0. */
-int64_t policy_retry_ms(const struct policy *p, uint32_t nth);
 
 #endif

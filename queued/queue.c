@@ -8,9 +8,12 @@
 #include "queued/job.h"
 #include "queued/move.h"
 #include "queued/pause.h"
+#include "queued/react.h"
+#include "queued/retry.h"
 #include "queued/rollup.h"
 #include "queued/route.h"
 #include "queued/run.h"
+#include "queued/source.h"
 #include "queued/state.h"
 #include "queued/vmta.h"
 
@@ -93,7 +96,7 @@ queue_n_rcpts(const struct queue *q)
 uint32_t
 queue_max_out(const struct queue *q)
 {
-	return q->backoff ? q->policy->backoff_max_out : q->policy->max_out;
+	return retry_max_out(q, q->backoff ? q->policy->backoff_max_out : q->policy->max_out);
 }
 
 static bool
@@ -122,6 +125,7 @@ static void
 configure(struct queue *q)
 {
 	q->policy = policy_of(conf_queue(daemon_conf(), queue_domain(q), q->vmta->name));
+	q->loop_said = false;
 }
 
 static struct queue *
@@ -167,7 +171,7 @@ void
 queue_maybe_free(struct queue *q)
 {
 	if (queue_n_rcpts(q) > 0 || q->n_conns > 0 || q->retrying || q->in_run_line ||
-	    !tick_is_due(q->keep_until))
+	    !tick_is_due(q->keep_until) || mode_remembers(q) || source_remembers(q))
 		return;
 	limit_leave(q);
 	ev_timer_stop(&q->timer);
@@ -175,6 +179,10 @@ queue_maybe_free(struct queue *q)
 	move_stop(q);
 	events_free(q);
 	due_clear(&q->deferred);
+	mode_free(q);
+	source_free(q);
+	retry_free(q);
+	react_purge_free(q);
 	hmap_remove(&qd.queue_map, str_ihash(str_of(q->name)), q->handle);
 	slab_free(&qd.queues, q->handle);
 	free(q->name);
@@ -277,25 +285,6 @@ queue_set_hold(struct queue *q, enum queue_hold hold)
 	q->hold_since = tick_now();
 }
 
-void
-queue_retry_later(struct queue *q, int64_t ms)
-{
-	if (ms < 0)
-		ms = policy_retry_ms(q->policy, q->retry_nth++);
-	q->retrying = true;
-	q->retry_at = tick_in_ms(ms);
-	q->n_failed = 0;
-	queue_kick(q);
-}
-
-void
-queue_succeeded(struct queue *q)
-{
-	q->retry_nth = 0;
-	q->retrying = false;
-	q->n_failed = 0;
-}
-
 static void
 wake_deferred_all(struct queue *q)
 {
@@ -311,6 +300,7 @@ void
 queue_schedule(struct queue *q, bool rcpts)
 {
 	q->retrying = false;
+	retry_forget_wait(q);
 	q->open_after = tick_now();
 	route_forgive(q);
 	if (rcpts)

@@ -30,8 +30,10 @@
 	X(LIMIT, "a limit is reached")                                                             \
 	X(NO_DELIVERD, "the delivery process is away and will be restarted")                       \
 	X(ACCOUNTING, "accounting records or reports are not yet on disk, so deliveries wait")     \
+	X(BOUNCING, "a reply ordered that all its mail bounces")                                   \
 	X(NO_VMTA, "its VirtualMTA does not exist")                                                \
-	X(NO_SOURCE, "the VirtualMTA has no source address of the destination's family")
+	X(NO_SOURCE, "the VirtualMTA has no source address of the destination's family")           \
+	X(SOURCES_DISABLED, "all its source addresses are disabled")
 
 enum queue_hold {
 #define X(name, text) HOLD_##name,
@@ -48,6 +50,11 @@ struct route;
 struct move_target;
 struct vmta;
 struct events;
+struct mode;
+struct sources_off;
+struct throttle;
+struct cause_kept;
+struct purge;
 
 struct queue {
 	uint32_t handle;
@@ -73,20 +80,28 @@ struct queue {
 	uint32_t n_failed;    /* hosts that failed since the last success */
 	uint32_t retry_nth;
 	struct tick retry_at; /* the queue waits until then when `retrying` */
+	struct tick retry_since;
 	bool retrying;
 	bool expiry_known;
-	uint8_t hold; /* enum queue_hold */
-	uint8_t pad;
+	uint8_t hold;		 /* enum queue_hold */
+	uint8_t retry_hold;	 /* what to call it while `retrying` */
+	uint8_t n_greetings_5xx; /* in a row */
+	bool loop_said;		 /* that its re-routing leads back to it */
 	struct tick next_expiry;
 	struct tick open_after; /* no connection is opened before: local trouble */
 	struct tick hold_since;
 	struct tick keep_until; /* not freed before: somebody waits for its route */
 	struct ev_timer timer;
 	struct limit *waits_for;
-	struct limit *woken_by;	    /* the line it was called from, until its turn is over */
-	struct limit *kept;	    /* a unit of this one was taken for it */
-	struct move_target *leaves; /* where its mail goes instead, NULL: it stays (move.c) */
-	struct events *events;	    /* the last errors, NULL: none */
+	struct limit *woken_by;		 /* the line it was called from, until its turn is over */
+	struct limit *kept;		 /* a unit of this one was taken for it */
+	struct move_target *leaves;	 /* where its mail goes instead, NULL: it stays (move.c) */
+	struct events *events;		 /* the last errors, NULL: none */
+	struct mode *mode;		 /* NULL: it was never in another (mode.h) */
+	struct sources_off *sources_off; /* NULL: none is disabled (source.h) */
+	struct throttle *throttle;	 /* NULL: no reply took connections away (retry.h) */
+	struct cause_kept *ordered;	 /* the reply that ordered the wait, NULL: none */
+	struct purge *purge;		 /* NULL, or: all its mail bounces (react.h) */
 	uint64_t n_delivered, n_bounced, n_deferred;
 
 	TAILQ_ENTRY(queue) line_link; /* in a limit's line */
@@ -104,7 +119,7 @@ uint32_t queue_next(uint32_t handle);
 struct str queue_domain(const struct queue *q);
 struct str queue_vmta_name(const struct queue *q);
 uint32_t queue_n_rcpts(const struct queue *q);
-/* max-smtp-out as its mode has it. */
+/* max-smtp-out as its mode has it, less what a reply took away. */
 uint32_t queue_max_out(const struct queue *q);
 
 /* A recipient comes in (state set here), ready now or due later. */

@@ -5,7 +5,13 @@
 #include "queued/move.h"
 #include "queued/outcome.h"
 #include "queued/place.h"
+#include "queued/mode.h"
+#include "queued/outcome.h"
+#include "queued/react.h"
+#include "queued/reroute.h"
+#include "queued/retry.h"
 #include "queued/route.h"
+#include "queued/source.h"
 #include "queued/state.h"
 #include "queued/vmta.h"
 
@@ -33,8 +39,10 @@ wake_deferred(struct queue *q)
 static enum queue_hold
 stopped_by(struct queue *q)
 {
-	if (q->retrying && tick_is_due(q->retry_at))
+	if (q->retrying && tick_is_due(q->retry_at)) {
 		q->retrying = false;
+		retry_forget_wait(q);
+	}
 	if (queue_n_rcpts(q) == 0)
 		return HOLD_EMPTY;
 	if (move_run(q) || (q->is_grouped && place_is_running()))
@@ -47,8 +55,10 @@ stopped_by(struct queue *q)
 		return HOLD_HELD_DOMAIN;
 	if (q->vmta->is_held)
 		return HOLD_HELD_VMTA;
+	if (q->purge != NULL)
+		return HOLD_BOUNCING;
 	if (q->retrying)
-		return HOLD_RETRY;
+		return (enum queue_hold)q->retry_hold;
 	if (q->ready.n > 0)
 		return HOLD_MAX;
 	if (q->n_flight + q->n_ending > 0)
@@ -115,6 +125,7 @@ static enum queue_hold
 no_source(struct queue *q)
 {
 	queue_retry_later(q, NO_SOURCE_MS);
+	q->retry_hold = HOLD_NO_SOURCE;
 	return HOLD_NO_SOURCE;
 }
 
@@ -127,6 +138,8 @@ open_one(struct queue *q)
 	struct route_host *host;
 	struct conf_source_host src;
 
+	if (source_all_disabled(q))
+		return HOLD_SOURCES_DISABLED;
 	if (q->n_conns >= queue_max_out(q))
 		return HOLD_LIMIT;
 	if (!tick_is_due(q->open_after))
@@ -145,7 +158,7 @@ open_one(struct queue *q)
 		return no_source(q);
 	if (host == NULL)
 		return q->n_conns > 0 ? HOLD_DELIVERING : outcome_no_host(q);
-	if (!vmta_next_source(q->vmta, host->addr.family, &src))
+	if (!source_next(q, host->addr.family, &src))
 		return no_source(q);
 	if (conn_open(q, host, &src))
 		return HOLD_MAX;
@@ -252,6 +265,10 @@ arm(struct queue *q)
 		next = q->keep_until;
 	if (q->ready.n > 0 && q->open_after.t < next.t && !tick_is_due(q->open_after))
 		next = q->open_after;
+	if (mode_next(q).t < next.t)
+		next = mode_next(q);
+	if (source_next_change(q).t < next.t)
+		next = source_next_change(q);
 	if (q->expiry_known && q->next_expiry.t < next.t && queue_n_rcpts(q) > 0)
 		next = q->next_expiry;
 	if (next.t == INT32_MAX)
@@ -265,8 +282,12 @@ run_queue(struct queue *q)
 {
 	enum queue_hold h;
 
+	mode_run(q);
+	source_run(q);
 	wake_deferred(q);
 	expire_run(q);
+	reroute_run(q);
+	react_purge_run(q);
 	h = stopped_by(q);
 	if (h == HOLD_NO_VMTA)
 		outcome_no_vmta(q);

@@ -70,6 +70,8 @@ int64_t conf_item_ms(const struct conf_set *s, enum conf_key k, size_t i);
 bool conf_is_set(const struct conf_set *s, enum conf_key k);
 /* Is the directive written in any block, with a value that is not empty? */
 bool conf_uses(const struct conf *c, enum conf_key k);
+/* A time within a line's text: "90s", "1d12h". False: it is none. */
+bool conf_parse_time(struct str s, int64_t *ms);
 /* Where the effective value comes from; file NULL and line 0: the default. */
 struct conf_origin {
 	const char *file;

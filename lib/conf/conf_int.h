@@ -226,7 +226,6 @@ bool conf_is_utf8(struct str s, size_t *bad);
 
 /* ---- values ---- */
 
-bool conf_parse_time(struct str s, int64_t *ms);
 bool conf_parse_size(struct str s, uint64_t *bytes);
 bool conf_parse_rate(struct str s, struct conf_rate *r);
 bool conf_parse_volume(struct str s, struct conf_rate *r);

@@ -135,6 +135,18 @@ check_weight(struct conf_pool_mem *m, struct str *s)
 	return ok(parse_u32(*s, 1, 10000, &n));
 }
 
+/* "2", "1.5": up to 1000, three places */
+static int
+check_factor(struct conf_pool_mem *m, struct str *s)
+{
+	size_t dot = str_find(*s, '.');
+	struct str part = dot == STR_NPOS ? STR("0") : str_skip(*s, dot + 1);
+	uint32_t n;
+
+	return ok(parse_u32(str_sub(*s, 0, dot), 1, 1000, &n) && part.len <= 3 &&
+		  parse_u32(part, 0, 999, &n));
+}
+
 /* the code of a reply that is no success */
 static int
 check_code(struct conf_pool_mem *m, struct str *s)
@@ -253,6 +265,7 @@ static const struct {
     {"N", check_n, "a number"},
     {"COUNT", check_count, "a number or \"unlimited\""},
     {"WEIGHT", check_weight, "a weight from 1 to 10000"},
+    {"FACTOR", check_factor, "a number from 1 to 1000 such as 1.5"},
     {"CODE", check_code, "a reply code from 400 to 599"},
     {"RATE", check_rate, "a rate such as 500/m, 100/15m or \"unlimited\""},
     {"VOLUME", check_volume, "a volume in a time such as 12M/m or \"unlimited\""},

@@ -273,6 +273,16 @@ struct ipc_report_done {
 	uint32_t pad;
 };
 
+/* a mail to the operator */
+struct ipc_notice {
+	uint64_t id; /* queued's number */
+};
+struct ipc_notice_done {
+	uint64_t id;
+	uint32_t ok; /* 1: durable in the spool; 0: try again later */
+	uint32_t pad;
+};
+
 /* control: see lib/ctl/commands.def */
 struct ipc_ctl_request {
 	uint64_t cursor; /* where a paged answer goes on; 0: from the start */

@@ -128,6 +128,22 @@ said_report(const struct ipc_msg *m)
 }
 
 static void
+said_notice(const struct ipc_msg *m)
+{
+	const struct ipc_notice *n = m->head;
+	struct ipc_notice_done done = {.id = n->id, .ok = replay.reports == REPORTS_OK};
+	struct str rest = m->text[2], line;
+
+	event("notice to %.*s: %.*s", STR_ARG(m->text[0]), STR_ARG(m->text[1]));
+	while (rest.len > 0 && str_next(&rest, '\n', &line)) {
+		if (str_has_prefix(line, STR("Because: ")) || str_has_prefix(line, STR("All SMTP")))
+			event("notice says %.*s", STR_ARG(line));
+	}
+	if (replay.reports != REPORTS_OFF)
+		ipc_test_deliver(replay.chan[ROLE_BOUNCE], IPC_NOTICE_DONE, &done, NULL);
+}
+
+static void
 said_free(const struct ipc_msg *m)
 {
 	const struct ipc_segment *s = m->head;
@@ -146,6 +162,7 @@ static const struct {
     {IPC_RECORD, said_record},
     {IPC_REPORT_RCPT, said_report_rcpt},
     {IPC_REPORT, said_report},
+    {IPC_NOTICE, said_notice},
     {IPC_SEGMENT_FREE, said_free},
 };
 

@@ -4,8 +4,11 @@
  */
 #include "lib/base/num.h"
 #include "lib/base/xalloc.h"
+#include "queued/mode.h"
 #include "queued/pause.h"
 #include "queued/peers.h"
+#include "queued/retry.h"
+#include "queued/source.h"
 #include "queued/state.h"
 #include "queued/vmta.h"
 #include "tests/replay/queue_replay.h"
@@ -65,6 +68,62 @@ do_reports(struct str arg)
 						   : REPORTS_OK;
 }
 
+static uint32_t
+send_hosts(uint32_t req, struct str hosts)
+{
+	struct str word, pref, addr;
+	uint32_t n = 0, v, byte;
+
+	for (; str_next_word(&hosts, &word); n++) {
+		struct ipc_dns_addr a = {.req = req, .addr = {.family = 4}};
+		struct str piece;
+		if (!str_next(&word, '=', &pref) || !str_next(&word, '=', &addr) ||
+		    !parse_u32(pref, 0, 65535, &v))
+			replay_die("PREF=ADDRESS=HOST");
+		a.pref = (uint16_t)v;
+		if (str_eq(addr, STR("-"))) /* an exchanger without an address */
+			a.addr.family = 0;
+		for (size_t i = 0; i < 4 && str_next(&addr, '.', &piece); i++)
+			a.addr.bytes[i] = parse_u32(piece, 0, 255, &byte) ? (uint8_t)byte : 0;
+		ipc_test_deliver(replay.chan[ROLE_DNS], IPC_DNS_ADDR, &a, &word);
+	}
+	return n;
+}
+
+static uint32_t
+take_question(struct str name)
+{
+	for (size_t i = 0; i < MAX_ASKED; i++) {
+		if (replay.asked[i].name != NULL && str_ieq(str_of(replay.asked[i].name), name)) {
+			xfree(&replay.asked[i].name);
+			return replay.asked[i].req;
+		}
+	}
+	replay_die("nobody asked for that");
+	return 0;
+}
+
+static void
+do_dns(struct str arg)
+{
+	static const char *const rows[DNS_STATUS_MAX] = {
+	    "ok", "nxdomain", "nodata", "nullmx", "servfail", "timeout", "noaddr", "badname"};
+	struct ipc_dns_done done = {.ttl_s = replay.ttl_s};
+	struct str name, status, text;
+	char why[128];
+
+	if (!str_next_word(&arg, &name) || !str_next_word(&arg, &status))
+		replay_die("dns NAME STATUS …");
+	done.req = take_question(name);
+	for (int i = 0; i < DNS_STATUS_MAX; i++)
+		if (str_eq(status, str_of(rows[i])))
+			done.status = (uint8_t)i;
+	done.n_addrs = (uint16_t)send_hosts(done.req, arg);
+	snprintf(why, sizeof why, "%.*s: %.*s", STR_ARG(name), STR_ARG(status));
+	text = done.status == DNS_OK ? STR("") : str_of(why);
+	ipc_test_deliver(replay.chan[ROLE_DNS], IPC_DNS_DONE, &done, &text);
+}
+
 static void
 do_pause(struct str arg)
 {
@@ -101,8 +160,10 @@ do_backoff(struct str arg)
 
 	if (q == NULL)
 		replay_die("no such queue");
-	q->backoff = !str_eq(str_trim(arg), STR("off"));
-	queue_kick(q);
+	if (str_eq(str_trim(arg), STR("off")))
+		mode_set_normal(q, &(struct cause){.text = STR("by the script")});
+	else
+		mode_set_backoff(q, -1, &(struct cause){.text = STR("by the script")});
 }
 
 static void
@@ -129,6 +190,53 @@ do_state(struct str arg)
 		       "kb=%lu\n",
 		    q->name, hold_name((enum queue_hold)q->hold), q->ready.n, q->deferred.n,
 		    q->held.n, q->n_flight, q->n_ending, q->n_conns, q->bytes / 1024);
+}
+
+/* seconds from now on, "-": never */
+static const char *
+due_in(struct tick t, char text[32])
+{
+	if (t.t == INT32_MAX)
+		return "-";
+	snprintf(text, 32, "%.3f", (double)tick_diff_ms(tick_now(), t) / 1000);
+	return text;
+}
+
+static void
+do_mode(struct str arg)
+{
+	const struct queue *q = queue_find(arg);
+	char text[32], addr[NET_ADDR_TEXT];
+
+	if (q == NULL) {
+		printf("! mode %.*s: there is no such queue\n", STR_ARG(arg));
+		return;
+	}
+	printf("! mode %s %s", q->name, q->backoff ? "backoff" : "normal");
+	if (q->backoff)
+		printf(" until=%s by line %u", due_in(q->mode->until, text), q->mode->by.line);
+	if (q->retrying)
+		printf(" wait=%s", due_in(q->retry_at, text));
+	if (q->throttle != NULL)
+		printf(" allowed=%u cap=%u", q->throttle->allowed, q->throttle->cap);
+	for (uint32_t i = 0; q->sources_off != NULL && i < q->sources_off->n; i++)
+		printf(" off=%s,%s", net_addr_text(&q->sources_off->list[i].addr, addr),
+		    due_in(q->sources_off->list[i].until, text));
+	printf("\n");
+}
+
+/* enable ADDRESS QUEUE */
+static void
+do_enable(struct str arg)
+{
+	struct str word;
+	struct net_addr a;
+	struct queue *q = NULL;
+
+	if (str_next_word(&arg, &word) && net_addr_parse(word, &a))
+		q = queue_find(str_trim(arg));
+	if (q == NULL || !source_enable(q, &a))
+		replay_die("no such queue or source");
 }
 
 static void
@@ -164,6 +272,7 @@ do_wall(struct str arg)
 }
 
 static const struct replay_word words[] = {
+    {"dns", do_dns},
     {"ttl", do_ttl},
     {"wall", do_wall},
     {"gone", do_gone},
@@ -176,6 +285,8 @@ static const struct replay_word words[] = {
     {"backoff", do_backoff},
     {"limit", do_limit},
     {"state", do_state},
+    {"mode", do_mode},
+    {"enable", do_enable},
     {"counts", do_counts},
 };
 

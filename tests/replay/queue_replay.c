@@ -16,6 +16,7 @@
  *   down CONN refused|lost|timeout|closed|local [STAGE]
  *   greeting CONN CODE E.E.E TEXT           the connection ends with this reply as greeting
  *   result CONN TXN RCPT delivered|failed|deferred|untried CODE E.E.E TEXT
+ *   rcpt-reply CONN TXN RCPT …              the same, said in answer to RCPT
  *   done CONN TXN
  *   deliver CONN TXN RCPT         result delivered, and done
  *   defer CONN TXN RCPT           result deferred with a 451, and done
@@ -30,6 +31,8 @@
  *   reports off|fail|ok           bounced says nothing, that it could not, that it did
  *   pause QUEUE | resume QUEUE | schedule QUEUE | backoff QUEUE on|off
  *   limit accounting N            so many records may be unacknowledged
+ *   enable ADDRESS QUEUE          that source again
+ *   mode QUEUE                    prints its mode, waits, what is left of its concurrency, its disabled sources
  *   state QUEUE | counts          prints what queued knows of it, in all
  *   ! TEXT                        (expected) what queued says to the others, with the time since `start`
  *
@@ -315,62 +318,6 @@ do_accept(struct str arg)
 	append(&e, rcpts);
 }
 
-static uint32_t
-send_hosts(uint32_t req, struct str hosts)
-{
-	struct str word, pref, addr;
-	uint32_t n = 0, v, byte;
-
-	for (; str_next_word(&hosts, &word); n++) {
-		struct ipc_dns_addr a = {.req = req, .addr = {.family = 4}};
-		struct str piece;
-		if (!str_next(&word, '=', &pref) || !str_next(&word, '=', &addr) ||
-		    !parse_u32(pref, 0, 65535, &v))
-			replay_die("PREF=ADDRESS=HOST");
-		a.pref = (uint16_t)v;
-		if (str_eq(addr, STR("-"))) /* an exchanger without an address */
-			a.addr.family = 0;
-		for (size_t i = 0; i < 4 && str_next(&addr, '.', &piece); i++)
-			a.addr.bytes[i] = parse_u32(piece, 0, 255, &byte) ? (uint8_t)byte : 0;
-		ipc_test_deliver(replay.chan[ROLE_DNS], IPC_DNS_ADDR, &a, &word);
-	}
-	return n;
-}
-
-static uint32_t
-take_question(struct str name)
-{
-	for (size_t i = 0; i < MAX_ASKED; i++) {
-		if (replay.asked[i].name != NULL && str_ieq(str_of(replay.asked[i].name), name)) {
-			xfree(&replay.asked[i].name);
-			return replay.asked[i].req;
-		}
-	}
-	replay_die("nobody asked for that");
-	return 0;
-}
-
-static void
-do_dns(struct str arg)
-{
-	static const char *const rows[DNS_STATUS_MAX] = {
-	    "ok", "nxdomain", "nodata", "nullmx", "servfail", "timeout", "noaddr", "badname"};
-	struct ipc_dns_done done = {.ttl_s = replay.ttl_s};
-	struct str name, status, text;
-	char why[128];
-
-	if (!str_next_word(&arg, &name) || !str_next_word(&arg, &status))
-		replay_die("dns NAME STATUS …");
-	done.req = take_question(name);
-	for (int i = 0; i < DNS_STATUS_MAX; i++)
-		if (str_eq(status, str_of(rows[i])))
-			done.status = (uint8_t)i;
-	done.n_addrs = (uint16_t)send_hosts(done.req, arg);
-	snprintf(why, sizeof why, "%.*s: %.*s", STR_ARG(name), STR_ARG(status));
-	text = done.status == DNS_OK ? STR("") : str_of(why);
-	ipc_test_deliver(replay.chan[ROLE_DNS], IPC_DNS_DONE, &done, &text);
-}
-
 static void
 do_up(struct str arg)
 {
@@ -450,7 +397,8 @@ give_result(uint32_t conn, uint32_t txn, uint32_t rcpt, struct ipc_result r, str
 	r.txn = txn;
 	r.rcpt = rcpt;
 	r.id = id_of_txn(conn, txn);
-	r.stage = STAGE_BODY;
+	if (r.stage == 0)
+		r.stage = STAGE_BODY;
 	ipc_test_deliver(replay.chan[ROLE_DELIVER], IPC_RESULT, &r, &text);
 }
 
@@ -463,13 +411,13 @@ give_done(uint32_t conn, uint32_t txn)
 }
 
 static void
-do_result(struct str arg)
+some_result(struct str arg, enum smtp_stage stage)
 {
 	static const char *const outcomes[OUT_MAX] = {
 	    "?", "delivered", "failed", "deferred", "untried"};
 	uint32_t conn = (uint32_t)replay_number(&arg), txn = (uint32_t)replay_number(&arg);
 	uint32_t rcpt = (uint32_t)replay_number(&arg);
-	struct ipc_result r = {0};
+	struct ipc_result r = {.stage = (uint8_t)stage};
 	struct str word;
 
 	if (!str_next_word(&arg, &word))
@@ -479,6 +427,18 @@ do_result(struct str arg)
 			r.outcome = (uint8_t)i;
 	replay_reply(&arg, &r.code, r.enh);
 	give_result(conn, txn, rcpt, r, arg);
+}
+
+static void
+do_result(struct str arg)
+{
+	some_result(arg, STAGE_BODY);
+}
+
+static void
+do_rcpt_reply(struct str arg)
+{
+	some_result(arg, STAGE_RCPT);
 }
 
 static void
@@ -534,11 +494,11 @@ static const struct replay_word words[] = {
     {"spool", do_spool},
     {"start", do_start},
     {"accept", do_accept},
-    {"dns", do_dns},
     {"up", do_up},
     {"down", do_down},
     {"greeting", do_greeting},
     {"result", do_result},
+    {"rcpt-reply", do_rcpt_reply},
     {"done", do_done},
     {"deliver", do_deliver},
     {"defer", do_defer},

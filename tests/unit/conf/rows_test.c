@@ -34,6 +34,7 @@ static const struct {
     {"COUNT", "5"},
     {"WEIGHT", "3"},
     {"CODE", "421"},
+    {"FACTOR", "1.5"},
     {"RATE", "100/15m"},
     {"VOLUME", "12M/m"},
     {"TIME", "10m"},
