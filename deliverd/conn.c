@@ -56,14 +56,27 @@ is_heard(const struct conn *c)
 	return deliver.queued != NULL && !c->is_orphan;
 }
 
+static void
+on_sealed(void *ctx)
+{
+	struct conn *c = ctx;
+
+	session_sealed(c->session, ev_now());
+	conn_update(c);
+}
+
 static struct mail *
 on_load(
     void *ctx, const struct spool_place *place, const uint32_t *idx, uint32_t n, struct why *why)
 {
 	struct mail *m = mail_load(deliver.reader, place, idx, n, why);
+	struct conn *c = ctx;
+	struct dkim_ask ask = {
+	    .domain = str_of(c->domain), .vmta = str_of(c->vmta), .done = on_sealed, .ctx = c};
 
-	(void)ctx;
-	if (m == NULL)
+	if (m != NULL)
+		dkim_seal(&deliver.dkim, m, place->id, &ask);
+	else
 		log_error("id=%016llx event=cannot-read reason=%s", (unsigned long long)place->id,
 		    log_quote(str_of(why->text)));
 	return m;
@@ -228,6 +241,7 @@ reap(struct ev_defer *d)
 	session_free(&c->session);
 	free(c->host);
 	free(c->vmta);
+	free(c->domain);
 	*c = (struct conn){0};
 	slab_free(&deliver.conns, handle);
 	stat_set(STAT_OUT_CONNS, --deliver.n_open);
@@ -332,7 +346,8 @@ conn_open(const struct ipc_conn_open *o, const struct str text[4], struct why *w
 	    .number = o->conn,
 	    .fd = -1,
 	    .host = xstrdup_str(text[0]),
-	    .vmta = xstrdup_str(text[3])};
+	    .vmta = xstrdup_str(text[3]),
+	    .domain = xstrdup_str(text[2])};
 	net_from_ipc(&o->dst, &c->dst);
 	net_from_ipc(&o->src, &c->src);
 	fill_conf(o, text, c, &conf);

@@ -99,6 +99,10 @@ give_fd(const struct ipc_fd *what, struct str text, int fd)
 static void
 add_peer(enum ipc_role role, uint32_t instance, int fd)
 {
+	if (role == ROLE_SIGN) {
+		dkim_peer(&deliver.dkim, instance, fd);
+		return;
+	}
 	if (role != ROLE_QUEUE) {
 		log_warn("event=strange-peer role=%s", ipc_role_name(role));
 		if (close(fd) == -1)
@@ -114,8 +118,9 @@ add_peer(enum ipc_role role, uint32_t instance, int fd)
 static void
 reload(const struct conf *old)
 {
-	/* connections keep what they copied; nothing points into the old one */
+	/* connections keep what they copied; only the table of keys points into it */
 	(void)old;
+	dkim_config(&deliver.dkim);
 }
 
 static void
@@ -156,6 +161,7 @@ deliver_prepare(void)
 	hmap_init(&deliver.by_number);
 	memory_init(&deliver.memory, MEMORY_BYTES, MEMORY_RESULTS);
 	ev_timer_init(&deliver.drain, on_drain);
+	dkim_prepare(&deliver.dkim);
 }
 
 void
@@ -164,6 +170,7 @@ deliver_init(void)
 	if (deliver.spool_fd == -1)
 		fatal("event=no-spool text=\"master gave no spool directory\"");
 	tls_init();
+	dkim_config(&deliver.dkim);
 	deliver.reader = spool_reader_new(deliver.spool_fd);
 }
 
@@ -176,5 +183,6 @@ deliver_finish(void)
 		log_warn("event=last-words-lost reason=\"%s\"", why.text);
 	tls_finish();
 	memory_clear(&deliver.memory);
+	dkim_clear(&deliver.dkim);
 	spool_reader_free(&deliver.reader);
 }

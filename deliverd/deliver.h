@@ -5,6 +5,7 @@
 #ifndef PH_DELIVERD_DELIVER_H
 #define PH_DELIVERD_DELIVER_H
 
+#include "deliverd/dkim.h"
 #include "deliverd/memory.h"
 #include "deliverd/session.h"
 #include "deliverd/tls.h"
@@ -24,6 +25,7 @@ struct deliver {
 	    by_number; /* queued's number to the slab's handle, for those that are not dead */
 	struct ev_timer drain;
 	struct memory memory; /* results of late */
+	struct dkim dkim;
 	uint64_t n_open;
 	int spool_fd; /* -1: not given yet */
 	bool is_stopping;
@@ -35,8 +37,9 @@ struct conn {
 	struct session *session;
 	struct tls *tls;
 	struct tls_settings tls_want;
-	char *host; /* the exchanger's name, owned */
-	char *vmta; /* owned */
+	char *host;   /* the exchanger's name, owned */
+	char *vmta;   /* owned */
+	char *domain; /* its queue's, owned */
 	struct net_addr dst;
 	struct net_addr src;   /* as asked for; family 0: any */
 	struct net_addr bound; /* what the kernel took */

@@ -6,8 +6,6 @@
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 
-#define SLICE 65536
-
 void
 mail_free(struct mail **mp)
 {
@@ -17,7 +15,10 @@ mail_free(struct mail **mp)
 		return;
 	if (m->fd != -1 && close(m->fd) == -1)
 		log_warn("mail event=close errno=%m");
+	if (m->job != NULL)
+		m->drop_job(&m->job);
 	buf_clear(&m->record);
+	buf_clear(&m->head);
 	buf_clear(&m->scratch);
 	free(m->rcpts);
 	free(m);
@@ -27,7 +28,7 @@ mail_free(struct mail **mp)
 uint64_t
 mail_size(const struct mail *m)
 {
-	return m->stored_len - m->n_dots;
+	return m->stored_len - m->n_dots + buf_len(&m->head);
 }
 
 static bool
@@ -39,17 +40,15 @@ is_ascii(struct str s)
 	return true;
 }
 
-/* A piece of the content, at most SLICE bytes; from the file into `into`. Trouble reading gives an
- * empty piece. */
-static struct str
-piece_at(const struct mail *m, uint64_t at, char into[SLICE])
+struct str
+mail_piece(const struct mail *m, uint64_t at, char into[MAIL_SLICE])
 {
 	ssize_t n;
 
 	if (m->fd == -1)
-		return str_sub(m->content, (size_t)at, SLICE);
+		return str_sub(m->content, (size_t)at, MAIL_SLICE);
 	do
-		n = pread(m->fd, into, (size_t)PH_MIN(m->stored_len - at, (uint64_t)SLICE),
+		n = pread(m->fd, into, (size_t)PH_MIN(m->stored_len - at, (uint64_t)MAIL_SLICE),
 		    (off_t)(m->offset + at));
 	while (n == -1 && errno == EINTR);
 	return str_from(into, n < 0 ? 0 : (size_t)n);
@@ -58,11 +57,11 @@ piece_at(const struct mail *m, uint64_t at, char into[SLICE])
 bool
 mail_is_8bit(const struct mail *m)
 {
-	static char slice[SLICE]; /* scratch, too large for the stack */
+	static char slice[MAIL_SLICE]; /* scratch, too large for the stack */
 	struct str piece;
 
 	for (uint64_t at = 0; at < m->stored_len; at += piece.len) {
-		piece = piece_at(m, at, slice);
+		piece = mail_piece(m, at, slice);
 		if (piece.len == 0)
 			return true;
 		if (!is_ascii(piece))
@@ -74,8 +73,8 @@ mail_is_8bit(const struct mail *m)
 bool
 mail_needs_utf8(const struct mail *m)
 {
-	static char slice[SLICE];
-	struct str head = piece_at(m, 0, slice);
+	static char slice[MAIL_SLICE];
+	struct str head = mail_piece(m, 0, slice);
 	size_t end;
 
 	if (!is_ascii(m->sender))

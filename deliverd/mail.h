@@ -10,6 +10,16 @@
 #include "lib/ipc/structs.h"
 
 #define MAIL_SMALL_BYTES (16u * 1024u) /* records up to this length are read whole */
+#define MAIL_SLICE	 65536	       /* of a file, read at a time */
+#define MAIL_MAX_HEAD	 (128u * 1024u)
+
+/* Is it ready to be sent? */
+enum mail_seal {
+	MAIL_SEALED,
+	MAIL_WAITS, /* for a signature */
+	MAIL_FAILED /* none could be had */
+};
+struct dkim_job;
 
 struct mail_rcpt {
 	struct str address;
@@ -19,7 +29,10 @@ struct mail_rcpt {
 struct mail {
 	struct buf record;  /* what was read of the spool */
 	struct buf scratch; /* decoded values */
+	struct buf head;    /* fields that we put in front of the content, whole lines */
 	struct str sender, envid;
+	struct str pool; /* that was asked for, or empty */
+	struct str dkim_options;
 	struct mail_rcpt *rcpts; /* in the order asked for */
 	uint32_t n_rcpts;
 	uint64_t stored_len; /* content as stored: CRLF, dot-stuffed, no final dot */
@@ -29,8 +42,13 @@ struct mail {
 	int fd;		     /* owned, or -1 */
 	uint8_t body;	     /* enum env_body */
 	uint8_t ret;	     /* enum env_ret */
+	uint8_t seal;	     /* enum mail_seal */
+	bool has_dkim_options;
 	bool smtputf8;
-	bool ends_in_crlf; /* the stored form is empty or ends with CRLF */
+	bool ends_in_crlf;    /* the stored form is empty or ends with CRLF */
+	struct dkim_job *job; /* owned, while it waits */
+	void (*drop_job)(struct dkim_job **j);
+	char why_not[128]; /* MAIL_FAILED */
 };
 
 struct spool_reader;
@@ -42,7 +60,9 @@ struct mail *mail_load(struct spool_reader *r, const struct spool_place *place, 
     uint32_t n, struct why *why);
 void mail_free(struct mail **m);
 
-/* What is sent is this long (RFC 1870: without the added dots). */
+/* A piece of the content from `at` on, from the file into `into`; trouble reading gives an empty one. */
+struct str mail_piece(const struct mail *m, uint64_t at, char into[MAIL_SLICE]);
+/* What is sent is this long (RFC 1870: without the added dots, with our fields). */
 uint64_t mail_size(const struct mail *m);
 /* Is there a byte above 127: in the header or an address (needs SMTPUTF8), anywhere in the content (8BITMIME)? */
 bool mail_needs_utf8(const struct mail *m);

@@ -66,7 +66,7 @@ take_envelope(struct mail *m, struct str env, const struct spool_place *place, s
     struct why *why)
 {
 	struct envelope e;
-	size_t sender, envid;
+	size_t sender, envid, pool;
 
 	if (!envelope_parse(env, &e, values, why))
 		return -1;
@@ -79,10 +79,12 @@ take_envelope(struct mail *m, struct str env, const struct spool_place *place, s
 	m->body = e.body;
 	m->ret = e.ret;
 	m->smtputf8 = e.smtputf8;
-	if (keep(&m->scratch, e.sender, &sender) == -1 || keep(&m->scratch, e.envid, &envid) == -1)
+	if (keep(&m->scratch, e.sender, &sender) == -1 ||
+	    keep(&m->scratch, e.envid, &envid) == -1 || keep(&m->scratch, e.pool, &pool) == -1)
 		return why_set(why, "envelope is too long");
 	m->sender = str_from(NULL, e.sender.len);
 	m->envid = str_from(NULL, e.envid.len);
+	m->pool = str_from(NULL, e.pool.len);
 	return 0;
 }
 
@@ -141,6 +143,7 @@ mail_load(struct spool_reader *r, const struct spool_place *place, const uint32_
 	m->fd = -1;
 	buf_init(&m->record, (size_t)SPOOL_MAX_ENV + MAIL_SMALL_BYTES);
 	buf_init(&m->scratch, MAX_SCRATCH);
+	buf_init(&m->head, MAIL_MAX_HEAD);
 	buf_init(&values, MAX_SCRATCH);
 	m->rcpts = xcalloc(n, sizeof *m->rcpts);
 	m->n_rcpts = n;
@@ -155,8 +158,9 @@ mail_load(struct spool_reader *r, const struct spool_place *place, const uint32_
 		mail_free(&m);
 		return NULL;
 	}
-	/* the scratch begins with these two, see take_envelope() */
+	/* the scratch begins with these, see take_envelope() */
 	m->sender.p = m->scratch.base + m->scratch.head;
 	m->envid.p = m->sender.p + m->sender.len;
+	m->pool.p = m->envid.p + m->envid.len;
 	return m;
 }

@@ -1,3 +1,3 @@
 sources := $(notdir $(wildcard deliverd/*.c))
-uses := daemon spool smtp mail
+uses := daemon dkim spool smtp mail
 program := libexec/posthaste/deliverd

@@ -356,6 +356,13 @@ session_sent(struct session *s, struct mono now, uint64_t n)
 		session_settle(s);
 }
 
+void
+session_sealed(struct session *s, struct mono now)
+{
+	s->now = now;
+	session_pump(s);
+}
+
 /* The content went out whole and the operator prefers a lost message to a second copy. */
 static void
 assume_delivered(struct session *s)

@@ -68,7 +68,8 @@ struct session_result {
 
 /* What comes out. None of them may free the session; `down` comes once and is the last. */
 struct session_ops {
-	/* The message of a transaction whose turn has come; NULL with `why`. */
+	/* The message of a transaction whose turn has come, or soon will; NULL with `why`. Where it is MAIL_WAITS,
+	 * session_sealed() follows. */
 	struct mail *(*load)(void *ctx, const struct spool_place *place, const uint32_t *idx,
 	    uint32_t n, struct why *why);
 	void (*up)(void *ctx, uint32_t offered); /* enum smtp_ext bits as offered last */
@@ -92,6 +93,8 @@ void session_input(struct session *s, struct mono now, struct str bytes);
 void session_lost(struct session *s, struct mono now, enum conn_end end, const char *what);
 /* So many bytes of session_out() were given to the kernel. */
 void session_sent(struct session *s, struct mono now, uint64_t n);
+/* A message that waited for its signature has it, or has none. */
+void session_sealed(struct session *s, struct mono now);
 /* The deadline has come (harmless when it has not). */
 void session_tick(struct session *s, struct mono now);
 void session_tls_up(struct session *s, struct mono now);

@@ -7,6 +7,8 @@
 #include "lib/base/xalloc.h"
 #include "lib/spool/envelope.h"
 
+#define LOAD_AHEAD 3 /* messages that wait for their signatures behind the first that does */
+
 void
 session_say_ehlo(struct session *s)
 {
@@ -151,23 +153,51 @@ needs_rset(const struct session *s)
 }
 
 static bool
+load(struct session *s, struct txn *t, struct why *why)
+{
+	uint32_t *idx = xcalloc(t->n_rcpts, sizeof *idx);
+
+	for (uint32_t i = 0; i < t->n_rcpts; i++)
+		idx[i] = t->rcpts[i].index;
+	t->mail = s->ops->load(s->ctx, &t->place, idx, t->n_rcpts, why);
+	free(idx);
+	return t->mail != NULL;
+}
+
+/*
+ * While one message waits for its signature the next ones ask for theirs; what cannot be loaded is said when its turn
+ * comes. Without one the connection ends, but not under a message that the peer has not answered yet.
+ */
+static void
+wait_for_seal(struct session *s, struct txn *t)
+{
+	struct txn *next = t->next;
+	struct why why;
+
+	if (t->mail->seal == MAIL_FAILED) {
+		if (s->first == t)
+			session_lost(s, s->now, END_LOCAL, t->mail->why_not);
+		return;
+	}
+	for (int n = 0; n < LOAD_AHEAD && next != NULL; n++, next = next->next)
+		if (next->mail == NULL && !load(s, next, &why))
+			return;
+}
+
+static bool
 step_begin(struct session *s, struct txn *t)
 {
 	struct why why;
 	struct verdict v = {.outcome = OUT_DEFERRED, .stage = STAGE_IDLE, .enh = {4, 3, 0}};
-	uint32_t *idx;
 
-	if (t->mail == NULL) {
-		idx = xcalloc(t->n_rcpts, sizeof *idx);
-		for (uint32_t i = 0; i < t->n_rcpts; i++)
-			idx[i] = t->rcpts[i].index;
-		t->mail = s->ops->load(s->ctx, &t->place, idx, t->n_rcpts, &why);
-		free(idx);
+	if (t->mail == NULL && !load(s, t, &why)) {
 		v.text = str_of(why.text);
-		if (t->mail == NULL) {
-			fail_here(s, t, &v);
-			return true;
-		}
+		fail_here(s, t, &v);
+		return true;
+	}
+	if (t->mail->seal != MAIL_SEALED) {
+		wait_for_seal(s, t);
+		return false;
 	}
 	if (!fits_peer(s, t->mail, &why)) {
 		v = (struct verdict){.outcome = OUT_FAILED,
@@ -298,8 +328,9 @@ say_bdat(struct session *s, struct txn *t)
 	struct mail *m = t->mail;
 
 	if (m->fd == -1 && m->n_dots > 0)
-		t->bytes = unstuff(NULL, m->content);
+		t->bytes = unstuff(NULL, m->content) + buf_len(&m->head);
 	outq_addf(&s->out, "BDAT %llu LAST\r\n", (unsigned long long)t->bytes);
+	outq_add(&s->out, buf_str(&m->head));
 	if (m->fd != -1)
 		say_file(s, m);
 	else if (m->n_dots > 0)
@@ -343,6 +374,7 @@ step_body(struct session *s, struct txn *t)
 
 	/* 354 although nobody was accepted: a lone dot (RFC 2920 3.1) */
 	if (t->n_accepted > 0 && !t->mail_refused) {
+		outq_add(&s->out, buf_str(&m->head));
 		if (m->fd != -1)
 			say_file(s, m);
 		else

@@ -2,15 +2,15 @@
 
 #include "lib/base/log.h"
 
-static void
-say(const struct conf_message *m)
+void
+config_say(bool is_error, const char *text)
 {
 	if (master.log_fd == -1 || master.options.test)
-		fprintf(stderr, "%s: %s\n", m->is_error ? "error" : "note", m->text);
-	else if (m->is_error)
-		log_error("configuration: %s", m->text);
+		fprintf(stderr, "%s: %s\n", is_error ? "error" : "note", text);
+	else if (is_error)
+		log_error("configuration: %s", text);
 	else
-		log_info("configuration: %s", m->text);
+		log_info("configuration: %s", text);
 }
 
 struct conf *
@@ -22,7 +22,7 @@ config_load(const char *path, struct why *why)
 
 	why_set(why, "%s cannot be read", path);
 	for (size_t i = 0; i < list.n; i++) {
-		say(&list.list[i]);
+		config_say(list.list[i].is_error, list.list[i].text);
 		if (list.list[i].is_error && n_errors++ == 0)
 			why_set(why, "%s", list.list[i].text);
 	}

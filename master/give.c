@@ -143,6 +143,15 @@ give_config(struct kid *k, const struct conf *c, uint64_t generation, struct why
 	return 0;
 }
 
+void
+give_keys(struct kid *k, const struct conf *c, uint64_t generation, int fd)
+{
+	const struct ipc_keys head = {
+	    .generation = generation, .hash = conf_key_files_hash(c), .n = conf_n_key_files(c)};
+
+	ipc_send(k->chan, IPC_KEYS, &head, NULL, fd);
+}
+
 int
 give_start_set(struct kid *k, struct why *why)
 {
@@ -153,6 +162,8 @@ give_start_set(struct kid *k, struct why *why)
 		give(k, FD_SPOOL_DIR, 0, spool, master.spool_fd);
 	free(spool);
 	give_stats_pages(k);
+	if (k->role == ROLE_SIGN)
+		give_keys(k, master.conf, master.generation, master.keys_fd);
 	if (give_config(k, master.conf, master.generation, why) == -1)
 		return -1;
 	if (k->role == ROLE_INJECT) {
@@ -182,15 +193,21 @@ join(struct kid *a, struct kid *b)
 	return 0;
 }
 
+/* queued is everybody's peer but signd's, which only deliverd has anything to ask of */
+static bool
+are_peers(enum ipc_role a, enum ipc_role b)
+{
+	if (a == ROLE_SIGN || b == ROLE_SIGN)
+		return a == ROLE_DELIVER || b == ROLE_DELIVER;
+	return a == ROLE_QUEUE || b == ROLE_QUEUE;
+}
+
 void
 give_peers(struct kid *k)
 {
 	for (size_t i = 0; i < master.n_kids; i++) {
 		struct kid *other = &master.kids[i];
-		/* queued is everybody's peer, and nobody has another */
-		if (other == k || !kid_is_running(other))
-			continue;
-		if (k->role != ROLE_QUEUE && other->role != ROLE_QUEUE)
+		if (other == k || !kid_is_running(other) || !are_peers(k->role, other->role))
 			continue;
 		if (join(k, other) == -1) {
 			/* what is short may come back: it is tried again with all that belongs to a start */

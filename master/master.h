@@ -64,6 +64,7 @@ struct reload {
 	uint64_t generation;
 	struct listeners listeners;
 	struct tls_files tls_files;
+	int keys_fd;
 	pid_t checker;
 	uint32_t token; /* queued's, when it asked */
 	bool is_asked;
@@ -98,6 +99,7 @@ struct master {
 	int lock_fd; /* shared with the daemons */
 	int own_lock_fd;
 	int log_fd;
+	int keys_fd;  /* of the configuration in force; -1: none yet */
 	int ready_fd; /* the waiting parent's pipe, -1 in the foreground */
 	bool is_root;
 };
@@ -117,6 +119,12 @@ int users_check(struct why *why) PH_MUST_CHECK;
 /* ---- config.c ---- */
 /* Prints all messages to standard error; after the log is open, into the log. */
 struct conf *config_load(const char *path, struct why *why);
+/* To the same place: a finished sentence, an error or a note. */
+void config_say(bool is_error, const char *text);
+
+/* ---- keys.c ---- */
+/* All private keys that it names, checked, in a sealed memfd; what is wrong was said. -1 with why: the first error. */
+int keys_load(const struct conf *c, struct why *why) PH_MUST_CHECK;
 
 /* ---- dirs.c ---- */
 /* Makes and corrects the spool's directories; opens master.spool_fd. */
@@ -186,6 +194,8 @@ void guard_start(void);
 int give_start_set(struct kid *k, struct why *why) PH_MUST_CHECK;
 int give_config(
     struct kid *k, const struct conf *c, uint64_t generation, struct why *why) PH_MUST_CHECK;
+/* signd's alone. */
+void give_keys(struct kid *k, const struct conf *c, uint64_t generation, int fd);
 void give_log(struct kid *k);
 void give_tls_files(struct kid *k, const struct tls_files *f);
 void give_listeners(struct kid *k);

@@ -23,6 +23,9 @@ end_attempt(void)
 	conf_free(&r->conf);
 	listeners_close(&r->listeners);
 	tls_files_close(&r->tls_files);
+	if (r->keys_fd != -1)
+		close(r->keys_fd);
+	r->keys_fd = -1;
 	r->state = RELOAD_NONE;
 	r->is_asked = r->is_wanted_again = false;
 	r->checker = 0;
@@ -98,6 +101,9 @@ ask_all(struct why *why)
 	for (size_t i = 0; i < master.n_kids; i++) {
 		struct kid *k = &master.kids[i];
 		k->said_ok = false;
+		if (kid_is_running(k) && k->role == ROLE_SIGN)
+			give_keys(
+			    k, master.reload.conf, master.reload.generation, master.reload.keys_fd);
 		if (kid_is_running(k) &&
 		    give_config(k, master.reload.conf, master.reload.generation, why) == -1)
 			return -1;
@@ -121,6 +127,9 @@ try_new(struct why *why)
 	if (log_file_check(r->conf, why) == -1 || give_acct_dirs(NULL, r->conf, why) == -1)
 		return -1;
 	if (listeners_open(r->conf, &master.listeners, &r->listeners, why) == -1)
+		return -1;
+	r->keys_fd = keys_load(r->conf, why);
+	if (r->keys_fd == -1)
 		return -1;
 	r->state = RELOAD_ASKING;
 	r->generation++;
@@ -160,6 +169,9 @@ switch_to_new(void)
 	tls_files_close(&master.tls_files);
 	master.tls_files = r->tls_files;
 	master.generation = r->generation;
+	close(master.keys_fd);
+	master.keys_fd = r->keys_fd;
+	r->keys_fd = -1;
 	r->conf = NULL;
 	r->listeners = (struct listeners){0};
 	r->tls_files = (struct tls_files){0};

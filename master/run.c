@@ -99,7 +99,8 @@ read_config(void)
 	if (path != NULL)
 		master.options.config = path;
 	master.conf = config_load(master.options.config, &why);
-	if (master.conf == NULL) {
+	master.keys_fd = master.conf == NULL ? -1 : keys_load(master.conf, &why);
+	if (master.keys_fd == -1) {
 		fprintf(stderr, "posthaste: the configuration is not usable\n");
 		exit(EXIT_CONF);
 	}

@@ -6,8 +6,8 @@
 
 #include "lib/base/log.h"
 
-static const char *const users[] = {
-    "pmta-inject", "pmta-queue", "pmta-dns", "pmta-deliver", "pmta-bounce", "pmta-acct"};
+static const char *const users[] = {"pmta-inject", "pmta-queue", "pmta-dns", "pmta-deliver",
+    "pmta-bounce", "pmta-acct", "pmta-sign"};
 
 int
 users_check(struct why *why)

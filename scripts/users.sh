@@ -7,7 +7,7 @@ if [ "$(id -u)" != 0 ]; then
 	exit 0
 fi
 getent group pmta >/dev/null || groupadd --system pmta
-for user in inject queue dns deliver bounce acct; do
+for user in inject queue dns deliver bounce acct sign; do
 	getent passwd "pmta-$user" >/dev/null ||
 	    useradd --system --gid pmta --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin \
 	    "pmta-$user" 2>/dev/null

@@ -242,6 +242,37 @@ check_types(struct conf_load *l)
 	}
 }
 
+/* What of signing is changed, or is better not done. */
+static const struct {
+	enum conf_key key;
+	uint64_t word; /* number of the value that is meant */
+	const char *text;
+} signing[] = {
+    {CONF_DOMAIN_DKIM_ALGORITHM, 1,
+	"rsa-sha1: receivers take it for no signature (RFC 8301): rsa-sha256 is used"},
+    {CONF_DOMAIN_SECOND_DKIM_ALGORITHM, 1,
+	"rsa-sha1: receivers take it for no signature (RFC 8301): rsa-sha256 is used"},
+    {CONF_DKIM_SIGN_HASH, 1, "sha1: receivers take it for no signature (RFC 8301): sha256 is used"},
+    {CONF_DOMAIN_DKIM_ADD_BODY_LIMIT, 1,
+	"yes: WARNING: whoever has a signed message can append text of his own to it and the "
+	"signature stays good (RFC 6376 8.2)"},
+    {CONF_DOMAIN_SECOND_DKIM_ADD_BODY_LIMIT, 1,
+	"yes: WARNING: whoever has a signed message can append text of his own to it and the "
+	"signature stays good (RFC 6376 8.2)"},
+};
+
+static void
+check_signing(struct conf_load *l)
+{
+	for (size_t i = 0; i < l->c->n_blocks; i++)
+		for (size_t k = 0; k < countof(signing); k++) {
+			struct conf_value *v = conf_blk_value(l->c->blocks[i], signing[k].key);
+			if (v != NULL && v->n > 0 && v->items[0].num == signing[k].word)
+				conf_note(l, v->at, "%s %s", conf_key_name(signing[k].key),
+				    signing[k].text);
+		}
+}
+
 void
 conf_check(struct conf_load *l)
 {
@@ -253,5 +284,6 @@ conf_check(struct conf_load *l)
 			check_value(l, &l->c->blocks[i]->values[j]);
 	check_pools(l);
 	check_risks(l);
+	check_signing(l);
 	check_types(l);
 }

@@ -67,6 +67,7 @@ conf_free(struct conf **pc)
 	free(c->blocks);
 	free(c->files);
 	free(c->macros);
+	free(c->key_files);
 	conf_mem_clear(&c->mem);
 	xfree(pc);
 }
@@ -128,6 +129,7 @@ finish(struct conf_load *l)
 		set_host_name(l);
 		spread_free_space(l);
 		conf_addresses_expand(l);
+		conf_key_directory_expand(l);
 		conf_blk_drop_repeated(l);
 		conf_replies_place(l);
 	}
@@ -145,6 +147,7 @@ finish(struct conf_load *l)
 	conf_sources_build(l);
 	conf_choices_build(l);
 	conf_listeners_build(l);
+	conf_key_files_build(l);
 	if (!l->is_snapshot)
 		conf_check(l);
 }

@@ -158,6 +158,21 @@ const struct conf_listener *conf_listener_at(const struct conf *c, size_t i);
  */
 bool conf_is_relay_rcpt(const struct conf *c, struct str address);
 
+/*
+ * Files of private keys for signing, each once, sorted by name: the same list with the same numbers in every process
+ * that has this configuration. Nothing here reads them; the hash tells one list from another.
+ */
+struct conf_key_file {
+	struct str path;
+	struct conf_origin origin;
+};
+size_t conf_n_key_files(const struct conf *c);
+const struct conf_key_file *conf_key_file_at(const struct conf *c, size_t i);
+bool conf_key_file_find(const struct conf *c, struct str path, uint32_t *index);
+uint64_t conf_key_files_hash(const struct conf *c);
+/* the file's name in a value of a directive that names one (domain-key, dkim-sign, …); empty: none */
+struct str conf_key_file_of(enum conf_key key, struct str value);
+
 /* Accounting: the columns of <acct-file> number i for a record type letter ("d", "tq", …) are kept as written, see lib/acct. */
 
 #endif

@@ -183,6 +183,8 @@ struct conf {
 	struct conf_relay *relay;
 	struct conf_choices *choices;
 	uint32_t last_seq;
+	struct conf_key_file *key_files;
+	size_t n_key_files;
 };
 
 /* ---- complaints ---- */
@@ -274,7 +276,7 @@ struct conf_set *conf_set_new(
 
 /* ---- reading and finishing ---- */
 
-/* For tests: take addresses that are not ours; open no further files. */
+/* For tests: take addresses and directories of keys that are not there; open no further files. */
 enum { CONF_ANY_ADDRESS = 1, CONF_NO_INCLUDE = 2 };
 struct conf *conf_load_with(const char *path, struct conf_messages *m, unsigned how);
 struct conf *conf_load_text(
@@ -308,6 +310,8 @@ void conf_sources_free(struct conf_sources **s);
 void conf_listeners_build(struct conf_load *l);
 void conf_addresses_expand(
     struct conf_load *l); /* CIDR of source hosts and listeners to our addresses */
+void conf_key_directory_expand(struct conf_load *l);
+void conf_key_files_build(struct conf_load *l);
 void conf_relay_build(struct conf_load *l);
 void conf_relay_free(struct conf_relay **r);
 void conf_choices_build(struct conf_load *l);

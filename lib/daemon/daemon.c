@@ -19,7 +19,7 @@ static struct {
 	const struct daemon_ops *ops;
 	struct ipc_chan *master;
 	struct conf *conf, *pending;
-	uint64_t pending_generation;
+	uint64_t generation, pending_generation;
 	uint32_t instance;
 	int log_fd;
 	bool is_started;
@@ -33,6 +33,12 @@ const struct conf *
 daemon_conf(void)
 {
 	return self.conf;
+}
+
+uint64_t
+daemon_generation(void)
+{
+	return self.generation;
 }
 
 uint32_t
@@ -92,6 +98,7 @@ switch_conf(void)
 	struct conf *old = self.conf;
 
 	self.conf = self.pending;
+	self.generation = self.pending_generation;
 	self.pending = NULL;
 	if (self.is_started && self.ops->config != NULL)
 		self.ops->config(old);

@@ -33,7 +33,7 @@ struct daemon_ops {
 	void (*config)(const struct conf *old);
 	/* Leave: finish what is in flight within drain_ms, then daemon_exit(). A second STOP comes with 0. */
 	void (*stop)(int64_t drain_ms);
-	/* any other message from master (ANSWER for queued, …); may be NULL */
+	/* any other message from master, also before START (ANSWER for queued, …); may be NULL */
 	ipc_msg_cb *msg;
 };
 
@@ -45,6 +45,8 @@ void daemon_exit(void);
 
 /* The configuration in force; never NULL after daemon_begin. */
 const struct conf *daemon_conf(void);
+/* Its number: master's, rising with every reload. */
+uint64_t daemon_generation(void);
 uint32_t daemon_instance(void);
 struct ipc_chan *daemon_master(void);
 /* Running without root: one uid for all, nothing can be dropped. */

@@ -20,7 +20,7 @@ processes_wanted(const struct conf *c, enum ipc_role role)
 	size_t cpus = n_cpus(), n = PH_MAX(cpus / 2, (size_t)1);
 	uint64_t threads = conf_u64(g, CONF_GLOBAL_SMTP_SERVER_THREADS);
 
-	if (role != ROLE_INJECT && role != ROLE_DELIVER)
+	if (role != ROLE_INJECT && role != ROLE_DELIVER && role != ROLE_SIGN)
 		return 1;
 	if (role == ROLE_INJECT && conf_is_set(g, CONF_GLOBAL_SMTP_SERVER_THREADS) &&
 	    threads != CONF_UNLIMITED && threads > 0)

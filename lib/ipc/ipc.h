@@ -22,6 +22,7 @@ enum ipc_role {
 	ROLE_DELIVER,
 	ROLE_BOUNCE,
 	ROLE_ACCT,
+	ROLE_SIGN,
 	ROLE_CTL, /* a client on the control socket */
 	ROLE_MAX
 };

@@ -30,6 +30,7 @@ static const char *const role_names[ROLE_MAX] = {
     [ROLE_DELIVER] = "deliverd",
     [ROLE_BOUNCE] = "bounced",
     [ROLE_ACCT] = "acctd",
+    [ROLE_SIGN] = "signd",
     [ROLE_CTL] = "pmtactl",
 };
 

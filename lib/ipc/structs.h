@@ -283,6 +283,37 @@ struct ipc_notice_done {
 	uint32_t pad;
 };
 
+/* The descriptor holds for each key uint32_t length, uint32_t enum dkim_algorithm, and so many bytes of PEM. */
+struct ipc_keys {
+	uint64_t generation; /* of the configuration that names them */
+	uint64_t hash;	     /* conf_key_files_hash() */
+	uint64_t n;
+};
+struct ipc_sign_keys {
+	uint64_t generation;
+	uint64_t hash;
+	uint32_t first;
+	uint32_t total; /* complete when first and the text's length reach it */
+};
+struct ipc_sign {
+	uint64_t generation;
+	uint64_t job;  /* the asker's number, given back */
+	uint32_t key;  /* number in that configuration's list of key files */
+	uint32_t part; /* the asker's too */
+	uint8_t digest[32];
+};
+enum sign_status {
+	SIGN_OK,
+	SIGN_UNKNOWN, /* no keys of that generation: ask anew with the configuration in force */
+	SIGN_FAILED,
+	SIGN_STATUS_MAX
+};
+struct ipc_signed {
+	uint64_t job;
+	uint32_t status; /* enum sign_status */
+	uint32_t part;
+};
+
 /* control: see lib/ctl/commands.def */
 struct ipc_ctl_request {
 	uint64_t cursor; /* where a paged answer goes on; 0: from the start */

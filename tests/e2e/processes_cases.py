@@ -27,7 +27,7 @@ def each_daemon(w):
             yield name, pid
 
 
-@case("all six kinds of daemons run, each with no_new_privs and a seccomp filter")
+@case("all seven kinds of daemons run, each with no_new_privs and a seccomp filter")
 def confined():
     if IS_SANITIZED:
         raise Skip("sanitizers need what the filter forbids")
@@ -104,7 +104,7 @@ def kill_under_load(name, is_in_the_way):
 
 # a duplicate is possible only where deliverd dies between a provider's 250 and its report
 for daemon, in_the_way in (("injectd", False), ("queued", False), ("dnsd", False), ("deliverd", True), ("bounced", False),
-                           ("acctd", False)):
+                           ("acctd", False), ("signd", False)):
     case(f"{daemon} killed three times under load: nothing acknowledged is lost, nothing invented")(
         lambda d=daemon, i=in_the_way: kill_under_load(d, i))
 

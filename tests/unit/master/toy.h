@@ -84,6 +84,10 @@ toy_msg(struct ipc_chan *c, struct ipc_msg *m)
 {
 	const struct ipc_answer *a = m->head;
 
+	if (m->type == IPC_KEYS) {
+		log_info("toy got keys");
+		return;
+	}
 	log_info("toy answered token=%u ok=%u text=%s", a->token, a->ok, log_quote(m->text[0]));
 }
 
@@ -130,7 +134,8 @@ toy_main(enum ipc_role role, int argc, char **argv)
 	    [ROLE_DNS] = "pmta-dns",
 	    [ROLE_DELIVER] = "pmta-deliver",
 	    [ROLE_BOUNCE] = "pmta-bounce",
-	    [ROLE_ACCT] = "pmta-acct"};
+	    [ROLE_ACCT] = "pmta-acct",
+	    [ROLE_SIGN] = "pmta-sign"};
 	const struct sandbox box = {
 	    .user = users[role], .calls = BOX_LOOP | BOX_ACCEPT | BOX_CONFIG, .max_files = 100};
 	struct str host;

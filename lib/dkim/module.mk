@@ -1,0 +1,2 @@
+sources := $(notdir $(wildcard lib/dkim/*.c))
+uses := conf mail smtp

@@ -1,0 +1,3 @@
+sources := $(notdir $(wildcard signd/*.c))
+uses := daemon dkim
+program := libexec/posthaste/signd
