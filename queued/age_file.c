@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
@@ -52,13 +53,24 @@ on_next(struct ev_timer *t)
 	ev_timer_in_ms(t, AGE_TICK_MS);
 }
 
+/* a new file that was not flushed before the power went is empty or zeros */
+static bool
+is_empty(const char *text, ssize_t n)
+{
+	for (ssize_t i = 0; i < n; i++) {
+		if (text[i] != '\0')
+			return false;
+	}
+	return true;
+}
+
 static void
 take_up(void)
 {
 	char text[AGE_RECORD_SIZE];
 	ssize_t n = pread(own.fd, text, sizeof text, 0);
 
-	if (n > 0 && !age_parse(&own.age, str_from(text, (size_t)n)))
+	if (!is_empty(text, n) && !age_parse(&own.age, str_from(text, (size_t)n)))
 		log_error("event=clock-unreadable text=\"state/clock is not of its form and is "
 			  "begun anew\"");
 }
@@ -66,6 +78,8 @@ take_up(void)
 void
 age_start(int spool_fd)
 {
+	if (mkdirat(spool_fd, "state", 0700) == -1 && errno != EEXIST)
+		log_debug("state: %s", strerrordesc_np(errno));
 	own.fd = openat(spool_fd, "state/clock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (own.fd == -1)
 		log_error("event=clock-not-kept text=\"state/clock: %s\"", strerrordesc_np(errno));

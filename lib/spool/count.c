@@ -29,6 +29,16 @@ segment_count(int fd, uint32_t generation, struct segment_count *c)
 	return what == SCAN_ERROR ? -1 : 0;
 }
 
+bool
+segment_may_live(int fd, const struct gone *gone, unsigned writer, uint32_t segment)
+{
+	struct segment_count c;
+
+	if (segment_count(fd, 0, &c) == -1)
+		return true;
+	return c.in.n_msgs > 0 && !gone_has_segment(gone, writer, segment, c.in.generation);
+}
+
 void
 lost_add(struct lost_headers *l, const struct segment_end *in)
 {

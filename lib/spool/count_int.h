@@ -5,6 +5,7 @@
 #ifndef PH_SPOOL_COUNT_INT_H
 #define PH_SPOOL_COUNT_INT_H
 
+#include "lib/spool/gone_int.h"
 #include "lib/spool/scan_int.h"
 
 struct segment_count {
@@ -15,6 +16,11 @@ struct segment_count {
 };
 /* generation 0: the segment's header is broken, whatever its records say. -1 with errno: the disk does not give it. */
 int segment_count(int fd, uint32_t generation, struct segment_count *c) PH_MUST_CHECK;
+/*
+ * Of a segment whose header is broken: may anything in it count? Not when all of it is gone or nothing is there: the
+ * power went while the header of its next use, or of its first, was written, and no record of that is on disk yet.
+ */
+bool segment_may_live(int fd, const struct gone *gone, unsigned writer, uint32_t segment);
 
 /*
  * Segments whose header is broken: those that came after the newest good header have records that no header counts.

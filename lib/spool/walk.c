@@ -4,6 +4,7 @@
 
 #include "lib/base/xalloc.h"
 #include "lib/ev/ev.h"
+#include "lib/spool/count_int.h"
 #include "lib/spool/files_int.h"
 #include "lib/spool/gone_int.h"
 #include "lib/spool/idfile_int.h"
@@ -494,7 +495,7 @@ begin_segment(struct spool_walk *w, struct walk_item *item)
 	if (g->is_newest)
 		(void)fdatasync(w->fd);
 	scan_start(&w->scan, w->fd, g->s.generation, g->from, g->limit);
-	if (g->has_header)
+	if (g->has_header || !segment_may_live(w->fd, &w->gone, g->s.writer, g->s.segment))
 		return WALK_AGAIN;
 	set_place(item, g, 0, BLOCK_BYTES);
 	why_set(&item->why, "The segment's header is broken; its records are read all the same.");

@@ -386,12 +386,36 @@ ON_NAME(link, (const char *a, const char *b), AT_FDCWD, b, (a, b))
 ON_NAME(linkat, (int da, const char *a, int db, const char *b, int fl), db, b, (da, a, db, b, fl))
 ON_NAME(unlink, (const char *a), AT_FDCWD, a, (a))
 ON_NAME(unlinkat, (int d, const char *a, int fl), d, a, (d, a, fl))
-ON_NAME(mkdir, (const char *a, mode_t mode), AT_FDCWD, a, (a, mode))
-ON_NAME(mkdirat, (int d, const char *a, mode_t mode), d, a, (d, a, mode))
 ON_NAME(fchmodat, (int d, const char *a, mode_t mode, int fl), d, a, (d, a, mode, fl))
 ON_NAME(fchownat, (int d, const char *a, uid_t uid, gid_t gid, int fl), d, a, (d, a, uid, gid, fl))
 ON_NAME(symlink, (const char *to, const char *a), AT_FDCWD, a, (to, a))
 ON_NAME(symlinkat, (const char *to, int d, const char *a), d, a, (to, d, a))
+
+/* a directory that is there already (each start asks for all 256 of the queue) is no change */
+static bool
+is_there(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int
+mkdirat(int d, const char *name, mode_t mode)
+{
+	REAL(mkdirat);
+	if (is_there(d, name)) {
+		errno = EEXIST;
+		return -1;
+	}
+	return on_name("mkdirat", d, name) == FAIL ? -1 : real(d, name, mode);
+}
+
+int
+mkdir(const char *name, mode_t mode)
+{
+	return mkdirat(AT_FDCWD, name, mode);
+}
 
 /* posix_fallocate gives its error as its value */
 int

@@ -271,8 +271,39 @@ do_wall(struct str arg)
 	ev_fake_set_wall((struct wall){ev_wall().ns + (arg.p[0] == '-' ? -by : by)});
 }
 
+/* of a message that was accepted before `start` */
+static const struct spool_place *
+place_of(struct str name)
+{
+	for (size_t i = 0; i < replay.n_places && i < replay.n_messages; i++)
+		if (str_eq(name, str_of(replay.messages[i].name)))
+			return &replay.places[i];
+	replay_die("no such message");
+}
+
+/* what lies in front of it the writer told to an earlier queued; this and the rest it will tell itself */
+static void
+do_told_before(struct str arg)
+{
+	const struct spool_place *p = place_of(arg);
+	const struct ipc_segment s = {.end = p->offset,
+	    .segment = p->segment,
+	    .generation = p->generation,
+	    .writer = p->writer};
+
+	ipc_test_deliver(replay.chan[ROLE_INJECT], IPC_SEGMENT_OPEN, &s, NULL);
+}
+
+static void
+do_told(struct str arg)
+{
+	ipc_test_deliver(replay.chan[ROLE_INJECT], IPC_ACCEPTED, place_of(arg), NULL);
+}
+
 static const struct replay_word words[] = {
     {"dns", do_dns},
+    {"told-before", do_told_before},
+    {"told", do_told},
     {"ttl", do_ttl},
     {"wall", do_wall},
     {"gone", do_gone},

@@ -20,6 +20,7 @@
  *   done CONN TXN
  *   deliver CONN TXN RCPT         result delivered, and done
  *   defer CONN TXN RCPT           result deferred with a 451, and done
+ *   told-before MESSAGE | told MESSAGE      of those before `start`: its writer lives, says so, tells it only now
  *   orphan MESSAGE RCPT delivered|failed CODE E.E.E TEXT   of the earlier queued; also pending|untried MESSAGE RCPT
  *   orphans-end                   deliverd has told them all
  *   +TIME                         time passes: 10m, 1h30m, 59s
@@ -143,6 +144,7 @@ journal_done(void *token, const struct spool_place *place, const struct why *why
 {
 	if (place == NULL)
 		replay_die(why->text);
+	replay.places[replay.n_places++ % MAX_MESSAGES] = *place;
 	if (replay.chan[ROLE_INJECT] != NULL)
 		ipc_test_deliver(replay.chan[ROLE_INJECT], IPC_ACCEPTED, place, NULL);
 }

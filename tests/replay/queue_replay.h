@@ -24,6 +24,8 @@ struct replay {
 		char *name;
 	} messages[MAX_MESSAGES];
 	size_t n_messages;
+	struct spool_place places[MAX_MESSAGES]; /* in the order of `accept` */
+	size_t n_places;
 	struct {
 		uint32_t req;
 		char *name; /* NULL: free */
