@@ -148,6 +148,7 @@ class Unflushed:
 def reordered(build, kind, scenario, times, rng, sums):
     """One world: the power goes before each kind of flush, `times` times, each time with another part kept."""
     with World(build, kind) as world:
+        world.may_tear_groups = True
         world.start()
         classes = [c for c, k in strata(census(world, scenario)) if k == 1 and "sync" in c]
         for call_class in classes:
@@ -160,12 +161,14 @@ def reordered(build, kind, scenario, times, rng, sums):
                     raise Broken(f"{scenario.__name__} on {kind} before {call_class} {1 + i % 4}: {e}") from None
                 sums["names"] += lost.n_names
                 sums["torn files"] += lost.n_torn
+        sums["torn groups told"] += world.torn_groups
         sums["duplicates in flight"] += world.duplicates
 
 
 def flushes_torn_anyhow(build, full):
     """of what was not flushed when the power went any part may be on the disk, names and data"""
-    rng, sums = random.Random(3), {"states": 0, "names": 0, "torn files": 0, "duplicates in flight": 0}
+    rng = random.Random(3)
+    sums = dict.fromkeys(("states", "names", "torn files", "torn groups told", "duplicates in flight"), 0)
     for scenario in scenarios.ALL if full else (scenarios.mail, scenarios.large):
         for kind in ("ext4", "xfs") if full else ("ext4",):
             reordered(build, kind, scenario, 12 if full else 1, rng, sums)
