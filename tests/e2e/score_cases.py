@@ -7,6 +7,7 @@ sys.path[:0] = [HERE + "/lib", HERE + "/score"]
 from cases import Skip, case, expect, main  # noqa: E402
 from posthaste import BUILD, ROOT  # noqa: E402
 import replies  # noqa: E402
+import reports  # noqa: E402
 
 CORPUS = os.path.join(ROOT, "..", "shared", "corpus", "dsn")
 
@@ -15,7 +16,7 @@ def share(name):
     path = os.path.join(CORPUS, name)
     if not os.path.exists(path):
         raise Skip("the corpus is not here")
-    right, scored, _ = replies.score(BUILD + "/tests/score/classify_lines", ROOT + "/conf/bounce/rules", path, False)
+    right, scored, _ = replies.score(BUILD + "/tests/score/judge", ROOT + "/conf/bounce/rules", path, False)
     print(f"# {name}: {right} of {scored}")
     return right / scored
 
@@ -28,6 +29,27 @@ def replies_share():
 @case("of replies that no rule was written from, at least 87 % do")
 def unseen_share():
     expect(share("replies-zonemta.tsv") >= 0.87, "fewer")
+
+
+@case("of the corpus's reports the recipient is found in 97 %, the category right in 92 %, and nothing else is a bounce")
+def reports_share():
+    folder = CORPUS
+    if not os.path.exists(folder):
+        raise Skip("the corpus is not here")
+    tally, _ = reports.score(BUILD + "/tests/score/judge", ROOT + "/conf/bounce/rules", folder, True)
+    expect(tally["recipients right"] >= 0.97 * tally["recipients"], f"recipients {tally}")
+    expect(tally["categories right"] >= 0.92 * tally["categories"], f"categories {tally}")
+    expect(tally["innocent right"] == tally["innocent"], f"false bounces {tally}")
+
+
+@case("the raw fields of RFC 3464 and of complaints are those that the corpus says")
+def raw_fields():
+    if not os.path.exists(CORPUS):
+        raise Skip("the corpus is not here")
+    judge = BUILD + "/tests/score/judge"
+    for right, total in (reports.raw_fields(judge, CORPUS, True),
+                         reports.complaints(judge, os.path.join(CORPUS, "..", "arf"), True)):
+        expect(right == total, f"{right} of {total}")
 
 
 main()

@@ -9,6 +9,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/num.h"
 #include "lib/classify/classify.h"
+#include "tests/score/score.h"
 
 static void
 tell(void *arg, uint32_t line, const struct why *why)
@@ -40,7 +41,7 @@ read_failure(char *line)
 }
 
 int
-main(int argc, char **argv)
+score_classify(int argc, char **argv)
 {
 	static char line[65536];
 	struct buf rules;

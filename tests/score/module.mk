@@ -1,4 +1,4 @@
-# judges lines of the corpus for `make score`
-sources := classify_lines.c
-uses := base classify
-program := tests/score/classify_lines
+# judges lines and messages of the corpus for `make score`
+sources := main.c classify_lines.c report_lines.c
+uses := base classify remote
+program := tests/score/judge

@@ -16,7 +16,7 @@ def rows(path):
 def judge(program, rules, failures):
     """[(code, status, host, text)] → [(category, verdict, line of the rule)]"""
     lines = "".join("\t".join(re.sub(r"[\t\r\n]", " ", x) for x in f) + "\n" for f in failures)
-    done = subprocess.run([program, rules], input=lines.encode("utf-8", "surrogateescape"), stdout=subprocess.PIPE,
+    done = subprocess.run([program, "classify", rules], input=lines.encode("utf-8", "surrogateescape"), stdout=subprocess.PIPE,
                           check=True)
     return [tuple(l.split("\t")) for l in done.stdout.decode().splitlines()]
 

@@ -1,0 +1,2 @@
+sources := decode.c html.c walk.c
+uses := base mail
