@@ -1,6 +1,7 @@
 /*
- * Reads reports, a file an argument: prints its name, then kind, format and returned bytes, then for each recipient
- * final TAB original TAB action TAB status TAB code TAB host TAB diagnostic and, TAB by TAB, the raw fields of RFC 3464; then an empty line.
+ * Reads reports, a file an argument: prints its name, then kind, format and returned bytes, then the text for people,
+ * then for each recipient final TAB original TAB action TAB status TAB code TAB host TAB diagnostic and, TAB by TAB, the
+ * raw fields of RFC 3464; then an empty line. A complaint has its fields on the fourth line.
  */
 #include <stdio.h>
 
