@@ -15,6 +15,7 @@
 #include "queued/segment.h"
 #include "queued/state.h"
 #include "queued/vmta.h"
+#include "queued/window.h"
 
 #define UNREAD_MAX	1000
 #define UNREAD_AGAIN_MS 5000
@@ -88,6 +89,7 @@ make_message(struct arrival *a, const struct spool_place *place)
 	m->counts_from = m->born;
 	if (a->env.not_before.ns > a->env.accepted.ns)
 		m->counts_from = scheduled_for(&a->env);
+	m->windows = window_get(a->env.windows);
 	m->priority = a->env.priority;
 	m->flags = (uint8_t)((a->env.sender.len == 0 ? MSG_NULL_SENDER : 0) |
 			     (a->env.is_report ? MSG_REPORT : 0) |
@@ -119,7 +121,7 @@ add_rcpt(struct arrival *a, uint32_t index, const struct env_rcpt *er)
 	a->m->job = job_add_rcpt(a->env.job);
 	if (o != NULL)
 		orphan_claim(o, q, h);
-	else if (a->env.not_before.ns > ev_wall().ns)
+	else if (a->m->windows == 0 && a->env.not_before.ns > ev_wall().ns)
 		queue_add_deferred(q, h, a->m->counts_from);
 	else
 		queue_add_ready(q, h, false);

@@ -73,6 +73,13 @@ cause_of_rcpts(const struct queue *q, struct reason *k)
 }
 
 static void
+cause_of_schedule(const struct queue *q, struct reason *k)
+{
+	if (q->deferred.n > 0)
+		k->until = tick_to_wall(rcpt_at(due_first(&q->deferred))->due);
+}
+
+static void
 cause_of_hold_domain(const struct queue *q, struct reason *k)
 {
 	k->set = q->policy->set;
@@ -147,6 +154,7 @@ static void (*const causes[HOLD_MAX])(const struct queue *, struct reason *) = {
     [HOLD_ACCOUNTING] = cause_of_limit,
     [HOLD_RETRY] = cause_of_retry,
     [HOLD_RCPT_WAIT] = cause_of_rcpts,
+    [HOLD_SCHEDULED] = cause_of_schedule,
     [HOLD_HELD_DOMAIN] = cause_of_hold_domain,
     [HOLD_PAUSED] = cause_of_pause,
     [HOLD_HELD_VMTA] = cause_of_hold_vmta,

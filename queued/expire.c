@@ -2,6 +2,7 @@
 
 #include "queued/final.h"
 #include "queued/state.h"
+#include "queued/window.h"
 
 /* recipients looked at in a millisecond, carefully low */
 #define LOOKS_PER_MS 4000
@@ -13,7 +14,11 @@
 static struct tick
 end_of(const struct queue *q, const struct rcpt *r)
 {
-	return tick_add_ms(message_at(r->message)->counts_from, q->policy->bounce_after_ms);
+	const struct message *m = message_at(r->message);
+
+	if (m->windows != 0) /* bounce-after is for those without a schedule */
+		return window_end(m->windows);
+	return tick_add_ms(m->counts_from, q->policy->bounce_after_ms);
 }
 
 bool

@@ -208,7 +208,9 @@ final_expired(struct queue *q, uint32_t rcpt, const struct final_facts *last)
 
 	struct str error = e == NULL ? STR("") : shown(q, str_of(e->text));
 
-	n = snprintf(text, sizeof text, "delivery time expired%s%.*s",
+	n = snprintf(text, sizeof text, "%s%s%.*s",
+	    message_at(rcpt_at(rcpt)->message)->windows == 0 ? "delivery time expired"
+							     : "no delivery window remains",
 	    e == NULL ? "" : "; last error: ", STR_ARG(error));
 	f.reply = str_from(text, PH_MIN((size_t)n, sizeof text - 1));
 	if (last != NULL)

@@ -4,6 +4,7 @@
 #include "queued/job.h"
 #include "queued/segment.h"
 #include "queued/state.h"
+#include "queued/window.h"
 
 struct message *
 message_at(uint32_t handle)
@@ -108,5 +109,6 @@ rcpt_forget(uint32_t rcpt)
 		return;
 	qd.n_queued_bytes -= m->len;
 	segment_message_gone(message);
+	window_put(m->windows);
 	slab_free(&qd.messages, message);
 }

@@ -45,6 +45,7 @@ sources := age.c \
 	   state.c \
 	   ticks.c \
 	   traffic.c \
-	   vmta.c
-uses := daemon spool ctl conf net ipc ev stats base
+	   vmta.c \
+	   window.c
+uses := daemon spool ctl conf mail net ipc ev stats base
 program := libexec/posthaste/queued

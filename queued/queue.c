@@ -16,6 +16,10 @@
 #include "queued/source.h"
 #include "queued/state.h"
 #include "queued/vmta.h"
+#include "queued/window.h"
+
+#define AGAIN_MS      1000
+#define CLOSES_A_TURN 4096
 
 static const char *const hold_names[] = {
 #define X(name, text) #name,
@@ -202,22 +206,37 @@ void
 queue_add_ready(struct queue *q, uint32_t rcpt, bool in_front)
 {
 	struct rcpt *r = rcpt_at(rcpt);
+	const struct message *m = message_at(r->message);
 
-	if (job_is_paused(message_at(r->message)->job)) {
+	if (job_is_paused(m->job)) {
 		queue_add_held(q, rcpt);
+		return;
+	}
+	if (m->windows != 0 && !window_is_open(m->windows)) {
+		queue_add_deferred(q, rcpt, tick_now());
 		return;
 	}
 	came_in(q, r, RCPT_READY);
 	order_add(&q->ready, rcpt, in_front);
 }
 
+/* after the last window it only waits for its end, which is under way or held up by accounting */
+static struct tick
+due_in_window(uint32_t windows, struct tick due)
+{
+	struct tick from = window_from(windows, due);
+
+	return tick_is_due(from) ? tick_in_ms(AGAIN_MS) : from;
+}
+
 void
 queue_add_deferred(struct queue *q, uint32_t rcpt, struct tick due)
 {
 	struct rcpt *r = rcpt_at(rcpt);
+	uint32_t windows = message_at(r->message)->windows;
 
 	came_in(q, r, RCPT_DEFERRED);
-	r->due = due;
+	r->due = windows == 0 ? due : due_in_window(windows, due);
 	due_add(&q->deferred, rcpt);
 }
 
@@ -226,6 +245,25 @@ queue_add_held(struct queue *q, uint32_t rcpt)
 {
 	came_in(q, rcpt_at(rcpt), RCPT_HELD);
 	rlist_push_back(&q->held, rcpt);
+}
+
+bool
+queue_close_windows(struct queue *q)
+{
+	uint32_t rcpt;
+
+	for (int n = 0; (rcpt = order_first(&q->ready)) != 0; n++) {
+		uint32_t windows = message_at(rcpt_at(rcpt)->message)->windows;
+		if (windows == 0 || window_is_open(windows))
+			return true;
+		if (n == CLOSES_A_TURN) {
+			queue_kick(q);
+			return false;
+		}
+		queue_take(q, rcpt);
+		queue_add_deferred(q, rcpt, tick_now());
+	}
+	return true;
 }
 
 void

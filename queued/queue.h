@@ -126,6 +126,8 @@ uint32_t queue_max_out(const struct queue *q);
 void queue_add_ready(struct queue *q, uint32_t rcpt, bool in_front);
 void queue_add_deferred(struct queue *q, uint32_t rcpt, struct tick due);
 void queue_add_held(struct queue *q, uint32_t rcpt);
+/* Those in front whose window has closed wait for their next one; false: there are more, and the queue was kicked. */
+bool queue_close_windows(struct queue *q);
 /* Takes a waiting recipient out of its list. */
 void queue_take(struct queue *q, uint32_t rcpt);
 /* Walks those that wait in one state (ready, deferred, held): the first, and the one behind; 0 at the end. What was

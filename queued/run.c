@@ -78,7 +78,7 @@ feed_round(struct queue *q, int *left)
 
 	TAILQ_FOREACH(c, &q->conns, link)
 	{
-		if (q->ready.n == 0 || *left == 0 || !limit_has_room(&qd.accounting))
+		if (!queue_close_windows(q) || q->ready.n == 0 || *left == 0 || !limit_has_room(&qd.accounting))
 			return false;
 		if (conn_room(c) == 0)
 			continue;
@@ -288,7 +288,7 @@ run_queue(struct queue *q)
 	expire_run(q);
 	reroute_run(q);
 	react_purge_run(q);
-	h = stopped_by(q);
+	h = queue_close_windows(q) ? stopped_by(q) : HOLD_SCHEDULED;
 	if (h == HOLD_NO_VMTA)
 		outcome_no_vmta(q);
 	else if (h == HOLD_MAX)

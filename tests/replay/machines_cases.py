@@ -24,7 +24,7 @@ PROGRAMS = {
         "link": [],
     },
     "queue": {
-        "folders": ["queued", "lib/ctl", "lib/conf", "lib/spool", "lib/net", "lib/ipc", "lib/ev", "lib/stats",
+        "folders": ["queued", "lib/ctl", "lib/conf", "lib/mail", "lib/spool", "lib/net", "lib/ipc", "lib/ev", "lib/stats",
                     "lib/base"],
         "without": {"queued": ["main.c"], "lib/spool": ["worker.c"], "lib/ev": ["ev_libevent.c"]},
         "also": ["lib/ev/ev_fake", "tests/replay/queue_fakes", "tests/replay/queue_heard",

@@ -9,7 +9,8 @@
  *   conf LINE                     a line of the configuration; before `start`
  *   spool                         the spool as an earlier queued left it: what is accepted before `start` lies in it
  *   start
- *   accept NAME SENDER RCPT[,RCPT…] [vmta=V] [job=J] [pool=P] [at=TIME] [notify=N] [prio=N]  a message comes in
+ *   accept NAME SENDER RCPT[,RCPT…] [vmta=V] [job=J] [pool=P] [at=TIME] [notify=N] [prio=N]
+ *          [windows=TIME-TIME;…]  a message comes in
  *   dns NAME STATUS [PREF=ADDRESS=HOST …]   the answer; address -: the host has none;
  *                                 STATUS: ok nxdomain nodata nullmx servfail timeout noaddr
  *   up CONN
@@ -253,6 +254,22 @@ do_start(struct str arg)
 	open_journal();
 }
 
+/* "1h-2h;3h-4h" from now on, as the envelope has them */
+static struct str
+windows(struct str value)
+{
+	static char text[256];
+	struct str one, from;
+	size_t n = 0;
+	int64_t now = ev_wall().ns / NS_PER_SEC;
+
+	while (str_next(&value, ';', &one) && str_next(&one, '-', &from))
+		n += (size_t)snprintf(text + n, sizeof text - n, "%s%jd-%jd", n == 0 ? "" : ",",
+		    (intmax_t)(now + replay_ms(from) / 1000),
+		    (intmax_t)(now + replay_ms(one) / 1000));
+	return str_from(text, n);
+}
+
 static void
 option(struct envelope *e, struct str word)
 {
@@ -268,6 +285,8 @@ option(struct envelope *e, struct str word)
 		e->job = value;
 	else if (str_eq(name, STR("prio")) && parse_u32(value, 0, 100, &n))
 		e->priority = (uint8_t)n;
+	else if (str_eq(name, STR("windows")))
+		e->windows = windows(value);
 	else if (str_eq(name, STR("at")))
 		e->not_before.ns = ev_wall().ns + replay_ms(value) * NS_PER_MS;
 	else if (str_eq(name, STR("notify")))
