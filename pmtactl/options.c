@@ -20,9 +20,9 @@ static const struct {
 
 /* PowerMTA's commands that this version does not have; they are told by name */
 static const char *const later[] = {"show suppressed", "show disabled sources", "show precache",
-    "show license", "show registration", "show vmta-settings", "set queue", "set priority",
-    "disable source", "enable source", "trace", "check spf", "check mfrom", "clear secretscache",
-    "digest", "register", "deregister"};
+    "show license", "show registration", "show vmta-settings", "set queue", "disable source",
+    "enable source", "trace", "check spf", "check mfrom", "clear secretscache", "digest",
+    "register", "deregister"};
 
 /* --name=VALUE and --name */
 static const struct {
@@ -45,6 +45,8 @@ static const struct {
     {"no-accounting", ARG_FLAGS, true},
     {"dry-run", ARG_FLAGS, true},
     {"retry-recipients", ARG_FLAGS, true},
+    {"priority", ARG_FLAGS, true},
+    {"schedule", ARG_FLAGS, true},
 };
 
 struct match {
@@ -277,6 +279,10 @@ read_target(const struct match *m, const struct sorted *s, struct options *o, st
 		    s->words[m->n_words + (takes ? 1 : 0)]);
 	if (s->n_words == m->n_words)
 		return 0;
+	if (m->row != NULL && m->row->command == CTL_SET_PRIORITY) {
+		o->args[ARG_PRIORITY] = str_of(s->words[m->n_words]);
+		return 0;
+	}
 	if (o->args[ARG_TARGET].len > 0)
 		return why_set(why, "Say the queue once.");
 	o->args[ARG_TARGET] = str_of(s->words[m->n_words]);

@@ -195,6 +195,15 @@ print_settings(const struct tree *t, FILE *out)
 }
 
 static void
+print_if_there(const struct tree *t, size_t i, const char *what, FILE *out)
+{
+	const char *value = get(t, "rcpt", i, what);
+
+	if (value[0] != '\0')
+		fprintf(out, " %s %s", what, value);
+}
+
+static void
 print_list(const struct tree *t, FILE *out)
 {
 	size_t n = tree_count(t, "rcpt");
@@ -208,6 +217,8 @@ print_list(const struct tree *t, FILE *out)
 		fprintf(out, " queued %s", get(t, "rcpt", i, "timeQueued"));
 		if (get(t, "rcpt", i, "jobId")[0] != '\0')
 			fprintf(out, " job %s", get(t, "rcpt", i, "jobId"));
+		print_if_there(t, i, "priority", out);
+		print_if_there(t, i, "schedule", out);
 		fputc('\n', out);
 	}
 }

@@ -73,6 +73,7 @@ static const struct {
     {CTL_EXPLAIN, control_explain},
     {CTL_DELETE, control_delete},
     {CTL_SCHEDULE, control_schedule},
+    {CTL_SET_PRIORITY, control_set_priority},
     {CTL_PAUSE_QUEUE, control_pause_queue},
     {CTL_RESUME_QUEUE, control_resume_queue},
     {CTL_PAUSE_JOB, control_pause_job},

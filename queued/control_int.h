@@ -14,7 +14,8 @@ control_fn control_show_status, control_show_queues, control_show_domains, contr
     control_explain, control_delete, control_schedule, control_pause_queue, control_resume_queue,
     control_pause_job, control_resume_job, control_pause_domain, control_resume_domain,
     control_hold, control_release, control_resolve, control_clear_dnscache, control_reload,
-    control_rotate_log, control_rotate_acct, control_reset_counters, control_stop, control_ledger;
+    control_rotate_log, control_rotate_acct, control_reset_counters, control_stop, control_ledger,
+    control_set_priority;
 
 /* "2026-11-21 09:00:00" in local time into text[32]; "" for 0 */
 struct str control_time(struct wall w, char text[32]);

@@ -1,11 +1,13 @@
 /* list, jobs, cat, and the selectors and the walk that delete and explain share */
 #include "lib/base/num.h"
 #include "lib/base/xalloc.h"
+#include "lib/mail/schedule.h"
 #include "lib/spool/reader.h"
 #include "queued/control_int.h"
 #include "queued/job.h"
 #include "queued/pause.h"
 #include "queued/state.h"
+#include "queued/window.h"
 
 #define LIST_DEFAULT 100
 /* a turn's work, in recipients looked at; what reading an envelope and what a hit weigh against that */
@@ -166,6 +168,24 @@ walk_step(struct walk *w, struct control *c, walk_hit *hit)
 
 /* ---- list ---- */
 
+/* the windows, in the form of x-schedule */
+static void
+show_schedule(struct control *c, const struct message *m, uint32_t i)
+{
+	struct schedule s = {0};
+	char from[32], until[32], text[SCHEDULE_MAX * 48] = "";
+	size_t n = 0;
+
+	if (m->windows != 0 && schedule_parse(window_text(m->windows), &s) == -1)
+		s.n = 0;
+	for (uint32_t k = 0; k < s.n; k++) {
+		n += (size_t)snprintf(text + n, sizeof text - n, "%s%.*s / %.*s",
+		    k == 0 ? "" : ", ", STR_ARG(control_time(s.window[k].from, from)),
+		    STR_ARG(control_time(s.window[k].until, until)));
+	}
+	control_text(c, str_of(text), "rcpt[%u].schedule", i);
+}
+
 static bool
 show(struct walk *w, struct control *c, uint32_t rcpt, struct str address, struct str sender)
 {
@@ -187,6 +207,10 @@ show(struct walk *w, struct control *c, uint32_t rcpt, struct str address, struc
 	control_text(c, str_of(states[r->state]), "rcpt[%u].state", w->n);
 	control_number(c, r->tries, "rcpt[%u].attempts", w->n);
 	control_number(c, (m->len + 1023) / 1024, "rcpt[%u].kb", w->n);
+	if (control_flag(c, "priority"))
+		control_number(c, r->priority, "rcpt[%u].priority", w->n);
+	if (control_flag(c, "schedule"))
+		show_schedule(c, m, w->n);
 	return ++w->n < w->max;
 }
 

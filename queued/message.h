@@ -19,8 +19,8 @@ struct message {
 	uint32_t n_open;  /* recipients not yet forgotten */
 	uint32_t
 	    n_busy; /* of these: in a transaction or ending; while > 0 the place must not change */
-	uint32_t job;  /* handle, 0: none */
-	uint32_t pool; /* name of the pool that was asked for, 0: none */
+	uint32_t job;	  /* handle, 0: none */
+	uint32_t pool;	  /* name of the pool that was asked for, 0: none */
 	uint32_t windows; /* of its schedule (window.h), 0: none */
 	struct tick born;
 	struct tick

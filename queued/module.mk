@@ -6,6 +6,7 @@ sources := age.c \
 	   control_act.c \
 	   control_explain.c \
 	   control_list.c \
+	   control_priority.c \
 	   control_show.c \
 	   domain.c \
 	   due.c \

@@ -78,7 +78,8 @@ feed_round(struct queue *q, int *left)
 
 	TAILQ_FOREACH(c, &q->conns, link)
 	{
-		if (!queue_close_windows(q) || q->ready.n == 0 || *left == 0 || !limit_has_room(&qd.accounting))
+		if (!queue_close_windows(q) || q->ready.n == 0 || *left == 0 ||
+		    !limit_has_room(&qd.accounting))
 			return false;
 		if (conn_room(c) == 0)
 			continue;

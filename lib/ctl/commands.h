@@ -24,8 +24,10 @@ enum ctl_arg {
 	ARG_CONNECTED, /* yes, no */
 	ARG_PAUSED,
 	ARG_MODE,
-	ARG_SORT, /* name, rcpt, size */
-	ARG_FLAGS, /* words parted by commas: errors, dsn, no-accounting, dry-run, retry-recipients */
+	ARG_SORT,		 /* name, rcpt, size */
+	ARG_PRIORITY = ARG_SORT, /* of set priority */
+	ARG_FLAGS, /* words parted by commas: errors, dsn, no-accounting, dry-run, retry-recipients, priority,
+		      schedule */
 	ARG_VMTA,
 	ARG_MAX
 };
