@@ -68,5 +68,25 @@ def queue_to():
         expect_equal(w.mx.provider("mail.test")["messages"], 20, "transactions")
 
 
+@case("set priority changes who leaves first; list shows priorities")
+def priorities():
+    one_a_time = DOMAIN.replace("max-smtp-out 20", "max-smtp-out 1\n\tmax-msg-per-connection 1")
+    with World(policy=ONE, domain=one_a_time) as w:
+        w.ph.pmtactl("pause", "queue", "one.test/*")
+        w.inject(5, "u%r@one.test", sessions=1, headers=["X-Job: campaign"])
+        w.inject(5, "v%r@one.test", sessions=1)
+        said = w.ph.pmtactl("set", "priority", "--rcpt=v*", "90").stdout
+        expect("Priority of 5 recipients set." in said, said)
+        refused = w.ph.pmtactl("set", "priority", "--rcpt=v*", "101", check=False)
+        expect(refused.returncode != 0, "a priority of 101 is taken")
+        rows = w.ph.json("list", "--priority", "--maxitems=20")["rcpt"]
+        expect_equal(sorted(r["priority"] for r in rows), [50] * 5 + [90] * 5, "priorities")
+        w.ph.pmtactl("resume", "queue", "one.test/*")
+        w.mx.wait_recipients(10)
+        w.conserve()
+        came = [a.rcpt[0] for a in w.mx.log()]
+        expect_equal(came, ["v"] * 5 + ["u"] * 5, "the order at the provider")
+
+
 if __name__ == "__main__":
     main()
