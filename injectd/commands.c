@@ -1,5 +1,6 @@
 #include "injectd/commands.h"
 
+#include "injectd/auth.h"
 #include "lib/base/log.h"
 #include "lib/base/num.h"
 #include "lib/base/xalloc.h"
@@ -64,6 +65,19 @@ offers_starttls(struct session *s)
 }
 
 static void
+add_auth(struct session *s, struct buf *b)
+{
+	const char *offer = auth_offer(s);
+
+	if (offer[0] == '\0')
+		return;
+	(void)buf_addf(b, "250-%s\r\n", offer);
+	/* a form of before RFC 2554 was finished */
+	if (conf_bool(session_set(s), CONF_SOURCE_BROKEN_AUTH_CLIENTS))
+		(void)buf_addf(b, "250-AUTH=%s\r\n", strchr(offer, ' ') + 1);
+}
+
+static void
 run_ehlo(struct session *s, struct str arg)
 {
 	const struct conf_set *set = session_set(s);
@@ -80,6 +94,7 @@ run_ehlo(struct session *s, struct str arg)
 		(void)buf_add_cstr(b, "250-SMTPUTF8\r\n");
 	if (offers_starttls(s))
 		(void)buf_add_cstr(b, "250-STARTTLS\r\n");
+	add_auth(s, b);
 	(void)buf_add_cstr(b, "250-8BITMIME\r\n250-DSN\r\n");
 	session_reply(s, 250, 0, "SIZE %ju", (uintmax_t)(limit == CONF_UNLIMITED ? 0 : limit));
 }
@@ -244,6 +259,22 @@ run_starttls(struct session *s, struct str arg)
 	}
 }
 
+static void
+run_auth(struct session *s, struct str arg)
+{
+	if (s->world->users.n == 0 || !conf_bool(session_set(s), CONF_SOURCE_ALLOW_AUTH))
+		run_not_offered(s, arg);
+	else
+		auth_run(s, arg);
+}
+
+static void
+run_mail(struct session *s, struct str arg)
+{
+	if (!auth_is_missing(s))
+		command_mail(s, arg);
+}
+
 /* a browser that was led here: nothing of what it sends may be taken for mail */
 static void
 run_http(struct session *s, struct str arg)
@@ -260,7 +291,7 @@ static const struct command {
     [SMTP_VERB_UNKNOWN] = {run_unknown, false, false},
     [SMTP_VERB_EHLO] = {run_ehlo, false, false},
     [SMTP_VERB_HELO] = {run_helo, false, false},
-    [SMTP_VERB_MAIL] = {command_mail, true, true},
+    [SMTP_VERB_MAIL] = {run_mail, true, true},
     [SMTP_VERB_RCPT] = {command_rcpt, true, true},
     [SMTP_VERB_DATA] = {run_data, true, false},
     [SMTP_VERB_BDAT] = {run_bdat, false, false},
@@ -270,7 +301,7 @@ static const struct command {
     [SMTP_VERB_VRFY] = {run_vrfy, false, false},
     [SMTP_VERB_EXPN] = {run_not_offered, false, false},
     [SMTP_VERB_HELP] = {run_help, false, false},
-    [SMTP_VERB_AUTH] = {run_not_offered, false, true},
+    [SMTP_VERB_AUTH] = {run_auth, true, true},
     [SMTP_VERB_STARTTLS] = {run_starttls, true, false},
     [SMTP_VERB_HTTP] = {run_http, false, true},
 };
@@ -291,9 +322,11 @@ command_run(struct session *s, struct str line)
 	struct smtp_command c;
 	const struct command *how;
 
-	if (conf_bool(session_set(s), CONF_SOURCE_LOG_COMMANDS))
-		log_info("session=%016jx command text=%s", (uintmax_t)s->id, log_quote(line));
 	smtp_command_parse(line, &c);
+	/* what follows AUTH may be a password */
+	if (conf_bool(session_set(s), CONF_SOURCE_LOG_COMMANDS))
+		log_info("session=%016jx command text=%s", (uintmax_t)s->id,
+		    log_quote(c.verb == SMTP_VERB_AUTH ? STR("AUTH (not shown)") : line));
 	how = &commands[c.verb];
 	if (!line_is_clean(line)) {
 		session_reply(s, 500, ENH(5, 5, 2), "Control characters in a command");

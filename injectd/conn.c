@@ -27,6 +27,7 @@ conn_free(struct conn *c)
 	*c->back = c->next;
 	if (c->next != NULL)
 		c->next->back = c->back;
+	slots_give_back(&injectd.slots, c->slot);
 	free(c);
 	injectd.n_conns--;
 	stat_set(STAT_IN_CONNS, injectd.n_conns);
@@ -135,7 +136,10 @@ handshake(struct conn *c)
 		log_tls(c, &why);
 		conn_free(c);
 	} else {
-		session_tls_up(s, wire_protocol(&c->wire), wire_cipher(&c->wire));
+		struct session_tls tls = {
+		    .protocol = wire_protocol(&c->wire), .cipher = wire_cipher(&c->wire)};
+		tls.has_print = wire_client_print(&c->wire, tls.print);
+		session_tls_up(s, &tls);
 		log_tls(c, NULL);
 	}
 	return r;
@@ -255,7 +259,7 @@ on_wake(struct session *s)
 }
 
 void
-conn_new(int fd, uint16_t door, const struct net_addr *client)
+conn_new(int fd, uint16_t door, const struct net_addr *client, slot_t slot)
 {
 	struct conn *c = xcalloc(1, sizeof *c);
 	struct sockaddr_storage ss;
@@ -265,6 +269,7 @@ conn_new(int fd, uint16_t door, const struct net_addr *client)
 	if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
 		(void)net_from_sockaddr((struct sockaddr *)&ss, len, &local);
 	ev_io_init(&c->io, fd, on_io);
+	c->slot = slot;
 	wire_init(&c->wire, fd);
 	ev_timer_init(&c->timer, on_timer);
 	ev_defer_init(&c->again, on_again);

@@ -5,6 +5,7 @@
 #ifndef PH_INJECTD_INJECTD_H
 #define PH_INJECTD_INJECTD_H
 
+#include "injectd/board.h"
 #include "injectd/session.h"
 #include "injectd/wire.h"
 #include "lib/ev/ev.h"
@@ -19,6 +20,7 @@ struct conn {
 	struct ev_timer timer;
 	struct ev_defer again; /* TLS has more input than one turn took */
 	struct conn *next, **back;
+	slot_t slot;
 	uint64_t n_drained; /* bytes thrown away after the last reply */
 	bool is_eof;	    /* the client sends no more */
 	bool is_shut;	    /* we send no more */
@@ -42,10 +44,13 @@ struct injectd {
 	struct world world;
 
 	struct listener listener[WORLD_MAX_DOORS];
-	struct ev_timer accept_again, full_pause;
-	bool may_refuse; /* the others had their time */
+	struct board *board;
+	struct slots slots;
+	struct ev_timer accept_again, slot_tick;
+	struct ev_defer slot_freed;
+	bool is_paused; /* listeners wait for a slot */
 	struct conn *conns;
-	uint32_t n_conns, max_conns;
+	uint32_t n_conns;
 
 	int spool_fd, meminfo_fd, queue_fd;
 	struct journal *journal;
@@ -54,8 +59,6 @@ struct injectd {
 	char queue_text[256];
 	struct told_segment *segments;
 	size_t n_segments, cap_segments;
-
-	size_t n_processes; /* of injectd, as master has started them */
 
 	struct ev_timer space_tick, stop_tick;
 	bool is_stopping, is_stop_due;
@@ -73,6 +76,16 @@ void listen_stop(void);
 /* The configuration was switched: rows of listeners, number of slots. */
 void listen_use_conf(void);
 void listen_slot_freed(void);
+/* One for a client of that door, or 0. */
+slot_t listen_slot_for(uint16_t door, const struct net_addr *client);
+
+/* ---- park.c ---- */
+bool park_any(void);
+/* Takes fd; false: there is no room, and it is still the caller's. */
+bool park_add(int fd, uint16_t door, const struct net_addr *client);
+/* Lets in whoever finds a slot now. */
+void park_try(void);
+void park_free(void);
 
 /* ---- tls_in.c ---- */
 /* From master; takes fd. */
@@ -86,7 +99,7 @@ struct ssl_ctx_st *tls_in_context(size_t row);
 void tls_in_free(void);
 
 /* ---- conn.c ---- */
-void conn_new(int fd, uint16_t door, const struct net_addr *client); /* takes fd */
+void conn_new(int fd, uint16_t door, const struct net_addr *client, slot_t slot); /* takes fd */
 void conns_forget_conf(void);
 /* 421 to all that are idle. */
 void conns_stop(void);

@@ -12,26 +12,37 @@
 
 #define MAX_ACCEPTS    64 /* in one turn */
 #define NO_FD_PAUSE_MS 500
-#define FULL_PAUSE_MS  20 /* for another process to take what waits */
+#define SLOT_TICK_MS   20 /* how long a slot that another process gave back may go unnoticed */
 
-static bool
-is_full(void)
+/* Clients or listeners wait: a slot may also become free in another process. */
+static void
+await_slot(void)
 {
-	return injectd.n_conns >= injectd.max_conns;
+	if (!ev_timer_is_armed(&injectd.slot_tick))
+		ev_timer_in_ms(&injectd.slot_tick, SLOT_TICK_MS);
 }
 
 static void
-refuse(int fd)
+refuse(int fd, uint16_t door)
 {
 	char text[WORLD_HOST_MAX + 64];
 	int n = snprintf(text, sizeof text,
 	    "421 4.3.2 %s too many connections, try again later\r\n", injectd.world.host);
 
 	stat_inc(STAT_IN_CONNS_REFUSED);
-	/* the socket is new: it takes this, or the client is gone */
-	if (write(fd, text, (size_t)n) == n)
+	/* the socket is new: it takes this, or the client is gone; within TLS it would be noise */
+	if (!injectd.world.door[door].is_immediate_tls && write(fd, text, (size_t)n) == n)
 		(void)shutdown(fd, SHUT_WR);
 	close(fd);
+}
+
+slot_t
+listen_slot_for(uint16_t door, const struct net_addr *client)
+{
+	struct str source = injectd.world.door[door].source;
+	const struct conf_set *set = conf_source_of(daemon_conf(), &source, source.len > 0, client);
+
+	return slots_take(&injectd.slots, conf_str(set, CONF_SOURCE_SOURCE_GROUP));
 }
 
 /* no descriptors or memory are left: level-triggered, it would spin */
@@ -43,17 +54,6 @@ pause_accepting(void)
 	ev_timer_in_ms(&injectd.accept_again, NO_FD_PAUSE_MS);
 }
 
-/* A slot may be free elsewhere: only what still waits after a while is refused. */
-static bool
-others_may(struct listener *l)
-{
-	if (injectd.n_processes < 2 || injectd.may_refuse)
-		return false;
-	if (!ev_timer_is_armed(&injectd.full_pause))
-		ev_timer_in_ms(&injectd.full_pause, FULL_PAUSE_MS);
-	return true;
-}
-
 /* One connection; false: none is there, or none may be taken now. */
 static bool
 accept_one(struct listener *l)
@@ -62,10 +62,14 @@ accept_one(struct listener *l)
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof ss;
 	struct net_addr client = {0};
+	bool awaits = injectd.world.door[door].is_await_slot;
+	slot_t slot;
 	int fd;
 
-	if (is_full() && (injectd.world.door[door].is_await_slot || others_may(l))) {
+	if (awaits && !slots_any(&injectd.slots)) {
 		ev_io_want(&l->io, 0);
+		injectd.is_paused = true;
+		await_slot();
 		return false;
 	}
 	fd = accept4(l->io.fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -76,10 +80,13 @@ accept_one(struct listener *l)
 		return errno == ECONNABORTED || errno == EINTR;
 	}
 	(void)net_from_sockaddr((struct sockaddr *)&ss, len, &client);
-	if (is_full())
-		refuse(fd);
+	slot = listen_slot_for(door, &client);
+	if (slot != 0)
+		conn_new(fd, door, &client, slot);
+	else if (awaits && park_add(fd, door, &client))
+		await_slot();
 	else
-		conn_new(fd, door, &client);
+		refuse(fd, door);
 	return true;
 }
 
@@ -114,33 +121,50 @@ static void
 on_accept_again(struct ev_timer *t)
 {
 	listen_start();
+	await_slot(); /* it may have stopped meanwhile */
 }
 
+/* Who waits may find a slot now. */
 static void
-on_full_pause(struct ev_timer *t)
+try_waiting(void)
 {
 	if (injectd.is_stopping || ev_timer_is_armed(&injectd.accept_again))
 		return;
-	injectd.may_refuse = true;
-	for (size_t i = 0; i < WORLD_MAX_DOORS; i++)
-		if (injectd.listener[i].is_open)
-			on_accept(&injectd.listener[i].io, EV_IN);
-	injectd.may_refuse = false;
-	listen_start();
+	park_try();
+	if (injectd.is_paused && slots_any(&injectd.slots)) {
+		injectd.is_paused = false;
+		listen_start();
+	}
+	if (injectd.is_paused || park_any())
+		await_slot();
+}
+
+static void
+on_slot_tick(struct ev_timer *t)
+{
+	try_waiting();
+}
+
+static void
+on_slot_freed(struct ev_defer *d)
+{
+	try_waiting();
 }
 
 void
 listen_init(void)
 {
-	ev_timer_init(&injectd.full_pause, on_full_pause);
+	ev_timer_init(&injectd.slot_tick, on_slot_tick);
+	ev_defer_init(&injectd.slot_freed, on_slot_freed);
 	ev_timer_init(&injectd.accept_again, on_accept_again);
 }
 
 void
 listen_slot_freed(void)
 {
-	if (!is_full() && !ev_timer_is_armed(&injectd.accept_again) && injectd.journal != NULL)
-		listen_start();
+	/* not from within a connection's end */
+	if ((injectd.is_paused || park_any()) && injectd.journal != NULL)
+		ev_defer_queue(&injectd.slot_freed);
 }
 
 static struct listener *
@@ -204,17 +228,6 @@ listen_remove(struct str address)
 		close_listener(l);
 }
 
-/* Of the whole server's slots those of this process. */
-static uint32_t
-my_slots(const struct conf *c)
-{
-	uint64_t total = conf_u64(conf_global(c), CONF_GLOBAL_TOTAL_MAX_SMTP_IN),
-		 n = injectd.n_processes;
-
-	total = total / n + (daemon_instance() < total % n ? 1 : 0);
-	return (uint32_t)PH_MIN(PH_MAX(total, UINT64_C(1)), (uint64_t)UINT32_MAX);
-}
-
 void
 listen_use_conf(void)
 {
@@ -239,5 +252,8 @@ listen_use_conf(void)
 		    .is_immediate_tls = conf_bool(row->set, CONF_LISTENER_IMMEDIATE_TLS),
 		};
 	}
-	injectd.max_conns = my_slots(c);
+	if (!slots_use_conf(&injectd.slots, c))
+		log_warn("event=too-many-groups why=\"only the limits of the first %d "
+			 "<source-group> hold\"",
+		    SLOTS_GROUPS);
 }

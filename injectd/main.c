@@ -1,9 +1,10 @@
 #include <unistd.h>
 
 #include "injectd/injectd.h"
+#include "injectd/verify.h"
 #include "lib/base/log.h"
+#include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
-#include "lib/daemon/processes.h"
 #include "lib/daemon/sandbox.h"
 #include "lib/tls/server.h"
 
@@ -14,6 +15,8 @@ on_give_fd(const struct ipc_fd *what, struct str text, int fd)
 {
 	if (what->kind == FD_LISTEN_SMTP)
 		listen_add(text, fd);
+	else if (what->kind == FD_INJECT_BOARD && injectd.board == NULL)
+		injectd.board = board_map(fd);
 	else if (what->kind == FD_TLS_FILE)
 		tls_in_take(text, fd);
 	else if (what->kind == FD_SPOOL_DIR && injectd.spool_fd == -1)
@@ -43,11 +46,28 @@ on_peer(enum ipc_role role, uint32_t instance, int fd)
 	}
 }
 
+/* Of those who log in by a certificate, the certificate; where there are hashes, the thread that tries them. */
+static void
+use_users(void)
+{
+	struct users *u = &injectd.world.users;
+
+	for (size_t i = 0; i < u->n; i++) {
+		const struct conf_set *set = conf_block_at(daemon_conf(), CONF_BLOCK_USER, i);
+		char *path = xstrdup_str(conf_str(set, CONF_USER_TLS_CERTIFICATE));
+		users_set_certificate(u, i, tls_in_file(path));
+		free(path);
+	}
+	if (u->has[USER_HASH])
+		verify_open();
+}
+
 static void
 on_config(const struct conf *old)
 {
 	world_use_conf(&injectd.world, daemon_conf());
 	conns_forget_conf();
+	use_users();
 	tls_in_use_conf();
 	listen_use_conf();
 	listen_slot_freed();
@@ -75,11 +95,15 @@ init(void)
 {
 	if (injectd.spool_fd == -1)
 		fatal("master gave no spool directory");
-	injectd.n_processes = processes_wanted(daemon_conf(), ROLE_INJECT);
+	if (injectd.board == NULL)
+		fatal("master gave no common memory");
+	slots_init(&injectd.slots, &injectd.board->slots, daemon_instance());
+	injectd.world.failures = &injectd.board->failures;
 	stop_init();
 	tls_server_init();
-	tls_in_use_conf();
 	world_use_conf(&injectd.world, daemon_conf());
+	use_users();
+	tls_in_use_conf();
 	space_init();
 }
 
@@ -107,7 +131,9 @@ main(int argc, char **argv)
 	begin();
 	daemon_ready();
 	daemon_run();
+	park_free();
 	conns_free();
+	verify_close();
 	intake_close();
 	tls_in_free();
 	world_clear(&injectd.world);

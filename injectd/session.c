@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 
+#include "injectd/auth.h"
 #include "injectd/commands.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
@@ -24,12 +25,16 @@ static const char *const state_names[SESSION_STATE_MAX] = {
 const struct conf_set *
 session_set(struct session *s)
 {
-	struct str name = s->world->door[s->door].source;
+	struct str names[2];
+	size_t n = 0;
 
-	if (s->set == NULL && name.len > 0)
-		s->set = conf_source_with(s->world->conf, name, &s->client);
-	if (s->set == NULL)
-		s->set = conf_source(s->world->conf, &s->client);
+	if (s->set != NULL)
+		return s->set;
+	if (s->user != NULL)
+		names[n++] = users_source(&s->world->users, str_of(s->user));
+	if (s->world->door[s->door].source.len > 0)
+		names[n++] = s->world->door[s->door].source;
+	s->set = conf_source_of(s->world->conf, names, n, &s->client);
 	return s->set;
 }
 
@@ -43,8 +48,10 @@ session_forget_conf(struct session *s)
 
 /* what may follow what */
 static const uint8_t may_follow[SESSION_STATE_MAX] = {
-    [SESSION_COMMAND] =
-	1 << SESSION_DATA | 1 << SESSION_CHUNK | 1 << SESSION_TLS | 1 << SESSION_CLOSING,
+    [SESSION_COMMAND] = 1 << SESSION_DATA | 1 << SESSION_CHUNK | 1 << SESSION_AUTH |
+			1 << SESSION_VERIFY | 1 << SESSION_TLS | 1 << SESSION_CLOSING,
+    [SESSION_AUTH] = 1 << SESSION_COMMAND | 1 << SESSION_VERIFY | 1 << SESSION_CLOSING,
+    [SESSION_VERIFY] = 1 << SESSION_COMMAND | 1 << SESSION_CLOSING,
     [SESSION_TLS] = 1 << SESSION_COMMAND | 1 << SESSION_CLOSING,
     [SESSION_DATA] = 1 << SESSION_COMMAND | 1 << SESSION_WAIT | 1 << SESSION_CLOSING,
     [SESSION_CHUNK] = 1 << SESSION_COMMAND | 1 << SESSION_WAIT | 1 << SESSION_CLOSING,
@@ -57,7 +64,7 @@ set_deadline(struct session *s)
 {
 	int64_t ms = -1;
 
-	if (s->state == SESSION_COMMAND || s->state == SESSION_TLS)
+	if (s->state == SESSION_COMMAND || s->state == SESSION_AUTH || s->state == SESSION_TLS)
 		ms = conf_ms(session_set(s), CONF_SOURCE_SMTP_COMMAND_TIMEOUT);
 	if (s->state == SESSION_TLS)
 		ms = PH_MIN(ms, (int64_t)HANDSHAKE_MS);
@@ -84,6 +91,7 @@ session_close(struct session *s)
 	if (s->state == SESSION_CLOSING)
 		return;
 	session_enter(s, SESSION_CLOSING);
+	auth_clear(s);
 	txn_free(&s->txn);
 	buf_clear(&s->in);
 }
@@ -171,7 +179,9 @@ session_start(struct session *s, struct world *w, uint16_t door, const struct ne
 	s->n_behind = 0;
 	s->n_errors = s->n_messages = 0;
 	s->is_greeted = s->is_esmtp = s->is_last_chunk = s->is_overlong = s->is_polite = false;
-	s->helo = NULL;
+	s->helo = s->user = NULL;
+	s->auth = NULL;
+	s->has_cert_user = false;
 	s->txn = NULL;
 	buf_init(&s->in, SESSION_MAX_INPUT);
 	buf_init(&s->out, OUT_CAP);
@@ -182,14 +192,17 @@ session_start(struct session *s, struct world *w, uint16_t door, const struct ne
 }
 
 void
-session_tls_up(struct session *s, const char *protocol, const char *cipher)
+session_tls_up(struct session *s, const struct session_tls *tls)
 {
 	ph_assert(s->state == SESSION_TLS && buf_len(&s->in) == 0 && buf_len(&s->out) == 0);
-	s->tls = (struct session_tls){.protocol = protocol, .cipher = cipher};
+	s->tls = *tls;
 	/* RFC 3207 4.2 */
 	txn_free(&s->txn);
 	xfree(&s->helo);
+	xfree(&s->user);
+	s->set = NULL;
 	s->is_esmtp = false;
+	auth_by_certificate(s);
 	session_enter(s, SESSION_COMMAND);
 	if (!s->is_greeted)
 		greet(s);
@@ -200,9 +213,14 @@ session_tls_up(struct session *s, const char *protocol, const char *cipher)
 const char *
 session_protocol(const struct session *s, bool is_utf8)
 {
-	static const char *const names[2][2] = {{"ESMTP", "ESMTPS"}, {"UTF8SMTP", "UTF8SMTPS"}};
+	static const char *const names[2][2][2] = {
+	    {{"ESMTP", "ESMTPA"}, {"ESMTPS", "ESMTPSA"}},
+	    {{"UTF8SMTP", "UTF8SMTPA"}, {"UTF8SMTPS", "UTF8SMTPSA"}},
+	};
 
-	return s->is_esmtp || is_utf8 ? names[is_utf8][s->tls.protocol != NULL] : "SMTP";
+	if (!s->is_esmtp && !is_utf8)
+		return "SMTP";
+	return names[is_utf8][s->tls.protocol != NULL][s->user != NULL];
 }
 
 void
@@ -213,23 +231,25 @@ session_clear(struct session *s)
 	else
 		txn_free(&s->txn);
 	s->txn = NULL;
+	auth_clear(s);
 	buf_clear(&s->in);
 	buf_clear(&s->out);
 	xfree(&s->helo);
+	xfree(&s->user);
 }
 
 void
 session_timeout(struct session *s)
 {
 	session_reply(s, 421, ENH(4, 4, 2), "%s timed out waiting for your %s", s->world->host,
-	    s->state == SESSION_COMMAND ? "command" : "data");
+	    s->state == SESSION_DATA || s->state == SESSION_CHUNK ? "data" : "command");
 	session_close(s);
 }
 
 void
 session_stop(struct session *s)
 {
-	if (s->state != SESSION_COMMAND || s->txn != NULL)
+	if ((s->state != SESSION_COMMAND && s->state != SESSION_AUTH) || s->txn != NULL)
 		return;
 	session_reply(s, 421, ENH(4, 3, 2), "%s service is being shut down", s->world->host);
 	session_close(s);
@@ -263,6 +283,24 @@ skip_overlong(struct session *s, struct str in, size_t len)
 	s->is_overlong = false;
 	session_reply(s, 500, ENH(5, 5, 2), "Line too long");
 	session_error(s);
+	return len;
+}
+
+static size_t
+step_auth(struct session *s, struct str in)
+{
+	size_t len = line_length(in);
+
+	if (len > SESSION_MAX_LINE || (len == 0 && in.len >= SESSION_MAX_LINE)) {
+		auth_clear(s);
+		session_enter(s, SESSION_COMMAND);
+		return skip_overlong(s, in, len);
+	}
+	if (len == 0)
+		return 0;
+	auth_respond(s, str_sub(in, 0, len - 2));
+	if (s->state == SESSION_AUTH || s->state == SESSION_COMMAND)
+		set_deadline(s);
 	return len;
 }
 
@@ -366,6 +404,7 @@ step_chunk(struct session *s, struct str in)
 typedef size_t step_fn(struct session *s, struct str in);
 static step_fn *const steps[SESSION_STATE_MAX] = {
     [SESSION_COMMAND] = step_command,
+    [SESSION_AUTH] = step_auth,
     [SESSION_DATA] = step_data,
     [SESSION_CHUNK] = step_chunk,
 };

@@ -22,6 +22,8 @@
 	STATE(COMMAND) /* waits for a command */                                                   \
 	STATE(DATA)    /* within the content after 354 */                                          \
 	STATE(CHUNK)   /* within a BDAT chunk */                                                   \
+	STATE(AUTH)    /* waits for a line of an AUTH exchange */                                  \
+	STATE(VERIFY)  /* a password is being tried */                                             \
 	STATE(TLS)     /* nothing is taken until session_tls_up() */                               \
 	STATE(WAIT)    /* the message is on its way to the disk */                                 \
 	STATE(CLOSING) /* last replies are to be written, then it ends */
@@ -35,7 +37,10 @@ enum session_state {
 /* What the client's TLS is; protocol NULL: in clear. Texts are OpenSSL's. */
 struct session_tls {
 	const char *protocol, *cipher;
+	unsigned char print[USERS_PRINT]; /* of the certificate that the client has shown */
+	bool has_print;
 };
+struct auth;
 
 struct session {
 	struct world *world;
@@ -45,8 +50,10 @@ struct session {
 	uint64_t id;
 	void (*wake)(struct session *s); /* there is output, or room for input, again */
 	struct session_tls tls;
-	char *helo;	 /* owned; NULL: no greeting yet */
-	struct txn *txn; /* owned unless in WAIT; NULL: no transaction */
+	char *user;	   /* owned; NULL: not authenticated */
+	struct auth *auth; /* owned; an exchange under way */
+	char *helo;	   /* owned; NULL: no greeting yet */
+	struct txn *txn;   /* owned unless in WAIT; NULL: no transaction */
 	struct buf in, out;
 	struct mono deadline; /* MONO_NEVER: none */
 	uint64_t chunk_left;  /* CHUNK: bytes to come */
@@ -56,7 +63,8 @@ struct session {
 	uint32_t n_errors;    /* since the last message that was accepted */
 	uint32_t n_messages;
 	uint16_t door;
-	uint8_t state; /* enum session_state */
+	uint8_t state;	    /* enum session_state */
+	bool has_cert_user; /* authenticated by its certificate */
 	bool is_greeted, is_esmtp, is_last_chunk, is_overlong, is_polite;
 };
 
@@ -70,7 +78,7 @@ void session_start(struct session *s, struct world *w, uint16_t door, const stru
 void session_clear(struct session *s);
 
 /* The state was TLS, and s->out was written: the handshake is over. All that was said before is forgotten. */
-void session_tls_up(struct session *s, const char *protocol, const char *cipher);
+void session_tls_up(struct session *s, const struct session_tls *tls);
 
 /* May more input be given? */
 bool session_wants_input(const struct session *s);

@@ -19,6 +19,7 @@ txn_new(struct session *s, struct str sender)
 	(void)str_copy(t->sender, sizeof t->sender, sender);
 	t->env.sender = str_of(t->sender);
 	t->env.src_type = STR("smtp");
+	t->env.user = str_of(s->user); /* as long as the session; later nobody asks */
 	t->env.src = s->client;
 	t->env.dst = s->local;
 	t->env.priority = 50;

@@ -141,3 +141,17 @@ wire_cipher(const struct wire *w)
 {
 	return SSL_get_cipher_name(w->ssl);
 }
+
+bool
+wire_client_print(const struct wire *w, unsigned char *print)
+{
+	X509 *x = SSL_get1_peer_certificate(w->ssl);
+	bool wants_authority =
+	    sk_X509_NAME_num(SSL_CTX_get_client_CA_list(SSL_get_SSL_CTX(w->ssl))) > 0;
+	unsigned n = 32;
+	bool ok = x != NULL && X509_digest(x, EVP_sha256(), print, &n) == 1 &&
+		  (!wants_authority || SSL_get_verify_result(w->ssl) == X509_V_OK);
+
+	X509_free(x);
+	return ok;
+}

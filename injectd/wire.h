@@ -36,6 +36,8 @@ void wire_start_tls(struct wire *w, struct ssl_ctx_st *ctx);
 /* "TLSv1.3", "TLS_AES_256_GCM_SHA384"; OpenSSL's, for ever */
 const char *wire_protocol(const struct wire *w);
 const char *wire_cipher(const struct wire *w);
+/* The client's certificate, 32 bytes of SHA-256. False: none, or not of the authorities that were configured. */
+bool wire_client_print(const struct wire *w, unsigned char *print);
 /* > 0 done; 0: go on when the socket is as w->wants says; -1 with `why`. */
 int wire_handshake(struct wire *w, struct why *why);
 

@@ -18,6 +18,7 @@ void
 world_clear(struct world *w)
 {
 	buf_clear(&w->scratch);
+	users_clear(&w->users);
 }
 
 void
@@ -26,6 +27,7 @@ world_use_conf(struct world *w, const struct conf *conf)
 	struct str name = conf_str(conf_global(conf), CONF_GLOBAL_HOST_NAME);
 
 	w->conf = conf;
+	users_use_conf(&w->users, conf);
 	if (name.len > 0 && name.len < sizeof w->host) {
 		(void)str_copy(w->host, sizeof w->host, name);
 		return;

@@ -6,6 +6,8 @@
 #ifndef PH_INJECTD_WORLD_H
 #define PH_INJECTD_WORLD_H
 
+#include "injectd/lockout.h"
+#include "injectd/users.h"
 #include "lib/conf/conf.h"
 #include "lib/spool/journal.h"
 
@@ -37,6 +39,8 @@ struct world {
 	const struct intake_ops *intake;
 	void *intake_ctx;
 	struct door door[WORLD_MAX_DOORS];
+	struct users users;
+	struct lockout *failures;  /* shared by all processes; NULL: not counted */
 	char host[WORLD_HOST_MAX]; /* NUL-terminated */
 	struct why refusal;	   /* smtp_code != 0: what MAIL is answered */
 	bool is_stopping;

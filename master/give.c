@@ -167,6 +167,7 @@ give_start_set(struct kid *k, struct why *why)
 	if (give_config(k, master.conf, master.generation, why) == -1)
 		return -1;
 	if (k->role == ROLE_INJECT) {
+		give(k, FD_INJECT_BOARD, 0, "", master.board_fd);
 		give_tls_files(k, &master.tls_files);
 		give_listeners(k);
 	}

@@ -96,7 +96,8 @@ struct master {
 	struct ev_timer guard;
 	char *libexec; /* where the daemons' programs are */
 	int spool_fd, control_fd, stats_fd;
-	int lock_fd; /* shared with the daemons */
+	int board_fd; /* injectd's common memory */
+	int lock_fd;  /* shared with the daemons */
 	int own_lock_fd;
 	int log_fd;
 	int keys_fd;  /* of the configuration in force; -1: none yet */

@@ -1,7 +1,9 @@
 #include "master/master.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -127,6 +129,10 @@ open_all(struct why *why)
 	if (master.stats_fd == -1 || stats_map_own(master.stats_fd) == -1)
 		return why_errno(why, "a page of statistics cannot be made");
 	stats_own->started_ns = ev_wall().ns;
+	master.board_fd = memfd_create("posthaste-board", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (master.board_fd == -1 || ftruncate(master.board_fd, IPC_BOARD_BYTES) == -1 ||
+	    fcntl(master.board_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == -1)
+		return why_errno(why, "memory for counts cannot be had");
 	return 0;
 }
 

@@ -138,6 +138,38 @@ take_listener(const struct conf *c, size_t i, struct tls_files *f, struct why *w
 	return r;
 }
 
+/* ---- users who show a certificate ---- */
+
+static int
+take_user(const struct conf *c, size_t i, struct tls_files *f, struct why *why)
+{
+	const struct conf_set *set = conf_block_at(c, CONF_BLOCK_USER, i);
+	struct conf_origin at = conf_origin(set, CONF_USER_TLS_CERTIFICATE);
+	char *path = xstrdup_str(conf_str(set, CONF_USER_TLS_CERTIFICATE));
+	struct buf pem;
+	int r;
+
+	buf_init(&pem, TLS_MAX_FILE);
+	r = take_file(f, path, &at, &pem, why);
+	if (r == 0 && path[0] != '\0' && !tls_is_certificate(buf_str(&pem)))
+		r = why_set(why, "%s:%u: there is no certificate in %s", at.file, at.line, path);
+	wipe(&pem);
+	free(path);
+	return r;
+}
+
+static int
+take_all(const struct conf *c, struct tls_files *f, struct why *why)
+{
+	for (size_t i = 0; i < conf_n_listeners(c); i++)
+		if (take_listener(c, i, f, why) == -1)
+			return -1;
+	for (size_t i = 0; i < conf_n_blocks(c, CONF_BLOCK_USER); i++)
+		if (take_user(c, i, f, why) == -1)
+			return -1;
+	return 0;
+}
+
 /* Keys for session tickets, the same in all processes: whichever takes the next connection knows the session. */
 static void
 add_ticket_keys(struct tls_files *f)
@@ -154,11 +186,10 @@ int
 tls_files_open(const struct conf *c, struct tls_files *f, struct why *why)
 {
 	*f = (struct tls_files){0};
-	for (size_t i = 0; i < conf_n_listeners(c); i++)
-		if (take_listener(c, i, f, why) == -1) {
-			tls_files_close(f);
-			return -1;
-		}
+	if (take_all(c, f, why) == -1) {
+		tls_files_close(f);
+		return -1;
+	}
 	if (f->n > 0)
 		add_ticket_keys(f);
 	return 0;

@@ -12,6 +12,7 @@
 #include "pmtactl/audit.h"
 #include "pmtactl/cat.h"
 #include "pmtactl/client.h"
+#include "pmtactl/hash.h"
 #include "pmtactl/options.h"
 #include "pmtactl/text.h"
 
@@ -242,6 +243,8 @@ run(const struct options *o)
 		return test_config(o);
 	case LOCAL_AUDIT:
 		return audit(o);
+	case LOCAL_HASH_PASSWORD:
+		return hash_password();
 	case LOCAL_LATER:
 		fprintf(stderr, "\"%s\" is not supported yet.\n", o->words);
 		return 1;

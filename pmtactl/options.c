@@ -16,6 +16,8 @@ static const struct {
     {"audit", LOCAL_AUDIT, "",
 	"prove that no recipient was lost: accepted = delivered + bounced + expired + deleted + "
 	"queued"},
+    {"hash-password", LOCAL_HASH_PASSWORD, "",
+	"read a password and print what may stand for it in <smtp-user>"},
 };
 
 /* PowerMTA's commands that this version does not have; they are told by name */

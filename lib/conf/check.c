@@ -276,6 +276,7 @@ check_signing(struct conf_load *l)
 void
 conf_check(struct conf_load *l)
 {
+	conf_check_users(l);
 	check_required(l);
 	check_unique(l);
 	check_names(l);

@@ -103,6 +103,10 @@ const struct conf_set *conf_source_named(
 const struct conf_set *conf_source_with(
     const struct conf *c, struct str name, const struct net_addr *client);
 
+/* The settings of several names, the first ones before the others, over those of the address. */
+const struct conf_set *conf_source_of(
+    const struct conf *c, const struct str *names, size_t n, const struct net_addr *client);
+
 /* VirtualMTAs and pools share one name space; names compare without ASCII case. */
 struct conf_vmta {
 	struct str name;

@@ -317,6 +317,7 @@ void conf_relay_free(struct conf_relay **r);
 void conf_choices_build(struct conf_load *l);
 void conf_choices_free(struct conf_choices **t);
 void conf_check(struct conf_load *l);
+void conf_check_users(struct conf_load *l);
 /* <smtp-pattern-list> within <domain>: the block's list, as if it were named there. */
 void conf_replies_place(struct conf_load *l);
 /* Patterns that do not compile are complained about. */

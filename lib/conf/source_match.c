@@ -3,6 +3,7 @@
 #include "lib/conf/conf_int.h"
 
 #define MATCH_MAX 128
+#define MAX_NAMED 8 /* blocks of the names that are asked for */
 
 struct range {
 	struct net_cidr cidr;
@@ -11,7 +12,7 @@ struct range {
 struct cached {
 	struct conf_set *set;
 	uint32_t n;
-	uint32_t list[MATCH_MAX + 8];
+	uint32_t list[MATCH_MAX + MAX_NAMED];
 };
 struct conf_sources {
 	struct range *ranges; /* the longest first, of equal ones the newest */
@@ -83,7 +84,7 @@ static const struct conf_set *
 set_of(const struct conf *c, const uint32_t *blks, uint32_t n)
 {
 	struct conf_sources *s = c->sources;
-	struct conf_blk *list[MATCH_MAX + 8];
+	struct conf_blk *list[MATCH_MAX + MAX_NAMED];
 	struct cached *new;
 
 	for (size_t i = 0; i < s->n_sets; i++)
@@ -147,11 +148,20 @@ conf_source_named(const struct conf *c, struct str name)
 }
 
 const struct conf_set *
-conf_source_with(const struct conf *c, struct str name, const struct net_addr *client)
+conf_source_of(
+    const struct conf *c, const struct str *names, size_t n_names, const struct net_addr *client)
 {
-	uint32_t list[MATCH_MAX + 8];
-	uint32_t n = match_name(c, name, list, 8);
+	uint32_t list[MATCH_MAX + MAX_NAMED];
+	uint32_t n = 0;
 
+	for (size_t i = 0; i < n_names; i++)
+		n += match_name(c, names[i], list + n, MAX_NAMED - n);
 	n += match_addr(c, client, list + n);
 	return set_of(c, list, n);
+}
+
+const struct conf_set *
+conf_source_with(const struct conf *c, struct str name, const struct net_addr *client)
+{
+	return conf_source_of(c, &name, 1, client);
 }

@@ -50,8 +50,10 @@ enum ipc_fd_kind {
 	FD_STATS_PAGE, /* index: instance; role in `role` */
 	FD_LOG,
 	FD_TLS_FILE, /* text: path as configured; its contents, sealed. Before START, and before each CONFIG_USE */
+	FD_INJECT_BOARD, /* IPC_BOARD_BYTES of memory that all injectd share: counts of connections and failures */
 	FD_KIND_MAX
 };
+#define IPC_BOARD_BYTES (256u * 1024)
 struct ipc_fd {
 	uint32_t kind;
 	uint32_t index;

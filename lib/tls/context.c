@@ -268,6 +268,19 @@ tls_server_context(
 	return NULL;
 }
 
+bool
+tls_is_certificate(struct str pem)
+{
+	BIO *b = bio_of(pem);
+	X509 *x = PEM_read_bio_X509(b, NULL, NULL, NULL);
+	bool is_one = x != NULL;
+
+	X509_free(x);
+	BIO_free(b);
+	ERR_clear_error();
+	return is_one;
+}
+
 void
 tls_server_share_tickets(struct ssl_ctx_st *ctx, const char *keys)
 {

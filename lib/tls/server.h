@@ -40,6 +40,8 @@ void tls_server_init(void);
  */
 struct ssl_ctx_st *tls_server_context(
     const struct tls_server_spec *spec, struct str cert, struct str ca, struct why *why);
+/* Does the text (PEM) begin with one? */
+bool tls_is_certificate(struct str pem);
 /* Processes that share the keys resume each other's sessions; keys[TLS_TICKET_KEYS]. */
 void tls_server_share_tickets(struct ssl_ctx_st *ctx, const char *keys);
 

@@ -42,6 +42,17 @@ take_text(struct found f, char *to, size_t size)
 	return conf_origin(f.set, f.key);
 }
 
+/* a client that may prove itself by its certificate must be asked for it */
+static bool
+has_certificate_users(const struct conf *c)
+{
+	for (size_t i = 0; i < conf_n_blocks(c, CONF_BLOCK_USER); i++)
+		if (conf_str(conf_block_at(c, CONF_BLOCK_USER, i), CONF_USER_TLS_CERTIFICATE).len >
+		    0)
+			return true;
+	return false;
+}
+
 void
 tls_server_spec(const struct conf *c, const struct conf_listener *row, struct tls_server_spec *spec)
 {
@@ -63,7 +74,7 @@ tls_server_spec(const struct conf *c, const struct conf_listener *row, struct tl
 	}
 	f = find(c, row, dh);
 	spec->dh_bits = dh_bits[conf_enum(f.set, f.key)];
-	spec->asks_client = spec->ca[0] != '\0';
+	spec->asks_client = spec->ca[0] != '\0' || has_certificate_users(c);
 }
 
 void

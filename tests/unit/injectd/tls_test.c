@@ -24,7 +24,7 @@ what_was_said_in_clear_is_forgotten(void **state)
 	rig_expect("STARTTLS\r\n", "220");
 	assert_int_equal(rig.s.state, SESSION_TLS);
 	assert_false(session_wants_input(&rig.s));
-	session_tls_up(&rig.s, "TLSv1.3", "X");
+	session_tls_up(&rig.s, &(struct session_tls){.protocol = "TLSv1.3", .cipher = "X"});
 	assert_null(rig.s.helo);
 	assert_null(rig.s.txn);
 	rig_expect("MAIL FROM:<a@sender.test>\r\nEHLO b\r\nRCPT TO:<b@rcpt.test>\r\nSTARTTLS\r\n",
@@ -54,7 +54,7 @@ immediate_tls_greets_behind_the_handshake(void **state)
 	rig_new_tls(true);
 	rig_expect("", "");
 	assert_int_equal(rig.s.state, SESSION_TLS);
-	session_tls_up(&rig.s, "TLSv1.2", "X");
+	session_tls_up(&rig.s, &(struct session_tls){.protocol = "TLSv1.2", .cipher = "X"});
 	rig_expect("EHLO a\r\nSTARTTLS\r\n", "220 250 503");
 	rig_free();
 }
@@ -67,7 +67,7 @@ the_end_of_the_daemon_waits_for_the_handshake(void **state)
 	rig.world.is_stopping = true;
 	session_stop(&rig.s);
 	assert_int_equal(rig.s.state, SESSION_TLS);
-	session_tls_up(&rig.s, "TLSv1.2", "X");
+	session_tls_up(&rig.s, &(struct session_tls){.protocol = "TLSv1.2", .cipher = "X"});
 	rig_expect("", "421");
 	rig_free();
 }
