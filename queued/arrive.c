@@ -5,6 +5,7 @@
 #include "lib/daemon/daemon.h"
 #include "queued/age.h"
 #include "queued/domain.h"
+#include "queued/expire.h"
 #include "queued/final.h"
 #include "queued/job.h"
 #include "queued/names.h"
@@ -119,6 +120,8 @@ add_rcpt(struct arrival *a, uint32_t index, const struct env_rcpt *er)
 	a->m->n_open++;
 	q->bytes += a->m->len;
 	a->m->job = job_add_rcpt(a->env.job);
+	if (a->how == ARRIVE_FIRST_SCAN)
+		expire_skip_notices(q, r);
 	if (o != NULL)
 		orphan_claim(o, q, h);
 	else if (a->m->windows == 0 && a->env.not_before.ns > ev_wall().ns)

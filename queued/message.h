@@ -45,8 +45,8 @@ struct rcpt {
 	uint8_t state;	  /* enum rcpt_state */
 	uint8_t notify;	  /* enum env_notify */
 	uint8_t priority; /* 0-100 */
-	uint8_t n_delays; /* notices of delay sent */
-	uint8_t pad[2];
+	uint8_t pad;
+	uint16_t n_delays; /* notices of delay sent, or passed over by a restart */
 };
 _Static_assert(sizeof(struct rcpt) <= 40 && sizeof(struct message) <= 64,
     "a waiting recipient must stay cheap");

@@ -115,6 +115,7 @@ make(const struct conf_set *set)
 	p->max_retries = as_u32(conf_u64(set, CONF_DOMAIN_MAX_SMTP_RETRIES));
 	p->retry_rcpts_ms = conf_ms(set, CONF_DOMAIN_RETRY_RECIPIENTS_AFTER);
 	p->retry_dns_ms = conf_ms(set, CONF_DOMAIN_RETRY_AFTER_DNS_ERROR);
+	p->delay_ms = conf_ms(set, CONF_DOMAIN_NOTIFY_OF_DELAY_EVERY);
 	p->bounce_after_ms = conf_ms(set, CONF_DOMAIN_BOUNCE_AFTER);
 	p->idle_ms = conf_ms(set, CONF_DOMAIN_CONNECTION_IDLE_TIMEOUT);
 	p->bounce_no_mx_ms = bounce_no_mx_ms(set);

@@ -26,6 +26,7 @@ struct policy {
 	int64_t retry_rcpts_ms;
 	int64_t retry_dns_ms;
 	int64_t bounce_after_ms;
+	int64_t delay_ms; /* notify-of-delay-every; CONF_NEVER: none */
 	int64_t idle_ms;
 	int64_t bounce_no_mx_ms; /* CONF_NEVER: defer; else bounce when queued so long */
 	uint16_t port;

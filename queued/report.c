@@ -3,6 +3,7 @@
 #include "lib/base/slab.h"
 #include "lib/base/xalloc.h"
 #include "lib/ev/ev.h"
+#include "queued/events.h"
 #include "queued/final.h"
 #include "queued/state.h"
 
@@ -102,6 +103,40 @@ report_add(struct final *f)
 	f->report_due = true;
 }
 
+void
+report_delay(struct queue *q, uint32_t rcpt, struct tick until)
+{
+	const struct event *e = events_last(q, 0);
+	struct str text = e == NULL ? STR("it could not be delivered yet") : str_of(e->text);
+	struct str vmta = queue_vmta_name(q);
+	struct final *f;
+
+	make_once();
+	text = str_sub(text, 0, 400);
+	f = xcalloc(1, sizeof *f + text.len + vmta.len);
+	f->is_delay = true;
+	f->record.place = message_place(message_at(rcpt_at(rcpt)->message));
+	f->record.rcpt = rcpt_at(rcpt)->index;
+	f->record.logged_ns = ev_wall().ns;
+	f->record.local = 1;
+	f->record.enh[0] = 4;
+	f->record.enh[1] = 4;
+	f->retry_until_ns = tick_to_wall(until).ns;
+	f->text_len[0] = (uint16_t)text.len;
+	f->text_len[2] = (uint16_t)vmta.len;
+	memcpy(f->texts, text.p, text.len);
+	memcpy(f->texts + text.len, vmta.p, vmta.len);
+	report_add(f);
+}
+
+static enum report_kind
+kind_of(const struct final *f)
+{
+	if (f->is_delay)
+		return REPORT_DELAYED;
+	return f->record.final == FINAL_DELIVERED ? REPORT_RELAYED : REPORT_FAILED;
+}
+
 static void
 send_rcpt(struct final *f)
 {
@@ -112,7 +147,7 @@ send_rcpt(struct final *f)
 	    .code = rec->code,
 	    .enh = {rec->enh[0], rec->enh[1], rec->enh[2]},
 	    .local = rec->local,
-	    .kind = rec->final == FINAL_DELIVERED ? REPORT_RELAYED : REPORT_FAILED};
+	    .kind = (uint8_t)kind_of(f)};
 	struct str texts[3] = {str_from(f->texts, f->text_len[0]),
 	    str_from(f->texts + f->text_len[0], f->text_len[1]),
 	    str_from(f->texts + f->text_len[0] + f->text_len[1], f->text_len[2])};
@@ -129,7 +164,10 @@ send_report(struct report *r)
 
 	r->sent = true;
 	TAILQ_FOREACH(f, &r->finals, link)
-	send_rcpt(f);
+	{
+		msg.expires_ns = PH_MAX(msg.expires_ns, f->retry_until_ns);
+		send_rcpt(f);
+	}
 	ipc_send(qd.bounce.chan, IPC_REPORT, &msg, NULL, -1);
 }
 
@@ -178,7 +216,25 @@ end_told(struct report *r)
 		if (f->report_due)
 			continue;
 		TAILQ_REMOVE(&r->finals, f, link);
-		final_end(f);
+		if (f->is_delay)
+			free(f);
+		else
+			final_end(f);
+	}
+}
+
+/* the message may have gone meanwhile: they must not be tried for ever */
+static void
+drop_delays(struct report *r)
+{
+	struct final *f, *next;
+
+	for (f = TAILQ_FIRST(&r->finals); f != NULL; f = next) {
+		next = TAILQ_NEXT(f, link);
+		if (!f->is_delay)
+			continue;
+		TAILQ_REMOVE(&r->finals, f, link);
+		free(f);
 	}
 }
 
@@ -186,6 +242,11 @@ static void
 again_later(struct report *r)
 {
 	struct final *f;
+
+	if (TAILQ_EMPTY(&r->finals)) {
+		drop(r);
+		return;
+	}
 
 	TAILQ_FOREACH(f, &r->finals, link)
 	f->report_due = true;
@@ -210,6 +271,7 @@ final_reported(const struct ipc_report_done *d)
 	TAILQ_REMOVE(&rep.all, r, link);
 	r->sent = false;
 	if (!d->ok) {
+		drop_delays(r);
 		again_later(r);
 		return;
 	}

@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include "lib/ipc/ipc.h"
+#include "queued/queue.h"
 
 /* one end under way */
 struct final {
@@ -17,6 +18,8 @@ struct final {
 	uint32_t message; /* handle; 0: none (tq) */
 	uint32_t queue;
 	bool report_due;
+	bool is_delay; /* a notice only: the recipient stays */
+	int64_t retry_until_ns;
 	uint16_t text_len[8];
 	char texts[];
 };
@@ -24,6 +27,11 @@ TAILQ_HEAD(final_list, final);
 
 /* Takes f until its report is durable; then it goes to final_end(). */
 void report_add(struct final *f);
+/*
+ * The recipient waits on: its sender is told so. A notice that cannot be made is not tried again, the next one comes.
+ * Sent with the next report_send_new().
+ */
+void report_delay(struct queue *q, uint32_t rcpt, struct tick until);
 /* Sends what report_add() gathered since the last call. */
 void report_send_new(void);
 /* No report is open, or nobody is there who could make it. */

@@ -292,6 +292,7 @@ option(struct envelope *e, struct str word)
 	else if (str_eq(name, STR("notify")))
 		replay.notify = str_eq(value, STR("never"))	? NOTIFY_NEVER
 				: str_eq(value, STR("success")) ? NOTIFY_SUCCESS
+				: str_eq(value, STR("delay"))	? NOTIFY_DELAY
 								: NOTIFY_FAILURE;
 	else
 		replay_die("unknown option of accept");
