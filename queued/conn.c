@@ -5,7 +5,9 @@
 #include "queued/outcome.h"
 #include "queued/route.h"
 #include "queued/state.h"
+#include "queued/target.h"
 #include "queued/vmta.h"
+#include "queued/way.h"
 
 /* mail that comes a moment later finds the connection still open */
 #define LINGER_MS 100
@@ -58,8 +60,39 @@ on_idle(struct ev_timer *t)
 	conn_close(ph_container_of(t, struct conn, idle), CONN_QUIT);
 }
 
+/* every limit that counts connections */
+static void
+take_limits(struct conn *c)
+{
+	struct queue *q = c->queue;
+
+	limit_take_for(&qd.total_out, q, 1);
+	limit_take_for(&q->vmta->out, q, 1);
+	for (size_t i = 0; i < c->pools.n; i++)
+		limit_take_for(&c->pools.list[i]->out, q, 1);
+	if (c->to_host != NULL)
+		limit_take_for(c->to_host, q, 1);
+	if (c->to_address != NULL)
+		limit_take_for(c->to_address, q, 1);
+	rate_opened(c);
+}
+
+static void
+give_limits(struct conn *c)
+{
+	limit_give(&qd.total_out);
+	limit_give(&c->queue->vmta->out);
+	for (size_t i = 0; i < c->pools.n; i++)
+		limit_give(&c->pools.list[i]->out);
+	if (c->to_host != NULL)
+		limit_give(c->to_host);
+	if (c->to_address != NULL)
+		limit_give(c->to_address);
+	rate_closed(c);
+}
+
 static struct conn *
-make(struct queue *q, const struct route_host *host, uint32_t deliverer)
+make(struct queue *q, const struct way *w, uint32_t deliverer)
 {
 	struct conn *c = xcalloc(1, sizeof *c);
 
@@ -69,9 +102,14 @@ make(struct queue *q, const struct route_host *host, uint32_t deliverer)
 	*slot(c->number) = c;
 	c->queue = q;
 	c->deliverer = deliverer;
-	c->dst = host->addr;
+	c->dst = w->host->addr;
+	c->src = c->src_asked = w->src.addr;
+	c->source = w->source;
+	c->pools = q->vmta->pools;
+	c->to_host = target_of_host(q, w);
+	c->to_address = target_of_address(w);
 	c->opened = ev_now();
-	c->host = xstrdup(host->name);
+	c->host = xstrdup(w->host->name);
 	STAILQ_INIT(&c->txns);
 	ev_timer_init(&c->idle, on_idle);
 	TAILQ_INSERT_TAIL(&q->conns, c, link);
@@ -87,8 +125,7 @@ unmake(struct conn *c)
 	if (c->up)
 		c->queue->n_up--;
 	ev_timer_stop(&c->idle);
-	limit_give(&qd.total_out);
-	limit_give(&c->queue->vmta->out);
+	give_limits(c);
 	slab_free(&numbers, c->number);
 	free(c->host);
 	free(c->tls_protocol);
@@ -97,7 +134,7 @@ unmake(struct conn *c)
 }
 
 bool
-conn_open(struct queue *q, const struct route_host *host, const struct conf_source_host *src)
+conn_open(struct queue *q, const struct way *w)
 {
 	struct ipc_conn_open msg = {.window = CONN_WINDOW};
 	uint32_t instance = 0;
@@ -107,16 +144,14 @@ conn_open(struct queue *q, const struct route_host *host, const struct conf_sour
 
 	if (p == NULL)
 		return false;
-	c = make(q, host, instance);
+	c = make(q, w, instance);
 	p->n_conns++;
-	limit_take_for(&qd.total_out, q);
-	limit_take_for(&q->vmta->out, q);
+	take_limits(c);
 	msg.conn = c->number;
-	net_to_ipc(&host->addr, &msg.dst);
-	net_to_ipc(&src->addr, &msg.src);
-	c->src = c->src_asked = src->addr;
+	net_to_ipc(&w->host->addr, &msg.dst);
+	net_to_ipc(&w->src.addr, &msg.src);
 	texts[0] = str_of(c->host);
-	texts[1] = src->host;
+	texts[1] = w->src.host;
 	texts[2] = queue_domain(q);
 	texts[3] = queue_vmta_name(q);
 	ipc_send(p->chan, IPC_CONN_OPEN, &msg, texts, -1);
@@ -209,7 +244,7 @@ by_value(const void *a, const void *b)
 }
 
 void
-conn_give(struct conn *c)
+conn_give(struct conn *c, uint32_t max)
 {
 	static uint32_t indices[4000];
 	struct queue *q = c->queue;
@@ -221,7 +256,9 @@ conn_give(struct conn *c)
 
 	t->number = c->next_txn++;
 	t->message = rcpt_at(order_first(&q->ready))->message;
-	n = gather(q, t, indices, PH_MIN(countof(indices), (size_t)q->policy->max_rcpt_per_txn));
+	max = PH_MIN(max, q->policy->max_rcpt_per_txn);
+	n = gather(q, t, indices, PH_MIN(countof(indices), (size_t)max));
+	rate_granted(c, t, (uint32_t)n);
 	order_turn(&q->ready, lane);
 	qsort(indices, n, sizeof *indices, by_value);
 	STAILQ_INSERT_TAIL(&c->txns, t, link);
@@ -277,6 +314,7 @@ conn_came_up(struct peer *p, const struct ipc_msg *m)
 	if (c == NULL || c->up)
 		return;
 	c->up = true;
+	rate_open_answered(c, true);
 	c->queue->n_up++;
 	c->extensions = up->extensions;
 	net_from_ipc(&up->src, &c->src);
@@ -321,22 +359,26 @@ conn_result(struct peer *p, const struct ipc_msg *m)
 	if (rcpt == 0 || message_at(t->message)->id != r->id)
 		return;
 	rlist_remove(&t->rcpts, rcpt);
-	if (r->outcome == OUT_DELIVERED)
+	rate_answered(c, r->outcome != OUT_UNTRIED);
+	if (r->outcome == OUT_DELIVERED) {
 		t->delivered = true;
-	else if (r->outcome != OUT_UNTRIED)
+		rate_delivered(c, t, r->bytes);
+	} else if (r->outcome != OUT_UNTRIED)
 		c->n_errors++;
 	outcome_rcpt(c, rcpt, r, m->text[0]);
 }
 
-/* those without a result go back to where they came from: no attempt was made */
+/* those without a result go back to where they came from: no attempt was made, though the receiver may have seen one */
 static void
-give_back(struct conn *c, struct txn *t)
+give_back(struct conn *c, struct txn *t, bool may_be_seen)
 {
 	while (t->rcpts.tail != 0) {
 		uint32_t rcpt = t->rcpts.tail;
 		rlist_remove(&t->rcpts, rcpt);
+		rate_answered(c, may_be_seen);
 		outcome_untried(c->queue, rcpt);
 	}
+	rate_txn_over(c, t);
 }
 
 static void
@@ -347,7 +389,7 @@ txn_end(struct conn *c, struct txn *t)
 	/* deliverd wants nothing more on it */
 	if (t->rcpts.n > 0)
 		c->spent = true;
-	give_back(c, t);
+	give_back(c, t, false);
 	STAILQ_REMOVE(&c->txns, t, txn, link);
 	c->n_txns--;
 	c->txn_ms = (c->txn_ms * 3 + took) / 4;
@@ -371,12 +413,12 @@ conn_txn_done(struct peer *p, const struct ipc_msg *m)
 }
 
 static void
-give_back_all(struct conn *c)
+give_back_all(struct conn *c, bool may_be_seen)
 {
 	/* the latest first, so that the order in the queue is kept */
 	while (!STAILQ_EMPTY(&c->txns)) {
 		struct txn *t = STAILQ_LAST(&c->txns, txn, link);
-		give_back(c, t);
+		give_back(c, t, may_be_seen);
 		STAILQ_REMOVE(&c->txns, t, txn, link);
 		free(t);
 	}
@@ -393,7 +435,8 @@ conn_went_down(struct peer *p, const struct ipc_msg *m)
 	if (c == NULL)
 		return;
 	q = c->queue;
-	give_back_all(c);
+	give_back_all(c, d->end != END_CLOSED);
+	rate_open_answered(c, d->end != END_LOCAL);
 	outcome_conn(c, d, m->text[0]);
 	p->n_conns--;
 	unmake(c);
@@ -420,7 +463,8 @@ conn_deliverer_gone(uint32_t instance)
 		if (c == NULL || c->deliverer != instance)
 			continue;
 		q = c->queue;
-		give_back_all(c);
+		give_back_all(c, true);
+		rate_open_answered(c, true);
 		unmake(c);
 		queue_kick(q);
 	}

@@ -7,10 +7,11 @@
 
 #include "lib/ev/ev.h"
 #include "lib/ipc/ipc.h"
+#include "queued/pool.h"
 #include "queued/queue.h"
 
 struct peer;
-struct route_host;
+struct way;
 
 #define CONN_WINDOW 32
 
@@ -20,6 +21,8 @@ struct txn {
 	uint32_t message;
 	struct rlist rcpts; /* those without a result */
 	bool delivered;
+	bool volume_known; /* what it brought was counted */
+	uint64_t volume;   /* bytes that were reserved for it */
 };
 
 struct conn {
@@ -33,7 +36,12 @@ struct conn {
 	uint32_t n_delivered;
 	uint32_t n_errors; /* recipients refused or deferred */
 	uint32_t extensions;
+	struct pools pools;	  /* as its VirtualMTA had them when it was opened */
+	struct limit *to_host;	  /* of target.h, NULL: none */
+	struct limit *to_address; /* the same */
+	uint32_t source;	  /* in the queue's `from`, 0: nothing limits it */
 	bool up;
+	bool is_connecting; /* for the rates of connecting: not answered yet */
 	bool closing;
 	bool
 	    spent; /* gets nothing more: deliverd ended a transaction untried, or a reply said so */
@@ -49,12 +57,12 @@ struct conn {
 	struct ev_timer idle;
 };
 
-/* Grants a connection to `host` and takes the limits for it. false: no deliverd can take one now. */
-bool conn_open(struct queue *q, const struct route_host *host, const struct conf_source_host *src);
+/* Grants a connection that way and takes the limits for it. false: no deliverd can take one now. */
+bool conn_open(struct queue *q, const struct way *w);
 /* How many more transactions it should be given now. */
 uint32_t conn_room(const struct conn *c);
-/* Builds one transaction from the head of the queue's ready recipients and sends it. */
-void conn_give(struct conn *c);
+/* Builds one transaction from the head of the queue's ready recipients, at most `max` of them, and sends it. */
+void conn_give(struct conn *c, uint32_t max);
 /* Has it nothing to do? It closes after the queue's idle time, or at once when it had its share. */
 void conn_set_idle(struct conn *c);
 void conn_close(struct conn *c, enum conn_close how);

@@ -17,35 +17,10 @@
 #define MAX_ROWS	100
 #define MAX_SETTINGS	400
 
-struct reason {
-	const struct conf_set *set;
-	enum conf_key key;
-	struct wall until;
-	char detail[200];
-};
-
 static struct str
 shown_vmta(const struct queue *q)
 {
 	return str_skip(str_of(q->name), (size_t)q->domain_len + 1);
-}
-
-static void
-cause_of_limit(const struct queue *q, struct reason *k)
-{
-	const struct limit *l = q->waits_for;
-
-	if (l == NULL) {
-		k->set = q->policy->set;
-		k->key = q->backoff ? CONF_DOMAIN_BACKOFF_MAX_SMTP_OUT : CONF_DOMAIN_MAX_SMTP_OUT;
-		snprintf(k->detail, sizeof k->detail, "%s of the queue: %u of %u connections",
-		    conf_key_name(k->key), q->n_conns, queue_max_out(q));
-		return;
-	}
-	k->set = l->set;
-	k->key = l->set == NULL ? CONF_NONE : l->key;
-	snprintf(k->detail, sizeof k->detail, "%s%s%.*s: %lu of %lu", l->what,
-	    l->name.len > 0 ? " " : "", STR_ARG(l->name), l->used, l->max);
 }
 
 static void
@@ -150,8 +125,8 @@ cause_of_moving(const struct queue *q, struct reason *k)
 }
 
 static void (*const causes[HOLD_MAX])(const struct queue *, struct reason *) = {
-    [HOLD_LIMIT] = cause_of_limit,
-    [HOLD_ACCOUNTING] = cause_of_limit,
+    [HOLD_LIMIT] = control_cause_of_limit,
+    [HOLD_ACCOUNTING] = control_cause_of_limit,
     [HOLD_RETRY] = cause_of_retry,
     [HOLD_RCPT_WAIT] = cause_of_rcpts,
     [HOLD_SCHEDULED] = cause_of_schedule,
@@ -192,7 +167,8 @@ explain_queue(struct control *c, const struct queue *q, uint32_t i)
 	if (causes[hold] != NULL)
 		causes[hold](q, &k);
 	if (k.set != NULL && k.key != CONF_NONE)
-		o = conf_origin(k.set, k.key);
+		o = k.item > 0 ? conf_item_origin(k.set, k.key, k.item - 1)
+			       : conf_origin(k.set, k.key);
 	control_text(c, str_of(q->name), "queue[%u].name", i);
 	control_text(c, str_of(hold_name(hold)), "queue[%u].state", i);
 	control_text(c, str_of(hold_text(hold)), "queue[%u].why", i);

@@ -17,6 +17,16 @@ control_fn control_show_status, control_show_queues, control_show_domains, contr
     control_rotate_log, control_rotate_acct, control_reset_counters, control_stop, control_ledger,
     control_set_priority;
 
+/* why a queue does not move: the directive, for explain */
+struct reason {
+	const struct conf_set *set;
+	enum conf_key key;
+	uint32_t item; /* of the directive's lines, from 1; 0: it has one */
+	struct wall until;
+	char detail[200];
+};
+void control_cause_of_limit(const struct queue *q, struct reason *k);
+
 /* "2026-11-21 09:00:00" in local time into text[32]; "" for 0 */
 struct str control_time(struct wall w, char text[32]);
 /* The selectors of list and delete. Views borrow from the control that goes on. */

@@ -22,6 +22,7 @@
 #include "queued/own.h"
 #include "queued/segment.h"
 #include "queued/state.h"
+#include "queued/target.h"
 #include "queued/vmta.h"
 
 #define HOUSEKEEPING_MS 1000
@@ -57,6 +58,8 @@ config(const struct conf *old)
 	patterns_prepare();
 	queue_reconfigure_all();
 	place_configure();
+	vmta_wake_all();
+	target_configure();
 	limit_wake_all(&qd.total_out);
 }
 
@@ -107,6 +110,7 @@ on_housekeeping(struct ev_timer *t)
 	stat_set(STAT_Q_BYTES, qd.n_queued_bytes);
 	peers_tell_spool_state();
 	segment_compact();
+	target_sweep();
 	if (qd.stopping)
 		maybe_leave();
 	ev_timer_in_ms(t, qd.stopping ? 50 : HOUSEKEEPING_MS);
@@ -131,6 +135,7 @@ queued_init(void)
 	own_init();
 	state_configure();
 	place_configure();
+	target_configure();
 	qd.store = spool_store_open(qd.spool_fd, &why);
 	if (qd.store == NULL)
 		fatal("event=spool-failed text=\"%s\"", why.text);

@@ -5,6 +5,7 @@ sources := age.c \
 	   control.c \
 	   control_act.c \
 	   control_explain.c \
+	   control_limit.c \
 	   control_list.c \
 	   control_priority.c \
 	   control_show.c \
@@ -17,6 +18,7 @@ sources := age.c \
 	   limit.c \
 	   main.c \
 	   message.c \
+	   meter.c \
 	   mode.c \
 	   move.c \
 	   names.c \
@@ -31,7 +33,10 @@ sources := age.c \
 	   peers.c \
 	   place.c \
 	   policy.c \
+	   pool.c \
 	   queue.c \
+	   rate.c \
+	   rate_conf.c \
 	   react.c \
 	   recover.c \
 	   report.c \
@@ -44,9 +49,11 @@ sources := age.c \
 	   segment_compact.c \
 	   source.c \
 	   state.c \
+	   target.c \
 	   ticks.c \
 	   traffic.c \
 	   vmta.c \
+	   way.c \
 	   window.c
 uses := daemon spool ctl conf mail net ipc ev stats base
 program := libexec/posthaste/queued

@@ -330,7 +330,7 @@ bounce_list(
 			return false;
 		}
 		if (!limit_has_room(&qd.accounting)) {
-			limit_wait(&qd.accounting, q);
+			limit_wait(&qd.accounting, q, 1);
 			return false;
 		}
 		q->n_bounced++;

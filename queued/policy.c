@@ -131,6 +131,8 @@ make(const struct conf_set *set)
 		      conf_str(set, CONF_DOMAIN_BACKOFF_REROUTE_TO_VIRTUAL_MTA).len > 0;
 	p->patterns = patterns_of(set);
 	p->no_acct = disabled_records(set);
+	p->priority = (uint8_t)conf_u64(set, CONF_DOMAIN_QUEUE_PRIORITY);
+	rate_conf_read(&p->rates, set);
 	return p;
 }
 
@@ -163,8 +165,10 @@ void
 policy_forget_all(void)
 {
 	patterns_forget_all();
-	for (size_t i = 0; i < cache.n; i++)
+	for (size_t i = 0; i < cache.n; i++) {
+		rate_conf_clear(&cache.list[i]->rates);
 		free(cache.list[i]);
+	}
 	xfree(&cache.list);
 	hmap_clear(&cache.map);
 	cache.n = 0;

@@ -5,6 +5,7 @@
 #define PH_QUEUED_POLICY_H
 
 #include "lib/conf/conf.h"
+#include "queued/rate_conf.h"
 
 #define POLICY_MAX_RETRIES 30
 
@@ -38,7 +39,9 @@ struct policy {
 	bool reroutes;	     /* another VirtualMTA takes over, always or in backoff */
 	bool mx_gone_by_421; /* smtp-421-means-mx-unavailable */
 	bool hides_421;	     /* replace-smtp-421-service-response */
-	uint8_t no_acct;     /* 1 << enum acct_type: disabled */
+	uint8_t priority;    /* queue-priority */
+	struct rate_conf rates;
+	uint8_t no_acct; /* 1 << enum acct_type: disabled */
 };
 
 /* Shared; valid until policy_forget_all(). */

@@ -130,6 +130,8 @@ configure(struct queue *q)
 {
 	q->policy = policy_of(conf_queue(daemon_conf(), queue_domain(q), q->vmta->name));
 	q->loop_said = false;
+	q->bound = (struct bound){.kind = BOUND_NONE};
+	rate_configure(q);
 }
 
 static struct queue *
@@ -175,9 +177,12 @@ void
 queue_maybe_free(struct queue *q)
 {
 	if (queue_n_rcpts(q) > 0 || q->n_conns > 0 || q->retrying || q->in_run_line ||
-	    !tick_is_due(q->keep_until) || mode_remembers(q) || source_remembers(q))
+	    !tick_is_due(q->keep_until) || mode_remembers(q) || source_remembers(q) ||
+	    mono_is_before(ev_now(), rate_over(q)))
 		return;
 	limit_leave(q);
+	limit_hope_no_more(q);
+	rate_free(q);
 	ev_timer_stop(&q->timer);
 	route_drop(q);
 	move_stop(q);

@@ -12,6 +12,7 @@
 #include "queued/limit.h"
 #include "queued/order.h"
 #include "queued/policy.h"
+#include "queued/rate.h"
 
 /* why a queue does not move: row = name, sentence for a person */
 #define QUEUE_HOLDS(X)                                                                             \
@@ -93,18 +94,27 @@ struct queue {
 	struct tick keep_until; /* not freed before: somebody waits for its route */
 	struct ev_timer timer;
 	struct limit *waits_for;
-	struct limit *woken_by;		 /* the line it was called from, until its turn is over */
-	struct limit *kept;		 /* a unit of this one was taken for it */
-	struct move_target *leaves;	 /* where its mail goes instead, NULL: it stays (move.c) */
-	struct events *events;		 /* the last errors, NULL: none */
-	struct mode *mode;		 /* NULL: it was never in another (mode.h) */
+	struct limit *woken_by; /* the line it was called from, until its turn is over */
+	struct limit *kept;	/* units of this one were taken for it */
+	uint64_t kept_n;
+	struct limit *hopes_for; /* the rate that woke it, until it takes of it */
+	uint64_t hopes_n;
+	struct bound bound;	    /* HOLD_LIMIT without a line: which limit of its own */
+	struct rates *rates;	    /* what its own rates counted; NULL: it has none */
+	struct sources *from;	    /* the same of its source addresses; NULL: none is limited */
+	struct move_target *leaves; /* where its mail goes instead, NULL: it stays (move.c) */
+	struct events *events;	    /* the last errors, NULL: none */
+	struct mode *mode;	    /* NULL: it was never in another (mode.h) */
 	struct sources_off *sources_off; /* NULL: none is disabled (source.h) */
 	struct throttle *throttle;	 /* NULL: no reply took connections away (retry.h) */
 	struct cause_kept *ordered;	 /* the reply that ordered the wait, NULL: none */
 	struct purge *purge;		 /* NULL, or: all its mail bounces (react.h) */
 	uint64_t n_delivered, n_bounced, n_deferred;
 
-	TAILQ_ENTRY(queue) line_link; /* in a limit's line */
+	RB_ENTRY(queue) line_link; /* in a limit's line, ordered by the next two */
+	uint64_t line_serial;
+	uint64_t line_need;
+	uint8_t line_priority;
 	TAILQ_ENTRY(queue) run_link;
 };
 

@@ -14,6 +14,7 @@
 #include "queued/source.h"
 #include "queued/state.h"
 #include "queued/vmta.h"
+#include "queued/way.h"
 
 #define QUEUES_A_TURN 256
 #define WAKES_A_TURN  4096
@@ -75,6 +76,7 @@ feed_round(struct queue *q, int *left)
 {
 	struct conn *c;
 	bool gave = false;
+	uint32_t n;
 
 	TAILQ_FOREACH(c, &q->conns, link)
 	{
@@ -83,7 +85,12 @@ feed_round(struct queue *q, int *left)
 			return false;
 		if (conn_room(c) == 0)
 			continue;
-		conn_give(c);
+		n = rate_rcpts(q, c);
+		if (n == 0 && rate_is_of_source(q))
+			continue;
+		if (n == 0)
+			return false;
+		conn_give(c, n);
 		(*left)--;
 		gave = true;
 	}
@@ -114,11 +121,15 @@ let_idle(struct queue *q)
 static struct limit *
 full_limit(struct queue *q)
 {
-	if (!limit_has_room_for(&q->vmta->out, q))
+	struct pools *p = &q->vmta->pools;
+
+	if (!limit_has_room_for(&q->vmta->out, q, 1))
 		return &q->vmta->out;
-	if (!limit_has_room_for(&qd.total_out, q))
-		return &qd.total_out;
-	return NULL;
+	for (size_t i = 0; i < p->n; i++) {
+		if (!limit_has_room_for(&p->list[i]->out, q, 1))
+			return &p->list[i]->out;
+	}
+	return limit_has_room_for(&qd.total_out, q, 1) ? NULL : &qd.total_out;
 }
 
 /* no address of ours fits: looked at again when something changes, or in a minute */
@@ -130,23 +141,34 @@ no_source(struct queue *q)
 	return HOLD_NO_SOURCE;
 }
 
+static enum queue_hold
+no_host(struct queue *q)
+{
+	if (!route_has_family(q))
+		return no_source(q);
+	return q->n_conns > 0 ? HOLD_DELIVERING : outcome_no_host(q);
+}
+
 /* one more connection, or why not */
 static enum queue_hold
 open_one(struct queue *q)
 {
 	struct limit *full = full_limit(q);
 	enum route_state state;
-	struct route_host *host;
-	struct conf_source_host src;
+	struct way w;
 
 	if (source_all_disabled(q))
 		return HOLD_SOURCES_DISABLED;
-	if (q->n_conns >= queue_max_out(q))
+	if (q->n_conns >= queue_max_out(q)) {
+		q->bound = (struct bound){.kind = BOUND_OUT, .until = MONO_NEVER};
 		return HOLD_LIMIT;
+	}
 	if (!tick_is_due(q->open_after))
 		return q->n_conns > 0 ? HOLD_DELIVERING : HOLD_RETRY;
+	if (!rate_may_open(q))
+		return HOLD_LIMIT;
 	if (full != NULL) {
-		limit_wait(full, q);
+		limit_wait(full, q, 1);
 		return HOLD_LIMIT;
 	}
 	state = route_ensure(q);
@@ -154,16 +176,19 @@ open_one(struct queue *q)
 		return HOLD_RESOLVING;
 	if (state == ROUTE_FAILED)
 		return outcome_no_route(q);
-	host = q->n_failed >= q->policy->max_attempts ? NULL : route_next(q);
-	if (host == NULL && !route_has_family(q))
+	switch (q->n_failed >= q->policy->max_attempts ? WAY_NO_HOST : way_find(q, &w)) {
+	case WAY_NO_SOURCE:
 		return no_source(q);
-	if (host == NULL)
-		return q->n_conns > 0 ? HOLD_DELIVERING : outcome_no_host(q);
-	if (!source_next(q, host->addr.family, &src))
-		return no_source(q);
-	if (conn_open(q, host, &src))
+	case WAY_NO_HOST:
+		return no_host(q);
+	case WAY_LIMITED:
+		return HOLD_LIMIT;
+	default:
+		break;
+	}
+	if (conn_open(q, &w))
 		return HOLD_MAX;
-	limit_wait(&qd.no_deliverd, q);
+	limit_wait(&qd.no_deliverd, q, 1);
 	return HOLD_NO_DELIVERD;
 }
 
@@ -196,8 +221,11 @@ static enum queue_hold
 open_more(struct queue *q)
 {
 	enum queue_hold h = q->n_up < q->n_conns ? HOLD_CONNECTING : HOLD_DELIVERING;
-	uint32_t n, wanted = unclaimed_txns(q);
+	uint32_t n, opening = q->n_conns - q->n_up, may = rate_rcpts(q, NULL);
+	uint32_t wanted = PH_MIN(unclaimed_txns(q), may - PH_MIN(opening, may));
 
+	if (may == 0)
+		return HOLD_LIMIT;
 	for (n = 0; n < wanted; n++) {
 		h = open_one(q);
 		if (h != HOLD_MAX)
@@ -215,7 +243,7 @@ waits_for_accounting(struct queue *q)
 {
 	if (limit_has_room(&qd.accounting))
 		return false;
-	limit_wait(&qd.accounting, q);
+	limit_wait(&qd.accounting, q, 1);
 	return true;
 }
 
@@ -235,6 +263,13 @@ learn_mx(struct queue *q)
 	return HOLD_MOVING;
 }
 
+/* a rate that holds the queue whatever the connection */
+static bool
+is_rate_limited(const struct queue *q)
+{
+	return q->bound.kind == BOUND_RATE || (q->waits_for != NULL && q->waits_for->is_rate);
+}
+
 static enum queue_hold
 move(struct queue *q)
 {
@@ -242,11 +277,14 @@ move(struct queue *q)
 
 	if (h != HOLD_MAX)
 		return h;
+	q->bound = (struct bound){.kind = BOUND_NONE};
 	if (waits_for_accounting(q))
 		return HOLD_ACCOUNTING;
 	feed(q);
 	if (q->ready.n == 0)
 		return HOLD_DELIVERING;
+	if (is_rate_limited(q))
+		return HOLD_LIMIT;
 	if (waits_for_accounting(q))
 		return HOLD_ACCOUNTING;
 	h = open_more(q);
@@ -257,6 +295,7 @@ static void
 arm(struct queue *q)
 {
 	struct tick next = {.t = INT32_MAX};
+	struct mono at;
 
 	if (q->retrying)
 		next = q->retry_at;
@@ -272,16 +311,25 @@ arm(struct queue *q)
 		next = source_next_change(q);
 	if (q->expiry_known && q->next_expiry.t < next.t && queue_n_rcpts(q) > 0)
 		next = q->next_expiry;
-	if (next.t == INT32_MAX)
+	at = next.t == INT32_MAX ? MONO_NEVER : tick_to_mono(next);
+	if (q->hold == HOLD_LIMIT && mono_is_before(q->bound.until, at) &&
+	    q->bound.kind != BOUND_NONE)
+		at = q->bound.until;
+	if (queue_n_rcpts(q) == 0 && mono_is_before(ev_now(), rate_over(q)))
+		at.ns = PH_MIN(at.ns, rate_over(q).ns);
+	if (at.ns == INT64_MAX)
 		ev_timer_stop(&q->timer);
 	else
-		ev_timer_at(&q->timer, tick_to_mono(next));
+		ev_timer_at(&q->timer, at);
 }
 
 static void
 run_queue(struct queue *q)
 {
+	struct bound was = q->bound;
+	const struct limit *waited_for = q->waits_for;
 	enum queue_hold h;
+	bool connects;
 
 	mode_run(q);
 	source_run(q);
@@ -298,8 +346,14 @@ run_queue(struct queue *q)
 	if (q->waits_for != NULL && h != HOLD_LIMIT && h != HOLD_ACCOUNTING &&
 	    h != HOLD_NO_DELIVERD && h != HOLD_NO_VMTA)
 		limit_leave(q);
-	limit_settle(q);
+	connects = h == HOLD_RESOLVING || (q->ready.n > 0 && q->n_conns > q->n_up);
+	if (!connects)
+		limit_hope_no_more(q);
+	limit_settle(q, connects);
 	queue_set_hold(q, h);
+	if (h == HOLD_LIMIT &&
+	    (q->waits_for != waited_for || q->bound.kind != was.kind || q->bound.rate != was.rate))
+		q->hold_since = tick_now();
 	arm(q);
 	if (h == HOLD_EMPTY)
 		queue_maybe_free(q);

@@ -38,6 +38,9 @@ configure(struct vmta *v)
 	v->out.max = UINT64_MAX;
 	v->out.set = NULL; /* the old configuration is about to go */
 	v->out.key = CONF_NONE;
+	limit_set_rate(&v->msg, NULL, CONF_NONE);
+	limit_set_rate(&v->volume, NULL, CONF_NONE);
+	pools_of_member(v->conf, &v->pools);
 	if (v->conf == NULL || v->conf->set == NULL)
 		return;
 	set = v->conf->set;
@@ -45,6 +48,8 @@ configure(struct vmta *v)
 	v->out.key = CONF_VMTA_MAX_SMTP_OUT;
 	if (conf_is_set(set, CONF_VMTA_MAX_SMTP_OUT))
 		v->out.max = conf_u64(set, CONF_VMTA_MAX_SMTP_OUT);
+	limit_set_rate(&v->msg, set, CONF_VMTA_MAX_SMTP_MSG_RATE);
+	limit_set_rate(&v->volume, set, CONF_VMTA_MAX_SMTP_DATA_VOLUME_RATE);
 }
 
 size_t
@@ -81,6 +86,8 @@ vmta_get(struct str name)
 	v = xcalloc(1, sizeof *v);
 	v->name = name_text(name_number(name));
 	limit_init(&v->out, "max-smtp-out of VirtualMTA", v->name);
+	limit_init_rate(&v->msg, "max-smtp-msg-rate of VirtualMTA", v->name);
+	limit_init_rate(&v->volume, "max-smtp-data-volume-rate of VirtualMTA", v->name);
 	configure(v);
 	qd.vmtas.list = xreallocarray(qd.vmtas.list, qd.vmtas.n + 1, sizeof(struct vmta *));
 	qd.vmtas.list[qd.vmtas.n++] = v;
@@ -92,10 +99,20 @@ void
 vmta_reconfigure_all(void)
 {
 	pools.configuration++;
-	for (size_t i = 0; i < qd.vmtas.n; i++) {
+	pool_reconfigure_all();
+	for (size_t i = 0; i < qd.vmtas.n; i++)
 		configure(qd.vmtas.list[i]);
+}
+
+void
+vmta_wake_all(void)
+{
+	for (size_t i = 0; i < qd.vmtas.n; i++) {
 		limit_wake_all(&qd.vmtas.list[i]->out);
+		limit_wake_all(&qd.vmtas.list[i]->msg);
+		limit_wake_all(&qd.vmtas.list[i]->volume);
 	}
+	pool_wake_all();
 }
 
 uint8_t

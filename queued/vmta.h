@@ -7,11 +7,15 @@
 
 #include "lib/conf/conf.h"
 #include "queued/limit.h"
+#include "queued/pool.h"
 
 struct vmta {
 	struct str name;	      /* empty: the default */
 	const struct conf_vmta *conf; /* NULL: the default, or it is gone from the configuration */
 	struct limit out;	      /* max-smtp-out */
+	struct limit msg;	      /* max-smtp-msg-rate */
+	struct limit volume;	      /* max-smtp-data-volume-rate */
+	struct pools pools;	      /* that it is a member of */
 	uint32_t next_source;
 	bool is_held; /* pmtactl hold */
 	bool exists;
@@ -22,6 +26,8 @@ size_t vmta_n(void);
 struct vmta *vmta_at(size_t i);
 /* After a reload. */
 void vmta_reconfigure_all(void);
+/* When the queues are configured as well: whoever can go on now is woken. */
+void vmta_wake_all(void);
 /*
  * The next source of the family, round robin. False: it has sources, but none of this family. A VirtualMTA
  * without sources gives family 0 (any address) and the configured host-name.

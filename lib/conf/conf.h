@@ -52,6 +52,10 @@ struct conf_rate {
 	int64_t period_ms; /* e.g. 500/15m: count 500, period_ms 900000 */
 };
 
+/* "500/15m" and "12M/m" as they stand in lists: "unlimited" and 0 mean CONF_UNLIMITED. False: malformed. */
+bool conf_parse_rate(struct str s, struct conf_rate *r);
+bool conf_parse_volume(struct str s, struct conf_rate *r);
+
 bool conf_bool(const struct conf_set *s, enum conf_key k);
 uint64_t conf_u64(const struct conf_set *s, enum conf_key k); /* number, size in bytes */
 int64_t conf_ms(const struct conf_set *s, enum conf_key k);   /* time in ms */

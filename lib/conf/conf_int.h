@@ -229,8 +229,6 @@ bool conf_is_utf8(struct str s, size_t *bad);
 /* ---- values ---- */
 
 bool conf_parse_size(struct str s, uint64_t *bytes);
-bool conf_parse_rate(struct str s, struct conf_rate *r);
-bool conf_parse_volume(struct str s, struct conf_rate *r);
 bool conf_parse_bool(struct str s, bool *v);
 /* Is `word` one of the words of "a|b|c"? *index counts from 0. */
 bool conf_one_of(const char *words, struct str word, unsigned *index);

@@ -4,6 +4,7 @@
  */
 #include "lib/base/num.h"
 #include "lib/base/xalloc.h"
+#include "queued/control_int.h"
 #include "queued/mode.h"
 #include "queued/pause.h"
 #include "queued/peers.h"
@@ -239,6 +240,27 @@ do_enable(struct str arg)
 		replay_die("no such queue or source");
 }
 
+/* what explain says of it, `until` in seconds since `start` */
+static void
+do_explain(struct str arg)
+{
+	const struct queue *q = queue_find(arg);
+	struct reason k = {.set = NULL};
+	int64_t since = 0, until = 0;
+
+	if (q == NULL)
+		replay_die("no such queue");
+	if (q->hold == HOLD_LIMIT)
+		control_cause_of_limit(q, &k);
+	since = mono_diff_ms(replay.start, tick_to_mono(q->hold_since));
+	if (k.until.ns != 0)
+		until =
+		    mono_diff_ms(replay.start, ev_now()) + (k.until.ns - ev_wall().ns) / NS_PER_MS;
+	printf("! explain %s %s since=%ld.%03ld until=%ld.%03ld %s; %s\n", q->name,
+	    hold_name((enum queue_hold)q->hold), since / 1000, since % 1000, until / 1000,
+	    until % 1000, k.key == CONF_NONE ? "-" : conf_key_name(k.key), k.detail);
+}
+
 static void
 do_counts(struct str arg)
 {
@@ -318,6 +340,7 @@ static const struct replay_word words[] = {
     {"state", do_state},
     {"mode", do_mode},
     {"enable", do_enable},
+    {"explain", do_explain},
     {"counts", do_counts},
 };
 

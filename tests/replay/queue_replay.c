@@ -35,6 +35,7 @@
  *   limit accounting N            so many records may be unacknowledged
  *   enable ADDRESS QUEUE          that source again
  *   mode QUEUE                    prints its mode, waits, what is left of its concurrency, its disabled sources
+ *   explain QUEUE                what holds it
  *   state QUEUE | counts          prints what queued knows of it, in all
  *   ! TEXT                        (expected) what queued says to the others, with the time since `start`
  *
