@@ -1,0 +1,2 @@
+sources := kv.c
+uses := base

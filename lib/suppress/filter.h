@@ -1,0 +1,29 @@
+/*
+ * Is this address suppressed? Nearly always not, and this says so at the cost of one cache line: a filter in memory that
+ * its owner fills and others read without a word to him. "Maybe" must be asked in the store; about one in two hundred
+ * of the innocent is "maybe". Addresses are hashed with a key of the filter's own.
+ */
+#ifndef PH_SUPPRESS_FILTER_H
+#define PH_SUPPRESS_FILTER_H
+
+#include "lib/base/str.h"
+#include "lib/base/why.h"
+
+struct filter;
+
+/* Room for so many addresses; the owner's own, writable. NULL with `why`. */
+struct filter *filter_new(uint64_t capacity, struct why *why);
+/* The same for a reader, from filter_fd()'s descriptor (which stays the caller's). NULL with `why`: it is none. */
+struct filter *filter_map(int fd, struct why *why);
+void filter_free(struct filter **f);
+/* A descriptor that can only be read, to be handed over; borrowed. */
+int filter_fd(const struct filter *f);
+
+/* Owner only. Addresses in any case; readers see it at once. */
+void filter_add(struct filter *f, struct str address);
+bool filter_may_have(const struct filter *f, struct str address);
+/* More was added than there was room for: it still never says a wrong no, but "maybe" too often. Make a larger one. */
+bool filter_is_full(const struct filter *f);
+uint64_t filter_count(const struct filter *f);
+
+#endif

@@ -1,0 +1,2 @@
+sources := entry.c filter.c suppress.c
+uses := base kv

@@ -1,0 +1,85 @@
+/* The filter never says a wrong no, seldom a needless maybe, and readers cannot write it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib/suppress/filter.h"
+
+#define N 100000
+
+static struct str
+address(char text[64], const char *what, unsigned i)
+{
+	return str_from(text, (size_t)snprintf(text, 64, "%s.%u@example.org", what, i));
+}
+
+static void
+what_was_added_is_never_denied_and_others_mostly_are(void **state)
+{
+	struct why why;
+	struct filter *f = filter_new(N, &why), *r;
+	char text[64];
+	unsigned maybe = 0;
+
+	assert_non_null(f);
+	r = filter_map(filter_fd(f), &why);
+	assert_non_null(r);
+	for (unsigned i = 0; i < N; i++)
+		filter_add(f, address(text, "Gone", i));
+	for (unsigned i = 0; i < N; i++)
+		assert_true(filter_may_have(r, address(text, "gONE", i)));
+	for (unsigned i = 0; i < N; i++)
+		maybe += filter_may_have(r, address(text, "here", i));
+	assert_in_range(maybe, 0, N / 100);
+	assert_int_equal(filter_count(r), N);
+	assert_false(filter_is_full(r));
+	filter_add(f, STR("one@more"));
+	assert_true(filter_is_full(r));
+	filter_free(&r);
+	filter_free(&f);
+}
+
+static void
+a_readers_descriptor_cannot_be_written(void **state)
+{
+	struct why why;
+	struct filter *f = filter_new(10, &why);
+
+	assert_non_null(f);
+	assert_true(
+	    mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, filter_fd(f), 0) == MAP_FAILED);
+	assert_int_equal(write(filter_fd(f), "x", 1), -1);
+	filter_free(&f);
+}
+
+static void
+anything_else_is_no_filter(void **state)
+{
+	struct why why;
+	int fd = memfd_create("other", MFD_CLOEXEC);
+
+	assert_null(filter_map(fd, &why));
+	assert_int_equal(ftruncate(fd, 8192), 0);
+	assert_null(filter_map(fd, &why));
+	assert_null(filter_map(-1, &why));
+	assert_null(filter_new(UINT64_MAX / 64, &why));
+	close(fd);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(what_was_added_is_never_denied_and_others_mostly_are),
+	    cmocka_unit_test(a_readers_descriptor_cannot_be_written),
+	    cmocka_unit_test(anything_else_is_no_filter),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
