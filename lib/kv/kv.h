@@ -28,7 +28,10 @@ int kv_get(struct kv *k, struct str key, struct buf *value, struct why *why) PH_
 int kv_put(struct kv *k, struct str key, struct str value, struct why *why) PH_MUST_CHECK;
 /* 1: it was there; 0: it was not; -1 as kv_put(). */
 int kv_del(struct kv *k, struct str key, struct why *why) PH_MUST_CHECK;
-/* Makes the batch (a few thousand changes at most: each holds locks) durable: one flush, however many changes. -1: nothing of it was made. Without a batch it does nothing. */
+/*
+ * Makes the batch durable (a few thousand changes at most: each holds locks): one flush, however many changes. -1: nothing
+ * of it was made. Without a batch it does nothing.
+ */
 int kv_commit(struct kv *k, struct why *why) PH_MUST_CHECK;
 void kv_abort(struct kv *k);
 
