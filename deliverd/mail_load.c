@@ -61,12 +61,23 @@ take_rcpts(struct mail *m, struct str env, const uint32_t *idx, uint32_t n, stru
 	return result;
 }
 
+/* the envelope's texts that it keeps, at the front of its scratch in this order */
+static const size_t kept[] = {offsetof(struct mail, sender), offsetof(struct mail, envid),
+    offsetof(struct mail, pool), offsetof(struct mail, dkim_options)};
+
+static struct str *
+kept_at(struct mail *m, size_t i)
+{
+	return (struct str *)(void *)((char *)m + kept[i]);
+}
+
 static int
 take_envelope(struct mail *m, struct str env, const struct spool_place *place, struct buf *values,
     struct why *why)
 {
 	struct envelope e;
-	size_t sender, envid, pool;
+	const struct str *from[] = {&e.sender, &e.envid, &e.pool, &e.dkim};
+	size_t at;
 
 	if (!envelope_parse(env, &e, values, why))
 		return -1;
@@ -79,12 +90,13 @@ take_envelope(struct mail *m, struct str env, const struct spool_place *place, s
 	m->body = e.body;
 	m->ret = e.ret;
 	m->smtputf8 = e.smtputf8;
-	if (keep(&m->scratch, e.sender, &sender) == -1 ||
-	    keep(&m->scratch, e.envid, &envid) == -1 || keep(&m->scratch, e.pool, &pool) == -1)
-		return why_set(why, "envelope is too long");
-	m->sender = str_from(NULL, e.sender.len);
-	m->envid = str_from(NULL, e.envid.len);
-	m->pool = str_from(NULL, e.pool.len);
+	_Static_assert(countof(from) == countof(kept), "one for each");
+	for (size_t i = 0; i < countof(kept); i++) {
+		if (keep(&m->scratch, *from[i], &at) == -1)
+			return why_set(why, "envelope is too long");
+		kept_at(m, i)->len = from[i]->len;
+	}
+	m->has_dkim_options = e.dkim.len > 0;
 	return 0;
 }
 
@@ -137,6 +149,7 @@ mail_load(struct spool_reader *r, const struct spool_place *place, const uint32_
 {
 	struct mail *m = xcalloc(1, sizeof *m);
 	struct buf values;
+	const char *at;
 	struct str env;
 	int result;
 
@@ -158,9 +171,11 @@ mail_load(struct spool_reader *r, const struct spool_place *place, const uint32_
 		mail_free(&m);
 		return NULL;
 	}
-	/* the scratch begins with these, see take_envelope() */
-	m->sender.p = m->scratch.base + m->scratch.head;
-	m->envid.p = m->sender.p + m->sender.len;
-	m->pool.p = m->envid.p + m->envid.len;
+	/* the scratch begins with these, and no longer moves */
+	at = m->scratch.base + m->scratch.head;
+	for (size_t i = 0; i < countof(kept); i++) {
+		kept_at(m, i)->p = at;
+		at += kept_at(m, i)->len;
+	}
 	return m;
 }

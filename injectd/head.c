@@ -12,8 +12,8 @@
 struct found {
 	const struct conf_set *set;
 	char vmta[MAX_NAME], job[TXN_MAX_JOB + 1], header_job[TXN_MAX_JOB + 1],
-	    envid[TXN_MAX_ENVID + 1];
-	bool has_vmta, has_job, has_envid, has_date, has_message_id;
+	    envid[TXN_MAX_ENVID + 1], dkim[TXN_MAX_DKIM + 1];
+	bool has_vmta, has_job, has_envid, has_dkim, has_date, has_message_id;
 	uint64_t n_received;
 };
 
@@ -43,6 +43,14 @@ take_envid(struct found *f, struct str value)
 	if (!f->has_envid)
 		(void)header_unfold(value, f->envid, sizeof f->envid);
 	f->has_envid = true;
+}
+
+static void
+take_dkim(struct found *f, struct str value)
+{
+	if (!f->has_dkim && header_unfold(value, f->dkim, sizeof f->dkim) >= sizeof f->dkim)
+		f->dkim[0] = '\0';
+	f->has_dkim = true;
 }
 
 static void
@@ -90,6 +98,12 @@ drops_job(const struct conf_set *set)
 }
 
 static bool
+drops_dkim(const struct conf_set *set)
+{
+	return !conf_bool(set, CONF_SOURCE_RETAIN_X_DKIM_OPTIONS);
+}
+
+static bool
 drops_always(const struct conf_set *set)
 {
 	return true;
@@ -110,6 +124,7 @@ static const struct rule {
     {{"x-binding", 9}, CONF_SOURCE_PROCESS_X_VIRTUAL_MTA, take_vmta, drops_vmta},
     {{"x-job", 5}, CONF_SOURCE_PROCESS_X_JOB, take_job, drops_job},
     {{"x-envid", 7}, CONF_SOURCE_PROCESS_X_ENVID, take_envid, drops_always},
+    {{"x-dkim-options", 14}, CONF_SOURCE_PROCESS_X_DKIM_OPTIONS, take_dkim, drops_dkim},
     {{"received", 8}, CONF_NONE, see_received, drops_received},
     {{"date", 4}, CONF_NONE, see_date, drops_date},
     {{"message-id", 10}, CONF_NONE, see_message_id, NULL},
@@ -238,6 +253,10 @@ take_names(struct txn *t, const struct found *f)
 	(void)str_copy(t->job, sizeof t->job, str_of(job));
 	if (f->has_envid)
 		(void)str_copy(t->envid, sizeof t->envid, str_of(f->envid));
+	/* that the field was there counts too */
+	if (f->has_dkim)
+		(void)str_copy(
+		    t->dkim, sizeof t->dkim, f->dkim[0] == '\0' ? STR(";") : str_of(f->dkim));
 }
 
 static bool

@@ -109,6 +109,7 @@ write_envelope(struct txn *t, struct why *why)
 	t->env.pool = str_of(t->pool);
 	t->env.job = str_of(t->job);
 	t->env.envid = str_of(t->envid);
+	t->env.dkim = str_of(t->dkim);
 	buf_reset(b);
 	fits = envelope_write(b, &t->env) == 0 && buf_add_str(b, buf_str(&t->rcpts)) == 0;
 	t->env.src_mta = STR_NULL;

@@ -18,6 +18,7 @@ struct session;
 #define TXN_MAX_ENVID	   100u		       /* RFC 3461 4.4 */
 #define TXN_MAX_ORCPT	   500u		       /* RFC 3461 4.2 */
 #define TXN_MAX_JOB	   200u		       /* the rest is cut off */
+#define TXN_MAX_DKIM	   1000u	       /* a longer one counts as out of form */
 
 struct txn {
 	struct session
@@ -28,6 +29,7 @@ struct txn {
 	char only_rcpt[ADDRESS_MAX_PATH + 256]; /* the first */
 	char envid[TXN_MAX_ENVID + 1];
 	char job[TXN_MAX_JOB + 1];
+	char dkim[TXN_MAX_DKIM + 1]; /* X-DKIM-Options */
 	char *vmta, *pool;  /* owned */
 	struct buf rcpts;   /* the envelope's lines */
 	uint32_t n_refused; /* recipients */

@@ -1,4 +1,5 @@
 #include "lib/base/log.h"
+#include "lib/base/regex.h"
 #include "lib/conf/conf_int.h"
 
 /* Where nothing more precise is known: the main file. */
@@ -262,8 +263,30 @@ static const struct {
 };
 
 static void
+check_patterns(struct conf_load *l, const struct conf_value *v)
+{
+	struct why why;
+
+	for (uint32_t i = 0; i < v->n; i++) {
+		struct str s = v->items[i].text;
+		if (s.len > 2 && s.p[0] == '/' && s.p[s.len - 1] == '/' &&
+		    regex_check(str_sub(s, 1, s.len - 2), &why) == -1)
+			conf_error(l, v->items[i].at, "%s: %s", conf_key_name(v->key), why.text);
+	}
+}
+
+static void
 check_signing(struct conf_load *l)
 {
+	static const enum conf_key lists[] = {
+	    CONF_DOMAIN_DKIM_HEADERS, CONF_DOMAIN_SECOND_DKIM_HEADERS};
+
+	for (size_t i = 0; i < l->c->n_blocks; i++)
+		for (size_t k = 0; k < countof(lists); k++) {
+			struct conf_value *v = conf_blk_value(l->c->blocks[i], lists[k]);
+			if (v != NULL)
+				check_patterns(l, v);
+		}
 	for (size_t i = 0; i < l->c->n_blocks; i++)
 		for (size_t k = 0; k < countof(signing); k++) {
 			struct conf_value *v = conf_blk_value(l->c->blocks[i], signing[k].key);

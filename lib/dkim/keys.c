@@ -14,11 +14,20 @@ struct entry {
 	uint32_t next; /* of the same group and domain, in the order of the file; 0: none */
 	uint32_t last; /* of the first: the end of that chain */
 };
+/* those of dkim-headers; there are few */
+struct patterns {
+	struct pattern {
+		struct str text;
+		struct regex *regex;
+	} * list;
+	size_t n;
+};
 struct dkim_keys {
 	const struct conf *c;
 	struct entry *entries; /* [0] is none */
 	uint32_t n, cap;
 	struct hmap by_domain;
+	struct patterns *patterns;
 };
 
 struct place {
@@ -200,6 +209,7 @@ dkim_keys_new(const struct conf *c)
 	k->cap = 16;
 	k->entries = xcalloc(k->cap, sizeof *k->entries);
 	hmap_init(&k->by_domain);
+	k->patterns = xcalloc(1, sizeof *k->patterns);
 	add_blocks(k);
 	add_specs(k, GROUP_GLOBAL, conf_global(c), CONF_GLOBAL_DOMAIN_KEY);
 	for (size_t i = 0; i < conf_n_vmtas(c); i++)
@@ -218,8 +228,27 @@ dkim_keys_free(struct dkim_keys **k)
 	if (*k == NULL)
 		return;
 	hmap_clear(&(*k)->by_domain);
+	for (size_t i = 0; i < (*k)->patterns->n; i++)
+		regex_free(&(*k)->patterns->list[i].regex);
+	free((*k)->patterns->list);
+	free((*k)->patterns);
 	free((*k)->entries);
 	xfree(k);
+}
+
+const struct regex *
+dkim_keys_pattern(const struct dkim_keys *k, struct str pattern)
+{
+	struct patterns *p = k->patterns;
+	struct why why;
+
+	for (size_t i = 0; i < p->n; i++)
+		if (str_eq(p->list[i].text, pattern))
+			return p->list[i].regex;
+	p->list = xreallocarray(p->list, p->n + 1, sizeof *p->list);
+	p->list[p->n] = (struct pattern){
+	    .text = pattern, .regex = regex_new(str_sub(pattern, 1, pattern.len - 2), &why)};
+	return p->list[p->n++].regex;
 }
 
 /* ---- looking ---- */

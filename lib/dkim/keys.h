@@ -6,6 +6,7 @@
 #ifndef PH_DKIM_KEYS_H
 #define PH_DKIM_KEYS_H
 
+#include "lib/base/regex.h"
 #include "lib/conf/conf.h"
 #include "lib/dkim/canon.h"
 
@@ -23,6 +24,9 @@ struct dkim_binding {
 struct dkim_keys;
 struct dkim_keys *dkim_keys_new(const struct conf *c);
 void dkim_keys_free(struct dkim_keys **k);
+
+/* The pattern "/…/" of a directive, compiled when it is first asked for; NULL: it does not compile. */
+const struct regex *dkim_keys_pattern(const struct dkim_keys *k, struct str pattern);
 
 /* Is there a key for this queue and VirtualMTA that turns signing on by itself? */
 bool dkim_keys_any_signs(const struct dkim_keys *k, const struct conf_set *queue, struct str vmta);

@@ -96,6 +96,41 @@ read_names(const struct conf_set *set, enum conf_key key, struct str to[DKIM_MAX
 	return n;
 }
 
+static bool
+is_pattern(struct str item)
+{
+	return item.len > 2 && item.p[0] == '/' && item.p[item.len - 1] == '/';
+}
+
+/* a directive's names, and its patterns apart */
+static size_t
+read_headers(const struct making *g, struct dkim_choice *c)
+{
+	size_t n = PH_MIN(conf_n(g->queue, g->rows->headers), (size_t)DKIM_MAX_NAMES), k = 0;
+
+	c->n_patterns = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct str item = str_trim(conf_item(g->queue, g->rows->headers, i));
+		const struct regex *r;
+		if (!is_pattern(item))
+			c->more[k++] = item;
+		else if ((r = dkim_keys_pattern(g->k, item)) != NULL)
+			c->patterns[c->n_patterns++] = r;
+	}
+	return k;
+}
+
+static bool
+fits_pattern(const void *arg, struct str name)
+{
+	const struct dkim_choice *c = arg;
+
+	for (size_t i = 0; i < c->n_patterns; i++)
+		if (regex_finds(c->patterns[i], name))
+			return true;
+	return false;
+}
+
 static size_t
 split_names(struct str list, struct str to[DKIM_MAX_NAMES])
 {
@@ -116,11 +151,16 @@ set_names(const struct making *g, const struct dkim_binding *b, struct dkim_choi
 	names->more = c->more;
 	names->closed = c->closed;
 	names->n_closed = read_names(g->queue, g->rows->closed, c->closed);
+	c->n_patterns = 0;
 	names->is_only = b->header_list.len > 0;
 	if (names->is_only)
 		names->n_more = split_names(b->header_list, c->more);
 	else
-		names->n_more = read_names(g->queue, g->rows->headers, c->more);
+		names->n_more = read_headers(g, c);
+	if (c->n_patterns > 0) {
+		names->wants = fits_pattern;
+		names->arg = c;
+	}
 }
 
 static void
@@ -189,6 +229,15 @@ is_wanted(struct making *g)
 	return g->signs_only;
 }
 
+/* The submitter steers the signatures that are there for that; if none is, the first. */
+static bool
+is_steered(const struct conf_set *queue, size_t i)
+{
+	if (conf_enum(queue, rows[i].sign) == SIGN_IF_OPTIONS)
+		return true;
+	return i == 0 && conf_enum(queue, rows[1].sign) != SIGN_IF_OPTIONS;
+}
+
 bool
 dkim_plan_may_sign(const struct dkim_keys *k, const struct conf_set *queue, struct str vmta)
 {
@@ -211,8 +260,7 @@ dkim_plan_make(const struct dkim_keys *k, const struct conf_set *queue,
 		struct making g = {.k = k, .queue = queue, .m = m, .rows = &rows[i]};
 		if (!is_wanted(&g))
 			continue;
-		/* the submitter steers the first, or the one that is there for that */
-		if (m->has_options && (i == 0 || conf_enum(queue, rows[i].sign) == SIGN_IF_OPTIONS))
+		if (m->has_options && is_steered(queue, i))
 			dkim_options_parse(m->options, &g.options);
 		g.first = plan->n > 0 ? &bindings[0] : NULL;
 		if (!choose(&g, &c->identity, b))

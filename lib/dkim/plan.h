@@ -28,6 +28,8 @@ struct dkim_choice {
 	struct dkim_spec spec; /* without its algorithm: that is the key's */
 	struct dkim_identity identity;
 	struct str more[DKIM_MAX_NAMES], closed[DKIM_MAX_NAMES];
+	const struct regex *patterns[DKIM_MAX_NAMES];
+	size_t n_patterns;
 };
 struct dkim_plan {
 	size_t n; /* 0: unsigned */

@@ -44,11 +44,12 @@ struct envelope {
 	struct str vmta;	/* chosen VirtualMTA, empty: default */
 	struct str pool;	/* the pool that was asked for, or empty */
 	struct str job, envid;
-	struct str windows;	  /* x-schedule as lib/mail/schedule.h writes it, or empty */
-	struct str remove;	  /* header fields to be left out at delivery: names with commas */
-	struct str src_type;	  /* smtp, api, pickup */
-	struct str src_mta;	  /* "helo (ip)" */
-	struct str user;	  /* authenticated submitter */
+	struct str windows;  /* x-schedule as lib/mail/schedule.h writes it, or empty */
+	struct str remove;   /* header fields to be left out at delivery: names with commas */
+	struct str dkim;     /* its X-DKIM-Options, where they may be given; empty: none were */
+	struct str src_type; /* smtp, api, pickup */
+	struct str src_mta;  /* "helo (ip)" */
+	struct str user;     /* authenticated submitter */
 	struct net_addr src, dst; /* client's and our own address */
 	uint64_t body_len;	  /* stored bytes of the message (stuffed) */
 	uint64_t n_dots;	  /* dots added by stuffing: transparent size = body_len - n_dots */

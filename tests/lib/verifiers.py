@@ -67,6 +67,8 @@ class Verifiers:
 
     def by_opendkim(self, message):
         """For each signature whether it is good; a text if the message is not even looked at."""
+        if b"\r\n\r\n" not in message:
+            message += b"\r\n"  # a header section without a body ends for a milter too
         stat = ctypes.c_int(0)
         h = ctypes.c_void_p(_lib.dkim_verify(self.lib, b"test", None, ctypes.byref(stat)))
         try:

@@ -25,6 +25,7 @@ full(void)
 	    .envid = STR("\xc3\xa9nv"),
 	    .windows = STR("1700000100-1700000200"),
 	    .remove = STR("X-One,X-*"),
+	    .dkim = STR("s=a; d=b.example"),
 	    .src_type = STR("smtp"),
 	    .src_mta = STR("host (192.0.2.1)"),
 	    .user = STR("joe"),
@@ -80,6 +81,7 @@ every_field_comes_back(void **state)
 	SAME_STR(envid);
 	SAME_STR(windows);
 	SAME_STR(remove);
+	SAME_STR(dkim);
 	SAME_STR(src_type);
 	SAME_STR(src_mta);
 	SAME_STR(user);
