@@ -112,9 +112,9 @@ outside_text_cannot_write_a_line(void **state)
 	write_full(&e);
 	for (size_t i = 0; i < buf_len(&text); i++)
 		n_lines += buf_str(&text).p[i] == '\n';
-	/* 6 basics, 2 times, 8 texts less the sender, 2 addresses, 6 options, 2 recipients, the
+	/* 6 basics, 2 times, 10 texts less the sender, 2 addresses, 6 options, 2 recipients, the
 	 * empty line */
-	assert_int_equal(n_lines, 6 + 2 + 9 + 2 + 8 + 2 + 1);
+	assert_int_equal(n_lines, 6 + 2 + 10 + 2 + 8 + 2 + 1);
 	assert_int_equal(str_find_str(buf_str(&text), STR("\nrcpt: evil")), STR_NPOS);
 }
 
