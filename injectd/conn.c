@@ -73,6 +73,8 @@ write_out(struct conn *c)
 			continue;
 		if (n == -1)
 			return errno == EAGAIN ? 0 : -1;
+		if (conf_bool(session_set(&c->session), CONF_SOURCE_LOG_DATA))
+			log_data(&c->session, false, str_sub(buf_str(out), 0, (size_t)n));
 		buf_consume(out, (size_t)n);
 	}
 	return 0;
@@ -195,6 +197,8 @@ take_input(struct conn *c)
 		conn_free(c);
 		return false;
 	}
+	if (n > 0 && conf_bool(session_set(&c->session), CONF_SOURCE_LOG_DATA))
+		log_data(&c->session, true, str_from(injectd.read_buf, (size_t)n));
 	c->is_eof = n == 0;
 	session_input(&c->session, str_from(injectd.read_buf, (size_t)n));
 	/* more of the same content: nothing to write, no deadline to look at */

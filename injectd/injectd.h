@@ -87,6 +87,17 @@ bool park_add(int fd, uint16_t door, const struct net_addr *client);
 void park_try(void);
 void park_free(void);
 
+/* ---- dummy.c ---- */
+void dummy_add(int fd); /* takes fd */
+void dummy_remove(void);
+void dummy_start(void);
+/* Before tls_in_use_conf(): it takes a file from there. */
+void dummy_use_conf(void);
+void dummy_stop(void);
+
+/* ---- log_data.c ---- */
+void log_data(const struct session *s, bool is_input, struct str bytes);
+
 /* ---- tls_in.c ---- */
 /* From master; takes fd. */
 void tls_in_take(struct str path, int fd);

@@ -15,6 +15,8 @@ on_give_fd(const struct ipc_fd *what, struct str text, int fd)
 {
 	if (what->kind == FD_LISTEN_SMTP)
 		listen_add(text, fd);
+	else if (what->kind == FD_LISTEN_DUMMY)
+		dummy_add(fd);
 	else if (what->kind == FD_INJECT_BOARD && injectd.board == NULL)
 		injectd.board = board_map(fd);
 	else if (what->kind == FD_TLS_FILE)
@@ -30,6 +32,8 @@ on_take_fd(const struct ipc_fd *what, struct str text)
 {
 	if (what->kind == FD_LISTEN_SMTP)
 		listen_remove(text);
+	else if (what->kind == FD_LISTEN_DUMMY)
+		dummy_remove();
 }
 
 static void
@@ -68,6 +72,7 @@ on_config(const struct conf *old)
 	world_use_conf(&injectd.world, daemon_conf());
 	conns_forget_conf();
 	use_users();
+	dummy_use_conf();
 	tls_in_use_conf();
 	listen_use_conf();
 	listen_slot_freed();
@@ -103,6 +108,7 @@ init(void)
 	tls_server_init();
 	world_use_conf(&injectd.world, daemon_conf());
 	use_users();
+	dummy_use_conf();
 	tls_in_use_conf();
 	space_init();
 }
@@ -118,6 +124,7 @@ begin(void)
 	listen_use_conf();
 	space_check();
 	listen_start();
+	dummy_start();
 }
 
 int
@@ -132,6 +139,7 @@ main(int argc, char **argv)
 	daemon_ready();
 	daemon_run();
 	park_free();
+	dummy_stop();
 	conns_free();
 	verify_close();
 	intake_close();

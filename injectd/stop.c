@@ -46,6 +46,7 @@ stop_begin(int64_t drain_ms)
 	injectd.is_stopping = injectd.world.is_stopping = true;
 	listen_stop();
 	park_free();
+	dummy_stop();
 	conns_stop();
 	stop_check();
 	if (!injectd.is_stop_due)

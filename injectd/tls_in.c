@@ -13,6 +13,8 @@
 #include "lib/daemon/daemon.h"
 #include "lib/tls/server.h"
 
+#define MAX_GIVEN (16u * 1024 * 1024)
+
 /* from master, until the configuration that they belong to is in use */
 struct given {
 	char *path; /* empty: the keys of session tickets */
@@ -50,8 +52,8 @@ read_given(struct given *g, int fd)
 	size_t room;
 	char *p;
 
-	buf_init(&g->contents, TLS_MAX_FILE + 1);
-	if (fstat(fd, &st) == -1 || st.st_size < 0 || st.st_size > (off_t)TLS_MAX_FILE)
+	buf_init(&g->contents, MAX_GIVEN + 1);
+	if (fstat(fd, &st) == -1 || st.st_size < 0 || st.st_size > (off_t)MAX_GIVEN)
 		fatal("master gave a file that cannot be read");
 	p = buf_reserve(&g->contents, (size_t)st.st_size + 1, &room);
 	if (p == NULL || pread(fd, p, (size_t)st.st_size, 0) != st.st_size)

@@ -59,13 +59,19 @@ give_tls_files(struct kid *k, const struct tls_files *f)
 		give(k, FD_TLS_FILE, (uint32_t)i, f->list[i].path, f->list[i].fd);
 }
 
+static enum ipc_fd_kind
+listener_kind(size_t i)
+{
+	return master.listeners.list[i].is_dummy ? FD_LISTEN_DUMMY : FD_LISTEN_SMTP;
+}
+
 void
 give_listeners(struct kid *k)
 {
 	char text[NET_ADDR_TEXT];
 
 	for (size_t i = 0; i < master.listeners.n; i++)
-		give(k, FD_LISTEN_SMTP, (uint32_t)i,
+		give(k, listener_kind(i), (uint32_t)i,
 		    net_addr_text_port(&master.listeners.list[i].addr, text),
 		    master.listeners.list[i].fd);
 }
@@ -76,7 +82,7 @@ take_listeners(struct kid *k)
 	char text[NET_ADDR_TEXT];
 
 	for (size_t i = 0; i < master.listeners.n; i++) {
-		const struct ipc_fd head = {.kind = FD_LISTEN_SMTP, .index = (uint32_t)i};
+		const struct ipc_fd head = {.kind = listener_kind(i), .index = (uint32_t)i};
 		const struct str t =
 		    str_of(net_addr_text_port(&master.listeners.list[i].addr, text));
 		ipc_send(k->chan, IPC_TAKE_FD, &head, &t, -1);

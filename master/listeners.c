@@ -59,29 +59,53 @@ find(const struct listeners *l, const struct net_addr *addr)
 	return NULL;
 }
 
+static int
+add(struct listeners *l, const struct listeners *old, const struct net_addr *addr, bool is_dummy,
+    struct why *why)
+{
+	const struct listener *had = find(old, addr);
+	int fd = had == NULL ? open_one(addr, why) : fcntl(had->fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd == -1 && had != NULL)
+		return why_errno(why, "a listener cannot be kept");
+	if (fd == -1)
+		return -1;
+	l->list[l->n++] = (struct listener){.addr = *addr, .fd = fd, .is_dummy = is_dummy};
+	return 0;
+}
+
+static int
+add_dummy(const struct conf *c, struct listeners *l, const struct listeners *old, struct why *why)
+{
+	const struct conf_set *g = conf_global(c);
+	struct net_addr addr;
+
+	if (conf_u64(g, CONF_GLOBAL_DUMMY_SMTP_PORT) == 0)
+		return 0;
+	if (!net_addr_parse(conf_str(g, CONF_GLOBAL_DUMMY_SMTP_IP), &addr))
+		(void)net_addr_parse(STR("0.0.0.0"), &addr);
+	addr.port = (uint16_t)conf_u64(g, CONF_GLOBAL_DUMMY_SMTP_PORT);
+	return add(l, old, &addr, true, why);
+}
+
 int
 listeners_open(
     const struct conf *c, const struct listeners *old, struct listeners *l, struct why *why)
 {
 	size_t n = conf_n_listeners(c);
+	int r = 0;
 
 	*l = (struct listeners){0};
 	if (n > MASTER_MAX_LISTENERS)
 		return why_set(why, "more than %d smtp-listeners", MASTER_MAX_LISTENERS);
-	l->list = xcalloc(n, sizeof *l->list);
-	for (size_t i = 0; i < n; i++) {
-		const struct net_addr *addr = &conf_listener_at(c, i)->addr;
-		const struct listener *had = find(old, addr);
-		int fd = had == NULL ? open_one(addr, why) : fcntl(had->fd, F_DUPFD_CLOEXEC, 0);
-		if (fd == -1 && had != NULL)
-			why_errno(why, "a listener cannot be kept");
-		if (fd == -1) {
-			listeners_close(l);
-			return -1;
-		}
-		l->list[l->n++] = (struct listener){.addr = *addr, .fd = fd};
-	}
-	return 0;
+	l->list = xcalloc(n + 1, sizeof *l->list);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = add(l, old, &conf_listener_at(c, i)->addr, false, why);
+	if (r == 0)
+		r = add_dummy(c, l, old, why);
+	if (r == -1)
+		listeners_close(l);
+	return r;
 }
 
 void
@@ -100,7 +124,8 @@ listeners_are_same(const struct listeners *a, const struct listeners *b)
 		return false;
 	for (size_t i = 0; i < a->n; i++) {
 		if (!net_addr_eq(&a->list[i].addr, &b->list[i].addr) ||
-		    a->list[i].addr.port != b->list[i].addr.port)
+		    a->list[i].addr.port != b->list[i].addr.port ||
+		    a->list[i].is_dummy != b->list[i].is_dummy)
 			return false;
 	}
 	return true;

@@ -41,6 +41,7 @@ struct kid {
 struct listener {
 	struct net_addr addr;
 	int fd;
+	bool is_dummy; /* dummy-smtp-… */
 };
 struct listeners {
 	struct listener *list;

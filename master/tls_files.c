@@ -16,6 +16,8 @@
 #include "lib/tls/server.h"
 #include "master/master.h"
 
+#define MAX_BLACKLIST (16u * 1024 * 1024)
+
 /* ---- contents ---- */
 
 /* `size` as the file says: with room for all at once no copies of a key stay behind */
@@ -53,7 +55,7 @@ read_file(const char *path, struct buf *to)
 		r = -1;
 	}
 	if (r == 0)
-		r = read_all(fd, (size_t)PH_MIN(st.st_size, (off_t)TLS_MAX_FILE), to);
+		r = read_all(fd, (size_t)PH_MIN(st.st_size, (off_t)MAX_BLACKLIST), to);
 	close(fd);
 	return r;
 }
@@ -159,6 +161,22 @@ take_user(const struct conf *c, size_t i, struct tls_files *f, struct why *why)
 }
 
 static int
+take_blacklist(const struct conf *c, struct tls_files *f, struct why *why)
+{
+	const struct conf_set *g = conf_global(c);
+	struct conf_origin at = conf_origin(g, CONF_GLOBAL_DUMMY_SMTP_BLACKLIST);
+	char *path = xstrdup_str(conf_str(g, CONF_GLOBAL_DUMMY_SMTP_BLACKLIST));
+	struct buf text;
+	int r;
+
+	buf_init(&text, MAX_BLACKLIST);
+	r = take_file(f, path, &at, &text, why);
+	buf_clear(&text);
+	free(path);
+	return r;
+}
+
+static int
 take_all(const struct conf *c, struct tls_files *f, struct why *why)
 {
 	for (size_t i = 0; i < conf_n_listeners(c); i++)
@@ -167,7 +185,7 @@ take_all(const struct conf *c, struct tls_files *f, struct why *why)
 	for (size_t i = 0; i < conf_n_blocks(c, CONF_BLOCK_USER); i++)
 		if (take_user(c, i, f, why) == -1)
 			return -1;
-	return 0;
+	return take_blacklist(c, f, why);
 }
 
 /* Keys for session tickets, the same in all processes: whichever takes the next connection knows the session. */

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """Slots for clients: how many there are, how many a group may have, who waits; and what is logged of a session."""
 import os
+import smtplib
 import socket
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
@@ -183,6 +185,129 @@ def dies():
             close_all(found)
             return said == ["220"] * 5 + ["421"]
         wait_for("five slots", five, 10)
+        w.ph.audit()
+
+
+@case("log-data logs every byte of a session in hexadecimal, but no password")
+def log_data():
+    with World(policy=POLICY, config=CONFIG + "<smtp-user alice>\npassword secret\n</smtp-user>\n") as w:
+        c = Caller(w, 1, 2612)
+        c.said()
+        for line in (b"EHLO client.test\r\n", b"AUTH CRAM-MD5\r\n", b"QUFBQUFBQUFBQUFB\r\n", b"NOOP xyzzy\r\n", b"QUIT\r\n"):
+            c.socket.sendall(line)
+            c.said()
+        c.close()
+        other = Caller(w)
+        other.said()
+        other.socket.sendall(b"NOOP quiet\r\n")
+        other.said()
+        other.close()
+        row = "4e 4f 4f 50 20 78 79 7a 7a 79 0d 0a"
+        wait_for("NOOP as hexadecimal", lambda: f'rd 0000 {row} "NOOP xyzzy.."' in w.ph.said(), 10)
+        said = w.ph.said()
+        expect("wr 0000 32 32 30 20" in said, "the greeting")
+        expect("QUFBQUFB" not in said and "51 55 46 42" not in said, "the response of AUTH is shown")
+        expect("quiet" not in said, "logged where nobody asked for it")
+
+
+DUMMY = """\
+dummy-smtp-ip {net}.5
+dummy-smtp-port 2613
+"""
+DUMMY_MORE = """\
+total-max-smtp-in 4
+dummy-smtp-ip {net}.5
+dummy-smtp-port 2613
+dummy-smtp-await-slot yes
+dummy-smtp-has-chunking yes
+dummy-smtp-has-pipelining yes
+dummy-smtp-has-verp yes
+dummy-smtp-has-mailmerge yes
+dummy-smtp-latency 300
+dummy-smtp-update-stats no
+dummy-smtp-blacklist {folder}/blacklist
+dummy-smtp-log-blacklist yes
+dummy-smtp-blacklist-bounce-percent 40
+dummy-smtp-blacklist-bounce-method random
+"""
+
+
+def dummy_client(w):
+    s = smtplib.SMTP(f"{w.net}.5", 2613, timeout=20)
+    s.ehlo("client.test")
+    return s
+
+
+def say(s, text):
+    """A command, with the content that follows it; the reply's code."""
+    s.sock.sendall(text.encode() + (b"\n" if "BDAT 4" in text else b"\r\n"))
+    return s.getreply()[0]
+
+
+def total_in(w):
+    return w.ph.json("show", "status")["status"]["traffic"]["total"]["in"]["msg"]
+
+
+@case("the dummy listener takes mail, keeps nothing, and counts it")
+def dummy():
+    with World(policy=POLICY, config=DUMMY) as w:
+        with dummy_client(w) as s:
+            for name in ("chunking", "pipelining", "verp", "xmrg"):
+                expect(not s.has_extn(name), f"{name} is offered")
+            expect_equal(s.docmd("BDAT", "3 LAST")[0], 500, "BDAT")
+            for i in range(5):
+                s.sendmail("a@sender.test", ["b@gmail.test", "c@gmail.test"], f"Subject: {i}\r\n\r\n..x\r\n.\r\n" * 100)
+        wait_for("the count", lambda: total_in(w) == 5, 10)
+        expect_equal(w.mx.log(), [], "mail that went out")
+        w.ph.audit()
+        expect_equal(w.ph.json("show", "ledger")["ledger"]["accepted"], 0, "recipients in the spool")
+
+
+@case("the dummy listener's extensions, delay, blacklist and slots are as its rows say")
+def dummy_rows():
+    w = World(policy=POLICY, config=DUMMY_MORE, start=False)
+    with open(w.folder + "/blacklist", "w") as f:
+        f.write("# refused\nBad@gmail.test\n\n")
+    with w:
+        w.ph.start()
+        wait_for("nobody is connected", lambda: is_idle(w))
+        began = time.monotonic()
+        with dummy_client(w) as s:
+            for name in ("chunking", "pipelining", "verp", "xmrg"):
+                expect(s.has_extn(name), f"{name} is not offered")
+            expect_equal(s.docmd("NOOP")[0], 250, "NOOP")
+            expect(time.monotonic() - began >= 0.9, "three replies came without delay")
+            for line, code in (("XMRG FROM:<a@sender.test> VERP", 250), ("XDFN name=\"v\"", 250), ("RCPT TO:<b@gmail.test>", 250),
+                               ("XPRT 1", 354), ("Hello\r\n.", 250), ("XPRT 2 LAST", 354), ("x\r\n.", 250),
+                               ("MAIL FROM:<a@sender.test>", 250), ("RCPT TO:<b@gmail.test>", 250),
+                               ("BDAT 4\r\nabc", 250), ("BDAT 0 LAST", 250)):
+                expect_equal(say(s, line), code, line)
+        w.ph.write_config(w.config.replace("latency 300", "latency 0"))
+        wait_for("the reload", lambda: w.ph.pmtactl("reload", check=False).returncode == 0, 20)
+        with dummy_client(w) as s:
+            codes = []
+            for i in range(300):
+                s.mail("a@sender.test")
+                codes.append(s.rcpt("bad@GMAIL.test")[0])
+                expect_equal(s.rcpt("good@gmail.test")[0], 250, "another address")
+                s.rset()
+        refused = codes.count(550)
+        expect(60 <= refused <= 180, f"{refused} of 300 were refused, 40 % should be")
+        wait_for("the log", lambda: 'event=dummy-refused rcpt="bad@GMAIL.test"' in w.ph.said(), 5)
+        expect_equal(total_in(w), 0, "messages counted")
+        clients = [dummy_client(w) for _ in range(4)]
+        late = socket.create_connection((f"{w.net}.5", 2613), 10)
+        late.settimeout(0.5)
+        try:
+            expect(False, f"the fifth was greeted: {late.recv(100)}")
+        except socket.timeout:
+            pass
+        clients[0].quit()
+        late.settimeout(10)
+        expect(late.recv(100).startswith(b"220"), "its turn")
+        for c in clients[1:]:
+            c.close()
+        late.close()
         w.ph.audit()
 
 
