@@ -11,6 +11,7 @@
 #include "queued/names.h"
 #include "queued/orphan.h"
 #include "queued/place.h"
+#include "queued/failover.h"
 #include "queued/recover.h"
 #include "queued/reroute.h"
 #include "queued/segment.h"
@@ -53,7 +54,7 @@ choose_vmta(const struct envelope *env, struct str domain)
 		const struct conf_set *set = conf_queue(daemon_conf(), domain, STR(""));
 		pool = conf_str(set, CONF_DOMAIN_VIRTUAL_MTA_POOL);
 	}
-	return pool.len == 0 ? STR("") : pool_choose(pool);
+	return pool.len == 0 ? STR("") : pool_choose_for(pool, domain);
 }
 
 /* when what was accepted, or scheduled for, at that time was so */

@@ -13,6 +13,7 @@ sources := age.c \
 	   due.c \
 	   events.c \
 	   expire.c \
+	   failover.c \
 	   final.c \
 	   job.c \
 	   limit.c \

@@ -2,6 +2,7 @@
 
 #include "queued/conn.h"
 #include "queued/expire.h"
+#include "queued/failover.h"
 #include "queued/move.h"
 #include "queued/outcome.h"
 #include "queued/place.h"
@@ -136,6 +137,8 @@ full_limit(struct queue *q)
 static enum queue_hold
 no_source(struct queue *q)
 {
+	if (pool_fail_over(q) && q->ready.n == 0)
+		return HOLD_MOVING;
 	queue_retry_later(q, NO_SOURCE_MS);
 	q->retry_hold = HOLD_NO_SOURCE;
 	return HOLD_NO_SOURCE;

@@ -200,25 +200,45 @@ renew(struct turns *t, const struct conf_pool *pool)
 }
 
 /* smooth weighted round robin: everyone earns its weight, the richest goes and pays the sum */
+static struct turn *
+take_turn(struct turns *t, pool_test *can, void *ctx)
+{
+	struct turn *best = NULL;
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < t->n; i++) {
+		if (can != NULL && !can(name_text(t->list[i].member), ctx))
+			continue;
+		t->list[i].current += t->list[i].weight;
+		sum += t->list[i].weight;
+		if (best == NULL || t->list[i].current > best->current)
+			best = &t->list[i];
+	}
+	if (best != NULL)
+		best->current -= sum;
+	return best;
+}
+
 struct str
-pool_choose(struct str name)
+pool_choose_if(struct str name, pool_test *can, void *ctx)
 {
 	const struct conf_pool *pool = conf_pool(daemon_conf(), name);
 	struct turns *t;
-	struct turn *best = NULL;
-	int64_t sum = 0;
+	const struct turn *best;
 
 	if (pool == NULL || pool->n_members == 0)
 		return STR("");
 	t = turns_get(name_number(pool->name));
 	if (t->made_for != pools.configuration)
 		renew(t, pool);
-	for (size_t i = 0; i < t->n; i++) {
-		t->list[i].current += t->list[i].weight;
-		sum += t->list[i].weight;
-		if (best == NULL || t->list[i].current > best->current)
-			best = &t->list[i];
-	}
-	best->current -= sum;
+	best = take_turn(t, can, ctx);
+	if (best == NULL)
+		best = take_turn(t, NULL, NULL);
 	return name_text(best->member);
+}
+
+struct str
+pool_choose(struct str name)
+{
+	return pool_choose_if(name, NULL, NULL);
 }

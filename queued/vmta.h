@@ -38,5 +38,8 @@ uint8_t vmta_families(const struct vmta *v);
 
 /* A member of the pool, by weight (smooth round robin); the empty name when there is no such pool. */
 struct str pool_choose(struct str pool);
+/* The same among the members for which `can` is true, or among all when there is none. */
+typedef bool pool_test(struct str member, void *ctx);
+struct str pool_choose_if(struct str pool, pool_test *can, void *ctx);
 
 #endif
