@@ -21,10 +21,9 @@ static const struct {
 };
 
 /* PowerMTA's commands that this version does not have; they are told by name */
-static const char *const later[] = {"show suppressed", "show disabled sources", "show precache",
-    "show license", "show registration", "show vmta-settings", "set queue", "disable source",
-    "enable source", "trace", "check spf", "check mfrom", "clear secretscache", "digest",
-    "register", "deregister"};
+static const char *const later[] = {"show suppressed", "show precache", "show license",
+    "show registration", "show vmta-settings", "trace", "check spf", "check mfrom",
+    "clear secretscache", "digest", "register", "deregister"};
 
 /* --name=VALUE and --name */
 static const struct {
@@ -43,6 +42,7 @@ static const struct {
     {"sort", ARG_SORT, false},
     {"vmta", ARG_VMTA, false},
     {"errors", ARG_FLAGS, true},
+    {"mode-events", ARG_FLAGS, true},
     {"dsn", ARG_FLAGS, true},
     {"no-accounting", ARG_FLAGS, true},
     {"dry-run", ARG_FLAGS, true},
@@ -165,7 +165,7 @@ read_number(struct options *o, struct str name, struct str value, struct why *wh
 		return 0;
 	}
 	if (!parse_age(value, o->age))
-		return why_set(why, "--older-than is a time such as 90s, 2h or 1d12h.");
+		return why_set(why, "--%.*s is a time such as 90s, 2h or 1d12h.", STR_ARG(name));
 	o->args[ARG_OLDER] = str_of(o->age);
 	return 0;
 }
@@ -177,7 +177,8 @@ read_named(struct options *o, struct str opt, struct why *why)
 	struct str name = eq == STR_NPOS ? opt : str_sub(opt, 0, eq);
 	struct str value = eq == STR_NPOS ? STR("") : str_skip(opt, eq + 1);
 
-	if (eq != STR_NPOS && (str_eq(name, STR("maxitems")) || str_eq(name, STR("older-than"))))
+	if (eq != STR_NPOS && (str_eq(name, STR("maxitems")) || str_eq(name, STR("older-than")) ||
+				  str_eq(name, STR("reenable-after"))))
 		return read_number(o, name, value, why);
 	for (size_t i = 0; i < countof(named); i++) {
 		if (!str_ieq(name, str_of(named[i].name)) || named[i].is_flag != (eq == STR_NPOS))
@@ -272,14 +273,21 @@ static int
 read_target(const struct match *m, const struct sorted *s, struct options *o, struct why *why)
 {
 	struct str rest = str_of(m->args), w;
-	bool takes = false;
+	int takes = 0, given = s->n_words - m->n_words;
 
 	while (str_next_word(&rest, &w))
-		takes |= !str_has_prefix(w, STR("[--"));
-	if (s->n_words > m->n_words + (takes ? 1 : 0))
-		return why_set(why, "\"%.100s\" is one argument too many.",
-		    s->words[m->n_words + (takes ? 1 : 0)]);
-	if (s->n_words == m->n_words)
+		takes += !str_has_prefix(w, STR("[--")) && !str_has_prefix(w, STR("--"));
+	if (given > takes)
+		return why_set(
+		    why, "\"%.100s\" is one argument too many.", s->words[m->n_words + takes]);
+	/* of two the first is an address */
+	if (takes == 2 && given > 0) {
+		o->args[ARG_SOURCE] = str_of(s->words[m->n_words]);
+		if (given == 2)
+			o->args[ARG_TARGET] = str_of(s->words[m->n_words + 1]);
+		return 0;
+	}
+	if (given == 0)
 		return 0;
 	if (m->row != NULL && m->row->command == CTL_SET_PRIORITY) {
 		o->args[ARG_PRIORITY] = str_of(s->words[m->n_words]);

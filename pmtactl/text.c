@@ -98,18 +98,39 @@ print_version(const struct tree *t, FILE *out)
 }
 
 static void
+print_mode_events(const struct tree *t, size_t i, FILE *out)
+{
+	for (size_t k = 0; tree_get(t, "queue[%zu].modeEvent[%zu].text", i, k)[0] != '\0'; k++) {
+		fprintf(out, "    %s ", tree_get(t, "queue[%zu].modeEvent[%zu].time", i, k));
+		fprintf(out, "mode %s\n", tree_get(t, "queue[%zu].modeEvent[%zu].text", i, k));
+	}
+}
+
+/* a queue in backoff is marked */
+static const char *
+state_of(const struct tree *t, size_t i, char text[32])
+{
+	bool backoff = strcmp(get(t, "queue", i, "mode"), "backoff") == 0;
+
+	snprintf(text, 32, "%.20s%s", get(t, "queue", i, "state"), backoff ? "/B" : "");
+	return text;
+}
+
+static void
 print_queues(const struct tree *t, FILE *out)
 {
 	size_t n = tree_count(t, "queue");
+	char st[32];
 
 	fprintf(out, "%-40s %9s %9s %5s %-11s %-19s %s\n", "queue", "#rcpt", "kbytes", "conn", "st",
 	    "retry", "last error");
 	for (size_t i = 0; i < n; i++) {
 		fprintf(out, "%-40s %9s %9s", get(t, "queue", i, "name"), get(t, "queue", i, "rcp"),
 		    get(t, "queue", i, "kb"));
-		fprintf(out, " %5s %-11s %-19s", get(t, "queue", i, "conn"),
-		    get(t, "queue", i, "state"), get(t, "queue", i, "retryTime"));
+		fprintf(out, " %5s %-11s %-19s", get(t, "queue", i, "conn"), state_of(t, i, st),
+		    get(t, "queue", i, "retryTime"));
 		fprintf(out, " %s\n", get(t, "queue", i, "lastError"));
+		print_mode_events(t, i, out);
 		for (size_t k = 0; tree_get(t, "queue[%zu].event[%zu].text", i, k)[0] != '\0';
 		     k++) {
 			fprintf(out, "    %s ", tree_get(t, "queue[%zu].event[%zu].time", i, k));
@@ -242,6 +263,48 @@ say(FILE *out, const char *title, const char *value)
 }
 
 static void
+explain_mode(const struct tree *t, size_t i, FILE *out)
+{
+	if (strcmp(get(t, "queue", i, "mode"), "backoff") == 0) {
+		fprintf(out, "  %-12s backoff since %s", "mode", get(t, "queue", i, "modeSince"));
+		if (get(t, "queue", i, "modeUntil")[0] != '\0')
+			fprintf(out, " until %s", get(t, "queue", i, "modeUntil"));
+		fprintf(out, ": %s", get(t, "queue", i, "modeBy"));
+		if (get(t, "queue", i, "modeFile")[0] != '\0') {
+			fprintf(out, " (%s", get(t, "queue", i, "modeFile"));
+			fprintf(out, " line %s)", get(t, "queue", i, "modeLine"));
+		}
+		fputc('\n', out);
+	}
+	say(out, "concurrency", get(t, "queue", i, "concurrency"));
+	say(out, "re-routed", get(t, "queue", i, "rerouteTo"));
+	for (size_t k = 0; tree_get(t, "queue[%zu].disabledSource[%zu].ip", i, k)[0] != '\0'; k++) {
+		fprintf(out, "  %-12s %s", "disabled",
+		    tree_get(t, "queue[%zu].disabledSource[%zu].ip", i, k));
+		fprintf(
+		    out, " since %s", tree_get(t, "queue[%zu].disabledSource[%zu].since", i, k));
+		fprintf(
+		    out, " until %s", tree_get(t, "queue[%zu].disabledSource[%zu].until", i, k));
+		fprintf(out, ": %s\n", tree_get(t, "queue[%zu].disabledSource[%zu].by", i, k));
+	}
+}
+
+static void
+print_sources(const struct tree *t, FILE *out)
+{
+	size_t n = tree_count(t, "source");
+
+	fprintf(out, "%-40s %-39s %-19s %-19s %s\n", "queue", "source", "since", "until", "reason");
+	for (size_t i = 0; i < n; i++) {
+		fprintf(
+		    out, "%-40s %-39s", get(t, "source", i, "queue"), get(t, "source", i, "ip"));
+		fprintf(out, " %-19s %-19s", get(t, "source", i, "since"),
+		    get(t, "source", i, "until"));
+		fprintf(out, " %s\n", get(t, "source", i, "by"));
+	}
+}
+
+static void
 explain_queue(const struct tree *t, size_t i, FILE *out)
 {
 	fprintf(out, "%s: ", get(t, "queue", i, "name"));
@@ -258,6 +321,7 @@ explain_queue(const struct tree *t, size_t i, FILE *out)
 		} else
 			fprintf(out, " (its default)\n");
 	}
+	explain_mode(t, i, out);
 	fprintf(out, "  %-12s %s ready,", "recipients", get(t, "queue", i, "ready"));
 	fprintf(out, " %s deferred,", get(t, "queue", i, "deferred"));
 	fprintf(out, " %s held,", get(t, "queue", i, "held"));
@@ -303,6 +367,7 @@ static const struct {
     {CTL_LIST, print_list},
     {CTL_RESOLVE, print_resolve},
     {CTL_EXPLAIN, print_explain},
+    {CTL_SHOW_DISABLED_SOURCES, print_sources},
 };
 
 void

@@ -8,7 +8,9 @@
 #include "queued/job.h"
 #include "queued/move.h"
 #include "queued/pause.h"
+#include "queued/retry.h"
 #include "queued/route.h"
+#include "queued/source.h"
 #include "queued/state.h"
 #include "queued/vmta.h"
 
@@ -29,13 +31,36 @@ cause_of_retry(const struct queue *q, struct reason *k)
 	/* a route that could not be found was dropped; one that did not work is kept */
 	bool by_dns = q->route == NULL;
 
+	if (q->retrying)
+		k->until = tick_to_wall(q->retry_at);
+	if (q->ordered != NULL) {
+		k->by = q->ordered;
+		snprintf(
+		    k->detail, sizeof k->detail, "a reply ordered it: %.150s", q->ordered->text);
+		return;
+	}
 	k->set = q->policy->set;
-	k->key = by_dns ? CONF_DOMAIN_RETRY_AFTER_DNS_ERROR : CONF_DOMAIN_RETRY_AFTER;
+	k->key = by_dns	      ? CONF_DOMAIN_RETRY_AFTER_DNS_ERROR
+		 : q->backoff ? CONF_DOMAIN_BACKOFF_RETRY_AFTER
+			      : CONF_DOMAIN_RETRY_AFTER;
 	snprintf(k->detail, sizeof k->detail,
 	    by_dns ? "the look-up of its hosts failed" : "no connection worked, %u times in a row",
 	    q->retry_nth);
-	if (q->retrying)
-		k->until = tick_to_wall(q->retry_at);
+}
+
+/* which of them comes back first */
+static void
+cause_of_sources(const struct queue *q, struct reason *k)
+{
+	struct tick next = source_next_change(q);
+
+	if (q->sources_off == NULL)
+		return;
+	k->by = &q->sources_off->list[0].by;
+	if (next.t != INT32_MAX)
+		k->until = tick_to_wall(next);
+	snprintf(k->detail, sizeof k->detail, "%u of VirtualMTA %.*s, see show disabled sources",
+	    q->sources_off->n, STR_ARG(str_sub(shown_vmta(q), 0, 100)));
 }
 
 static void
@@ -136,23 +161,17 @@ static void (*const causes[HOLD_MAX])(const struct queue *, struct reason *) = {
     [HOLD_HELD_JOBS] = cause_of_jobs,
     [HOLD_NO_VMTA] = cause_of_no_vmta,
     [HOLD_NO_SOURCE] = cause_of_no_source,
+    [HOLD_SOURCES_DISABLED] = cause_of_sources,
     [HOLD_RESOLVING] = cause_of_resolving,
     [HOLD_MOVING] = cause_of_moving,
 };
 
-/* a queue none of whose hosts its sources can reach waits as after a failure; the failure is not what matters */
-static enum queue_hold
-hold_of(const struct queue *q)
+static const char *
+directive_of(const struct reason *k)
 {
-	uint8_t families = vmta_families(q->vmta);
-
-	if (q->hold != HOLD_RETRY || q->route == NULL || q->route->n == 0)
-		return (enum queue_hold)q->hold;
-	for (uint32_t i = 0; i < q->route->n; i++) {
-		if (families & (q->route->hosts[i].addr.family == 4 ? 1 : 2))
-			return HOLD_RETRY;
-	}
-	return HOLD_NO_SOURCE;
+	if (k->by != NULL)
+		return k->by->directive;
+	return k->key == CONF_NONE ? NULL : conf_key_name(k->key);
 }
 
 static void
@@ -161,12 +180,14 @@ explain_queue(struct control *c, const struct queue *q, uint32_t i)
 	struct reason k = {0};
 	const struct event *e = events_last(q, 0);
 	struct conf_origin o = {0};
-	enum queue_hold hold = hold_of(q);
+	enum queue_hold hold = (enum queue_hold)q->hold;
 	char when[32];
 
 	if (causes[hold] != NULL)
 		causes[hold](q, &k);
-	if (k.set != NULL && k.key != CONF_NONE)
+	if (k.by != NULL)
+		o = (struct conf_origin){.file = k.by->file, .line = k.by->line};
+	else if (k.set != NULL && k.key != CONF_NONE)
 		o = k.item > 0 ? conf_item_origin(k.set, k.key, k.item - 1)
 			       : conf_origin(k.set, k.key);
 	control_text(c, str_of(q->name), "queue[%u].name", i);
@@ -175,10 +196,10 @@ explain_queue(struct control *c, const struct queue *q, uint32_t i)
 	control_text(c, str_of(k.detail), "queue[%u].limit", i);
 	control_text(c, control_time(tick_to_wall(q->hold_since), when), "queue[%u].since", i);
 	control_text(c, control_time(k.until, when), "queue[%u].until", i);
-	control_text(c, k.key == CONF_NONE ? STR("") : str_of(conf_key_name(k.key)),
-	    "queue[%u].directive", i);
+	control_text(c, str_of(directive_of(&k)), "queue[%u].directive", i);
 	control_text(c, str_of(o.file), "queue[%u].file", i);
 	control_number(c, o.line, "queue[%u].line", i);
+	control_mode_explain(c, q, i);
 	control_number(c, q->ready.n, "queue[%u].ready", i);
 	control_number(c, q->deferred.n, "queue[%u].deferred", i);
 	control_number(c, q->held.n, "queue[%u].held", i);
@@ -282,6 +303,7 @@ step_address(struct control *c, void *state)
 		walk_init(&l->w, c);
 		l->w.s.domain = domain_find(str_skip(address, str_rfind(address, '@') + 1));
 		l->w.s.is_of_domain = true;
+		l->w.s.queue = STR("");
 		l->w.s.rcpt = address;
 		l->w.s.needs_envelope = true;
 	}

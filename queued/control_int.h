@@ -21,11 +21,18 @@ control_fn control_show_status, control_show_queues, control_show_domains, contr
 struct reason {
 	const struct conf_set *set;
 	enum conf_key key;
+	const struct cause_kept *by; /* a reply's line, in place of set and key */
 	uint32_t item; /* of the directive's lines, from 1; 0: it has one */
 	struct wall until;
 	char detail[200];
 };
 void control_cause_of_limit(const struct queue *q, struct reason *k);
+
+/* control_mode.c */
+control_fn control_set_queue, control_disable_source, control_enable_source, control_show_sources;
+/* what explain and show queues tell of the i-th queue's mode */
+void control_mode_explain(struct control *c, const struct queue *q, uint32_t i);
+void control_mode_events(struct control *c, const struct queue *q, uint32_t i);
 
 /* "2026-11-21 09:00:00" in local time into text[32]; "" for 0 */
 struct str control_time(struct wall w, char text[32]);

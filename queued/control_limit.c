@@ -1,5 +1,6 @@
 /* explain: which limit holds a queue, how full it is, and until when */
 #include "queued/control_int.h"
+#include "queued/retry.h"
 #include "queued/route.h"
 
 static struct wall
@@ -108,11 +109,24 @@ of_max_out(const struct queue *q, struct reason *k)
 	    conf_key_name(k->key), q->n_conns, queue_max_out(q));
 }
 
+static void
+of_throttle(const struct throttle *t, struct reason *k)
+{
+	k->by = &t->by;
+	snprintf(k->detail, sizeof k->detail, "a reply left %u of %u connections: %.120s",
+	    t->allowed, t->full, t->by.text);
+}
+
 void
 control_cause_of_limit(const struct queue *q, struct reason *k)
 {
 	if (q->waits_for != NULL) {
 		of_shared(q->waits_for, k);
+		return;
+	}
+	if (q->throttle != NULL && q->n_conns >= q->throttle->allowed &&
+	    q->bound.kind != BOUND_RATE) {
+		of_throttle(q->throttle, k);
 		return;
 	}
 	k->set = q->policy->set;

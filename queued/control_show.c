@@ -168,6 +168,12 @@ is_yes(struct str s, bool value)
 }
 
 static bool
+has_mode(const struct queue *q, struct str mode)
+{
+	return mode.len == 0 || str_ieq(mode, STR("backoff")) == q->backoff;
+}
+
+static bool
 is_shown(struct control *c, const struct queue *q)
 {
 	struct str what = control_arg(c, ARG_TARGET), vmta = control_arg(c, ARG_VMTA);
@@ -177,7 +183,8 @@ is_shown(struct control *c, const struct queue *q)
 	if (vmta.len > 0 && !pause_glob(vmta, str_skip(str_of(q->name), (size_t)q->domain_len + 1)))
 		return false;
 	return is_yes(control_arg(c, ARG_CONNECTED), q->n_conns > 0) &&
-	       is_yes(control_arg(c, ARG_PAUSED), q->paused);
+	       is_yes(control_arg(c, ARG_PAUSED), q->paused) &&
+	       has_mode(q, control_arg(c, ARG_MODE));
 }
 
 static bool
@@ -195,10 +202,7 @@ are_options_good(struct control *c)
 		control_end(c, false, "--connected and --paused are yes or no.");
 	else if (!is_one_of(control_arg(c, ARG_SORT), "name", "rcpt", "size"))
 		control_end(c, false, "--sort is name, rcpt or size.");
-	else if (str_ieq(control_arg(c, ARG_MODE), STR("backoff")))
-		control_end(
-		    c, false, "Backoff mode is not supported yet; every queue is in mode normal.");
-	else if (!is_one_of(control_arg(c, ARG_MODE), "normal", "normal", "normal"))
+	else if (!is_one_of(control_arg(c, ARG_MODE), "normal", "backoff", "normal"))
 		control_end(c, false, "--mode is normal or backoff.");
 	return !c->later;
 }
@@ -274,7 +278,7 @@ show_queue(struct control *c, const struct queue *q, uint32_t i)
 	control_number(c, q->bytes / 1024, "queue[%u].kb", i);
 	control_number(c, q->n_conns, "queue[%u].conn", i);
 	control_bool(c, q->paused, "queue[%u].paused", i);
-	control_text(c, STR("normal"), "queue[%u].mode", i);
+	control_text(c, q->backoff ? STR("backoff") : STR("normal"), "queue[%u].mode", i);
 	control_text(c, str_of(hold_name((enum queue_hold)q->hold)), "queue[%u].state", i);
 	control_text(c, control_time(next_try(q), when), "queue[%u].retryTime", i);
 	control_number(c, q->n_delivered, "queue[%u].deliveries", i);
@@ -283,6 +287,8 @@ show_queue(struct control *c, const struct queue *q, uint32_t i)
 	control_text(c, e == NULL ? STR("") : str_of(e->text), "queue[%u].lastError", i);
 	if (control_flag(c, "errors"))
 		show_errors(c, q, i);
+	if (control_flag(c, "mode-events"))
+		control_mode_events(c, q, i);
 }
 
 static bool

@@ -7,6 +7,7 @@ sources := age.c \
 	   control_explain.c \
 	   control_limit.c \
 	   control_list.c \
+	   control_mode.c \
 	   control_priority.c \
 	   control_show.c \
 	   domain.c \

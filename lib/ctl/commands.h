@@ -29,7 +29,9 @@ enum ctl_arg {
 	ARG_FLAGS, /* words parted by commas: errors, dsn, no-accounting, dry-run, retry-recipients, priority,
 		      schedule */
 	ARG_VMTA,
-	ARG_MAX
+	ARG_MAX,
+	ARG_SOURCE = ARG_ORIG,	  /* disable source, enable source: an address */
+	ARG_REENABLE = ARG_OLDER, /* disable source: seconds */
 };
 
 struct ctl_row {

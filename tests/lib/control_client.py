@@ -8,7 +8,7 @@ import struct
 from cases import Failed
 
 HELLO, REQUEST, FIELD, END = 1, 80, 81, 82
-ROLE_CTL = 8
+ROLE_CTL = 9
 TEXTS = {FIELD: 2, END: 1}
 HEADS = {FIELD: 8, END: 16}
 
