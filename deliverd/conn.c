@@ -82,18 +82,28 @@ on_load(
 	return m;
 }
 
+/* What was bound is asked of the kernel, never taken from the configuration; behind a proxy the peer sees another. */
+static void
+note_bound(struct conn *c)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof ss;
+
+	if (c->proxy.family != 0)
+		c->bound = c->client;
+	else if (c->fd != -1 && !c->is_connecting &&
+		 getsockname(c->fd, (struct sockaddr *)&ss, &len) == 0)
+		net_from_sockaddr((struct sockaddr *)&ss, len, &c->bound);
+}
+
 static void
 on_up(void *ctx, uint32_t offered)
 {
 	struct conn *c = ctx;
 	struct ipc_conn_up up = {.conn = c->number, .extensions = offered};
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof ss;
 	struct str texts[2] = {STR(""), STR("")};
 
-	/* what was bound is asked of the kernel, never taken from the configuration */
-	if (getsockname(c->fd, (struct sockaddr *)&ss, &len) == 0)
-		net_from_sockaddr((struct sockaddr *)&ss, len, &c->bound);
+	note_bound(c);
 	net_to_ipc(&c->bound, &up.src);
 	c->extensions = offered;
 	if (c->tls != NULL) {
@@ -193,14 +203,18 @@ on_down(void *ctx, const struct session_end *e)
 	    .enh = {e->enh[0], e->enh[1], e->enh[2]},
 	    .stage = (uint8_t)e->stage,
 	    .end = (uint8_t)e->end,
-	    .up = e->was_up};
+	    .up = e->was_up,
+	    .at_proxy = c->proxy.family != 0 && c->is_connecting && e->end != END_LOCAL &&
+			e->end != END_CLOSED};
 	struct str text = str_sub(e->text, 0, MAX_REPORT_TEXT);
 
 	if (!e->was_up)
 		stat_inc(STAT_OUT_CONNS_FAILED);
 	if (e->stage == STAGE_TLS &&
 	    (e->end == END_PROTOCOL || e->end == END_LOST || e->end == END_TIMEOUT))
-		tls_avoid(&c->dst, ev_now());
+		tls_avoid(&c->dst, c->tls_context, ev_now());
+	note_bound(c);
+	net_to_ipc(&c->bound, &down.src);
 	say_goodbye(c, e);
 	take_back(c, e);
 	hang_up(c);
@@ -242,6 +256,8 @@ reap(struct ev_defer *d)
 	free(c->host);
 	free(c->vmta);
 	free(c->domain);
+	free(c->tlsa);
+	tls_context_put(&c->tls_context);
 	*c = (struct conn){0};
 	slab_free(&deliver.conns, handle);
 	stat_set(STAT_OUT_CONNS, --deliver.n_open);
@@ -299,8 +315,23 @@ conn_failed(struct conn *c, int err)
 	session_lost(c->session, ev_now(), end, what == NULL ? "unknown error" : what);
 }
 
+/* RFC 7672 2.2: records make TLS mandatory, those that can be used say whose certificate it must be */
 static void
-fill_conf(const struct ipc_conn_open *o, const struct str text[4], struct conn *c,
+use_tlsa(struct conn *c, struct str tlsa, struct session_conf *conf, struct tls_client_spec *spec)
+{
+	if (tlsa.len == 0)
+		return;
+	conf->tls = SESSION_TLS_MUST;
+	if (!tls_has_usable_tlsa(tlsa))
+		return;
+	spec->is_dane = 1;
+	c->tlsa = xmalloc(tlsa.len);
+	memcpy(c->tlsa, tlsa.p, tlsa.len);
+	c->tlsa_len = tlsa.len;
+}
+
+static void
+fill_conf(const struct ipc_conn_open *o, const struct str text[5], struct conn *c,
     struct session_conf *conf)
 {
 	struct settings set;
@@ -311,9 +342,11 @@ fill_conf(const struct ipc_conn_open *o, const struct str text[4], struct conn *
 	/* behind another port of this host there may be a relay with our own name */
 	conf->detect_loop = c->dst.port == 25 || !net_addr_is_loopback(&c->dst);
 	str_copy(conf->ehlo, sizeof conf->ehlo, text[1]);
-	c->tls_want = set.tls;
 	c->reuse_tls_session = set.reuse_tls_session;
-	if (conf->tls == SESSION_TLS_MAY && tls_is_avoided(&c->dst, ev_now()))
+	use_tlsa(c, text[4], conf, &set.tls);
+	c->tls_context = tls_context_get(&set.tls);
+	explicit_bzero(&set, sizeof set);
+	if (conf->tls == SESSION_TLS_MAY && tls_is_avoided(&c->dst, c->tls_context, ev_now()))
 		conf->tls = SESSION_TLS_NO;
 }
 
@@ -327,7 +360,7 @@ is_name(struct str s)
 }
 
 int
-conn_open(const struct ipc_conn_open *o, const struct str text[4], struct why *why)
+conn_open(const struct ipc_conn_open *o, const struct str text[5], struct why *why)
 {
 	uint32_t handle;
 	struct conn *c;
@@ -340,16 +373,22 @@ conn_open(const struct ipc_conn_open *o, const struct str text[4], struct why *w
 		    log_quote(text[1]));
 	if (o->dst.family != 4 && o->dst.family != 6)
 		return why_set(why, "connection %u has no address", o->conn);
+	if (o->proxy_version > 2 || (o->proxy.family == 0) != (o->proxy_version == 0) ||
+	    (o->proxy.family != 0 && o->client.family != o->dst.family))
+		return why_set(why, "connection %u has an impossible proxy", o->conn);
 	handle = slab_new(&deliver.conns);
 	c = slab_at(&deliver.conns, handle);
 	*c = (struct conn){.handle = handle,
 	    .number = o->conn,
 	    .fd = -1,
 	    .host = xstrdup_str(text[0]),
+	    .domain = xstrdup_str(text[2]),
 	    .vmta = xstrdup_str(text[3]),
-	    .domain = xstrdup_str(text[2])};
+	    .proxy_version = (uint8_t)o->proxy_version};
 	net_from_ipc(&o->dst, &c->dst);
 	net_from_ipc(&o->src, &c->src);
+	net_from_ipc(&o->proxy, &c->proxy);
+	net_from_ipc(&o->client, &c->client);
 	fill_conf(o, text, c, &conf);
 	ev_timer_init(&c->timer, on_timer);
 	ev_defer_init(&c->flush, conn_flush_cb);

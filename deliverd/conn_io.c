@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "deliverd/deliver.h"
+#include "deliverd/proxy.h"
 #include "lib/base/log.h"
 
 #define READ_SIZE	65536
@@ -49,11 +50,12 @@ void
 conn_connect(struct conn *c)
 {
 	struct sockaddr_storage ss;
-	socklen_t len = net_to_sockaddr(&c->dst, &ss);
+	const struct net_addr *to = c->proxy.family != 0 ? &c->proxy : &c->dst;
+	socklen_t len = net_to_sockaddr(to, &ss);
 
 	c->is_connecting = true;
 	c->fd = socket(
-	    c->dst.family == 6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	    to->family == 6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (c->fd == -1) {
 		conn_failed(c, errno);
 		return;
@@ -87,6 +89,8 @@ finish_connect(struct conn *c)
 	}
 	c->is_connecting = false;
 	c->is_blocked = false;
+	if (c->proxy.family != 0)
+		proxy_say(session_out(c->session), c->proxy_version, &c->client, &c->dst);
 	session_connected(c->session, ev_now());
 }
 
@@ -104,12 +108,17 @@ conn_start_tls(struct conn *c)
 static void
 handshake(struct conn *c)
 {
+	const struct tls_target to = {.context = c->tls_context,
+	    .host = str_of(c->host),
+	    .domain = str_of(c->domain),
+	    .tlsa = str_from(c->tlsa, c->tlsa_len),
+	    .dst = &c->dst,
+	    .reuse = c->reuse_tls_session};
 	struct why why;
 	enum tls_want want;
 
 	if (c->tls == NULL)
-		c->tls = tls_new(
-		    &c->tls_want, c->fd, str_of(c->host), &c->dst, c->reuse_tls_session, &why);
+		c->tls = tls_new(&to, c->fd, &why);
 	if (c->tls == NULL) {
 		session_tls_failed(c->session, ev_now(), why.text);
 		return;

@@ -87,9 +87,12 @@ static const struct ipc_events queued_events = {queued_msg, queued_down, queued_
 static void
 give_fd(const struct ipc_fd *what, struct str text, int fd)
 {
-	(void)text;
 	if (what->kind == FD_SPOOL_DIR && deliver.spool_fd == -1) {
 		deliver.spool_fd = fd;
+		return;
+	}
+	if (what->kind == FD_TLS_FILE) {
+		tls_take_file(text, fd);
 		return;
 	}
 	if (close(fd) == -1)
@@ -121,6 +124,7 @@ reload(const struct conf *old)
 	/* connections keep what they copied; only the table of keys points into it */
 	(void)old;
 	dkim_config(&deliver.dkim);
+	tls_use_files();
 }
 
 static void
@@ -171,6 +175,7 @@ deliver_init(void)
 		fatal("event=no-spool text=\"master gave no spool directory\"");
 	tls_init();
 	dkim_config(&deliver.dkim);
+	tls_use_files();
 	deliver.reader = spool_reader_new(deliver.spool_fd);
 }
 

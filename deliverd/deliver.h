@@ -36,13 +36,17 @@ extern struct deliver deliver;
 struct conn {
 	struct session *session;
 	struct tls *tls;
-	struct tls_settings tls_want;
+	struct tls_context *tls_context;
 	char *host;   /* the exchanger's name, owned */
-	char *vmta;   /* owned */
-	char *domain; /* its queue's, owned */
+	char *domain; /* the queue's, owned */
+	char *tlsa;   /* packed TLSA records, owned; NULL: none */
+	size_t tlsa_len;
+	char *vmta; /* owned */
 	struct net_addr dst;
-	struct net_addr src;   /* as asked for; family 0: any */
-	struct net_addr bound; /* what the kernel took */
+	struct net_addr src;	/* as asked for; family 0: any */
+	struct net_addr proxy;	/* connected to in place of dst; family 0: none */
+	struct net_addr client; /* as which the proxy connects */
+	struct net_addr bound;	/* what the kernel took */
 	struct ev_io io;
 	struct ev_timer timer;
 	struct ev_defer flush; /* writes at the end of the turn */
@@ -52,7 +56,8 @@ struct conn {
 	uint32_t n_counted;  /* one past the last transaction that statistics count as delivered */
 	int fd;		     /* -1: none */
 	uint32_t extensions; /* as offered */
-	bool is_orphan;	     /* of a queued that is gone; its number means nothing */
+	uint8_t proxy_version;
+	bool is_orphan; /* of a queued that is gone; its number means nothing */
 	bool is_connecting;
 	bool in_handshake;
 	bool read_wants_write, write_wants_read; /* TLS may need the other direction */
@@ -63,7 +68,7 @@ struct conn {
 /* ---- conn.c ---- */
 /* queued's orders; -1 with `why` when it breaks the protocol */
 int conn_open(
-    const struct ipc_conn_open *o, const struct str text[4], struct why *why) PH_MUST_CHECK;
+    const struct ipc_conn_open *o, const struct str text[5], struct why *why) PH_MUST_CHECK;
 int conn_close(const struct ipc_conn_close *o, struct why *why) PH_MUST_CHECK;
 int conn_txn(const struct ipc_txn *t, struct str indices, struct why *why) PH_MUST_CHECK;
 /* Each connection ends at once, unreported where queued is gone. */

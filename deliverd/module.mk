@@ -1,3 +1,3 @@
 sources := $(notdir $(wildcard deliverd/*.c))
-uses := daemon dkim spool smtp mail
+uses := daemon dkim spool smtp mail tls
 program := libexec/posthaste/deliverd

@@ -15,28 +15,6 @@ tls_of(const struct conf_set *set)
 	return conf_bool(set, CONF_DOMAIN_USE_STARTTLS) ? SESSION_TLS_MAY : SESSION_TLS_NO;
 }
 
-static void
-read_tls(const struct conf_set *set, struct tls_settings *t)
-{
-	static const struct {
-		enum conf_key key;
-		enum tls_version bit;
-	} versions[] = {
-	    {CONF_DOMAIN_SMTP_TLS_ALLOW_TLSV1, TLS_1_0},
-	    {CONF_DOMAIN_SMTP_TLS_ALLOW_TLSV1_1, TLS_1_1},
-	    {CONF_DOMAIN_SMTP_TLS_ALLOW_TLSV1_2, TLS_1_2},
-	    {CONF_DOMAIN_SMTP_TLS_ALLOW_TLSV1_3, TLS_1_3},
-	};
-
-	*t = (struct tls_settings){0};
-	for (size_t i = 0; i < countof(versions); i++)
-		if (conf_bool(set, versions[i].key))
-			t->versions |= (uint32_t)versions[i].bit;
-	str_copy(t->ciphers, sizeof t->ciphers, conf_str(set, CONF_DOMAIN_SMTP_TLS_CIPHERS));
-	str_copy(
-	    t->suites, sizeof t->suites, conf_str(set, CONF_DOMAIN_SMTP_TLS_TLSV1_3_CIPHERSUITES));
-}
-
 void
 settings_read(const struct conf_set *set, struct settings *s)
 {
@@ -66,6 +44,6 @@ settings_read(const struct conf_set *set, struct settings *s)
 		.auth_user = conf_str(set, CONF_DOMAIN_AUTH_USERNAME),
 		.auth_password = conf_str(set, CONF_DOMAIN_AUTH_PASSWORD),
 	    }};
-	read_tls(set, &s->tls);
+	tls_client_spec(set, &s->tls);
 	s->reuse_tls_session = conf_bool(set, CONF_DOMAIN_REUSE_SSL_SESSION);
 }

@@ -7,20 +7,11 @@
 
 #include "deliverd/session.h"
 #include "lib/conf/conf.h"
-
-#define SETTINGS_CIPHERS 256
-
-/* which TLS to offer; also the key under which contexts are shared, so it is compared as bytes (zeroed first) */
-struct tls_settings {
-	uint32_t versions; /* enum tls_version bits */
-	char ciphers[SETTINGS_CIPHERS];
-	char suites[SETTINGS_CIPHERS];
-};
-enum tls_version { TLS_SSL3 = 1, TLS_1_0 = 2, TLS_1_1 = 4, TLS_1_2 = 8, TLS_1_3 = 16 };
+#include "lib/tls/client.h"
 
 struct settings {
 	struct session_conf session; /* ehlo, window and detect_loop are not set here */
-	struct tls_settings tls;
+	struct tls_client_spec tls;
 	bool reuse_tls_session;
 };
 

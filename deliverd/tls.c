@@ -1,35 +1,29 @@
 #include "deliverd/tls.h"
 
 #include <openssl/err.h>
-#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
+#include "lib/net/tlsa.h"
 
-#define MAX_CONTEXTS 16
 #define MAX_SESSIONS 512
+#define MAX_NAME     256
 #define MAX_AVOIDED  1024
 #define AVOID_MS     (60 * 60 * 1000)
 
-struct context {
-	struct tls_settings want;
-	SSL_CTX *ctx;
-};
 struct kept_session {
 	uint64_t key;
 	SSL_SESSION *session;
 };
 struct avoided {
-	struct net_addr addr;
+	uint64_t key; /* of address and settings */
 	struct mono until;
 };
 /* hashed tables whose slots are overwritten: a collision costs a full handshake or an attempt,
  * nothing else */
 static struct {
-	struct context contexts[MAX_CONTEXTS];
-	size_t next_context;
 	struct kept_session sessions[MAX_SESSIONS];
 	struct avoided avoided[MAX_AVOIDED];
 	int ex_index;
@@ -52,7 +46,7 @@ ssl_why(struct why *why, const char *what)
 	    reason == NULL ? "unknown error" : reason);
 }
 
-/* ---- contexts ---- */
+/* ---- beginning and end ---- */
 
 static int
 keep_session(SSL *ssl, SSL_SESSION *session)
@@ -68,84 +62,11 @@ keep_session(SSL *ssl, SSL_SESSION *session)
 	return 1; /* the reference is ours */
 }
 
-static void
-limit_versions(SSL_CTX *ctx, uint32_t versions)
-{
-	static const struct {
-		enum tls_version bit;
-		uint64_t no;
-	} all[] = {{TLS_1_0, SSL_OP_NO_TLSv1}, {TLS_1_1, SSL_OP_NO_TLSv1_1},
-	    {TLS_1_2, SSL_OP_NO_TLSv1_2}, {TLS_1_3, SSL_OP_NO_TLSv1_3}};
-
-	SSL_CTX_set_min_proto_version(ctx, TLS1_VERSION);
-	for (size_t i = 0; i < countof(all); i++)
-		if ((versions & (uint32_t)all[i].bit) == 0)
-			SSL_CTX_set_options(ctx, all[i].no);
-	/* any encryption is better than none here; OpenSSL has the old versions at level 0 only */
-	SSL_CTX_set_security_level(ctx, versions & (TLS_1_0 | TLS_1_1) ? 0 : 1);
-}
-
-static SSL_CTX *
-make_context(const struct tls_settings *want, struct why *why)
-{
-	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-
-	if (ctx == NULL) {
-		ssl_why(why, "no TLS context");
-		return NULL;
-	}
-	limit_versions(ctx, want->versions);
-	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-				     SSL_OP_LEGACY_SERVER_CONNECT | SSL_OP_IGNORE_UNEXPECTED_EOF);
-	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-				  SSL_MODE_RELEASE_BUFFERS);
-	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
-	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-	SSL_CTX_sess_set_new_cb(ctx, keep_session);
-	if ((want->ciphers[0] != '\0' && SSL_CTX_set_cipher_list(ctx, want->ciphers) != 1) ||
-	    (want->suites[0] != '\0' && SSL_CTX_set_ciphersuites(ctx, want->suites) != 1)) {
-		ssl_why(why, "the configured ciphers cannot be used");
-		SSL_CTX_free(ctx);
-		return NULL;
-	}
-	return ctx;
-}
-
-static SSL_CTX *
-context_for(const struct tls_settings *want, struct why *why)
-{
-	struct context *c;
-	SSL_CTX *made;
-
-	for (size_t i = 0; i < MAX_CONTEXTS; i++) {
-		c = &state.contexts[i];
-		if (c->ctx != NULL && memcmp(&c->want, want, sizeof *want) == 0)
-			return c->ctx;
-	}
-	made = make_context(want, why);
-	if (made == NULL)
-		return NULL;
-	c = &state.contexts[state.next_context++ % MAX_CONTEXTS];
-	SSL_CTX_free(c->ctx); /* connections that use it keep it alive */
-	*c = (struct context){.want = *want, .ctx = made};
-	return made;
-}
-
 void
 tls_init(void)
 {
-	struct tls_settings any = {.versions = TLS_1_2 | TLS_1_3};
-	struct why why;
-	unsigned char byte;
-	SSL_CTX *ctx;
-
-	if (OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS, NULL) != 1)
-		fatal("OpenSSL does not start");
+	tls_server_init();
 	state.ex_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-	ctx = make_context(&any, &why);
-	if (ctx == NULL || RAND_bytes(&byte, 1) != 1)
-		fatal("OpenSSL does not work: %s", why.text);
-	SSL_CTX_free(ctx);
 }
 
 void
@@ -153,25 +74,20 @@ tls_finish(void)
 {
 	for (size_t i = 0; i < MAX_SESSIONS; i++)
 		SSL_SESSION_free(state.sessions[i].session);
-	for (size_t i = 0; i < MAX_CONTEXTS; i++)
-		SSL_CTX_free(state.contexts[i].ctx);
 	memset(state.sessions, 0, sizeof state.sessions);
-	memset(state.contexts, 0, sizeof state.contexts);
+	tls_context_clear_all();
 }
 
 /* ---- one connection ---- */
 
+/* what a session may be used for again */
 static uint64_t
-session_key(const struct tls_settings *want, struct str host, const struct net_addr *dst)
+session_key(const struct tls_target *to)
 {
-	char text[sizeof *dst + 512 + sizeof want->versions];
-	size_t n = PH_MIN(host.len, (size_t)512);
+	uint64_t parts[4] = {tls_context_id(to->context), str_hash(to->host), str_hash(to->tlsa),
+	    str_hash(str_from((const char *)to->dst, sizeof *to->dst))};
 
-	memcpy(text, dst, sizeof *dst);
-	memcpy(text + sizeof *dst, &want->versions, sizeof want->versions);
-	if (n > 0)
-		memcpy(text + sizeof *dst + sizeof want->versions, host.p, n);
-	return str_hash(str_from(text, sizeof *dst + sizeof want->versions + n));
+	return str_hash(str_from((const char *)parts, sizeof parts));
 }
 
 static void
@@ -183,33 +99,101 @@ offer_session(struct tls *t)
 		SSL_set_session(t->ssl, slot->session);
 }
 
-static void
-set_name(struct tls *t, struct str host)
+/* The name without its last dot; false: RFC 6066 3, names only, never addresses. */
+static bool
+plain_name(struct str host, char name[MAX_NAME])
 {
-	char name[256];
 	struct net_addr literal;
 
-	/* RFC 6066 3: names only, never addresses */
-	if (host.len == 0 || host.len >= sizeof name || net_addr_parse(host, &literal))
-		return;
-	str_copy(name, sizeof name, host);
+	if (host.len == 0 || host.len >= MAX_NAME || host.p[0] == '[' ||
+	    net_addr_parse(host, &literal))
+		return false;
+	str_copy(name, MAX_NAME, host);
 	if (name[host.len - 1] == '.')
 		name[host.len - 1] = '\0';
+	return true;
+}
+
+static bool
+is_usable(const struct tlsa *r)
+{
+	static const size_t lengths[] = {0, 32, 64};
+
+	return (r->usage == 2 || r->usage == 3) && r->selector <= 1 && r->matching <= 2 &&
+	       r->data.len > 0 &&
+	       (lengths[r->matching] == 0 || r->data.len == lengths[r->matching]);
+}
+
+bool
+tls_has_usable_tlsa(struct str packed)
+{
+	struct str base;
+	struct tlsa r;
+
+	if (!tlsa_take_base(&packed, &base))
+		return false;
+	while (tlsa_take(&packed, &r))
+		if (is_usable(&r))
+			return true;
+	return false;
+}
+
+/* RFC 7672 3.2.2: the names of a certificate below a trust anchor: the base domain, the exchanger, the domain */
+static int
+set_dane(struct tls *t, const struct tls_target *to, struct why *why)
+{
+	struct str rest = to->tlsa, base;
+	char name[MAX_NAME];
+	struct tlsa r;
+	int n = 0;
+
+	if (!tlsa_take_base(&rest, &base) || !plain_name(base, name) ||
+	    SSL_dane_enable(t->ssl, name) != 1)
+		return ssl_why(why, "DANE");
+	SSL_dane_set_flags(t->ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
+	if (plain_name(to->host, name))
+		SSL_add1_host(t->ssl, name);
+	if (plain_name(to->domain, name))
+		SSL_add1_host(t->ssl, name);
+	while (tlsa_take(&rest, &r)) {
+		if (!is_usable(&r))
+			continue;
+		if (SSL_dane_tlsa_add(t->ssl, r.usage, r.selector, r.matching,
+			(const unsigned char *)r.data.p, r.data.len) > 0)
+			n++;
+	}
+	ERR_clear_error();
+	return n > 0 ? 0 : why_set(why, "DANE: none of the TLSA records can be read");
+}
+
+/* SNI, and whom the certificate must be of */
+static int
+set_peer(struct tls *t, const struct tls_target *to, struct why *why)
+{
+	char name[MAX_NAME];
+
+	if (tls_context_is_dane(to->context))
+		return set_dane(t, to, why);
+	if (!plain_name(to->host, name))
+		return 0;
 	SSL_set_tlsext_host_name(t->ssl, name);
+	if (tls_context_has_ca(to->context))
+		SSL_set1_host(t->ssl, name);
+	return 0;
 }
 
 struct tls *
-tls_new(const struct tls_settings *want, int fd, struct str host, const struct net_addr *dst,
-    bool reuse, struct why *why)
+tls_new(const struct tls_target *to, int fd, struct why *why)
 {
-	SSL_CTX *ctx = context_for(want, why);
+	SSL_CTX *ctx = tls_context_ssl(to->context, why);
 	struct tls *t;
 
 	if (ctx == NULL)
 		return NULL;
+	SSL_CTX_sess_set_new_cb(ctx, keep_session);
 	t = xcalloc(1, sizeof *t);
-	t->key = session_key(want, host, dst);
-	t->reuse = reuse;
+	t->key = session_key(to);
+	t->reuse = to->reuse;
 	t->ssl = SSL_new(ctx);
 	if (t->ssl == NULL || SSL_set_fd(t->ssl, fd) != 1) {
 		ssl_why(why, "no TLS session");
@@ -218,7 +202,10 @@ tls_new(const struct tls_settings *want, int fd, struct str host, const struct n
 	}
 	SSL_set_ex_data(t->ssl, state.ex_index, t);
 	SSL_set_connect_state(t->ssl);
-	set_name(t, host);
+	if (set_peer(t, to, why) == -1) {
+		tls_free(&t);
+		return NULL;
+	}
 	offer_session(t);
 	return t;
 }
@@ -248,6 +235,16 @@ verdict(struct tls *t, int n, struct why *why)
 	return TLS_FAILED;
 }
 
+/* more than "certificate verify failed" */
+static enum tls_want
+verify_why(const struct tls *t, struct why *why)
+{
+	ERR_clear_error();
+	why_set(why, "the certificate is not accepted: %s",
+	    X509_verify_cert_error_string(SSL_get_verify_result(t->ssl)));
+	return TLS_FAILED;
+}
+
 enum tls_want
 tls_handshake(struct tls *t, struct why *why)
 {
@@ -255,7 +252,12 @@ tls_handshake(struct tls *t, struct why *why)
 
 	ERR_clear_error();
 	n = SSL_do_handshake(t->ssl);
-	return n == 1 ? TLS_DONE : verdict(t, n, why);
+	if (n == 1)
+		return TLS_DONE;
+	if (SSL_get_verify_result(t->ssl) != X509_V_OK &&
+	    SSL_get_verify_mode(t->ssl) != SSL_VERIFY_NONE)
+		return verify_why(t, why);
+	return verdict(t, n, why);
 }
 
 ssize_t
@@ -310,26 +312,29 @@ tls_cipher(const struct tls *t)
 
 /* ---- peers better left in clear ---- */
 
-static struct avoided *
-avoided_slot(const struct net_addr *dst)
+static uint64_t
+avoided_key(const struct net_addr *dst, const struct tls_context *c)
 {
 	struct net_addr key = *dst;
 
 	key.pad = 0;
-	return &state.avoided[str_hash(str_from((const char *)&key, sizeof key)) % MAX_AVOIDED];
+	return str_hash(str_from((const char *)&key, sizeof key)) ^ tls_context_id(c);
 }
 
 void
-tls_avoid(const struct net_addr *dst, struct mono now)
+tls_avoid(const struct net_addr *dst, const struct tls_context *c, struct mono now)
 {
-	*avoided_slot(dst) = (struct avoided){.addr = *dst, .until = mono_add_ms(now, AVOID_MS)};
+	uint64_t key = avoided_key(dst, c);
+
+	state.avoided[key % MAX_AVOIDED] =
+	    (struct avoided){.key = key, .until = mono_add_ms(now, AVOID_MS)};
 }
 
 bool
-tls_is_avoided(const struct net_addr *dst, struct mono now)
+tls_is_avoided(const struct net_addr *dst, const struct tls_context *c, struct mono now)
 {
-	const struct avoided *a = avoided_slot(dst);
+	uint64_t key = avoided_key(dst, c);
+	const struct avoided *a = &state.avoided[key % MAX_AVOIDED];
 
-	return net_addr_eq(&a->addr, dst) && a->addr.port == dst->port &&
-	       mono_is_before(now, a->until);
+	return a->key == key && mono_is_before(now, a->until);
 }

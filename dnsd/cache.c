@@ -3,7 +3,7 @@
 #include "lib/base/xalloc.h"
 #include "lib/ev/ev.h"
 
-/* Behind the name follow the packed records: addresses as they are; of an MX two bytes preference, the host, a NUL. */
+/* Behind the name follow the packed records: addresses and TLSA as they are; of an MX two bytes preference, the host, a NUL. */
 struct cache_entry {
 	TAILQ_ENTRY(cache_entry) lru;
 	struct mono until;
@@ -12,7 +12,9 @@ struct cache_entry {
 	enum wire_type type;
 	enum wire_status status;
 	bool ad;
+	uint32_t len; /* of packed */
 	char *packed; /* owned; NULL: no records */
+	char *target; /* owned; NULL: no aliases */
 	char name[];
 };
 
@@ -60,6 +62,7 @@ drop(struct cache *c, struct cache_entry *e)
 	slab_free(&c->slots, e->handle);
 	TAILQ_REMOVE(&c->lru, e, lru);
 	free(e->packed);
+	free(e->target);
 	free(e);
 }
 
@@ -125,6 +128,11 @@ pack(const struct wire_answer *a, enum wire_type type)
 		return NULL;
 	if (type == WIRE_MX)
 		return pack_mx(a);
+	if (type == WIRE_TLSA) {
+		p = xmalloc(a->rr.tlsa.len);
+		memcpy(p, a->rr.tlsa.bytes, a->rr.tlsa.len);
+		return p;
+	}
 	p = xreallocarray(NULL, a->n, sizeof a->rr.addr[0]);
 	memcpy(p, a->rr.addr, a->n * sizeof a->rr.addr[0]);
 	return p;
@@ -136,9 +144,12 @@ unpack(const struct cache_entry *e, struct wire_answer *a)
 	a->n = e->n;
 	if (e->n == 0)
 		return;
-	if (e->type == WIRE_MX)
+	if (e->type == WIRE_MX) {
 		unpack_mx(e, a);
-	else
+	} else if (e->type == WIRE_TLSA) {
+		a->rr.tlsa.len = e->len;
+		memcpy(a->rr.tlsa.bytes, e->packed, e->len);
+	} else
 		memcpy(a->rr.addr, e->packed, e->n * sizeof a->rr.addr[0]);
 }
 
@@ -170,6 +181,7 @@ cache_find(struct cache *c, const char *name, enum wire_type type, struct wire_a
 	a->ad = e->ad;
 	/* rounded up: an answer in use has at least a second */
 	a->ttl_s = (uint32_t)((mono_diff_ms(ev_now(), e->until) + 999) / 1000);
+	str_copy(a->target, sizeof a->target, str_of(e->target));
 	unpack(e, a);
 	return true;
 }
@@ -185,6 +197,8 @@ entry_new(const char *name, enum wire_type type, const struct wire_answer *a)
 	e->until = mono_add_ms(ev_now(), (int64_t)a->ttl_s * 1000);
 	e->n = (uint32_t)a->n;
 	e->packed = pack(a, type);
+	e->len = type == WIRE_TLSA && a->n > 0 ? (uint32_t)a->rr.tlsa.len : 0;
+	e->target = a->target[0] == '\0' ? NULL : xstrdup(a->target);
 	memcpy(e->name, name, strlen(name) + 1);
 	return e;
 }

@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include "dnsd/resolve_int.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 
@@ -10,63 +11,36 @@
 #define AGAIN_S	    10u /* what queued may remember a failure for */
 #define MAX_AT_ONCE 50	/* questions for addresses of one domain */
 
-struct host {
-	uint16_t pref;
-	char name[WIRE_NAME_MAX];
-};
-struct found {
-	struct net_addr addr;
-	uint32_t host, order; /* index of the host; order within it */
-};
-
-/* one RESOLVE under way */
-struct resolve {
-	struct resolver *owner;
-	struct ev_timer deadline;
-	uint64_t ticket; /* of this use of the handle: late answers carry an older one */
-	uint32_t handle, req;
-	size_t n_asked;
-	uint32_t n_pending, ttl_s;
-	uint8_t families;
-	bool is_implicit; /* no MX: the domain's own addresses */
-	bool ad;
-	enum dns_status trouble; /* DNS_OK, or the temporary failure of some part */
-	struct host *hosts;
-	size_t n_hosts;
-	struct found *found;
-	size_t n_found, cap_found;
-	char name[WIRE_NAME_MAX];
-};
-
 /* the slab writes into the first bytes of what is free */
 struct resolve_slot {
 	uint64_t link;
 	struct resolve *r;
 };
 
-/* ---- tokens: ticket, handle, host, family ---- */
+/* ---- tokens: ticket, handle, is it TLSA, host, family ---- */
 
 #define TOKEN_MX 127u
 
 _Static_assert(WIRE_MAX_RRS < TOKEN_MX, "hosts have 7 bits");
 _Static_assert(RESOLVE_MAX * 8 < 1 << 20, "handles have 20 bits");
 
-static uint64_t
-token_of(const struct resolve *r, uint32_t host, bool is_v6)
+uint64_t
+resolve_token(const struct resolve *r, uint32_t host, bool is_v6, bool is_tlsa)
 {
-	return r->ticket << 28 | (uint64_t)r->handle << 8 | (uint64_t)host << 1 | (is_v6 ? 1 : 0);
+	return r->ticket << 29 | (uint64_t)r->handle << 9 | (is_tlsa ? 1u << 8 : 0) |
+	       (uint64_t)host << 1 | (is_v6 ? 1 : 0);
 }
 
 static struct resolve *
 find(const struct resolver *o, uint64_t token)
 {
-	uint32_t handle = (uint32_t)(token >> 8 & 0xfffff);
+	uint32_t handle = (uint32_t)(token >> 9 & 0xfffff);
 	struct resolve_slot *s;
 
 	if (handle == 0 || handle >= slab_end(&o->slots))
 		return NULL;
 	s = slab_at(&o->slots, handle);
-	return s->r != NULL && s->r->ticket == token >> 28 ? s->r : NULL;
+	return s->r != NULL && s->r->ticket == token >> 29 ? s->r : NULL;
 }
 
 /* ---- ends ---- */
@@ -102,6 +76,10 @@ resolve_free(struct resolve *r)
 	s->r = NULL;
 	slab_free(&o->slots, r->handle);
 	ev_timer_stop(&r->deadline);
+	for (size_t i = 0; i < r->n_hosts; i++) {
+		buf_clear(&r->hosts[i].tlsa);
+		free(r->hosts[i].target);
+	}
 	free(r->hosts);
 	free(r->found);
 	free(r);
@@ -173,25 +151,45 @@ send_without_address(struct resolve *r)
 	for (size_t i = 0; i < r->n_hosts && !r->is_implicit; i++) {
 		const struct host *h = &r->hosts[i];
 		struct ipc_dns_addr a = {.req = r->req, .pref = h->pref};
-		struct str name = str_of(h->name);
+		struct str texts[2] = {str_of(h->name), STR("")};
 
 		if (h->pref == r->hosts[0].pref && !has_address(r, (uint32_t)i))
-			ipc_send(r->owner->queue, IPC_DNS_ADDR, &a, &name, -1);
+			ipc_send(r->owner->queue, IPC_DNS_ADDR, &a, texts, -1);
 	}
 }
 
+/* those whose TLSA records cannot be had are not used (RFC 7672 2.1.2) */
 static void
-send_found(struct resolve *r)
+drop_lost(struct resolve *r)
 {
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n_found; i++) {
+		if (r->hosts[r->found[i].host].is_lost)
+			continue;
+		r->found[n++] = r->found[i];
+	}
+	r->n_found = n;
+}
+
+void
+resolve_send(struct resolve *r)
+{
+	drop_lost(r);
+	send_without_address(r);
+	if (r->n_found == 0) {
+		finish(r, DNS_SERVFAIL);
+		return;
+	}
 	qsort(r->found, r->n_found, sizeof *r->found, by_order);
 	r->n_found = PH_MIN(r->n_found, (size_t)RESOLVE_MAX_ADDRS);
 	for (size_t i = 0; i < r->n_found; i++) {
 		const struct host *h = &r->hosts[r->found[i].host];
 		struct ipc_dns_addr a = {.req = r->req, .pref = h->pref};
-		struct str name = str_of(h->name);
+		struct str texts[2] = {str_of(h->name), buf_str(&h->tlsa)};
 
 		net_to_ipc(&r->found[i].addr, &a.addr);
-		ipc_send(r->owner->queue, IPC_DNS_ADDR, &a, &name, -1);
+		ipc_send(r->owner->queue, IPC_DNS_ADDR, &a, texts, -1);
 	}
 	finish(r, DNS_OK);
 }
@@ -199,10 +197,13 @@ send_found(struct resolve *r)
 static void
 all_answered(struct resolve *r)
 {
+	if (r->n_found > 0) {
+		if (!resolve_ask_tlsa(r))
+			resolve_send(r);
+		return;
+	}
 	send_without_address(r);
-	if (r->n_found > 0)
-		send_found(r);
-	else if (r->trouble != DNS_OK)
+	if (r->trouble != DNS_OK)
 		finish(r, r->trouble);
 	else
 		finish(r, r->is_implicit ? DNS_NODATA : DNS_NO_ADDR);
@@ -225,8 +226,8 @@ status_of(enum wire_status s)
 	return statuses[s];
 }
 
-static void
-note(struct resolve *r, const struct wire_answer *a)
+void
+resolve_note(struct resolve *r, const struct wire_answer *a)
 {
 	enum dns_status status = status_of(a->status);
 
@@ -258,7 +259,16 @@ add_found(struct resolve *r, uint32_t host, bool is_v6, const struct wire_answer
 static void
 take_addresses(struct resolve *r, uint32_t host, bool is_v6, const struct wire_answer *a)
 {
-	note(r, a);
+	struct host *h = &r->hosts[host];
+
+	resolve_note(r, a);
+	/* what failed says nothing: a lost answer must not turn DANE off */
+	if (!a->ad &&
+	    (a->status == WIRE_OK || a->status == WIRE_NODATA || a->status == WIRE_NXDOMAIN))
+		h->is_insecure = true;
+	h->has_addr = h->has_addr || a->n > 0;
+	if (a->n > 0 && a->target[0] != '\0' && h->target == NULL)
+		h->target = xstrdup(a->target);
 	add_found(r, host, is_v6, a);
 }
 
@@ -270,7 +280,7 @@ ask_address(struct resolve *r, uint32_t host, bool is_v6)
 	if ((r->families & (is_v6 ? FAMILY_AAAA : FAMILY_A)) == 0)
 		return;
 	if (lookup_ask(&r->owner->lookup, r->hosts[host].name, is_v6 ? WIRE_AAAA : WIRE_A,
-		token_of(r, host, is_v6), &a))
+		resolve_token(r, host, is_v6, false), &a))
 		take_addresses(r, host, is_v6, &a);
 	else
 		r->n_pending++;
@@ -354,7 +364,9 @@ take_hosts(struct resolve *r, const struct wire_answer *a)
 static void
 on_mx(struct resolve *r, const struct wire_answer *a)
 {
-	note(r, a);
+	resolve_note(r, a);
+	if (!a->ad)
+		r->tlsa_port = 0; /* who the hosts are is not sure */
 	if (a->status == WIRE_NODATA) {
 		use_own_address(r);
 	} else if (a->status != WIRE_OK) {
@@ -375,7 +387,9 @@ on_answer(void *ctx, uint64_t token, const struct wire_answer *a)
 
 	if (r == NULL)
 		return; /* its deadline was over */
-	if (host == TOKEN_MX)
+	if ((token >> 8 & 1) != 0)
+		resolve_on_tlsa(r, host, a);
+	else if (host == TOKEN_MX)
 		on_mx(r, a);
 	else
 		on_addresses(r, host, (token & 1) != 0, a);
@@ -400,7 +414,8 @@ resolve_new(struct resolver *o, const struct ipc_resolve *q)
 	r->families = q->families;
 	r->ad = true;
 	r->ttl_s = WIRE_MAX_TTL;
-	r->ticket = ++o->ticket & 0xfffffffff; /* 36 bits */
+	r->ticket = ++o->ticket & 0x7ffffffff; /* 35 bits */
+	r->tlsa_port = o->lookup.is_trusted ? q->tlsa_port : 0;
 	r->handle = slab_new(&o->slots);
 	s = slab_at(&o->slots, r->handle);
 	s->r = r;
@@ -437,7 +452,8 @@ start(struct resolver *o, const struct ipc_resolve *q, struct str name)
 	set_hold(o);
 	if (q->kind == DNS_HOST)
 		use_own_address(r);
-	else if (lookup_ask(&o->lookup, r->name, WIRE_MX, token_of(r, TOKEN_MX, false), &a))
+	else if (lookup_ask(
+		     &o->lookup, r->name, WIRE_MX, resolve_token(r, TOKEN_MX, false, false), &a))
 		on_mx(r, &a);
 }
 

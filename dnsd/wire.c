@@ -323,6 +323,26 @@ take_addr(const struct cursor *c, const struct rr *rr, struct wire_answer *a)
 	return true;
 }
 
+/* usage, selector, matching type, and the rest is the data (RFC 6698 2.1) */
+static bool
+take_tlsa(const struct cursor *c, const struct rr *rr, struct wire_answer *a)
+{
+	char *to = a->rr.tlsa.bytes + a->rr.tlsa.len;
+	size_t len = rr->len - 3;
+
+	if (rr->len < 4)
+		return false;
+	if (a->n == WIRE_MAX_RRS || len + TLSA_HEAD > TLSA_MAX_BYTES - a->rr.tlsa.len)
+		return true;
+	memcpy(to, c->p + rr->data, 3);
+	to[3] = (char)(len >> 8);
+	to[4] = (char)(len & 0xff);
+	memcpy(to + TLSA_HEAD, c->p + rr->data + 3, len);
+	a->rr.tlsa.len += TLSA_HEAD + len;
+	a->n++;
+	return true;
+}
+
 static bool
 take_answer(const struct cursor *c, const struct rr *rr, const char *owner, enum wire_type type,
     struct wire_answer *a)
@@ -330,6 +350,8 @@ take_answer(const struct cursor *c, const struct rr *rr, const char *owner, enum
 	if (rr->class != CLASS_IN || rr->type != type || strcmp(rr->owner, owner) != 0)
 		return true;
 	a->ttl_s = PH_MIN(a->ttl_s, rr->ttl_s);
+	if (type == WIRE_TLSA)
+		return take_tlsa(c, rr, a);
 	return type == WIRE_MX ? take_mx(c, rr, a) : take_addr(c, rr, a);
 }
 
@@ -413,6 +435,8 @@ read_sections(struct cursor *c, const struct header *h, const char *name, enum w
 	owner = follow(&aliases, name, &a->ttl_s);
 	if (owner == NULL)
 		return WIRE_FAILED;
+	if (owner != name)
+		str_copy(a->target, sizeof a->target, str_of(owner));
 	if (!read_answers(answers, h->n_answers, owner, type, a))
 		return WIRE_MALFORMED;
 	if (a->n > 0)
@@ -431,6 +455,9 @@ wire_read(struct str msg, const char *name, enum wire_type type, struct wire_ans
 	a->ad = false;
 	a->n = 0;
 	a->ttl_s = WIRE_MAX_TTL;
+	a->target[0] = '\0';
+	if (type == WIRE_TLSA)
+		a->rr.tlsa.len = 0;
 	if (msg.len < HEADER_LEN || msg.len > 65535 || !take_question(&c, name, type, &h))
 		return;
 	if ((h.flags & 15) != RCODE_OK && (h.flags & 15) != RCODE_NX)

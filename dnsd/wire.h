@@ -8,13 +8,21 @@
 
 #include "lib/base/str.h"
 #include "lib/net/addr.h"
+#include "lib/net/tlsa.h"
 
 #define WIRE_NAME_MAX  256 /* text, with its NUL */
 #define WIRE_MAX_RRS   100 /* kept of one answer: MX by preference, addresses as they come */
 #define WIRE_MAX_CHAIN 8   /* aliases in a row */
 #define WIRE_MAX_TTL   86400u
 
-enum wire_type { WIRE_A = 1, WIRE_CNAME = 5, WIRE_SOA = 6, WIRE_MX = 15, WIRE_AAAA = 28 };
+enum wire_type {
+	WIRE_A = 1,
+	WIRE_CNAME = 5,
+	WIRE_SOA = 6,
+	WIRE_MX = 15,
+	WIRE_AAAA = 28,
+	WIRE_TLSA = 52
+};
 
 enum wire_status {
 	WIRE_OK,
@@ -36,13 +44,18 @@ struct wire_answer {
 	uint32_t
 	    ttl_s; /* the shortest of what was used, at most a day; without records: of the SOA, 0: none */
 	size_t n;
+	char target[WIRE_NAME_MAX]; /* where aliases led to; empty: there was none */
 	union {
 		struct wire_mx mx[WIRE_MAX_RRS]; /* of type MX, by preference */
 		struct net_addr addr[WIRE_MAX_RRS];
+		struct {
+			size_t len; /* n records as lib/net/tlsa.h packs them, without a base */
+			char bytes[TLSA_MAX_BYTES];
+		} tlsa;
 	} rr;
 };
 
-/* name: as wire_name_normal() gives it; type: A, AAAA or MX. Always fills *a. */
+/* name: as wire_name_normal() gives it; type: A, AAAA, MX or TLSA. Always fills *a. */
 void wire_read(struct str msg, const char *name, enum wire_type type, struct wire_answer *a);
 
 /*

@@ -56,7 +56,8 @@ void
 give_tls_files(struct kid *k, const struct tls_files *f)
 {
 	for (size_t i = 0; i < f->n; i++)
-		give(k, FD_TLS_FILE, (uint32_t)i, f->list[i].path, f->list[i].fd);
+		if (f->list[i].roles & ROLE_BIT(k->role))
+			give(k, FD_TLS_FILE, (uint32_t)i, f->list[i].path, f->list[i].fd);
 }
 
 static enum ipc_fd_kind
@@ -172,9 +173,9 @@ give_start_set(struct kid *k, struct why *why)
 		give_keys(k, master.conf, master.generation, master.keys_fd);
 	if (give_config(k, master.conf, master.generation, why) == -1)
 		return -1;
+	give_tls_files(k, &master.tls_files);
 	if (k->role == ROLE_INJECT) {
 		give(k, FD_INJECT_BOARD, 0, "", master.board_fd);
-		give_tls_files(k, &master.tls_files);
 		give_listeners(k);
 	}
 	if (k->role == ROLE_QUEUE)

@@ -14,6 +14,8 @@
 #include "master/options.h"
 #include "master/watch.h"
 
+struct buf;
+
 #define MASTER_MAX_LISTENERS 256
 
 enum kid_state {
@@ -52,6 +54,7 @@ struct listeners {
 struct tls_file {
 	char *path;
 	int fd;
+	unsigned roles; /* ROLE_BIT()s of those who get it */
 };
 struct tls_files {
 	struct tls_file *list;
@@ -170,6 +173,14 @@ int listeners_open_control(struct why *why) PH_MUST_CHECK;
  */
 int tls_files_open(const struct conf *c, struct tls_files *f, struct why *why) PH_MUST_CHECK;
 void tls_files_close(struct tls_files *f);
+/* Into `to` and the list, for those roles; an empty path is nothing. */
+int tls_files_take(struct tls_files *f, const char *path, unsigned roles, struct buf *to,
+    struct why *why) PH_MUST_CHECK;
+void tls_files_wipe(struct buf *b);
+
+/* ---- tls_out.c ---- */
+/* The same of what every <domain> names, for deliverd. */
+int tls_out_take(const struct conf *c, struct tls_files *f, struct why *why) PH_MUST_CHECK;
 
 /* ---- kids.c ---- */
 /* The table of daemons, by the number of CPUs and the configuration. */

@@ -141,8 +141,7 @@ hand_over(struct kid *k, bool new_listeners)
 {
 	struct why why;
 
-	if (k->role == ROLE_INJECT)
-		give_tls_files(k, &master.reload.tls_files);
+	give_tls_files(k, &master.reload.tls_files);
 	if (k->role == ROLE_INJECT && new_listeners)
 		take_listeners(k);
 	if (k->role == ROLE_ACCT && give_acct_dirs(k, master.reload.conf, &why) == -1)

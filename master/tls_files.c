@@ -1,5 +1,5 @@
 /*
- * Certificates and keys: read here, where the rights are, tried, and handed to injectd as sealed memory. No daemon
+ * Certificates and keys: read here, where the rights are, tried, and handed to injectd and deliverd as sealed memory. No daemon
  * opens them by name.
  */
 #include <errno.h>
@@ -71,8 +71,8 @@ sealed(struct str contents)
 	fatal("memory for certificates cannot be had: %s", strerrordesc_np(errno));
 }
 
-static void
-wipe(struct buf *b)
+void
+tls_files_wipe(struct buf *b)
 {
 	if (b->base != NULL)
 		explicit_bzero(b->base, b->size);
@@ -80,27 +80,40 @@ wipe(struct buf *b)
 }
 
 static void
-add(struct tls_files *f, const char *path, struct str contents)
+add(struct tls_files *f, const char *path, unsigned roles, struct str contents)
 {
 	for (size_t i = 0; i < f->n; i++)
-		if (strcmp(f->list[i].path, path) == 0)
+		if (strcmp(f->list[i].path, path) == 0) {
+			f->list[i].roles |= roles;
 			return;
+		}
 	f->list = xreallocarray(f->list, f->n + 1, sizeof *f->list);
-	f->list[f->n++] = (struct tls_file){.path = xstrdup(path), .fd = sealed(contents)};
+	f->list[f->n++] =
+	    (struct tls_file){.path = xstrdup(path), .fd = sealed(contents), .roles = roles};
 }
 
-/* Into `to` and the list. */
-static int
-take_file(struct tls_files *f, const char *path, const struct conf_origin *at, struct buf *to,
-    struct why *why)
+int
+tls_files_take(
+    struct tls_files *f, const char *path, unsigned roles, struct buf *to, struct why *why)
 {
 	if (path[0] == '\0')
 		return 0;
 	if (read_file(path, to) == -1)
-		return why_set(why, "%s:%u: %s cannot be read: %s", at->file, at->line, path,
-		    strerrordesc_np(errno));
-	add(f, path, buf_str(to));
+		return why_set(why, "%s cannot be read: %s", path, strerrordesc_np(errno));
+	add(f, path, roles, buf_str(to));
 	return 0;
+}
+
+/* A listener's, for injectd. */
+static int
+take_file(struct tls_files *f, const char *path, const struct conf_origin *at, struct buf *to,
+    struct why *why)
+{
+	struct why what;
+
+	if (tls_files_take(f, path, ROLE_BIT(ROLE_INJECT), to, &what) == 0)
+		return 0;
+	return why_set(why, "%s:%u: %s", at->file, at->line, what.text);
 }
 
 /* ---- listeners ---- */
@@ -116,8 +129,8 @@ try_listener(struct tls_files *f, const struct tls_server_spec *spec, struct why
 	if (take_file(f, spec->cert, &spec->cert_at, &cert, why) == 0 &&
 	    take_file(f, spec->ca, &spec->ca_at, &ca, why) == 0)
 		ctx = tls_server_context(spec, buf_str(&cert), buf_str(&ca), why);
-	wipe(&cert);
-	wipe(&ca);
+	tls_files_wipe(&cert);
+	tls_files_wipe(&ca);
 	SSL_CTX_free(ctx);
 	return ctx == NULL ? -1 : 0;
 }
@@ -155,7 +168,7 @@ take_user(const struct conf *c, size_t i, struct tls_files *f, struct why *why)
 	r = take_file(f, path, &at, &pem, why);
 	if (r == 0 && path[0] != '\0' && !tls_is_certificate(buf_str(&pem)))
 		r = why_set(why, "%s:%u: there is no certificate in %s", at.file, at.line, path);
-	wipe(&pem);
+	tls_files_wipe(&pem);
 	free(path);
 	return r;
 }
@@ -196,7 +209,7 @@ add_ticket_keys(struct tls_files *f)
 
 	if (RAND_bytes((unsigned char *)keys, sizeof keys) != 1)
 		fatal("OpenSSL has no random numbers");
-	add(f, "", str_from(keys, sizeof keys));
+	add(f, "", ROLE_BIT(ROLE_INJECT), str_from(keys, sizeof keys));
 	explicit_bzero(keys, sizeof keys);
 }
 
@@ -210,6 +223,10 @@ tls_files_open(const struct conf *c, struct tls_files *f, struct why *why)
 	}
 	if (f->n > 0)
 		add_ticket_keys(f);
+	if (tls_out_take(c, f, why) == -1) {
+		tls_files_close(f);
+		return -1;
+	}
 	return 0;
 }
 

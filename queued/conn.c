@@ -133,6 +133,19 @@ unmake(struct conn *c)
 	free(c);
 }
 
+/* from here, or through a proxy which then comes from there */
+static void
+order_source(struct conn *c, const struct conf_source_host *src, struct ipc_conn_open *msg)
+{
+	net_to_ipc(src->proxy.family == 0 ? &src->addr : &src->local, &msg->src);
+	if (src->proxy.family == 0)
+		return;
+	net_to_ipc(&src->proxy, &msg->proxy);
+	net_to_ipc(&src->addr, &msg->client);
+	msg->proxy_version = src->proxy_version;
+	c->proxy = src->proxy;
+}
+
 bool
 conn_open(struct queue *q, const struct way *w)
 {
@@ -140,7 +153,7 @@ conn_open(struct queue *q, const struct way *w)
 	uint32_t instance = 0;
 	struct peer *p = orphan_is_awaited() ? NULL : least_loaded(&instance);
 	struct conn *c;
-	struct str texts[4];
+	struct str texts[5];
 
 	if (p == NULL)
 		return false;
@@ -149,11 +162,12 @@ conn_open(struct queue *q, const struct way *w)
 	take_limits(c);
 	msg.conn = c->number;
 	net_to_ipc(&w->host->addr, &msg.dst);
-	net_to_ipc(&w->src.addr, &msg.src);
+	order_source(c, &w->src, &msg);
 	texts[0] = str_of(c->host);
 	texts[1] = w->src.host;
 	texts[2] = queue_domain(q);
 	texts[3] = queue_vmta_name(q);
+	texts[4] = str_from(w->host->tlsa, w->host->tlsa_len);
 	ipc_send(p->chan, IPC_CONN_OPEN, &msg, texts, -1);
 	return true;
 }
@@ -435,6 +449,8 @@ conn_went_down(struct peer *p, const struct ipc_msg *m)
 	if (c == NULL)
 		return;
 	q = c->queue;
+	if (d->src.family != 0)
+		net_from_ipc(&d->src, &c->src);
 	give_back_all(c, d->end != END_CLOSED);
 	rate_open_answered(c, d->end != END_LOCAL);
 	outcome_conn(c, d, m->text[0]);

@@ -52,6 +52,7 @@ struct conn {
 	STAILQ_HEAD(, txn) txns;
 	struct net_addr dst, src;
 	struct net_addr src_asked;	 /* the source as configured; family 0: any */
+	struct net_addr proxy;		 /* family 0: none */
 	char *host;			 /* owned */
 	char *tls_protocol, *tls_cipher; /* owned, may be NULL */
 	struct ev_timer idle;

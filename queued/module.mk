@@ -36,6 +36,7 @@ sources := age.c \
 	   place.c \
 	   policy.c \
 	   pool.c \
+	   proxy.c \
 	   queue.c \
 	   rate.c \
 	   rate_conf.c \

@@ -7,6 +7,7 @@
 #include "queued/place.h"
 #include "queued/react.h"
 #include "queued/retry.h"
+#include "queued/proxy.h"
 #include "queued/route.h"
 #include "queued/state.h"
 
@@ -256,6 +257,15 @@ was_first_tls_failure(const struct conn *c)
 	return true;
 }
 
+/* it says nothing of the host behind: the next proxy takes its place, and without one the queue waits */
+static void
+at_proxy(struct conn *c, const struct final_facts *f)
+{
+	proxy_failed(&c->proxy);
+	if (!proxy_is_left(c->queue->vmta, c->dst.family) && c->queue->n_conns <= 1)
+		all_failed(c->queue, f);
+}
+
 static bool
 is_in_order(const struct conn *c, const struct ipc_conn_down *d)
 {
@@ -285,6 +295,10 @@ outcome_conn(struct conn *c, const struct ipc_conn_down *d, struct str text)
 		q->open_after = tick_in_ms(LOCAL_PAUSE_MS);
 		if (q->n_conns == 1)
 			queue_retry_later(q, LOCAL_TROUBLE_MS);
+		return;
+	}
+	if (d->at_proxy) {
+		at_proxy(c, &f);
 		return;
 	}
 	if (d->stage == STAGE_TLS && was_first_tls_failure(c))

@@ -126,6 +126,8 @@ make(const struct conf_set *set)
 	p->means_invalid_553 = conf_bool(set, CONF_DOMAIN_SMTP_553_MEANS_INVALID_MAILBOX);
 	p->mx_gone_by_421 = conf_bool(set, CONF_DOMAIN_SMTP_421_MEANS_MX_UNAVAILABLE);
 	p->retry_upon_new_mail = conf_bool(set, CONF_DOMAIN_RETRY_UPON_NEW_MAIL);
+	p->use_dane =
+	    conf_bool(set, CONF_DOMAIN_USE_DANE) && conf_bool(set, CONF_DOMAIN_USE_STARTTLS);
 	p->hides_421 = conf_bool(set, CONF_DOMAIN_REPLACE_SMTP_421_SERVICE_RESPONSE);
 	p->reroutes = conf_str(set, CONF_DOMAIN_REROUTE_TO_VIRTUAL_MTA).len > 0 ||
 		      conf_str(set, CONF_DOMAIN_BACKOFF_REROUTE_TO_VIRTUAL_MTA).len > 0;

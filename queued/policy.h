@@ -38,6 +38,7 @@ struct policy {
 	bool retry_upon_new_mail;
 	bool reroutes;	     /* another VirtualMTA takes over, always or in backoff */
 	bool mx_gone_by_421; /* smtp-421-means-mx-unavailable */
+	bool use_dane;	     /* where TLS is used at all */
 	bool hides_421;	     /* replace-smtp-421-service-response */
 	uint8_t priority;    /* queue-priority */
 	struct rate_conf rates;

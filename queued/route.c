@@ -43,7 +43,9 @@ asked_at(uint32_t req)
 static void
 ask(struct queue *q, struct str name, enum dns_kind kind, uint16_t pref, uint16_t port)
 {
-	struct ipc_resolve msg = {.kind = (uint8_t)kind, .families = vmta_families(q->vmta)};
+	struct ipc_resolve msg = {.kind = (uint8_t)kind,
+	    .families = vmta_families(q->vmta),
+	    .tlsa_port = q->policy->use_dane ? port : 0};
 	struct asked *a;
 
 	if (!asked.made)
@@ -58,7 +60,15 @@ ask(struct queue *q, struct str name, enum dns_kind kind, uint16_t pref, uint16_
 }
 
 static void
-add_host(struct route *r, const struct net_addr *addr, uint16_t pref, struct str name)
+free_host(struct route_host *h)
+{
+	free(h->name);
+	free(h->tlsa);
+}
+
+static void
+add_host(
+    struct route *r, const struct net_addr *addr, uint16_t pref, struct str name, struct str tlsa)
 {
 	uint32_t at = r->n;
 
@@ -71,6 +81,11 @@ add_host(struct route *r, const struct net_addr *addr, uint16_t pref, struct str
 	}
 	r->hosts[at] = (struct route_host){
 	    .addr = *addr, .pref = pref, .name = xstrdup_str(name), .bad_until = {.t = INT32_MIN}};
+	if (tlsa.len > 0) {
+		r->hosts[at].tlsa = xmalloc(tlsa.len);
+		memcpy(r->hosts[at].tlsa, tlsa.p, tlsa.len);
+		r->hosts[at].tlsa_len = tlsa.len;
+	}
 	r->n++;
 }
 
@@ -114,7 +129,7 @@ add_configured(struct queue *q, struct str item, uint16_t pref)
 	item = split_port(item, &port);
 	if (parse_literal(item, &addr)) {
 		addr.port = port;
-		add_host(q->asking, &addr, pref, item);
+		add_host(q->asking, &addr, pref, item, STR(""));
 		return;
 	}
 	ask(q, item, DNS_HOST, pref, port);
@@ -162,7 +177,7 @@ route_free(struct route **r)
 	if (*r == NULL)
 		return;
 	for (uint32_t i = 0; i < (*r)->n; i++)
-		free((*r)->hosts[i].name);
+		free_host(&(*r)->hosts[i]);
 	free((*r)->hosts);
 	rollup_mx_clear(&(*r)->mx);
 	xfree(r);
@@ -189,7 +204,7 @@ start(struct queue *q)
 		use_rollup(q, domain);
 	} else if (domain.len > 0 && domain.p[0] == '[' && parse_literal(domain, &addr)) {
 		addr.port = q->policy->port;
-		add_host(q->asking, &addr, 0, domain);
+		add_host(q->asking, &addr, 0, domain, STR(""));
 	} else
 		ask(q, domain, DNS_MX, 0, q->policy->port);
 }
@@ -220,7 +235,7 @@ drop_own(struct queue *q, struct route *r)
 		    STR_ARG(queue_domain(q)), r->hosts[0].name);
 	}
 	for (uint32_t i = n; i < r->n; i++)
-		free(r->hosts[i].name);
+		free_host(&r->hosts[i]);
 	r->n = n;
 }
 
@@ -388,7 +403,8 @@ route_dns_addr(const struct ipc_msg *m)
 	net_from_ipc(&d->addr, &addr);
 	addr.port = a->port;
 	/* smtp-hosts: the configured preference leads; otherwise the MX's own */
-	add_host(q->asking, &addr, q->asking->is_static ? a->pref : d->pref, m->text[0]);
+	add_host(
+	    q->asking, &addr, q->asking->is_static ? a->pref : d->pref, m->text[0], m->text[1]);
 }
 
 static void

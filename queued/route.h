@@ -19,6 +19,8 @@ struct route_host {
 	struct net_addr addr; /* with port */
 	uint16_t pref;
 	char *name; /* MX host name, owned */
+	char *tlsa; /* its TLSA records as lib/net/tlsa.h packs them, owned; NULL: none */
+	size_t tlsa_len;
 	struct tick bad_until;
 	struct mono tls_failed; /* when STARTTLS last failed there, 0: never */
 };

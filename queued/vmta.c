@@ -4,6 +4,7 @@
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
 #include "queued/names.h"
+#include "queued/proxy.h"
 #include "queued/state.h"
 
 /* a pool at work: what its members have saved up; kept across reloads by name */
@@ -133,6 +134,8 @@ bool
 vmta_next_source(struct vmta *v, uint8_t family, struct conf_source_host *source)
 {
 	size_t n = v->conf == NULL ? 0 : v->conf->n_sources;
+	uint32_t rank = proxy_rank(v, family);
+	bool is_left = proxy_is_left(v, family);
 
 	if (n == 0) {
 		*source = (struct conf_source_host){0};
@@ -145,6 +148,8 @@ vmta_next_source(struct vmta *v, uint8_t family, struct conf_source_host *source
 	for (size_t i = 0; i < n; i++) {
 		const struct conf_source_host *s = &v->conf->sources[v->next_source++ % n];
 		if (s->addr.family != 0 && s->addr.family != family)
+			continue;
+		if (s->rank != rank || (s->proxy.family != 0 && is_left && proxy_is_bad(&s->proxy)))
 			continue;
 		*source = *s;
 		return true;

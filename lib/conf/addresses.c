@@ -79,7 +79,7 @@ expand_item(
 
 	str_next_word(&rest, &word);
 	if (net_addr_parse(word, &a)) {
-		check_ours(l, it->at, "smtp-source-host", &a);
+		check_ours(l, it->at, conf_key_name(to->key), &a);
 		*conf_value_add(c, to) = *it;
 		return;
 	}
@@ -96,8 +96,8 @@ expand_item(
 		*conf_value_add(c, to) = one;
 	}
 	if (to->n == before && (l->how & CONF_ANY_ADDRESS) == 0)
-		conf_error(l, it->at, "smtp-source-host: this machine has no address in %.*s",
-		    STR_ARG(word));
+		conf_error(l, it->at, "%s: this machine has no address in %.*s",
+		    conf_key_name(to->key), STR_ARG(word));
 }
 
 static void
@@ -112,6 +112,14 @@ expand_sources(struct conf_load *l, const struct ours *o, struct conf_blk *b, en
 	for (uint32_t i = 0; i < v->n; i++)
 		expand_item(l, o, &v->items[i], &to);
 	*v = to;
+}
+
+static void
+expand_both(struct conf_load *l, const struct ours *o, struct conf_blk *b, enum conf_key direct,
+    enum conf_key proxied)
+{
+	expand_sources(l, o, b, direct);
+	expand_sources(l, o, b, proxied);
 }
 
 /* ---- listeners ---- */
@@ -233,9 +241,11 @@ conf_addresses_expand(struct conf_load *l)
 		if (b->kind == CONF_BLOCK_LISTENER && b->n_names > 0)
 			expand_listener(l, &o, b);
 		else if (b->kind == CONF_BLOCK_GLOBAL)
-			expand_sources(l, &o, b, CONF_GLOBAL_SMTP_SOURCE_HOST);
+			expand_both(l, &o, b, CONF_GLOBAL_SMTP_SOURCE_HOST,
+			    CONF_GLOBAL_SMTP_PROXY_SOURCE_HOST);
 		else if (b->kind == CONF_BLOCK_VMTA)
-			expand_sources(l, &o, b, CONF_VMTA_SMTP_SOURCE_HOST);
+			expand_both(
+			    l, &o, b, CONF_VMTA_SMTP_SOURCE_HOST, CONF_VMTA_SMTP_PROXY_SOURCE_HOST);
 	}
 	for (size_t i = 0; i < c->n_blocks; i++)
 		if (c->blocks[i]->kind == CONF_BLOCK_LISTENER)

@@ -121,8 +121,13 @@ struct conf_vmta {
 	size_t n_sources;
 };
 struct conf_source_host {
-	struct net_addr addr; /* family 0: any */
-	struct str host;      /* EHLO name */
+	struct net_addr
+	    addr; /* as the remote sees it, family 0: any; behind a proxy with the port, 0: any */
+	struct str host;       /* EHLO name */
+	struct net_addr proxy; /* where it is, with port; family 0: none */
+	struct net_addr local; /* behind a proxy: bound to here towards it; family 0: any */
+	uint32_t rank; /* those of the lowest are used, unless their proxies do not answer */
+	uint8_t proxy_version; /* of the PROXY protocol: 1 or 2 */
 };
 struct conf_pool_member {
 	const struct conf_vmta *vmta;
@@ -146,6 +151,12 @@ const struct conf_pool *conf_pool_at(const struct conf *c, size_t i);
 /* Blocks of which there may be many: <acct-file>, <spool>, <smtp-listener>, <smtp-user>, … by number in file order. */
 size_t conf_n_blocks(const struct conf *c, enum conf_block block);
 const struct conf_set *conf_block_at(const struct conf *c, enum conf_block block, size_t i);
+/*
+ * The next block of the kind, behind the *at'th of all (0: the first), in which one of the n keys is written; what it
+ * says by itself, and where it stands. NULL: there is none.
+ */
+const struct conf_set *conf_block_saying(const struct conf *c, enum conf_block block, size_t *at,
+    const enum conf_key *keys, size_t n, struct conf_origin *origin);
 struct str conf_block_name(
     const struct conf *c, enum conf_block block, size_t i); /* <acct-file NAME> */
 struct conf_origin conf_block_origin(const struct conf *c, enum conf_block block, size_t i);

@@ -301,6 +301,9 @@ bool conf_names_put(struct conf_names *t, struct str name, uint32_t value);
 bool conf_names_get(const struct conf_names *t, struct str name, uint32_t *value);
 
 void conf_vmtas_build(struct conf_load *l);
+/* ---- proxy.c ---- */
+/* Sources behind proxies, where they hold for the VirtualMTA (b NULL: the default one). False: there are none. */
+bool conf_proxied_sources(struct conf_load *l, struct conf_blk *b, struct conf_vmta *v);
 void conf_queues_build(struct conf_load *l);
 void conf_queues_free(struct conf_queues **q);
 void conf_sources_build(struct conf_load *l);

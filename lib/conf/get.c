@@ -164,6 +164,33 @@ conf_uses(const struct conf *c, enum conf_key k)
 	return false;
 }
 
+static bool
+says_any(struct conf_blk *b, const enum conf_key *keys, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (conf_blk_value(b, keys[i]) != NULL)
+			return true;
+	return false;
+}
+
+const struct conf_set *
+conf_block_saying(const struct conf *c, enum conf_block block, size_t *at,
+    const enum conf_key *keys, size_t n, struct conf_origin *origin)
+{
+	while (*at < c->n_blocks) {
+		struct conf_blk *b = c->blocks[(*at)++];
+
+		if (b->kind != block || b->is_dead || !says_any(b, keys, n))
+			continue;
+		/* a <domain> by itself is seldom asked for: its set is made then */
+		if (b->set == NULL)
+			b->set = conf_set_new(c, block, &b, 1);
+		*origin = (struct conf_origin){c->files[b->at.file].path, b->at.line};
+		return b->set;
+	}
+	return NULL;
+}
+
 struct str
 conf_block_name(const struct conf *c, enum conf_block block, size_t i)
 {

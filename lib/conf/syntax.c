@@ -93,6 +93,15 @@ check_addrport(struct conf_pool_mem *m, struct str *s)
 	return ok(net_addr_parse(*s, &a) || net_addr_parse_port(*s, &a));
 }
 
+/* names would have to be looked up by who may not ask */
+static int
+check_server(struct conf_pool_mem *m, struct str *s)
+{
+	struct net_addr a;
+
+	return ok(net_addr_parse_port(*s, &a) && a.port != 0);
+}
+
 static int
 check_cidr(struct conf_pool_mem *m, struct str *s)
 {
@@ -261,6 +270,7 @@ static const struct {
     {"ADDRESS", check_address, "an address or /pattern/"},
     {"IP", check_ip, "an IP address"},
     {"ADDRPORT", check_addrport, "an IP address, with or without port"},
+    {"SERVER", check_server, "an IP address with a port; a name is not looked up"},
     {"CIDR", check_cidr, "an IP address or CIDR block"},
     {"N", check_n, "a number"},
     {"COUNT", check_count, "a number or \"unlimited\""},

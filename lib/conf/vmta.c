@@ -18,13 +18,16 @@ source_host(struct conf *c, struct str text, struct str host)
 
 /* b NULL: of the default VirtualMTA */
 static void
-set_sources(struct conf *c, struct conf_blk *b, struct conf_vmta *v)
+set_sources(struct conf_load *l, struct conf_blk *b, struct conf_vmta *v)
 {
+	struct conf *c = l->c;
 	const struct conf_value *own =
 	    b == NULL ? NULL : conf_blk_value(b, CONF_VMTA_SMTP_SOURCE_HOST);
 	struct str host = b == NULL ? STR_NULL : conf_str(b->set, CONF_VMTA_HOST_NAME);
 	struct conf_source_host *list;
 
+	if (conf_proxied_sources(l, b, v))
+		return;
 	if (host.len == 0)
 		host = conf_str(conf_global(c), CONF_GLOBAL_HOST_NAME);
 	if (own == NULL)
@@ -86,11 +89,11 @@ conf_vmtas_build(struct conf_load *l)
 			continue;
 		c->vmtas[c->n_vmtas] = (struct conf_vmta){.name = b->name, .set = b->set};
 		b->ordinal = (uint32_t)c->n_vmtas;
-		set_sources(c, b, &c->vmtas[c->n_vmtas++]);
+		set_sources(l, b, &c->vmtas[c->n_vmtas++]);
 		conf_names_put(c->names, b->name, b->index);
 	}
 	c->vmtas[c->n_vmtas] = (struct conf_vmta){0};
-	set_sources(c, NULL, &c->vmtas[c->n_vmtas]);
+	set_sources(l, NULL, &c->vmtas[c->n_vmtas]);
 	for (size_t i = 0; i < c->n_blocks; i++) {
 		struct conf_blk *b = c->blocks[i];
 		if (b->kind != CONF_BLOCK_POOL || b->is_dead)

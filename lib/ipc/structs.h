@@ -87,8 +87,8 @@ enum dns_kind { DNS_MX = 1, DNS_HOST = 2 };
 struct ipc_resolve {
 	uint32_t req;	  /* the asker's number, given back */
 	uint8_t kind;	  /* enum dns_kind */
-	uint8_t families; /* bit 0: A, bit 1: AAAA */
-	uint16_t pad;
+	uint8_t families;   /* bit 0: A, bit 1: AAAA */
+	uint16_t tlsa_port; /* 0: TLSA records are not wanted */
 };
 struct ipc_dns_addr {
 	struct ipc_addr
@@ -120,9 +120,13 @@ struct ipc_dns_done {
 /* a connection that queued grants; `conn` is queued's number */
 struct ipc_conn_open {
 	struct ipc_addr dst;
-	struct ipc_addr src; /* family 0: any */
+	struct ipc_addr src;	/* bound to here; family 0: any */
+	struct ipc_addr proxy;	/* connected to instead of dst; family 0: none */
+	struct ipc_addr client; /* as which the proxy connects to dst */
 	uint32_t conn;
-	uint32_t window; /* most transactions that will be given ahead */
+	uint32_t window;	/* most transactions that will be given ahead */
+	uint32_t proxy_version; /* of the PROXY protocol: 1 or 2; 0: no proxy */
+	uint32_t pad;
 };
 enum conn_close { CONN_QUIT = 1, CONN_ABORT = 2 };
 struct ipc_conn_close {
@@ -160,13 +164,15 @@ enum conn_end {
 	END_MAX
 };
 struct ipc_conn_down {
+	struct ipc_addr src; /* what the kernel bound, as far as it came; family 0: nothing */
 	uint32_t conn;
 	uint16_t code; /* SMTP reply code or 0 */
 	uint8_t enh[3];
 	uint8_t stage; /* enum smtp_stage */
 	uint8_t end;   /* enum conn_end */
 	uint8_t up;    /* 1: a session had been established */
-	uint8_t pad[4];
+	uint8_t at_proxy; /* 1: it is the proxy that cannot be reached */
+	uint8_t pad[3];
 };
 /* text 0: the recipients' indices, uint32_t each, native order, ascending */
 struct ipc_txn {

@@ -1,2 +1,2 @@
-sources := addr.c
+sources := addr.c tlsa.c
 uses := base

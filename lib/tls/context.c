@@ -10,6 +10,7 @@
 #include <openssl/ssl.h>
 
 #include "lib/base/log.h"
+#include "lib/tls/tls_int.h"
 
 #define MAX_CLIENT_CERTS (64 * 1024) /* bytes of what a client may show */
 #define READ_AHEAD	 (32 * 1024)
@@ -40,21 +41,9 @@ tls_server_init(void)
 static int
 set_versions(SSL_CTX *ctx, const struct tls_server_spec *spec, struct why *why)
 {
-	static const struct {
-		unsigned bit;
-		uint64_t no;
-	} all[] = {{TLS_BIT_1_0, SSL_OP_NO_TLSv1}, {TLS_BIT_1_1, SSL_OP_NO_TLSv1_1},
-	    {TLS_BIT_1_2, SSL_OP_NO_TLSv1_2}, {TLS_BIT_1_3, SSL_OP_NO_TLSv1_3}};
-
 	if (spec->versions == 0)
 		return bad(why, &spec->versions_at, "TLS", "no version is allowed");
-	/* the system's configuration may ask for more than ours */
-	SSL_CTX_set_min_proto_version(ctx, TLS1_VERSION);
-	for (size_t i = 0; i < countof(all); i++)
-		if ((spec->versions & all[i].bit) == 0)
-			SSL_CTX_set_options(ctx, all[i].no);
-	/* OpenSSL has the old versions at level 0 only */
-	SSL_CTX_set_security_level(ctx, spec->versions & (TLS_BIT_1_0 | TLS_BIT_1_1) ? 0 : 1);
+	tls_use_versions(ctx, spec->versions);
 	return 0;
 }
 
@@ -125,66 +114,16 @@ set_dh(SSL_CTX *ctx, const struct tls_server_spec *spec, struct why *why)
 
 /* ---- files ---- */
 
-static BIO *
-bio_of(struct str pem)
-{
-	BIO *b = BIO_new_mem_buf(pem.p, (int)PH_MIN(pem.len, (size_t)TLS_MAX_FILE));
-
-	if (b == NULL)
-		fatal("no memory for TLS");
-	return b;
-}
-
-/* never asks at the terminal */
-static int
-give_password(char *to, int size, int is_encrypting, void *arg)
-{
-	const char *password = arg;
-	size_t n = strlen(password);
-
-	if (n == 0 || n > (size_t)size)
-		return -1;
-	memcpy(to, password, n);
-	return (int)n;
-}
-
-/* The first certificate is ours, the others lead to its authority. */
-static bool
-take_chain(SSL_CTX *ctx, BIO *b)
-{
-	X509 *x = PEM_read_bio_X509(b, NULL, NULL, NULL);
-	bool ok = x != NULL && SSL_CTX_use_certificate(ctx, x) == 1;
-
-	X509_free(x);
-	while (ok && (x = PEM_read_bio_X509(b, NULL, NULL, NULL)) != NULL) {
-		ok = SSL_CTX_add0_chain_cert(ctx, x) == 1;
-		if (!ok)
-			X509_free(x);
-	}
-	if (ok)
-		ERR_clear_error(); /* that there are no more */
-	return ok;
-}
-
 static int
 set_certificate(SSL_CTX *ctx, const struct tls_server_spec *spec, struct str cert, struct why *why)
 {
 	char what[sizeof spec->cert + 64];
-	char *password = (char *)(uintptr_t)spec->password;
-	BIO *b = bio_of(cert);
-	bool ok = take_chain(ctx, b);
-	EVP_PKEY *key;
+	bool ok = tls_use_certificate(ctx, cert);
 
-	BIO_free(b);
 	(void)snprintf(what, sizeof what, "certificate in %s", spec->cert);
 	if (!ok)
 		return bad(why, &spec->cert_at, what, NULL);
-	b = bio_of(cert);
-	key = PEM_read_bio_PrivateKey(b, NULL, give_password, password);
-	BIO_free(b);
-	ok = key != NULL && SSL_CTX_use_PrivateKey(ctx, key) == 1 &&
-	     SSL_CTX_check_private_key(ctx) == 1;
-	EVP_PKEY_free(key);
+	ok = tls_use_key(ctx, cert, spec->password);
 	(void)snprintf(what, sizeof what, "private key in %s", spec->cert);
 	return ok ? 0 : bad(why, &spec->cert_at, what, NULL);
 }
@@ -193,20 +132,11 @@ static int
 set_authorities(SSL_CTX *ctx, const struct tls_server_spec *spec, struct str ca, struct why *why)
 {
 	char what[sizeof spec->ca + 64];
-	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-	BIO *b = bio_of(ca);
-	size_t n = 0;
-	X509 *x;
+	size_t n = tls_use_authorities(ctx, ca, true);
 
-	while ((x = PEM_read_bio_X509(b, NULL, NULL, NULL)) != NULL) {
-		n += X509_STORE_add_cert(store, x) == 1 && SSL_CTX_add_client_CA(ctx, x) == 1;
-		X509_free(x);
-	}
-	BIO_free(b);
 	(void)snprintf(what, sizeof what, "authorities in %s", spec->ca);
 	if (n == 0)
 		return bad(why, &spec->ca_at, what, NULL);
-	ERR_clear_error();
 	return 0;
 }
 
@@ -271,7 +201,7 @@ tls_server_context(
 bool
 tls_is_certificate(struct str pem)
 {
-	BIO *b = bio_of(pem);
+	BIO *b = tls_bio(pem);
 	X509 *x = PEM_read_bio_X509(b, NULL, NULL, NULL);
 	bool is_one = x != NULL;
 

@@ -1,2 +1,2 @@
-sources := context.c spec.c
+sources := client.c common.c context.c spec.c
 uses := base conf

@@ -13,7 +13,7 @@ A zone's key is "NAME TYPE"; its value one record or a list of them, as text, or
 
 or a function (name, type, tcp) -> value. "CNAME" keys are followed as a resolver does. A key's TTL is 60, or the
 number behind an "@" at the value's end ("127.0.1.1 @0"). What has no key is NXDOMAIN, or NODATA if the name has
-another type. `asked` counts the questions by "NAME TYPE".
+another type. `insecure` says which answers lack the AD bit (all, if it is not given). `asked` counts the questions by "NAME TYPE".
 """
 import collections
 import ipaddress
@@ -23,7 +23,7 @@ import socket
 import struct
 import threading
 
-TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "MX": 15, "TXT": 16, "AAAA": 28}
+TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "MX": 15, "TXT": 16, "AAAA": 28, "TLSA": 52}
 NAMES = {v: k for k, v in TYPES.items()}
 RCODES = {"FORMERR": 1, "SERVFAIL": 2, "NXDOMAIN": 3, "NOTIMP": 4, "REFUSED": 5}
 
@@ -38,6 +38,9 @@ def pack_rdata(kind, text):
     if kind == "MX":
         pref, host = text.split()
         return struct.pack(">H", int(pref)) + pack_name(host)
+    if kind == "TLSA":
+        usage, selector, matching, data = text.split()
+        return bytes([int(usage), int(selector), int(matching)]) + bytes.fromhex(data)
     return pack_name(text)
 
 
@@ -48,7 +51,9 @@ def pack_rr(name, kind, text):
 
 
 class Dnssim:
-    def __init__(self, address, port, zone):
+    def __init__(self, address, port, zone, insecure=None):
+        """insecure: questions ("NAME TYPE") that are answered without the AD bit, "*" all of them."""
+        self.insecure = {"*"} if insecure is None else set(insecure)
         self.zone = {" ".join([k.split()[0].lower(), *k.split()[1:]]): v for k, v in zone.items()}
         self.asked = collections.Counter()
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -126,11 +131,13 @@ class Dnssim:
         question, name = query[12:at + 5], ".".join(labels)
         self.asked[f"{name} {kind}"] += 1
         aliases, name, value = self._chain(name, kind, tcp)
-        return self._compose(query[:2], question, kind, aliases, name, value, tcp)
+        asked = f"{'.'.join(labels)} {kind}"
+        is_secure = query[3] & 0x20 and "*" not in self.insecure and asked not in self.insecure
+        return self._compose(query[:2], question, kind, aliases, name, value, tcp, 0x20 if is_secure else 0)
 
-    def _compose(self, ident, question, kind, aliases, name, value, tcp):
+    def _compose(self, ident, question, kind, aliases, name, value, tcp, ad=0):
         def message(flags, records, authority=()):
-            return (ident + struct.pack(">HHHHH", 0x8180 | flags, 1, len(records), len(authority), 0) + question
+            return (ident + struct.pack(">HHHHH", 0x8180 | flags | ad, 1, len(records), len(authority), 0) + question
                     + b"".join(records) + b"".join(authority))
         if value == "SILENT":
             return None

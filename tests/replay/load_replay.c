@@ -51,9 +51,9 @@ on_resolve(const struct ipc_msg *m)
 	struct ipc_dns_addr a = {
 	    .req = r->req, .pref = 10, .addr = {.family = 4, .bytes = {10, 0, 0, 1}}};
 	struct ipc_dns_done d = {.req = r->req, .ttl_s = 3600, .n_addrs = 1};
-	struct str text = STR("mx.test");
+	struct str text, texts[2] = {STR("mx.test"), STR("")};
 
-	ipc_test_deliver(replay.chan[ROLE_DNS], IPC_DNS_ADDR, &a, &text);
+	ipc_test_deliver(replay.chan[ROLE_DNS], IPC_DNS_ADDR, &a, texts);
 	text = STR("");
 	ipc_test_deliver(replay.chan[ROLE_DNS], IPC_DNS_DONE, &d, &text);
 }

@@ -72,7 +72,7 @@ do_reports(struct str arg)
 static uint32_t
 send_hosts(uint32_t req, struct str hosts)
 {
-	struct str word, pref, addr;
+	struct str word, pref, addr, texts[2] = {STR(""), STR("")};
 	uint32_t n = 0, v, byte;
 
 	for (; str_next_word(&hosts, &word); n++) {
@@ -86,7 +86,8 @@ send_hosts(uint32_t req, struct str hosts)
 			a.addr.family = 0;
 		for (size_t i = 0; i < 4 && str_next(&addr, '.', &piece); i++)
 			a.addr.bytes[i] = parse_u32(piece, 0, 255, &byte) ? (uint8_t)byte : 0;
-		ipc_test_deliver(replay.chan[ROLE_DNS], IPC_DNS_ADDR, &a, &word);
+		texts[0] = word;
+		ipc_test_deliver(replay.chan[ROLE_DNS], IPC_DNS_ADDR, &a, texts);
 	}
 	return n;
 }

@@ -13,7 +13,7 @@
 	"n1>\n</pattern-list>\n"                                                                   \
 	"<rewrite-list n1>\n</rewrite-list>\n<address-list n1>\n</address-list>\n<source-group "   \
 	"n1>\n</source-group>\n"                                                                   \
-	"<proxy n1>\n</proxy>\n"
+	"<proxy n1>\nserver 192.0.2.1:3128\nclient 192.0.2.2 a.example\n</proxy>\n"
 
 static const struct {
 	const char *kind, *sample;
@@ -29,6 +29,7 @@ static const struct {
     {"ADDRESS", "a@example.com"},
     {"IP", "127.0.0.1"},
     {"ADDRPORT", "127.0.0.1"},
+    {"SERVER", "192.0.2.1:3128"},
     {"CIDR", "127.0.0.2"},
     {"N", "5"},
     {"COUNT", "5"},

@@ -278,7 +278,7 @@ make_message(size_t bytes, bool dots, uint32_t n_rcpts)
 static void
 open_to(struct ipc_conn_open *o, const char *host)
 {
-	struct str texts[4] = {str_of(host), STR("me.test"), STR("y"), STR("")};
+	struct str texts[5] = {str_of(host), STR("me.test"), STR("y"), STR(""), STR("")};
 
 	o->conn = stage.next_conn++;
 	o->window = o->window == 0 ? 100 : o->window;
