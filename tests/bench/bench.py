@@ -2,7 +2,7 @@
 """Posthaste beside Debian's Postfix, in turn, in one run, each on a fresh journaled ext4.
 
 usage: bench.py [BUILD] [--rounds N] [--only GROUP,…] [--servers posthaste,postfix] [--json FILE]
-GROUP: relay-2k relay-50k relay-100 calls link million
+GROUP: relay-2k relay-50k relay-100 calls link tls connections million
 Environment: B (build folder), BENCH_QUICK=1 (a tenth of the counts, one round), BENCH_TMP (where images go).
 Exit status 1 when a demand was measured and not met."""
 import argparse
@@ -13,14 +13,16 @@ import signal
 import sys
 import tempfile
 
+import connections
 import demands
 import figures
+import secure
 from machine import Missing
 from server_postfix import Peer, Postfix
 from server_posthaste import Posthaste
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-GROUPS = "relay-2k relay-50k relay-100 calls link million".split()
+GROUPS = "relay-2k relay-50k relay-100 calls link tls connections million".split()
 
 
 def arguments():
@@ -47,6 +49,8 @@ def plan(quick):
         "relay-100": lambda b, s: figures.relay(b, s, 20000 // few, 2048, 100),
         "calls": lambda b, s: figures.system_calls(b, s, 2000 // few),
         "link": lambda b, s: figures.slow_link(b, s, link[s] // (4 if quick else 1)),
+        "tls": lambda b, s: secure.relay(b, s, 10000 // few, 2048, 20),
+        "connections": lambda b, s: connections.measure(b.build, 10_000 // few) if s == "posthaste" else None,
         "million": lambda b, s: figures.million(b, 1_000_000 // few) if s == "posthaste" else None,
     }
 
@@ -55,7 +59,7 @@ def measure(bench, a):
     results, steps = {}, plan(a.quick)
     servers = a.servers.split(",")
     for group in [g for g in GROUPS if g in a.only.split(",")]:
-        rounds = a.rounds if group.startswith("relay") else 1
+        rounds = a.rounds if group.startswith(("relay", "tls")) else 1
         runs = results.setdefault(group, {s: [] for s in servers})
         for i in range(rounds):
             for server in servers:
@@ -91,6 +95,7 @@ def main():
         bench = figures.Bench(peer, makers, a.build + "/tests/bench", work)
         print(f"bench: Postfix {peer.version()} and Posthaste in turn, {a.rounds} round(s)"
               + (", quick: counts are a tenth" if a.quick else ""), flush=True)
+        bench.build = a.build
         results = measure(bench, a)
     except Missing as e:
         print(f"bench: SKIPPED: this machine lacks {e}")

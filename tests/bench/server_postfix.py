@@ -38,7 +38,6 @@ smtpd_peername_lookup = no
 smtpd_recipient_restrictions = permit_mynetworks, reject
 smtpd_relay_restrictions = permit_mynetworks, reject
 biff = no
-smtp_tls_security_level = none
 default_process_limit = 200
 default_destination_concurrency_limit = {concurrency}
 initial_destination_concurrency = {initial}
@@ -70,6 +69,14 @@ anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 tlsmgr unix - - n 1000? 1 tlsmgr
 postlog unix-dgram n - n - 1 postlogd
+tlsproxy unix - - n - 0 tlsproxy
+"""
+# with TLS on both legs; connections with TLS are kept by tlsproxy
+TLS = """smtpd_tls_security_level = may
+smtpd_tls_cert_file = {tls}
+smtpd_tls_key_file = {tls}
+smtp_tls_security_level = encrypt
+smtp_tls_connection_reuse = yes
 """
 OWNED = "active bounce corrupt defer deferred flush hold incoming private saved trace".split()
 
@@ -118,6 +125,7 @@ class Peer:
 
 class Postfix:
     name = "postfix"
+    tls = None  # a PEM file: TLS on both legs
 
     def __init__(self, peer, folder, group, target, one_connection=False):
         if os.geteuid() != 0:
@@ -135,6 +143,7 @@ class Postfix:
         self._folders()
         with open(self.etc + "/main.cf", "w") as f:
             f.write(MAIN.format(**self.values))
+            f.write(TLS.format(tls=self.tls) if self.tls else "smtp_tls_security_level = none\n")
         with open(self.etc + "/master.cf", "w") as f:
             f.write(MASTER.format(**self.values))
         master = self.peer.root + "/usr/lib/postfix/sbin/master"

@@ -33,6 +33,7 @@ log-file {folder}/log
 
 class Posthaste:
     name = "posthaste"
+    tls = None  # a PEM file: TLS on both legs
 
     def __init__(self, build, folder, group, target, one_connection=False):
         self.build, self.folder, self.group = build, folder + "/posthaste", group
@@ -43,8 +44,13 @@ class Posthaste:
         os.makedirs(self.folder, exist_ok=True)
         os.chmod(self.folder, 0o755)
         with open(self.folder + "/config", "w") as f:
-            f.write(CONFIG.format(folder=self.folder, port=self.port, target=self.target,
-                                  concurrency=self.concurrency))
+            text = CONFIG.format(folder=self.folder, port=self.port, target=self.target,
+                                 concurrency=self.concurrency)
+            if self.tls:
+                text = text.replace("\tsmtp-service yes\n", "\tsmtp-service yes\n\tallow-starttls yes\n").replace(
+                    "\tretry-after", "\trequire-starttls yes\n\tretry-after")
+                text += f"smtp-server-tls-certificate {self.tls}\n"
+            f.write(text)
         self.errors = open(self.folder + "/stderr", "a")
         self.process = subprocess.Popen([self.build + "/sbin/posthaste", "-f", "-c", self.folder + "/config"],
                                         preexec_fn=self.group.enter if self.group else None,

@@ -17,6 +17,7 @@ enum step {
 	STEP_CONNECT,
 	STEP_GREETING,
 	STEP_EHLO,
+	STEP_STARTTLS,
 	STEP_MAIL,
 	STEP_RCPT,
 	STEP_DATA,
@@ -34,6 +35,8 @@ struct client {
 	uint32_t n_on_conn, rcpts_sent, rcpts_answered, rcpts_ok;
 	enum step step;
 	int fd;
+	struct ssl_st *ssl;
+	bool in_handshake;
 	bool has_message;
 	bool ok[1024]; /* by recipient */
 };
@@ -69,6 +72,8 @@ hang_up(struct client *c)
 	if (c->fd < 0)
 		return;
 	ev_io_stop(&c->io);
+	secure_free(&c->ssl);
+	c->in_handshake = false;
 	(void)close(c->fd);
 	c->fd = -1;
 	buf_clear(&c->in);
@@ -115,7 +120,7 @@ static void
 flush(struct client *c)
 {
 	while (buf_len(&c->out) > 0) {
-		ssize_t n = send(c->fd, buf_str(&c->out).p, buf_len(&c->out), MSG_NOSIGNAL);
+		ssize_t n = secure_send(c->ssl, c->fd, buf_str(&c->out));
 
 		if (n < 0 && errno == EAGAIN)
 			break;
@@ -199,7 +204,37 @@ on_greeting(struct client *c, int code, struct str line)
 static void
 on_ehlo(struct client *c, int code, struct str line)
 {
+	if (c->run->options.tls && c->ssl == NULL) {
+		(void)buf_add_cstr(&c->out, "STARTTLS\r\n");
+		c->step = STEP_STARTTLS;
+		return;
+	}
 	begin_message(c);
+}
+
+static void
+on_starttls(struct client *c, int code, struct str line)
+{
+	if (code != 220)
+		fatal("no TLS: %.*s", STR_ARG(line));
+	c->ssl = secure_begin(c->fd);
+	c->in_handshake = true;
+}
+
+/* False: the connection is gone, or it is not done yet. */
+static bool
+shake_hands(struct client *c)
+{
+	if (secure_handshake(c->ssl) <= 0) {
+		if (errno != EAGAIN)
+			lost(c);
+		return false;
+	}
+	c->in_handshake = false;
+	(void)buf_addf(&c->out, "EHLO %s\r\n", c->run->options.ehlo);
+	c->step = STEP_EHLO;
+	flush(c);
+	return true;
 }
 
 static void
@@ -277,6 +312,7 @@ static reply_fn *const on_reply[] = {
     [STEP_CONNECT] = on_greeting,
     [STEP_GREETING] = on_greeting,
     [STEP_EHLO] = on_ehlo,
+    [STEP_STARTTLS] = on_starttls,
     [STEP_MAIL] = on_mail,
     [STEP_RCPT] = on_rcpt,
     [STEP_DATA] = on_data,
@@ -320,7 +356,11 @@ do_replies(struct client *c)
 		if (!do_line(c, s))
 			return;
 	}
-	if (c->fd >= 0)
+	if (c->fd < 0)
+		return;
+	if (c->in_handshake)
+		(void)shake_hands(c);
+	else
 		flush(c);
 }
 
@@ -339,17 +379,22 @@ on_io(struct ev_io *io, int what)
 		flush(c);
 		return;
 	}
-	n = recv(c->fd, data, sizeof(data), 0);
-	if (n < 0 && errno == EAGAIN)
+	if (c->in_handshake && !shake_hands(c))
 		return;
-	if (n <= 0 || buf_add(&c->in, data, (size_t)n) < 0) {
-		if (c->step == STEP_QUIT)
-			on_quit(c, 221, STR_NULL);
-		else
-			lost(c);
-		return;
-	}
-	do_replies(c);
+	/* what OpenSSL holds is not announced by the socket */
+	do {
+		n = secure_recv(c->ssl, c->fd, data, sizeof(data));
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n <= 0 || buf_add(&c->in, data, (size_t)n) < 0) {
+			if (c->step == STEP_QUIT)
+				on_quit(c, 221, STR_NULL);
+			else
+				lost(c);
+			return;
+		}
+		do_replies(c);
+	} while (c->ssl != NULL && !c->in_handshake && c->fd >= 0);
 }
 
 static void

@@ -5,6 +5,8 @@
 #ifndef PH_INJECT_INJECT_H
 #define PH_INJECT_INJECT_H
 
+#include <sys/types.h>
+
 #include "lib/base/buf.h"
 #include "lib/ev/ev.h"
 #include "lib/net/addr.h"
@@ -16,7 +18,7 @@ struct options {
 	const char *sender, *rcpts[RCPTS_MAX], *headers[HEADERS_MAX], *ehlo, *prefix, *log;
 	size_t n_rcpts, n_headers;
 	uint32_t sessions, messages, bytes, per_message, per_connection, wait_s;
-	bool no_pipelining, progress, quiet;
+	bool no_pipelining, progress, quiet, tls;
 };
 struct client;
 struct run {
@@ -34,6 +36,16 @@ struct run {
 void client_start(struct run *r);
 /* All of them, when the loop is over. */
 void clients_free(struct run *r);
+
+/* ---- secure.c: TLS over a session's socket; ssl NULL: in clear ---- */
+struct ssl_st;
+struct ssl_st *secure_begin(int fd);
+void secure_free(struct ssl_st **ssl);
+/* > 0: done; otherwise as secure_recv(). */
+int secure_handshake(struct ssl_st *ssl);
+/* As send() and recv() on a non-blocking socket. */
+ssize_t secure_send(struct ssl_st *ssl, int fd, struct str s);
+ssize_t secure_recv(struct ssl_st *ssl, int fd, char *p, size_t size);
 
 /* ---- letter.c: message number n; all appended ---- */
 /* `%n` in text is the message's number, `%r` the recipient's. */

@@ -11,7 +11,7 @@ static const char usage[] =
     "[-H header-line]\n"
     "              [-i id-prefix] [-m messages-a-connection] [-n messages] [-r "
     "recipients-a-message] [-S source]\n"
-    "              [-t recipient,...] [-w seconds-without-progress] [-1Pq]\n";
+    "              [-t recipient,...] [-w seconds-without-progress] [-1PqT]\n";
 
 static void die_usage(void) PH_NORETURN;
 static void
@@ -89,6 +89,7 @@ set_option(struct options *o, int c, char *arg)
 	o->no_pipelining |= c == '1';
 	o->progress |= c == 'P';
 	o->quiet |= c == 'q';
+	o->tls |= c == 'T';
 	if (c == '?')
 		die_usage();
 }
@@ -106,7 +107,7 @@ read_options(int argc, char **argv, struct options *o)
 	    .sender = "sender@inject.test",
 	    .ehlo = "inject.test",
 	    .prefix = "m"};
-	while ((c = getopt(argc, argv, "a:b:c:E:f:H:i:m:n:r:s:S:t:w:1Pq")) != -1)
+	while ((c = getopt(argc, argv, "a:b:c:E:f:H:i:m:n:r:s:S:t:w:1PqT")) != -1)
 		set_option(o, c, optarg);
 	if (o->n_rcpts == 0)
 		o->rcpts[o->n_rcpts++] = "u%r@gmail.test";

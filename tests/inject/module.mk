@@ -1,3 +1,3 @@
-sources := main.c client.c letter.c
+sources := main.c client.c secure.c letter.c
 uses := ev net base
 program := tests/inject
