@@ -137,11 +137,20 @@ give_acct_dirs(struct kid *k, const struct conf *c, struct why *why)
 	return r;
 }
 
+/* none learns the passwords that it does not need */
+static unsigned
+reader(enum ipc_role role)
+{
+	if (role == ROLE_INJECT)
+		return CONF_FOR_INJECTION;
+	return role == ROLE_DELIVER ? CONF_FOR_DELIVERY : CONF_FOR_OTHERS;
+}
+
 int
 give_config(struct kid *k, const struct conf *c, uint64_t generation, struct why *why)
 {
 	/* one for each: they would share the position in the file */
-	int fd = conf_snapshot(c);
+	int fd = conf_snapshot_for(c, reader(k->role));
 
 	if (fd == -1)
 		return why_errno(why, "a snapshot of the configuration cannot be made");

@@ -40,6 +40,14 @@ struct conf *conf_load(const char *path, struct conf_messages *m);
 struct conf *conf_load_fd(int fd, struct conf_messages *m);
 /* A sealed memfd with the whole configuration, includes expanded, every line with its origin. -1 with errno. */
 int conf_snapshot(const struct conf *c) PH_MUST_CHECK;
+/* The same for a process that does only this: without the passwords that others need. */
+enum conf_reader {
+	CONF_FOR_INJECTION = 1,
+	CONF_FOR_DELIVERY = 2,
+	CONF_FOR_OTHERS = 4,
+	CONF_FOR_ALL = 7
+};
+int conf_snapshot_for(const struct conf *c, unsigned readers) PH_MUST_CHECK;
 void conf_free(struct conf **c);
 
 /* ---- values ---- */

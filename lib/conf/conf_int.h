@@ -286,6 +286,7 @@ void conf_parse_text(struct conf_load *l, struct str text, const char *name);
 void conf_parse_snapshot(struct conf_load *l, struct str text);
 uint32_t conf_file_add(struct conf *c, struct str path);
 void conf_put_text(const struct conf *c, struct buf *b, bool with_origins);
+bool conf_may_read(enum conf_key k, unsigned readers);
 
 bool conf_macro_define(struct conf_load *l, struct str name, struct str list, struct conf_at at);
 bool conf_macros_check(struct conf_load *l);

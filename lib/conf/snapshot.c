@@ -15,6 +15,7 @@ struct writer {
 	struct buf *b;
 	bool with_origins;
 	const char *indent;
+	unsigned readers;
 };
 
 static void
@@ -31,6 +32,8 @@ put_value(struct writer *w, const struct conf_value *v)
 	const struct conf_row *row = conf_row(v->key);
 	struct conf_value one = *v;
 
+	if (!conf_may_read(v->key, w->readers))
+		return;
 	if (v->is_cleared) {
 		one.n = 0;
 		begin_line(w, v->at);
@@ -143,10 +146,11 @@ put_block(struct writer *w, const struct conf_blk *b, const uint32_t *next_child
 	put_close(w, b);
 }
 
-void
-conf_put_text(const struct conf *c, struct buf *b, bool with_origins)
+static void
+put_text(const struct conf *c, struct buf *b, bool with_origins, unsigned readers)
 {
-	struct writer w = {.c = c, .b = b, .with_origins = with_origins, .indent = ""};
+	struct writer w = {
+	    .c = c, .b = b, .with_origins = with_origins, .indent = "", .readers = readers};
 	uint32_t *next = xcalloc(c->n_blocks, sizeof *next),
 		 *first = xcalloc(c->n_blocks, sizeof *first);
 
@@ -171,6 +175,12 @@ conf_put_text(const struct conf *c, struct buf *b, bool with_origins)
 	free(first);
 }
 
+void
+conf_put_text(const struct conf *c, struct buf *b, bool with_origins)
+{
+	put_text(c, b, with_origins, CONF_FOR_ALL);
+}
+
 static int
 write_all(int fd, struct str s)
 {
@@ -187,11 +197,17 @@ write_all(int fd, struct str s)
 int
 conf_snapshot(const struct conf *c)
 {
+	return conf_snapshot_for(c, CONF_FOR_ALL);
+}
+
+int
+conf_snapshot_for(const struct conf *c, unsigned readers)
+{
 	struct buf b;
 	int fd, saved;
 
 	buf_init(&b, TEXT_CAP);
-	conf_put_text(c, &b, true);
+	put_text(c, &b, true, readers);
 	if (buf_is_overfull(&b)) {
 		buf_clear(&b);
 		errno = EMSGSIZE;

@@ -17,7 +17,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
-from certs import Certs  # noqa: E402
+from server_certs import Certs  # noqa: E402
 from posthaste import BUILD, POLICY, World  # noqa: E402
 
 CERTS = Certs(tempfile.mkdtemp(prefix="posthaste-certs-"))

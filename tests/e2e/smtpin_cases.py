@@ -13,7 +13,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
-from certs import Certs  # noqa: E402
+from server_certs import Certs  # noqa: E402
 from cases import Skip, case, expect, expect_equal, main, wait_for  # noqa: E402
 from posthaste import BASE, DOMAIN, IS_SANITIZED, ROOT, World  # noqa: E402
 from smtpin_client import Client  # noqa: E402

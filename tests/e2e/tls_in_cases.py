@@ -15,7 +15,7 @@ import warnings
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
-from certs import Certs  # noqa: E402
+from server_certs import Certs  # noqa: E402
 from posthaste import BUILD, POLICY, World  # noqa: E402
 
 warnings.simplefilter("ignore", DeprecationWarning)  # of old versions, which are wanted here

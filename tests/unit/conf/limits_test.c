@@ -267,11 +267,44 @@ a_snapshot_cannot_be_changed(void **state)
 	conf_free(&c);
 }
 
+static bool
+snapshot_has(const struct conf *c, unsigned readers, const char *text)
+{
+	int fd = conf_snapshot_for(c, readers);
+	char *all = xcalloc(1, 1 << 20);
+	bool has;
+
+	assert_true(fd >= 0 && pread(fd, all, (1 << 20) - 1, 0) > 0);
+	has = strstr(all, text) != NULL;
+	free(all);
+	close(fd);
+	return has;
+}
+
+static void
+a_process_learns_no_password_that_it_does_not_need(void **state)
+{
+	struct conf *c = load_text(NEEDED
+	    "<smtp-user u>\npassword inbound-secret\n</smtp-user>\n"
+	    "<domain x.test>\nauth-username u\nauth-password outbound-secret\n</domain>\n",
+	    false);
+
+	assert_true(snapshot_has(c, CONF_FOR_ALL, "inbound-secret"));
+	assert_true(snapshot_has(c, CONF_FOR_INJECTION, "inbound-secret"));
+	assert_false(snapshot_has(c, CONF_FOR_INJECTION, "outbound-secret"));
+	assert_true(snapshot_has(c, CONF_FOR_DELIVERY, "outbound-secret"));
+	assert_false(snapshot_has(c, CONF_FOR_DELIVERY, "inbound-secret"));
+	assert_false(snapshot_has(c, CONF_FOR_OTHERS, "bound-secret"));
+	assert_true(snapshot_has(c, CONF_FOR_OTHERS, "<smtp-user"));
+	conf_free(&c);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_missing_file_is_one_error),
+	    cmocka_unit_test(a_process_learns_no_password_that_it_does_not_need),
 	    cmocka_unit_test(a_folder_is_no_file),
 	    cmocka_unit_test(root_refuses_a_file_that_others_may_write),
 	    cmocka_unit_test(files_in_files_are_bounded),
