@@ -6,6 +6,7 @@
 
 #include "deliverd/deliver.h"
 #include "deliverd/mail.h"
+#include "deliverd/mail_edit.h"
 #include "deliverd/orphan.h"
 #include "deliverd/settings.h"
 #include "lib/base/log.h"
@@ -71,9 +72,18 @@ on_load(
 {
 	struct mail *m = mail_load(deliver.reader, place, idx, n, why);
 	struct conn *c = ctx;
+	struct mail_edit how = {.conf = daemon_conf(),
+	    .queue = conf_queue(daemon_conf(), str_of(c->domain), str_of(c->vmta)),
+	    .vmta = str_of(c->vmta),
+	    .id = place->id,
+	    .now = ev_wall()};
 	struct dkim_ask ask = {
 	    .domain = str_of(c->domain), .vmta = str_of(c->vmta), .done = on_sealed, .ctx = c};
 
+	if (m != NULL)
+		m->generation = daemon_generation();
+	if (m != NULL && mail_edit(m, &how, why) == -1)
+		mail_free(&m);
 	if (m != NULL)
 		dkim_seal(&deliver.dkim, m, place->id, &ask);
 	else

@@ -135,7 +135,8 @@ keep(struct dkim_job *j, struct str text)
 	struct dkim_cached *c;
 
 	/* signed for a configuration that is no longer in force */
-	if (j->generation != daemon_generation())
+	if (j->generation != daemon_generation() || j->mail->generation != j->generation ||
+	    j->mail->date_late)
 		return;
 	c = cache_slot(j->d, j->id, queue);
 	free(c->text);

@@ -20,6 +20,8 @@ mail_free(struct mail **mp)
 	buf_clear(&m->record);
 	buf_clear(&m->head);
 	buf_clear(&m->scratch);
+	buf_clear(&m->lead);
+	free(m->own_sender);
 	free(m->rcpts);
 	free(m);
 	*mp = NULL;
@@ -43,13 +45,16 @@ is_ascii(struct str s)
 struct str
 mail_piece(const struct mail *m, uint64_t at, char into[MAIL_SLICE])
 {
+	size_t lead = buf_len(&m->lead);
 	ssize_t n;
 
 	if (m->fd == -1)
 		return str_sub(m->content, (size_t)at, MAIL_SLICE);
+	if (at < lead)
+		return str_sub(buf_str(&m->lead), (size_t)at, MAIL_SLICE);
 	do
 		n = pread(m->fd, into, (size_t)PH_MIN(m->stored_len - at, (uint64_t)MAIL_SLICE),
-		    (off_t)(m->offset + at));
+		    (off_t)(m->offset + at - lead));
 	while (n == -1 && errno == EINTR);
 	return str_from(into, n < 0 ? 0 : (size_t)n);
 }

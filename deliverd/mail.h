@@ -31,20 +31,26 @@ struct mail {
 	struct buf scratch; /* decoded values */
 	struct buf head;    /* fields that we put in front of the content, whole lines */
 	struct str sender, envid;
-	struct str pool; /* that was asked for, or empty */
+	struct str pool;   /* that was asked for, or empty */
+	struct str remove; /* fields to leave out: names with commas, or empty */
+	char *own_sender;  /* owned: the sender, where it was rewritten */
 	struct str dkim_options;
 	struct mail_rcpt *rcpts; /* in the order asked for */
 	uint32_t n_rcpts;
+	uint64_t generation; /* of the configuration that its header was made for */
 	uint64_t stored_len; /* content as stored: CRLF, dot-stuffed, no final dot */
 	uint64_t n_dots;     /* that the stuffing added */
 	struct str content;  /* the stored form, when it is in memory */
-	uint64_t offset;     /* otherwise: where it is in fd */
-	int fd;		     /* owned, or -1 */
-	uint8_t body;	     /* enum env_body */
-	uint8_t ret;	     /* enum env_ret */
-	uint8_t seal;	     /* enum mail_seal */
+	struct buf lead; /* otherwise: what stands in front of the file's range, see mail_edit.h */
+	uint64_t offset; /* and where that range is in fd */
+	int fd;		 /* owned, or -1 */
+	uint8_t body;	 /* enum env_body */
+	uint8_t ret;	 /* enum env_ret */
+	uint8_t seal;	 /* enum mail_seal */
 	bool has_dkim_options;
 	bool smtputf8;
+	bool verp;	      /* a sender for each recipient */
+	bool date_late;	      /* Date is to be added: no two transactions send the same header */
 	bool ends_in_crlf;    /* the stored form is empty or ends with CRLF */
 	struct dkim_job *job; /* owned, while it waits */
 	void (*drop_job)(struct dkim_job **j);

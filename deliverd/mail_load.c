@@ -63,7 +63,8 @@ take_rcpts(struct mail *m, struct str env, const uint32_t *idx, uint32_t n, stru
 
 /* the envelope's texts that it keeps, at the front of its scratch in this order */
 static const size_t kept[] = {offsetof(struct mail, sender), offsetof(struct mail, envid),
-    offsetof(struct mail, pool), offsetof(struct mail, dkim_options)};
+    offsetof(struct mail, pool), offsetof(struct mail, dkim_options),
+    offsetof(struct mail, remove)};
 
 static struct str *
 kept_at(struct mail *m, size_t i)
@@ -76,7 +77,7 @@ take_envelope(struct mail *m, struct str env, const struct spool_place *place, s
     struct why *why)
 {
 	struct envelope e;
-	const struct str *from[] = {&e.sender, &e.envid, &e.pool, &e.dkim};
+	const struct str *from[] = {&e.sender, &e.envid, &e.pool, &e.dkim, &e.remove};
 	size_t at;
 
 	if (!envelope_parse(env, &e, values, why))
@@ -90,6 +91,8 @@ take_envelope(struct mail *m, struct str env, const struct spool_place *place, s
 	m->body = e.body;
 	m->ret = e.ret;
 	m->smtputf8 = e.smtputf8;
+	m->verp = e.verp;
+	m->date_late = e.date_late;
 	_Static_assert(countof(from) == countof(kept), "one for each");
 	for (size_t i = 0; i < countof(kept); i++) {
 		if (keep(&m->scratch, *from[i], &at) == -1)
@@ -157,6 +160,7 @@ mail_load(struct spool_reader *r, const struct spool_place *place, const uint32_
 	buf_init(&m->record, (size_t)SPOOL_MAX_ENV + MAIL_SMALL_BYTES);
 	buf_init(&m->scratch, MAX_SCRATCH);
 	buf_init(&m->head, MAIL_MAX_HEAD);
+	buf_init(&m->lead, 1);
 	buf_init(&values, MAX_SCRATCH);
 	m->rcpts = xcalloc(n, sizeof *m->rcpts);
 	m->n_rcpts = n;

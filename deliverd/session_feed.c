@@ -316,9 +316,12 @@ unstuff(struct outq *q, struct str s)
 static void
 say_file(struct session *s, struct mail *m)
 {
-	if (m->stored_len == 0)
+	uint64_t in_file = m->stored_len - buf_len(&m->lead);
+
+	outq_add(&s->out, buf_str(&m->lead));
+	if (in_file == 0)
 		return;
-	outq_add_file(&s->out, m->fd, m->offset, m->stored_len);
+	outq_add_file(&s->out, m->fd, m->offset, in_file);
 	m->fd = -1;
 }
 

@@ -50,9 +50,7 @@ rcpt_matches(const struct walk *w, const struct choice_rule *r)
 	struct env_rcpt rcpt;
 	uint32_t index;
 
-	/* the lines are not within an envelope yet */
-	it.rest = buf_str(&w->t->rcpts);
-	it.next_index = 0;
+	env_iter_init_lines(&it, buf_str(&w->t->rcpts));
 	while (it.next_index < CHOICE_MAX_RCPTS && env_iter_next(&it, &index, &rcpt))
 		if (regex_finds(r->regex, rcpt.address))
 			return true;

@@ -95,7 +95,7 @@ run_ehlo(struct session *s, struct str arg)
 	if (offers_starttls(s))
 		(void)buf_add_cstr(b, "250-STARTTLS\r\n");
 	add_auth(s, b);
-	(void)buf_add_cstr(b, "250-8BITMIME\r\n250-DSN\r\n");
+	(void)buf_add_cstr(b, "250-8BITMIME\r\n250-DSN\r\n250-VERP\r\n");
 	session_reply(s, 250, 0, "SIZE %ju", (uintmax_t)(limit == CONF_UNLIMITED ? 0 : limit));
 }
 

@@ -15,7 +15,7 @@ struct told {
 	unsigned seen; /* bits of the parameters' rows */
 	struct env_rcpt rcpt;
 	uint8_t body, ret;
-	bool is_utf8;
+	bool is_utf8, is_verp;
 	char envid[TXN_MAX_ENVID + 1];
 	char orcpt[TXN_MAX_ORCPT + 1];
 	char text[ADDRESS_MAX_PATH + WORLD_HOST_MAX];
@@ -182,12 +182,22 @@ take_envid(struct told *d, struct str value, struct why *why)
 	return 0;
 }
 
+static int
+take_verp(struct told *d, struct str value, struct why *why)
+{
+	if (value.p != NULL)
+		return bad_value(why, "VERP has no value");
+	d->is_verp = true;
+	return 0;
+}
+
 static const struct param mail_params[] = {
     {"SIZE", take_size},
     {"BODY", take_body},
     {"SMTPUTF8", take_smtputf8},
     {"RET", take_ret},
     {"ENVID", take_envid},
+    {"VERP", take_verp},
 };
 
 static int
@@ -215,6 +225,7 @@ begin(struct session *s, const struct told *d)
 	t->env.body = d->body;
 	t->env.ret = d->ret;
 	t->env.smtputf8 = d->is_utf8;
+	t->env.verp = d->is_verp;
 	(void)str_copy(t->envid, sizeof t->envid, str_of(d->envid));
 	s->txn = t;
 }
@@ -327,6 +338,29 @@ may_relay(struct session *s)
 	return conf_bool(session_set(s), CONF_SOURCE_ALWAYS_ALLOW_RELAYING);
 }
 
+/*
+ * accept-invalid-recipients: what is no address is taken as it stands, to be bounced. False: it is to be refused. Only
+ * for clients that may relay: others would have us write reports to whom they please.
+ */
+static bool
+take_invalid(struct told *d, struct str arg, const struct why *why)
+{
+	struct str text = str_trim(str_skip(arg, sizeof "TO:" - 1));
+	size_t end = str_rfind(text, '>');
+
+	if (why->enh[0] != 5 || why->enh[1] != 1 || !str_has_iprefix(arg, STR("TO:")) ||
+	    !may_relay(d->s) ||
+	    !conf_bool(session_set(d->s), CONF_SOURCE_ACCEPT_INVALID_RECIPIENTS))
+		return false;
+	if (str_has_prefix(text, STR("<")) && end != STR_NPOS)
+		text = str_sub(text, 1, end - 1);
+	text = str_sub(text, 0, ADDRESS_MAX_PATH);
+	(void)snprintf(d->text, sizeof d->text, "%.*s", STR_ARG(text));
+	d->path = text.len == 0 ? STR("<>") : str_of(d->text);
+	d->rcpt = (struct env_rcpt){.is_invalid = true};
+	return true;
+}
+
 static int
 accept_rcpt(struct told *d, struct why *why)
 {
@@ -334,7 +368,7 @@ accept_rcpt(struct told *d, struct why *why)
 	struct txn *t = s->txn;
 	const struct conf_set *set = session_set(s);
 
-	if (!may_relay(s) && !conf_is_relay_rcpt(s->world->conf, d->path)) {
+	if (!d->rcpt.is_invalid && !may_relay(s) && !conf_is_relay_rcpt(s->world->conf, d->path)) {
 		if (conf_bool(conf_global(s->world->conf), CONF_GLOBAL_RELAY_DEBUG))
 			return why_smtp(why, 450, 4, 7, 1, "Relaying is not allowed");
 		return why_smtp(why, 550, 5, 7, 1, "Relaying is not allowed");
@@ -371,7 +405,8 @@ command_rcpt(struct session *s, struct str arg)
 		session_error(s);
 		return;
 	}
-	if (parse_rcpt(&d, arg, &why) == -1 || accept_rcpt(&d, &why) == -1)
+	if ((parse_rcpt(&d, arg, &why) == -1 && !take_invalid(&d, arg, &why)) ||
+	    accept_rcpt(&d, &why) == -1)
 		refuse_rcpt(s, &why);
 	else
 		session_reply(s, 250, ENH(2, 1, 5), "Recipient ok");

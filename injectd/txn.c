@@ -52,6 +52,8 @@ txn_free(struct txn **tp)
 	buf_clear(&t->rcpts);
 	free(t->vmta);
 	free(t->pool);
+	free(t->windows);
+	free(t->remove);
 	free(t);
 }
 
@@ -107,6 +109,8 @@ write_envelope(struct txn *t, struct why *why)
 	t->env.src_mta = str_of(mta);
 	t->env.vmta = str_of(t->vmta);
 	t->env.pool = str_of(t->pool);
+	t->env.windows = str_of(t->windows);
+	t->env.remove = str_of(t->remove);
 	t->env.job = str_of(t->job);
 	t->env.envid = str_of(t->envid);
 	t->env.dkim = str_of(t->dkim);

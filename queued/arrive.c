@@ -30,12 +30,17 @@ struct arrival {
 	enum arrive_how how;
 };
 
+/* The name under which its mail is queued: the domain in lower case, or one of those that stand for many. */
 static struct str
-domain_of(struct str address, char lower[256])
+domain_of(const struct env_rcpt *er, char lower[256])
 {
-	size_t at = str_rfind(address, '@');
-	struct str d = at == STR_NPOS ? STR("local") : str_skip(address, at + 1);
+	size_t at = str_rfind(er->address, '@');
+	struct str d = at == STR_NPOS ? STR("local") : str_skip(er->address, at + 1);
 
+	if (er->is_invalid)
+		return STR("invalid");
+	if (conf_goes_local(daemon_conf(), d))
+		return STR("local");
 	d = str_sub(d, 0, 255);
 	str_copy(lower, 256, d);
 	str_lower(lower, d.len);
@@ -100,11 +105,22 @@ make_message(struct arrival *a, const struct spool_place *place)
 	qd.n_queued_bytes += m->len;
 }
 
+/* accept-invalid-recipients: it was taken only to be bounced */
+static void
+bounce_invalid(struct queue *q, uint32_t rcpt)
+{
+	struct final_facts f = {.reply = STR("bad destination mailbox address syntax"),
+	    .enh = {5, 1, 3},
+	    .local = true};
+
+	final_begin(q, rcpt, FINAL_BOUNCED, &f);
+}
+
 static void
 add_rcpt(struct arrival *a, uint32_t index, const struct env_rcpt *er)
 {
 	char lower[256];
-	struct str domain = domain_of(er->address, lower);
+	struct str domain = domain_of(er, lower);
 	struct orphan *o = orphan_find(a->m->id, index);
 	struct queue *q =
 	    place_queue(domain, o != NULL ? orphan_vmta(o) : choose_vmta(&a->env, domain));
@@ -131,6 +147,8 @@ add_rcpt(struct arrival *a, uint32_t index, const struct env_rcpt *er)
 		queue_add_ready(q, h, false);
 	if (a->how != ARRIVE_FIRST_SCAN)
 		final_received(q, h);
+	if (er->is_invalid && o == NULL)
+		bounce_invalid(q, h);
 	if (q->retrying && q->policy->retry_upon_new_mail)
 		queue_schedule(q, false);
 	queue_kick(q);

@@ -64,8 +64,10 @@ conf_free(struct conf **pc)
 	conf_names_free(&c->names);
 	conf_relay_free(&c->relay);
 	conf_choices_free(&c->choices);
+	conf_forwards_free(&c->forwards);
 	free(c->blocks);
 	free(c->files);
+	free(c->texts);
 	free(c->macros);
 	free(c->key_files);
 	conf_mem_clear(&c->mem);
@@ -131,6 +133,7 @@ finish(struct conf_load *l)
 		conf_addresses_expand(l);
 		conf_key_directory_expand(l);
 		conf_blk_drop_repeated(l);
+		conf_texts_read(l);
 		conf_replies_place(l);
 	}
 	for (size_t i = 0; i < c->n_blocks; i++) {
@@ -146,6 +149,8 @@ finish(struct conf_load *l)
 	}
 	conf_sources_build(l);
 	conf_choices_build(l);
+	conf_rewrites_build(l);
+	conf_forwards_build(l);
 	conf_listeners_build(l);
 	conf_key_files_build(l);
 	if (!l->is_snapshot)

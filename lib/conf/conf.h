@@ -156,6 +156,9 @@ const struct conf_vmta *conf_vmta_at(const struct conf *c, size_t i);
 size_t conf_n_pools(const struct conf *c);
 const struct conf_pool *conf_pool_at(const struct conf *c, size_t i);
 
+/* The header fields of a file that include-headers-from names: whole lines with CRLF. p NULL: it was not read. */
+struct str conf_header_text(const struct conf *c, struct str path);
+
 /* Blocks of which there may be many: <acct-file>, <spool>, <smtp-listener>, <smtp-user>, … by number in file order. */
 size_t conf_n_blocks(const struct conf *c, enum conf_block block);
 const struct conf_set *conf_block_at(const struct conf *c, enum conf_block block, size_t i);
@@ -184,6 +187,15 @@ const struct conf_listener *conf_listener_at(const struct conf *c, size_t i);
  * host-name, relay-address)
  */
 bool conf_is_relay_rcpt(const struct conf *c, struct str address);
+/* Is it one of our own (host-name)? */
+bool conf_is_local_domain(const struct conf *c, struct str domain);
+/* Is it one of our own, and mail for those has a queue, <domain local>? */
+bool conf_goes_local(const struct conf *c, struct str domain);
+/*
+ * Where mail to this address goes instead: <aliases>, and `postmaster` for postmaster and abuse at our own domains.
+ * *targets: addresses, borrowed. 0: nowhere else.
+ */
+size_t conf_forward(const struct conf *c, struct str address, const struct str **targets);
 
 /*
  * Files of private keys for signing, each once, sorted by name: the same list with the same numbers in every process

@@ -138,6 +138,10 @@ struct conf_set {
 struct conf_file {
 	char *path;
 };
+/* a file's content that is part of the configuration */
+struct conf_text {
+	struct str path, text;
+};
 struct conf_macro {
 	struct str name;
 	struct str *items;
@@ -154,11 +158,13 @@ struct conf_macro {
 		}                                                                                  \
 	} while (0)
 
-struct conf_queues;  /* queue_match.c */
-struct conf_sources; /* source_match.c */
-struct conf_relay;   /* relay.c */
-struct conf_choices; /* choice.c */
-struct conf_names;   /* names.c: table of names */
+struct conf_queues;   /* queue_match.c */
+struct conf_sources;  /* source_match.c */
+struct conf_relay;    /* relay.c */
+struct conf_choices;  /* choice.c */
+struct conf_rewrites; /* rewrite.c */
+struct conf_forwards; /* forward.c */
+struct conf_names;    /* names.c: table of names */
 
 struct conf {
 	struct conf_pool_mem mem;
@@ -166,6 +172,8 @@ struct conf {
 	size_t n_files, cap_files;
 	struct conf_blk **blocks; /* [0] is the global one */
 	size_t n_blocks, cap_blocks;
+	struct conf_text *texts;
+	size_t n_texts, cap_texts;
 	struct conf_macro *macros;
 	size_t n_macros, cap_macros;
 	struct conf_range range[CONF_N_BLOCKS];
@@ -182,6 +190,8 @@ struct conf {
 	size_t n_listeners;
 	struct conf_relay *relay;
 	struct conf_choices *choices;
+	struct conf_rewrites *rewrites;
+	struct conf_forwards *forwards;
 	uint32_t last_seq;
 	struct conf_key_file *key_files;
 	size_t n_key_files;
@@ -316,7 +326,15 @@ void conf_key_directory_expand(struct conf_load *l);
 void conf_key_files_build(struct conf_load *l);
 void conf_relay_build(struct conf_load *l);
 void conf_relay_free(struct conf_relay **r);
+/* name, *.name, [*.]name, * */
+bool conf_is_domain_of(struct str pattern, struct str domain);
+void conf_texts_read(struct conf_load *l);
+void conf_texts_put(const struct conf *c, struct buf *b);
+bool conf_texts_take(struct conf *c, struct str line);
 void conf_choices_build(struct conf_load *l);
+void conf_rewrites_build(struct conf_load *l);
+void conf_forwards_build(struct conf_load *l);
+void conf_forwards_free(struct conf_forwards **t);
 void conf_choices_free(struct conf_choices **t);
 void conf_check(struct conf_load *l);
 void conf_check_users(struct conf_load *l);

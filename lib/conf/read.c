@@ -328,6 +328,8 @@ snapshot_line(struct parse *p, struct str line)
 		conf_file_add(p->l->c, str_skip(line, 5));
 		return;
 	}
+	if (str_has_prefix(line, STR("text ")) && conf_texts_take(p->l->c, str_skip(line, 5)))
+		return;
 	if (!take_number(&line, ':', &p->file) || !take_number(&line, ':', &p->line)) {
 		conf_error(p->l, (struct conf_at){0}, "the snapshot is damaged");
 		return;

@@ -81,9 +81,8 @@ conf_relay_free(struct conf_relay **r)
 	xfree(r);
 }
 
-/* name, *.name, [*.]name, * */
-static bool
-is_domain_of(struct str pattern, struct str domain)
+bool
+conf_is_domain_of(struct str pattern, struct str domain)
 {
 	struct str name;
 
@@ -108,7 +107,7 @@ conf_is_relay_rcpt(const struct conf *c, struct str address)
 
 	for (size_t i = 0; i < r->n; i++) {
 		const struct pattern *p = &r->list[i];
-		if (p->text.len > 0 && domain.len > 0 && is_domain_of(p->text, domain))
+		if (p->text.len > 0 && domain.len > 0 && conf_is_domain_of(p->text, domain))
 			return true;
 		if (p->address.len > 0 && str_ieq(p->address, address))
 			return true;

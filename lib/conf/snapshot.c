@@ -160,6 +160,8 @@ put_text(const struct conf *c, struct buf *b, bool with_origins, unsigned reader
 			buf_add_char(b, *p == '\n' ? '?' : *p);
 		buf_add_char(b, '\n');
 	}
+	if (with_origins)
+		conf_texts_put(c, b);
 	for (size_t i = c->n_blocks; i-- > 1;) {
 		struct conf_blk *blk = c->blocks[i];
 		if (blk->parent == 0 || blk->is_dead)

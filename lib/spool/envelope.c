@@ -8,7 +8,7 @@
  *	id	  = "id: " 16HEX LF
  *	rcpts	  = "rcpts: " 8DIGIT LF			how many `rcpt` lines follow
  *	field	  = name ": " value LF			each name at most once; table below
- *	rcpt	  = "rcpt: " text [" notify=" words] [" orcpt=" text] LF
+ *	rcpt	  = "rcpt: " text [" notify=" words] [" orcpt=" text] [" invalid"] LF
  *	pad	  = "pad:" *"-" LF			room that was kept and not needed
  *	text	  = *( %x21-24 / %x26-7E / "%" 2HEX )
  */
@@ -189,6 +189,8 @@ envelope_write_rcpt(struct buf *b, const struct env_rcpt *r)
 		(void)buf_add(b, " orcpt=", 7);
 		(void)add_text(b, r->orcpt);
 	}
+	if (r->is_invalid)
+		(void)buf_add_cstr(b, " invalid");
 	(void)buf_add_char(b, '\n');
 	return buf_is_overfull(b) ? -1 : 0;
 }
@@ -237,6 +239,8 @@ parse_rcpt(struct env_iter *it, struct str line, struct env_rcpt *r)
 		if (take_lit(&word, "notify=")) {
 			if (r->notify != 0 || !parse_notify(word, &r->notify))
 				return false;
+		} else if (str_eq(word, STR("invalid")) && !r->is_invalid) {
+			r->is_invalid = true;
 		} else if (!take_lit(&word, "orcpt=") || r->orcpt.len > 0 ||
 			   !decode_into(it->orcpt, sizeof it->orcpt, word, &r->orcpt)) {
 			return false;
@@ -259,7 +263,13 @@ find_rcpts(struct str env)
 void
 env_iter_init(struct env_iter *it, struct str env)
 {
-	it->rest = str_skip(env, find_rcpts(env));
+	env_iter_init_lines(it, str_skip(env, find_rcpts(env)));
+}
+
+void
+env_iter_init_lines(struct env_iter *it, struct str lines)
+{
+	it->rest = lines;
 	it->next_index = 0;
 }
 

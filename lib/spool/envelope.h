@@ -67,6 +67,7 @@ struct env_rcpt {
 	struct str address;
 	struct str orcpt; /* "rfc822;user@example" decoded, or empty */
 	uint8_t notify;	  /* enum env_notify bits */
+	bool is_invalid;  /* no address: accepted to be bounced, never to be sent */
 };
 
 /* ---- writing ---- */
@@ -103,6 +104,8 @@ struct env_iter {
  */
 bool envelope_parse(struct str env, struct envelope *e, struct buf *scratch, struct why *why);
 void env_iter_init(struct env_iter *it, struct str env);
+/* The same over lines of recipients alone, as envelope_write_rcpt() makes them. */
+void env_iter_init_lines(struct env_iter *it, struct str lines);
 /* The next recipient; views live until the next call. False at the end. */
 bool env_iter_next(struct env_iter *it, uint32_t *index, struct env_rcpt *r);
 

@@ -44,6 +44,10 @@ static const enum conf_key answered_here[] = {
     CONF_PATTERNS_MAIL_FROM,
     CONF_PATTERNS_RCPT_TO,
     CONF_PATTERNS_ANY,
+    CONF_REWRITE_MAIL_FROM,
+    CONF_REWRITE_FROM_DOMAIN,
+    CONF_ALIASES_ALIAS,
+    CONF_GLOBAL_POSTMASTER,
 };
 
 static bool

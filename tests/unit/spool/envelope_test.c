@@ -51,7 +51,8 @@ write_full(const struct envelope *e)
 	struct env_rcpt one = {.address = STR("x@example.com")};
 	struct env_rcpt two = {.address = STR("\"a b\"@example.com"),
 	    .orcpt = STR("rfc822;a+b@example.com"),
-	    .notify = NOTIFY_SUCCESS | NOTIFY_DELAY};
+	    .notify = NOTIFY_SUCCESS | NOTIFY_DELAY,
+	    .is_invalid = true};
 
 	buf_reset(&text);
 	buf_reset(&scratch);
@@ -100,6 +101,7 @@ every_field_comes_back(void **state)
 	assert_true(str_eq(r.address, STR("\"a b\"@example.com")));
 	assert_true(str_eq(r.orcpt, STR("rfc822;a+b@example.com")));
 	assert_int_equal(r.notify, NOTIFY_SUCCESS | NOTIFY_DELAY);
+	assert_true(r.is_invalid);
 	assert_false(env_iter_next(&it, &index, &r));
 }
 
