@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
-from certs import Authority, tlsa  # noqa: E402
+from authority import Authority, tlsa  # noqa: E402
 from dnssim import Dnssim  # noqa: E402
 from posthaste import DNS_PORT, MX_PORT, World  # noqa: E402
 

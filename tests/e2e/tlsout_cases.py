@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
-from certs import Authority  # noqa: E402
+from authority import Authority  # noqa: E402
 from posthaste import BUILD, World  # noqa: E402
 
 CA = "smtp-tls-ca-file {ca}"

@@ -1,45 +1,55 @@
-"""Certificates of a test's own making, by the openssl program: an authority, what it signs, and their TLSA records."""
-import hashlib
+"""Certificates for tests, made by openssl(1): an authority, and what it signed."""
 import os
 import subprocess
 
 
-def openssl(*words, data=None):
-    return subprocess.run(["openssl", *words], input=data, check=True, capture_output=True).stdout
+def openssl(*words, **options):
+    r = subprocess.run(["openssl", *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, **options)
+    if r.returncode != 0:
+        raise RuntimeError(f"openssl {' '.join(words)}: {r.stderr}")
+    return r.stdout
 
 
-class Authority:
-    """certificate(name…) gives the path of a PEM file with certificate, chain and key."""
+class Certs:
+    """Files in one folder: NAME.pem (certificate and key), NAME.crt, NAME.key."""
 
-    def __init__(self, folder, name="Test Authority"):
+    def __init__(self, folder):
+        self.folder = folder
         os.makedirs(folder, exist_ok=True)
-        self.folder, self.n = folder, 0
-        self.key, self.path = folder + "/ca.key", folder + "/ca.pem"
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
-                f"/CN={name}", "-keyout", self.key, "-out", self.path, "-addext", "basicConstraints=critical,CA:TRUE")
 
-    def certificate(self, *names, password=None):
-        self.n += 1
-        base = f"{self.folder}/c{self.n}"
-        openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
-                f"/CN={names[0]}", "-keyout", base + ".key", "-out", base + ".csr")
-        with open(base + ".ext", "w") as f:
-            f.write("subjectAltName=" + ",".join("DNS:" + n for n in names) + "\n")
-        openssl("x509", "-req", "-in", base + ".csr", "-CA", self.path, "-CAkey", self.key, "-CAcreateserial", "-days", "20",
-                "-out", base + ".crt", "-extfile", base + ".ext")
-        key = open(base + ".key").read()
-        if password:
-            key = openssl("pkcs8", "-topk8", "-in", base + ".key", "-passout", f"pass:{password}").decode()
-        with open(base + ".pem", "w") as f:
-            f.write(open(base + ".crt").read() + open(self.path).read() + key)
-        return base + ".pem"
+    def path(self, name):
+        return f"{self.folder}/{name}"
 
+    def _write(self, name, text):
+        with open(self.path(name), "w") as f:
+            f.write(text)
+        return self.path(name)
 
-def tlsa(path, usage=3, selector=1):
-    """"USAGE SELECTOR 1 HEX" of the file's first certificate."""
-    if selector:
-        public = openssl("x509", "-in", path, "-pubkey", "-noout")
-        data = openssl("pkey", "-pubin", "-outform", "DER", data=public)
-    else:
-        data = openssl("x509", "-in", path, "-outform", "DER")
-    return f"{usage} {selector} 1 {hashlib.sha256(data).hexdigest()}"
+    def _read(self, name):
+        with open(self.path(name)) as f:
+            return f.read()
+
+    def key(self, name, kind="rsa"):
+        if kind == "rsa":
+            openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", self.path(name + ".key"))
+        else:
+            openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", self.path(name + ".key"))
+
+    def authority(self, name):
+        self.key(name, "ec")
+        openssl("req", "-x509", "-key", self.path(name + ".key"), "-subj", f"/CN={name}", "-days", "30",
+                "-out", self.path(name + ".crt"))
+        return self.path(name + ".crt")
+
+    def make(self, name, authority=None, kind="rsa", password=None):
+        """The path of NAME.pem; by itself or signed by an authority; its key encrypted if there is a password."""
+        self.key(name, kind)
+        openssl("req", "-new", "-key", self.path(name + ".key"), "-subj", f"/CN={name}", "-out", self.path(name + ".csr"))
+        signer = ["-signkey", self.path(name + ".key")] if authority is None else \
+            ["-CA", self.path(authority + ".crt"), "-CAkey", self.path(authority + ".key"), "-CAcreateserial"]
+        openssl("x509", "-req", "-in", self.path(name + ".csr"), "-days", "30", "-out", self.path(name + ".crt"), *signer)
+        if password is not None:
+            openssl("pkcs8", "-topk8", "-in", self.path(name + ".key"), "-passout", "pass:" + password,
+                    "-out", self.path(name + ".enc"))
+        key = self._read(name + (".key" if password is None else ".enc"))
+        return self._write(name + ".pem", self._read(name + ".crt") + key)
