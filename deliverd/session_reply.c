@@ -195,6 +195,24 @@ on_mail(struct session *s, const struct expect *e)
 	session_decide_all(s, e->txn, RCPT_OPEN, &v);
 }
 
+/*
+ * Is it the transaction that is full, and not the recipient that is refused? "Too many recipients" is 452, and came as
+ * 552 once (RFC 5321 4.5.3.1.10); the same codes tell of a mailbox or a disk that is full.
+ */
+static bool
+is_full(const struct session *s, const struct verdict *v)
+{
+	if (reply(s)->code != 452 && reply(s)->code != 552)
+		return false;
+	if (v->enh[1] != 0 || v->enh[2] != 0)
+		return v->enh[1] == 5 && v->enh[2] == 3;
+	for (size_t i = 0; i < v->text.len; i++) {
+		if (str_has_iprefix(str_skip(v->text, i), STR("too many recipients")))
+			return true;
+	}
+	return false;
+}
+
 static void
 on_rcpt(struct session *s, const struct expect *e)
 {
@@ -215,6 +233,9 @@ on_rcpt(struct session *s, const struct expect *e)
 	/* "too many recipients" came as 552 once (RFC 5321 4.5.3.1.10) */
 	if (reply(s)->code == 552)
 		v.outcome = OUT_DEFERRED;
+	/* the rest goes with the next transaction; that this one takes somebody ends the repetition */
+	if (is_full(s, &v) && e->txn->n_accepted > 0)
+		v.outcome = OUT_UNTRIED;
 	session_decide(s, e->txn, e->rcpt, &v);
 }
 
