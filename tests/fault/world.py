@@ -277,11 +277,12 @@ class World:
 
     def is_torn_group_only(self, tree):
         """Of a group that was not flushed a record may be torn and a later one whole: nobody can tell that from a broken
-        disk, so it is set aside and told. Nothing else may lie there, and the figures must balance."""
-        whys = [open(p).read() for p in glob.glob(self.fs.mount + "/spool/bad/*.why")]
-        self.torn_groups = max(self.torn_groups, len(whys))
-        return (tree.get("message", "").startswith("NOT CLEAN") and len(whys) > 0
-                and all("The journal is broken here; records follow." in w for w in whys))
+        disk, so it is set aside and told. Nothing else may be, and the figures must balance."""
+        with open(self.folder + "/log", errors="replace") as f:
+            told = [line for line in f if "event=set-aside" in line]
+        self.torn_groups = len(told)
+        return (tree.get("message", "").startswith("NOT CLEAN") and len(told) > 0
+                and all("The journal is broken here; records follow." in line for line in told))
 
     def read_deliveries(self):
         """self.seen: number -> [(sum and length, when)], from the receivers' logs."""
