@@ -18,8 +18,11 @@
 static uint64_t
 n_final(const struct spool_ledger *l)
 {
-	return l->by_kind[FINAL_DELIVERED] + l->by_kind[FINAL_BOUNCED] + l->by_kind[FINAL_EXPIRED] +
-	       l->by_kind[FINAL_DELETED];
+	uint64_t n = 0;
+
+	for (int k = FINAL_NONE + 1; k < FINAL_MAX; k++)
+		n += l->by_kind[k];
+	return n;
 }
 
 static bool
@@ -28,7 +31,7 @@ is_balanced(const struct spool_audit *a)
 	return a->ledger.accepted == n_final(&a->ledger) + a->queued && a->set_aside == 0;
 }
 
-/* Recipients may be deleted with --no-accounting; nothing else ends without a record. */
+/* Of what ended with a record, by the done log; whether a deletion has one is left open. */
 static bool
 fits_records(const struct spool_audit *a, const struct audit_records *r)
 {
@@ -71,10 +74,10 @@ static void
 fill(struct tree *t, const struct spool_audit *a, const struct audit_records *r)
 {
 	add(t, "audit.accepted", a->ledger.accepted);
-	add(t, "audit.delivered", a->ledger.by_kind[FINAL_DELIVERED]);
-	add(t, "audit.bounced", a->ledger.by_kind[FINAL_BOUNCED]);
-	add(t, "audit.expired", a->ledger.by_kind[FINAL_EXPIRED]);
-	add(t, "audit.deleted", a->ledger.by_kind[FINAL_DELETED]);
+	add(t, "audit.delivered", spool_ledger_ended(&a->ledger, FINAL_DELIVERED));
+	add(t, "audit.bounced", spool_ledger_ended(&a->ledger, FINAL_BOUNCED));
+	add(t, "audit.expired", spool_ledger_ended(&a->ledger, FINAL_EXPIRED));
+	add(t, "audit.deleted", spool_ledger_ended(&a->ledger, FINAL_DELETED));
 	add(t, "audit.queued", a->queued);
 	add(t, "audit.messages", a->messages);
 	add(t, "audit.queueFiles", a->files);
@@ -157,7 +160,8 @@ look_until_it_fits(int dirfd, const struct conf *c, struct view *v, bool *is_sti
 static char *
 verdict(const struct view *v, uint64_t n_missing)
 {
-	const uint64_t *k = v->a.ledger.by_kind, accepted = v->a.ledger.accepted;
+	const struct spool_ledger *l = &v->a.ledger;
+	uint64_t accepted = l->accepted;
 	uint64_t sum = n_final(&v->a.ledger) + v->a.queued;
 
 	if (accepted != sum)
@@ -174,7 +178,8 @@ verdict(const struct view *v, uint64_t n_missing)
 		    n_missing);
 	return xasprintf("Balanced: %lu accepted = %lu delivered + %lu bounced + %lu expired + %lu "
 			 "deleted + %lu queued.",
-	    accepted, k[FINAL_DELIVERED], k[FINAL_BOUNCED], k[FINAL_EXPIRED], k[FINAL_DELETED],
+	    accepted, spool_ledger_ended(l, FINAL_DELIVERED), spool_ledger_ended(l, FINAL_BOUNCED),
+	    spool_ledger_ended(l, FINAL_EXPIRED), spool_ledger_ended(l, FINAL_DELETED),
 	    v->a.queued);
 }
 

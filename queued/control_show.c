@@ -140,10 +140,10 @@ control_ledger(struct control *c)
 	struct spool_ledger l = spool_ledger(qd.store);
 
 	control_number(c, l.accepted, "ledger.accepted");
-	control_number(c, l.by_kind[FINAL_DELIVERED], "ledger.delivered");
-	control_number(c, l.by_kind[FINAL_BOUNCED], "ledger.bounced");
-	control_number(c, l.by_kind[FINAL_EXPIRED], "ledger.expired");
-	control_number(c, l.by_kind[FINAL_DELETED], "ledger.deleted");
+	control_number(c, spool_ledger_ended(&l, FINAL_DELIVERED), "ledger.delivered");
+	control_number(c, spool_ledger_ended(&l, FINAL_BOUNCED), "ledger.bounced");
+	control_number(c, spool_ledger_ended(&l, FINAL_EXPIRED), "ledger.expired");
+	control_number(c, spool_ledger_ended(&l, FINAL_DELETED), "ledger.deleted");
 	control_number(c, qd.rcpts.n_used, "ledger.queued");
 	control_bool(c, recover_is_running(), "ledger.scanning");
 }

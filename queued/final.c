@@ -309,8 +309,10 @@ sync_done(void)
 void
 final_end(struct final *f)
 {
+	enum final_kind kind = (enum final_kind)f->record.final;
+
 	spool_done_append(qd.store, &f->record.place, f->record.rcpt,
-	    (enum final_kind)f->record.final, ev_wall());
+	    f->record.quiet ? FINAL_QUIETLY(kind) : kind, ev_wall());
 	TAILQ_INSERT_TAIL(&fin.ended, f, link);
 }
 

@@ -234,8 +234,14 @@ enum final_kind {
 	FINAL_BOUNCED,
 	FINAL_EXPIRED,
 	FINAL_DELETED,
+	/* the same without an accounting record, as configured or ordered; only the done log tells them apart */
+	FINAL_QUIET_DELIVERED,
+	FINAL_QUIET_BOUNCED,
+	FINAL_QUIET_EXPIRED,
+	FINAL_QUIET_DELETED,
 	FINAL_MAX
 };
+#define FINAL_QUIETLY(kind) ((enum final_kind)((kind) + FINAL_DELETED))
 struct ipc_record {
 	struct spool_place place; /* kind 0: none (tq) */
 	struct ipc_addr src;

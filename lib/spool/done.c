@@ -14,6 +14,10 @@ static const char letters[FINAL_MAX] = {
     [FINAL_BOUNCED] = 'B',
     [FINAL_EXPIRED] = 'E',
     [FINAL_DELETED] = 'X',
+    [FINAL_QUIET_DELIVERED] = 'V',
+    [FINAL_QUIET_BOUNCED] = 'N',
+    [FINAL_QUIET_EXPIRED] = 'F',
+    [FINAL_QUIET_DELETED] = 'Y',
 };
 
 char
@@ -100,10 +104,13 @@ done_header_write(char block[BLOCK_BYTES], const struct done_header *h)
 
 	n = snprintf(block, BLOCK_BYTES,
 	    "posthaste-done-1 file=%08x delivered=%016jx bounced=%016jx expired=%016jx "
-	    "deleted=%016jx table=%08x previous=%08x lines=%08x\n",
+	    "deleted=%016jx quiet=%016jx,%016jx,%016jx,%016jx table=%08x previous=%08x "
+	    "lines=%08x\n",
 	    h->number, (uintmax_t)h->by_kind[FINAL_DELIVERED], (uintmax_t)h->by_kind[FINAL_BOUNCED],
-	    (uintmax_t)h->by_kind[FINAL_EXPIRED], (uintmax_t)h->by_kind[FINAL_DELETED], h->n_table,
-	    h->previous, h->previous_lines);
+	    (uintmax_t)h->by_kind[FINAL_EXPIRED], (uintmax_t)h->by_kind[FINAL_DELETED],
+	    (uintmax_t)h->by_kind[FINAL_QUIET_DELIVERED],
+	    (uintmax_t)h->by_kind[FINAL_QUIET_BOUNCED], (uintmax_t)h->by_kind[FINAL_QUIET_EXPIRED],
+	    (uintmax_t)h->by_kind[FINAL_QUIET_DELETED], h->n_table, h->previous, h->previous_lines);
 	block_close(block, (size_t)n);
 }
 
@@ -119,6 +126,10 @@ done_header_parse(const char block[BLOCK_BYTES], struct done_header *h)
 	    !take_hex(&s, " bounced=", 16, &h->by_kind[FINAL_BOUNCED]) ||
 	    !take_hex(&s, " expired=", 16, &h->by_kind[FINAL_EXPIRED]) ||
 	    !take_hex(&s, " deleted=", 16, &h->by_kind[FINAL_DELETED]) ||
+	    !take_hex(&s, " quiet=", 16, &h->by_kind[FINAL_QUIET_DELIVERED]) ||
+	    !take_hex(&s, ",", 16, &h->by_kind[FINAL_QUIET_BOUNCED]) ||
+	    !take_hex(&s, ",", 16, &h->by_kind[FINAL_QUIET_EXPIRED]) ||
+	    !take_hex(&s, ",", 16, &h->by_kind[FINAL_QUIET_DELETED]) ||
 	    !take_hex(&s, " table=", 8, &table) || !take_hex(&s, " previous=", 8, &previous) ||
 	    !take_hex(&s, " lines=", 8, &lines) || !take_lit(&s, "\n"))
 		return false;

@@ -5,9 +5,10 @@
  *
  *	K IIIIIIIIIIIIIIII RRRRRRRR TTTTTTTT WGGGGGGGG SSSSSSSS\n	(hex)
  *
- * K: D, B, E, X a recipient's end (delivered, bounced, expired, deleted), counted; d, b, e, x the same, repeated and not
- * counted; S a segment that was let go of (I: its number); M a record that was moved out into a queue file. I: message
- * id, R: recipient, T: seconds since 1970, W and G: writer and generation of the segment, "-" and 0 for a queue file.
+ * K: D, B, E, X a recipient's end (delivered, bounced, expired, deleted), counted; V, N, F, Y the same without an
+ * accounting record; in lower case the same, repeated and not counted; S a segment that was let go of (I: its number);
+ * M a record that was moved out into a queue file. I: message id, R: recipient, T: seconds since 1970, W and G: writer
+ * and generation of the segment, "-" and 0 for a queue file.
  */
 #ifndef PH_SPOOL_DONE_INT_H
 #define PH_SPOOL_DONE_INT_H

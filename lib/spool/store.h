@@ -41,8 +41,14 @@ void spool_recovered(struct spool_store *s);
  */
 struct spool_ledger {
 	uint64_t accepted;
-	uint64_t by_kind[FINAL_MAX];
+	uint64_t by_kind[FINAL_MAX]; /* with an accounting record, and (FINAL_QUIETLY) without */
 };
+/* Of one of the four kinds, with and without a record. */
+static inline uint64_t
+spool_ledger_ended(const struct spool_ledger *l, enum final_kind kind)
+{
+	return l->by_kind[kind] + l->by_kind[FINAL_QUIETLY(kind)];
+}
 void spool_count_accepted(struct spool_store *s, uint32_t n_rcpts);
 struct spool_ledger spool_ledger(const struct spool_store *s);
 

@@ -9,7 +9,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
-from posthaste import BASE, World  # noqa: E402
+from posthaste import BASE, DOMAIN, World  # noqa: E402
 
 BARE = re.sub(r"<acct-file.*?</acct-file>\n", "", BASE, flags=re.S)
 PROVIDERS = """port {mx_port}
@@ -171,6 +171,25 @@ def suppressed():
         w.drained()
         expect_equal(w.mx.recipients(), 0, "recipients at the providers")
         w.ph.audit()
+
+
+@case("disable-acct-records leaves records out, and the audit knows which; one that is missing otherwise it finds")
+def quiet_records():
+    with World(domain=DOMAIN + "<domain yahoo.test>\n\tdisable-acct-records d\n</domain>\n") as w:
+        w.inject(30, "u%r@gmail.test,u%r@yahoo.test")
+        w.mx.wait_recipients(30)
+        w.drained()
+        w.ph.wait_records(15, "d")
+        w.ph.audit()
+        w.ph.stop()
+        w.ph.start()
+        w.ph.audit()
+        expect_equal({r["rcpt"].split("@")[1] for r in w.ph.records("d")}, {"gmail.test"}, "domains in the records")
+        path = os.path.realpath(w.folder + "/acct/acct.csv")
+        lines = open(path).readlines()
+        open(path, "w").writelines(lines[:-1])
+        said = w.ph.pmtactl("audit", check=False)
+        expect(said.returncode != 0 and "do not agree" in said.stdout + said.stderr, f"audit: {said.stdout}{said.stderr}")
 
 
 if __name__ == "__main__":

@@ -76,8 +76,9 @@ class Unflushed:
         for path in self.was:
             if path not in names and self.maybe() and os.path.isdir(os.path.dirname(path)):
                 self.make_name(path)
+        kept = {e.key for e in self.was.values()}  # a rename takes the old name and gives the new one in one step
         for path in sorted(self.now, reverse=True):
-            if path not in self.was and os.path.lexists(path) and self.maybe():
+            if path not in self.was and self.now[path].key not in kept and os.path.lexists(path) and self.maybe():
                 self.remove_name(path)
         for path, entry in self.was.items():
             at = self.by_key.get(entry.key)
