@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
@@ -100,6 +101,16 @@ keep_broken(int dirfd, unsigned writer, const char *text, size_t len)
 	close(bad_fd);
 }
 
+/* never written, which the power may leave of a file that was just made */
+static bool
+is_blank(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (text[i] != 0)
+			return false;
+	return true;
+}
+
 static int
 load(struct idfile *f, int dirfd, unsigned writer)
 {
@@ -112,9 +123,19 @@ load(struct idfile *f, int dirfd, unsigned writer)
 	if (idfile_read(f->fd, &f->t))
 		return 0;
 	n = pread_all(f->fd, text, sizeof text, 0);
-	if (n > 0)
+	if (n > 0 && !is_blank(text, (size_t)n))
 		keep_broken(dirfd, writer, text, (size_t)n);
 	return n < 0 ? -1 : 0;
+}
+
+static int
+take_room(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || st.st_size >= IDFILE_BLOCKS * BLOCK_BYTES)
+		return 0;
+	return allocate_file(fd, IDFILE_BLOCKS * BLOCK_BYTES, st.st_size == 0);
 }
 
 int
@@ -127,6 +148,9 @@ idfile_open(struct idfile *f, int dirfd, int journal_fd, unsigned writer, struct
 	f->fd = open_file(journal_fd, name, O_RDWR);
 	if (f->fd < 0 && errno == ENOENT)
 		f->fd = create_file(journal_fd, name, SPOOL_FMODE);
+	/* a full disk must not keep a server from starting: later writes need no room */
+	if (f->fd >= 0 && take_room(f->fd) < 0)
+		idfile_close(f);
 	if (f->fd < 0)
 		return why_errno(why, "Cannot open journal/%s", name);
 	if (flock(f->fd, LOCK_EX | LOCK_NB) < 0) {

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -77,6 +78,29 @@ segments_accepted(const struct segments *s, uint64_t *n_msgs, uint64_t *n_rcpts)
 {
 	*n_msgs = s->head.n_msgs + s->in.n_msgs;
 	*n_rcpts = s->head.n_rcpts + s->in.n_rcpts;
+}
+
+/* Room on the file system is short: spares, which may be a gigabyte, are given back for what must be written. */
+static bool
+is_room_short(const struct segments *s)
+{
+	struct statvfs v;
+
+	return fstatvfs(s->journal_fd, &v) == 0 &&
+	       (uint64_t)v.f_bavail * v.f_frsize < SEGMENT_LOW_ROOM;
+}
+
+static void
+drop_spares(struct segments *s)
+{
+	char name[SPOOL_NAME];
+
+	while (s->n_spare > SEGMENT_LOW_SPARES) {
+		/* the first have been there longest */
+		if (unlinkat(s->journal_fd, segment_name(name, s->writer, s->spare[0]), 0) < 0)
+			return;
+		memmove(s->spare, s->spare + 1, --s->n_spare * sizeof s->spare[0]);
+	}
 }
 
 /* ---- opening: what is there? ---- */
@@ -257,7 +281,12 @@ start(struct segments *s, struct found *f, uint64_t now_ms, struct why *why)
 			return -1;
 	}
 	lost = lost_behind(&f->lost, s->head.generation);
-	return start_ids(s, &lost, now_ms, why);
+	if (start_ids(s, &lost, now_ms, why) < 0)
+		return -1;
+	/* now that W.id has the counts, which the newest one's header had */
+	if (is_room_short(s))
+		drop_spares(s);
+	return 0;
 }
 
 int
@@ -343,7 +372,7 @@ void
 segments_freed(struct segments *s, uint32_t segment, uint32_t generation)
 {
 	char name[SPOOL_NAME];
-	bool abandoned;
+	bool abandoned, is_short;
 	size_t i = 0;
 
 	while (i < s->n_used && s->used[i].segment != segment)
@@ -351,8 +380,11 @@ segments_freed(struct segments *s, uint32_t segment, uint32_t generation)
 	if (i == s->n_used || (s->used[i].generation != generation && s->used[i].generation != 0))
 		return;
 	abandoned = s->used[i].abandoned;
+	is_short = is_room_short(s);
+	if (is_short && s->n_spare > SEGMENT_LOW_SPARES && s->fd >= 0)
+		drop_spares(s);
 	/* a segment that failed once is not trusted again; a mark must outlive the file */
-	if (!abandoned && s->n_spare < SEGMENT_SPARES) {
+	if (!abandoned && s->n_spare < (is_short ? SEGMENT_LOW_SPARES : SEGMENT_SPARES)) {
 		s->used[i] = s->used[--s->n_used];
 		add_spare(s, segment);
 		return;

@@ -14,6 +14,9 @@
 #include "lib/spool/scan_int.h"
 
 #define SEGMENT_SPARES 64 /* more free segments than this are removed */
+/* with less room than this on the file system only so many are kept: the done log and the queue files need it */
+#define SEGMENT_LOW_ROOM   (UINT64_C(8) * JOURNAL_SEGMENT_BYTES)
+#define SEGMENT_LOW_SPARES 2
 /* the last place where a record may end: the end line must still fit */
 #define SEGMENT_ROOM (JOURNAL_SEGMENT_BYTES - SPOOL_HEADER_LEN)
 

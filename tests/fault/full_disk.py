@@ -87,6 +87,30 @@ def full_while_delivering(build, full):
         heals(world)
 
 
+def full_at_several_starts(build, full):
+    """crashes on a full disk: spare segments give way to the done log, so mail ends before there is room again"""
+    with tempfile.TemporaryDirectory(prefix="ph-acct-") as acct:
+        os.chmod(acct, 0o755)
+        with World(build, megabytes=600, acct=acct) as world:
+            world.start()
+            world.sinks["plain"].stop()
+            world.inject(world.make(110, size=900_000))
+            world.sinks["plain"].start()
+            world.settle()
+            world.check()
+            for _ in range(2):
+                world.sinks["plain"].stop()
+                world.inject(world.make(20))
+                fill(world.fs.mount)
+                world.kill()
+                world.start()
+                world.sinks["plain"].start()
+                world.settle(30)
+                world.check(time.monotonic_ns(), old_ns=2 ** 62)
+            free(world.fs.mount)
+            heals(world)
+
+
 def full_while_writing_queue_files(build, full):
     """large messages go straight to queue files: 452 when they cannot be written"""
     with World(build, megabytes=300) as world:
@@ -135,5 +159,5 @@ def full_while_accounting(build, full):
         os.rmdir(acct)
 
 
-TESTS = (full_while_accepting, full_while_delivering, full_while_writing_queue_files, no_inodes_left,
+TESTS = (full_while_accepting, full_while_delivering, full_at_several_starts, full_while_writing_queue_files, no_inodes_left,
          full_while_accounting)
