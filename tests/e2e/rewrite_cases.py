@@ -5,12 +5,14 @@ import email
 import os
 import re
 import smtplib
+import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
-from posthaste import BASE, DOMAIN, World  # noqa: E402
+from posthaste import BASE, BUILD, DOMAIN, World  # noqa: E402
+from verifiers import Verifiers, make_key  # noqa: E402
 
 POLICY = """\
 port {mx_port}
@@ -120,8 +122,6 @@ def included_wrong():
             if text is not None:
                 with open(f"{w.folder}/h.txt", "w") as f:
                     f.write(text)
-            import subprocess
-            from posthaste import BUILD
             r = subprocess.run([BUILD + "/sbin/posthaste", "-t", "-c", w.ph.config_path], capture_output=True, text=True)
             expect(r.returncode != 0 and says in r.stdout + r.stderr, f"{text!r}: {r.returncode} {r.stdout}{r.stderr}")
 
@@ -303,6 +303,36 @@ def scheduled():
             expect(False, "a malformed schedule was accepted")
         except smtplib.SMTPDataError as e:
             expect_equal(e.smtp_code, 554, "refused")
+
+
+@case("what is sent is what is signed: fields added, left out, rewritten and dated at delivery have good signatures")
+def signed():
+    config = """\
+domain-key s1,sign.test,{folder}/s1.pem
+include-headers-from {folder}/h.txt
+<rewrite-list r>
+	from-domain inject.test sign.test
+</rewrite-list>
+""" + vmtas("\trewrite-list r\n")
+    domain = "<domain *>\n\tdkim-sign yes\n\tremove-header Subject\n</domain>\n"
+    more = "\tadd-date-header override\n\tdate-header-time delivery\n\tremove-header X-One\n"
+    with world(more, config, domain, start=False) as w:
+        verifiers = Verifiers({"s1._domainkey.sign.test": make_key(f"{w.folder}/s1.pem", 2048)})
+        with open(f"{w.folder}/h.txt", "w") as f:
+            f.write("List-Id: <list.sign.test>\n")
+        w.ph.start()
+
+        def check(message, raw):
+            expect_equal((message["Subject"], message["X-One"], message["List-Id"], message["From"]),
+                         (None, None, "<list.sign.test>", "Me <me@sign.test>"), "fields")
+            tags = verifiers.accept(raw, 1, "edited")[0]
+            expect("list-id" in tags["h"].lower() and "date" in tags["h"].lower(), f"signed: {tags['h']}")
+        every_way(w, ["x-virtual-mta: v1", "X-One: 1", "From: Me <me@inject.test>", "Subject: s", "Date: old"], check)
+        # several transactions of one message, a second apart: each with its own Date, each signed
+        send(w, "many", ["x-virtual-mta: v1", "From: Me <me@inject.test>"],
+             rcpt=["c@gmail.test", "d@googlemail.test", "e@plain.test"])
+        for raw in (v[2] for k, v in arrived(w, len(WAYS) + 3).items() if k[0] == "many"):
+            verifiers.accept(raw, 1, "of several")
 
 
 @case("relay rules: relay-domain with patterns and macros, relay-address, our own names; nothing else; relay-debug says 4xx")

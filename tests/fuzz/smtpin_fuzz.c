@@ -26,7 +26,15 @@ static const char settings[] =
     "<virtual-mta v1>\n</virtual-mta>\n"
     "<source 0/0>\nalways-allow-relaying yes\nprocess-x-virtual-mta yes\nprocess-x-job yes\n"
     "process-x-envid yes\nmax-message-size 3M\nadd-date-header override\n"
-    "add-message-id-header yes\nremove-received-headers yes\n</source>\n";
+    "add-message-id-header yes\nremove-received-headers yes\nprocess-x-schedule yes\n"
+    "pattern-list L\nrewrite-list R\nbcc copy@own.test\naccept-invalid-recipients yes\n"
+    "jobid-prefix p{auth}-\nremove-header X-One, X-Two\n</source>\n"
+    "<pattern-list L>\nheader X-Type /(a+)+[bc]$/ virtual-mta=v1\nmail-from /@x\\./ call-to: M\n"
+    "rcpt-to /^v/ recipient-priority=9\n</pattern-list>\n"
+    "<pattern-list M>\n* recipient-priority=1\n</pattern-list>\n"
+    "<rewrite-list R>\nmail-from a@* b@*\nmail-from *@old.test *@new.test\n"
+    "from-domain [*.]old.test new.test\n</rewrite-list>\n"
+    "<aliases>\nalias c@x.test d@x.test, e@x.test\nalias *@all.test c@x.test\n</aliases>\n";
 
 static void
 mix(uint64_t *hash, struct str s)
