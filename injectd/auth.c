@@ -182,7 +182,8 @@ check_password(struct session *s, struct str name, struct str password)
 	bool is_right = user_has_password(u, password);
 
 	(void)str_copy(s->auth->name, sizeof s->auth->name, name);
-	if (is_right || (hash.len > 0 && verify_is_known(hash, password))) {
+	is_right = is_right || (hash.len > 0 && verify_is_known(hash, password));
+	if (is_right && u != NULL) {
 		succeed(s, u);
 	} else if (!all->has[USER_HASH]) {
 		fail(s, name);
@@ -277,7 +278,7 @@ on_cram(struct session *s, struct str text)
 		return;
 	}
 	u = users_find(&s->world->users, name);
-	if (user_has_digest(u, str_of(s->auth->challenge), str_skip(text, sp + 1)))
+	if (user_has_digest(u, str_of(s->auth->challenge), str_skip(text, sp + 1)) && u != NULL)
 		succeed(s, u);
 	else
 		fail(s, name);

@@ -210,6 +210,75 @@ def log_data():
         expect("quiet" not in said, "logged where nobody asked for it")
 
 
+DIALECT_BASE = """\
+host-name mta.posthaste.test
+postmaster postmaster@posthaste.test
+smtp-listener {net}.1:{smtp_port}
+name-server {net}.53:{dns_port}
+<spool {folder}/spool>
+</spool>
+log-file {folder}/log/pmta.log
+<acct-file {folder}/acct/acct.csv>
+	records d, b
+	record-fields d *, recordId, header_X-Id
+	record-fields b *, recordId, header_X-Id
+</acct-file>
+<smtp-server>
+	max-smtp-in 3
+	allow-unencrypted-plain yes
+</smtp-server>
+<source *>
+	max-message-size 12345
+</source>
+<source trusted>
+	relay yes
+</source>
+<virtual-mta v1>
+</virtual-mta>
+<virtual-mta v2>
+</virtual-mta>
+<virtual-mta-pool p>
+	virtual-mta v2
+</virtual-mta-pool>
+smtp-listener {net}.1:2621 source=trusted
+<smtp-listener {net}.1:2622>
+	source trusted
+	virtual-mta v1
+</smtp-listener>
+<smtp-listener {net}.1:2623>
+	source trusted
+	virtual-mta-pool p
+</smtp-listener>
+<smtp-user alice>
+	password secret
+</smtp-user>
+"""
+
+
+@case("the dialect's rows of servers, sources and listeners are honoured")
+def dialect():
+    with World(policy=POLICY, base=DIALECT_BASE) as w:
+        wait_for("nobody is connected", lambda: is_idle(w))
+        callers, said = fill(w, 4)
+        expect_equal(said, ["220"] * 3 + ["421"], "<smtp-server> max-smtp-in")
+        close_all(callers)
+        wait_for("nobody is connected", lambda: is_idle(w))
+        with smtplib.SMTP(f"{w.net}.1", 2526, timeout=20) as s:
+            s.ehlo("client.test")
+            expect("PLAIN" in s.esmtp_features["auth"], "<smtp-server> allow-unencrypted-plain")
+            expect_equal(s.esmtp_features["size"], "12345", "<source *>")
+            s.mail("a@sender.test")
+            expect_equal(s.rcpt("b@gmail.test")[0], 550, "without relay yes")
+        for port, name in ((2621, "by-source"), (2622, "by-vmta"), (2623, "by-pool")):
+            with smtplib.SMTP(f"{w.net}.1", port, timeout=20) as s:
+                s.sendmail("a@sender.test", ["b@gmail.test"], f"X-Id: {name}\r\n\r\nx\r\n")
+        found = {r["header_X-Id"]: (r["vmta"], r["vmtaPool"]) for r in w.ph.wait_records(3, "d")}
+        expect_equal(found["by-vmta"][0], "v1", "virtual-mta of a listener")
+        expect_equal(found["by-pool"], ("v2", "p"), "virtual-mta-pool of a listener")
+        expect(found["by-source"][0] not in ("v1", "v2"), "a listener without one")
+        w.ph.audit()
+
+
 DUMMY = """\
 dummy-smtp-ip {net}.5
 dummy-smtp-port 2613
