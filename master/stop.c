@@ -2,8 +2,8 @@
 
 #include "lib/base/log.h"
 
-/* for what is in flight at the first order to stop */
-#define DRAIN_MS 30000
+/* for what is in flight at the first order to stop; what comes after it ends within the half minute in all */
+#define DRAIN_MS 25000
 /* for its last flush, beyond its time to drain; then it is killed */
 #define GRACE_MS 10000
 

@@ -303,15 +303,31 @@ peers_add(enum ipc_role role, uint32_t instance, int fd)
 
 /* ---- may injectors accept? ---- */
 
+/* what a queued recipient takes in all processes together, with its message, queue and page cache of the spool */
+#define BYTES_PER_RCPT 512
+
+/* "auto": as many as fit into half of the machine's memory */
+static uint64_t
+max_recipients(const struct conf_set *g)
+{
+	uint64_t fit = 0;
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+
+	if (!str_ieq(conf_str(g, CONF_GLOBAL_SPOOL_MAX_RECIPIENTS), STR("auto")))
+		return conf_u64(g, CONF_GLOBAL_SPOOL_MAX_RECIPIENTS);
+	if (pages > 0 && size > 0)
+		fit = (uint64_t)pages * (uint64_t)size / 2 / BYTES_PER_RCPT;
+	return fit == 0 ? UINT64_MAX : fit;
+}
+
 static bool
 may_accept(struct why *why)
 {
 	const struct conf_set *g = conf_global(daemon_conf());
-	struct str max = conf_str(g, CONF_GLOBAL_SPOOL_MAX_RECIPIENTS);
 	uint64_t bytes = UINT64_MAX;
 
-	if (max.len > 0 && !str_ieq(max, STR("auto")) &&
-	    qd.rcpts.n_used >= conf_u64(g, CONF_GLOBAL_SPOOL_MAX_RECIPIENTS))
+	if (conf_str(g, CONF_GLOBAL_SPOOL_MAX_RECIPIENTS).len > 0 &&
+	    qd.rcpts.n_used >= max_recipients(g))
 		return why_set(why, "spool-max-recipients is reached") == 0;
 	if (conf_is_set(g, CONF_GLOBAL_MAX_QUEUE_SIZE))
 		bytes = conf_u64(g, CONF_GLOBAL_MAX_QUEUE_SIZE);

@@ -229,6 +229,27 @@ provider gmail.test { mx {net}.10; latency 50ms; }
         w.conserve()
 
 
+@case("SIGTERM ends the server within 30 s although a provider never answers the final dot; the mail waits for the next start")
+def stop_in_time():
+    policy = """
+port {mx_port}
+name-server {net}.53:{dns_port}
+provider gmail.test { mx {net}.10; stall dot always; }
+provider yahoo.test { mx {net}.12; }
+"""
+    with World(policy=policy) as w:
+        w.inject(10, "u%r@gmail.test,u%r@yahoo.test")
+        w.mx.wait_recipients(5)
+        began = time.monotonic()
+        expect_equal(w.ph.stop(32), 0, "exit status")
+        expect(time.monotonic() - began < 30, f"it took {time.monotonic() - began:.1f} s")
+        w.ph.start()
+        wait_for("the rest is queued", lambda: queued_recipients(w.ph) == 5, 20)
+        w.ph.audit()
+        w.ph.process.send_signal(signal.SIGTERM)
+        w.ph.process.send_signal(signal.SIGTERM)
+
+
 @case("stop by pmtactl ends the server too")
 def stop_by_command():
     with World() as w:
