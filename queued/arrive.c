@@ -149,7 +149,7 @@ add_rcpt(struct arrival *a, uint32_t index, const struct env_rcpt *er)
 		final_received(q, h);
 	if (er->is_invalid && o == NULL)
 		bounce_invalid(q, h);
-	if (q->retrying && q->policy->retry_upon_new_mail)
+	if (q->retrying && q->policy->retry_upon_new_mail && q->ordered == NULL)
 		queue_schedule(q, false);
 	queue_kick(q);
 }

@@ -42,10 +42,10 @@ struct rcpt {
 	uint32_t domain; /* handle: its address's, whatever its queue is called */
 	uint32_t at;	 /* ready: its lane (order.c); deferred: its place (due.c) */
 	uint16_t tries;
-	uint8_t state;	  /* enum rcpt_state */
-	uint8_t notify;	  /* enum env_notify */
-	uint8_t priority; /* 0-100 */
-	uint8_t pad;
+	uint8_t state;	   /* enum rcpt_state */
+	uint8_t notify;	   /* enum env_notify */
+	uint8_t priority;  /* 0-100 */
+	uint8_t shutoff;   /* attempts it still has while its queue is shut off (shutoff.h) */
 	uint16_t n_delays; /* notices of delay sent, or passed over by a restart */
 };
 _Static_assert(sizeof(struct rcpt) <= 40 && sizeof(struct message) <= 64,

@@ -30,6 +30,7 @@ sources := age.c \
 	   outcome.c \
 	   own.c \
 	   pattern.c \
+	   pattern_pairs.c \
 	   pattern_rule.c \
 	   pause.c \
 	   peers.c \
@@ -50,6 +51,7 @@ sources := age.c \
 	   run.c \
 	   segment.c \
 	   segment_compact.c \
+	   shutoff.c \
 	   source.c \
 	   state.c \
 	   target.c \

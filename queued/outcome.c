@@ -9,6 +9,7 @@
 #include "queued/retry.h"
 #include "queued/proxy.h"
 #include "queued/route.h"
+#include "queued/shutoff.h"
 #include "queued/state.h"
 
 #define LOCAL_TROUBLE_MS (60 * 1000)
@@ -95,6 +96,7 @@ deferred(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str r
 		return;
 	}
 	land(q, rcpt);
+	shutoff_failed(q, rc);
 	queue_add_deferred(q, rcpt, tick_in_ms(retry_rcpt_ms(q, rc->tries, r->id ^ r->rcpt)));
 	place_landed(q, rcpt);
 }

@@ -68,10 +68,8 @@ unescape(struct str s, char text[REGEX_MAX])
 }
 
 static const struct regex *
-compile(struct str written)
+compile(struct str s)
 {
-	char text[REGEX_MAX];
-	struct str s = unescape(written, text);
 	uint32_t i = hmap_find(&pat.by_text, str_hash(s), is_text, &s);
 	struct compiled c = {.is_used = true};
 	struct why why;
@@ -127,6 +125,7 @@ add(struct rules *l, struct rule r, const struct conf_set *set, enum conf_key k,
 static void
 read_reply(struct rules *l, const struct conf_set *set, size_t i)
 {
+	char text[REGEX_MAX];
 	struct str regex;
 	struct rule r;
 	struct why why;
@@ -135,7 +134,9 @@ read_reply(struct rules *l, const struct conf_set *set, size_t i)
 		log_error("event=reply-line-unusable text=\"%s\"", why.text);
 		return;
 	}
+	regex = unescape(regex, text);
 	r.regex = compile(regex);
+	pairs_of_regex(regex, &r.needs);
 	if (r.regex != NULL)
 		add(l, r, set, CONF_REPLIES_REPLY, i);
 }
@@ -332,11 +333,12 @@ combine(struct verdict *v, const struct rule *r)
 }
 
 static void
-match_rules(const struct rules *l, struct str reply, struct verdict *v)
+match_rules(const struct rules *l, struct str reply, const struct pairs *pairs, struct verdict *v)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		const struct rule *r = &l->list[i];
-		if ((r->actions & ~v->actions) != 0 && rule_matches(r, reply))
+		if ((r->actions & ~v->actions) != 0 && pairs_have(pairs, &r->needs) &&
+		    rule_matches(r, reply))
 			combine(v, r);
 	}
 }
@@ -369,14 +371,17 @@ remember(struct patterns *p, struct str reply, const struct verdict *v)
 bool
 patterns_match(struct patterns *p, struct str reply, struct verdict *v)
 {
+	struct pairs pairs;
+
 	if (p->memo.is_known && str_eq(str_from(p->memo.text, p->memo.len), reply)) {
 		*v = p->memo.verdict;
 		return v->actions != 0;
 	}
 	*v = (struct verdict){0};
+	pairs_of_text(reply, &pairs);
 	if (p->common != NULL)
-		match_rules(p->common, reply, v);
-	match_rules(&p->own, reply, v);
+		match_rules(p->common, reply, &pairs, v);
+	match_rules(&p->own, reply, &pairs, v);
 	match_waits(&p->waits, reply, v);
 	remember(p, reply, v);
 	return v->actions != 0;

@@ -135,6 +135,7 @@ glob_word(struct rule *r, const char *word, int64_t *period, struct why *why)
 
 	if (str_has_iprefix(w, STR("response=")) && r->words[0] == NULL) {
 		r->words[0] = xstrdup_str(str_skip(w, 9));
+		pairs_of_glob(str_of(r->words[0]), &r->needs);
 		return 0;
 	}
 	if (str_has_iprefix(w, STR("period=")) && conf_parse_time(str_skip(w, 7), period))
@@ -178,6 +179,7 @@ rule_parse_prefix(struct str text, struct rule *r, struct why *why)
 	if (!next_word(&text, word) || !next_word(&text, word) || word[0] == '\0')
 		return why_set(why, "it has no text");
 	r->words[0] = xstrdup(word);
+	pairs_of_text(str_of(word), &r->needs);
 	return 0;
 }
 

@@ -88,6 +88,7 @@ struct queue {
 	uint8_t retry_hold;	 /* what to call it while `retrying` */
 	uint8_t n_greetings_5xx; /* in a row */
 	bool loop_said;		 /* that its re-routing leads back to it */
+	bool was_shut;		 /* at the last look (shutoff.h) */
 	struct tick next_expiry;
 	struct tick open_after; /* no connection is opened before: local trouble */
 	struct tick hold_since;

@@ -12,6 +12,7 @@
 #include "queued/reroute.h"
 #include "queued/retry.h"
 #include "queued/route.h"
+#include "queued/shutoff.h"
 #include "queued/source.h"
 #include "queued/state.h"
 #include "queued/vmta.h"
@@ -51,12 +52,10 @@ stopped_by(struct queue *q)
 		return queue_n_rcpts(q) == 0 ? HOLD_EMPTY : HOLD_MOVING;
 	if (!q->vmta->exists)
 		return HOLD_NO_VMTA;
-	if (q->paused)
-		return HOLD_PAUSED;
-	if (q->policy->hold)
-		return HOLD_HELD_DOMAIN;
-	if (q->vmta->is_held)
-		return HOLD_HELD_VMTA;
+	if (!shutoff_lets_go(q))
+		return q->paused	 ? HOLD_PAUSED
+		       : q->policy->hold ? HOLD_HELD_DOMAIN
+					 : HOLD_HELD_VMTA;
 	if (q->purge != NULL)
 		return HOLD_BOUNCING;
 	if (q->retrying)
@@ -82,7 +81,7 @@ feed_round(struct queue *q, int *left)
 	TAILQ_FOREACH(c, &q->conns, link)
 	{
 		if (!queue_close_windows(q) || q->ready.n == 0 || *left == 0 ||
-		    !limit_has_room(&qd.accounting))
+		    !shutoff_lets_go(q) || !limit_has_room(&qd.accounting))
 			return false;
 		if (conn_room(c) == 0)
 			continue;
@@ -91,7 +90,7 @@ feed_round(struct queue *q, int *left)
 			continue;
 		if (n == 0)
 			return false;
-		conn_give(c, n);
+		conn_give(c, shutoff_is_on(q) ? 1 : n);
 		(*left)--;
 		gave = true;
 	}
@@ -229,6 +228,8 @@ open_more(struct queue *q)
 
 	if (may == 0)
 		return HOLD_LIMIT;
+	if (shutoff_is_on(q))
+		wanted = PH_MIN(wanted, q->n_conns == 0 && shutoff_lets_go(q) ? 1u : 0u);
 	for (n = 0; n < wanted; n++) {
 		h = open_one(q);
 		if (h != HOLD_MAX)
@@ -334,6 +335,7 @@ run_queue(struct queue *q)
 	enum queue_hold h;
 	bool connects;
 
+	shutoff_look(q);
 	mode_run(q);
 	source_run(q);
 	wake_deferred(q);

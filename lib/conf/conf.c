@@ -134,7 +134,6 @@ finish(struct conf_load *l)
 		conf_key_directory_expand(l);
 		conf_blk_drop_repeated(l);
 		conf_texts_read(l);
-		conf_replies_place(l);
 	}
 	for (size_t i = 0; i < c->n_blocks; i++) {
 		enum conf_block kind = c->blocks[i]->kind;

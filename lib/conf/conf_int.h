@@ -338,8 +338,6 @@ void conf_forwards_free(struct conf_forwards **t);
 void conf_choices_free(struct conf_choices **t);
 void conf_check(struct conf_load *l);
 void conf_check_users(struct conf_load *l);
-/* <smtp-pattern-list> within <domain>: the block's list, as if it were named there. */
-void conf_replies_place(struct conf_load *l);
 /* Patterns that do not compile are complained about. */
 void conf_regex_check(struct conf_load *l, const struct conf_row *row, const struct conf_item *it);
 

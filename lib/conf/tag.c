@@ -183,12 +183,28 @@ new_block(struct parse *p, enum conf_block kind, struct conf_at at)
 	return conf_blk_new(p->l->c, kind, is_hoisted ? 0 : parse_top(p)->blk, at);
 }
 
+static bool
+is_taken(const struct conf *c, const struct conf_blk *own)
+{
+	for (size_t i = 0; i < c->n_blocks; i++)
+		if (c->blocks[i] != own && c->blocks[i]->kind == own->kind &&
+		    str_ieq(c->blocks[i]->name, own->name))
+			return true;
+	return false;
+}
+
 static void
 refer_to(struct parse *p, struct conf_blk *b, struct frame *outer, struct conf_at at)
 {
-	if (b->kind == CONF_BLOCK_REPLIES && outer->kind == CONF_BLOCK_DOMAIN)
-		parse_put(p, p->l->c->blocks[outer->blk], conf_row(CONF_DOMAIN_SMTP_PATTERN_LIST),
-		    b->name, at);
+	if (b->kind != CONF_BLOCK_REPLIES || outer->kind != CONF_BLOCK_DOMAIN)
+		return;
+	/* it is this domain's alone: another one's list may have the same name */
+	if (is_taken(p->l->c, b)) {
+		b->n_names = 0;
+		conf_blk_add_name(p->l->c, b, parse_made_name(p, p->base));
+	}
+	parse_put(
+	    p, p->l->c->blocks[outer->blk], conf_row(CONF_DOMAIN_SMTP_PATTERN_LIST), b->name, at);
 }
 
 static void

@@ -131,7 +131,7 @@ SOURCES = """<virtual-mta v>
 @case("a reply disables the source address; the other one goes on; commands show, enable and disable it")
 def sources():
     rules = "<smtp-pattern-list replies>\n\treply /your address/ disable-source-ip,reenable-after=1h\n</smtp-pattern-list>\n"
-    settings = "\tsmtp-pattern-list replies\n\treenable-source-ip-after 2h\n"
+    settings = "\tsmtp-pattern-list replies\n\treenable-source-ip-after 2h\n\tlog-disabled-ips yes\n"
     policy = TOP + 'provider gmail.test { mx {net}.10; reply connect first:1 "421 4.7.1 your address is not welcome"; }\n'
     start = "\tmax-smtp-out 1\n\tmax-msg-per-connection 1\n\tretry-after 1s\n\tretry-recipients-after 1s\n"
     with World(policy=policy, config=SOURCES + rules, domain=domain(settings, start)) as w:
@@ -143,6 +143,7 @@ def sources():
                      "disabled")
         bad, good = off[0]["ip"], two if off[0]["ip"] == one else one
         expect_equal({a.peer for a in w.mx.log()}, {good}, "sources used")
+        expect(f"event=source-disabled queue=gmail.test/v source={bad}" in w.ph.said(), "log-disabled-ips")
         expect_equal({s["ip"] for s in w.ph.json("explain", "gmail.test/v")["queue"][0]["disabledSource"]}, {bad}, "explain")
         expect("Source enabled for 1 of" in w.ph.pmtactl("enable", "source", bad, "gmail.test/v").stdout, "enable")
         w.ph.pmtactl("disable", "source", "--reenable-after=1h", good, "gmail.test")
