@@ -2,7 +2,7 @@
 """Posthaste beside Debian's Postfix, in turn, in one run, each on a fresh journaled ext4.
 
 usage: bench.py [BUILD] [--rounds N] [--only GROUP,…] [--servers posthaste,postfix] [--json FILE]
-GROUP: relay-2k relay-50k relay-100 calls link tls connections million
+GROUP: relay-2k relay-50k relay-100 calls link tls dkim connections million
 Environment: B (build folder), BENCH_QUICK=1 (a tenth of the counts, one round), BENCH_TMP (where images go).
 Exit status 1 when a demand was measured and not met."""
 import argparse
@@ -17,12 +17,13 @@ import connections
 import demands
 import figures
 import secure
+import signing
 from machine import Missing
 from server_postfix import Peer, Postfix
 from server_posthaste import Posthaste
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-GROUPS = "relay-2k relay-50k relay-100 calls link tls connections million".split()
+GROUPS = "relay-2k relay-50k relay-100 calls link tls dkim connections million".split()
 
 
 def arguments():
@@ -50,6 +51,7 @@ def plan(quick):
         "calls": lambda b, s: figures.system_calls(b, s, 2000 // few),
         "link": lambda b, s: figures.slow_link(b, s, link[s] // (4 if quick else 1)),
         "tls": lambda b, s: secure.relay(b, s, 10000 // few, 2048, 20),
+        "dkim": lambda b, s: signing.measure(b, 4000 // few, 2048, 20) if s == "posthaste" else None,
         "connections": lambda b, s: connections.measure(b.build, 10_000 // few) if s == "posthaste" else None,
         "million": lambda b, s: figures.million(b, 1_000_000 // few) if s == "posthaste" else None,
     }

@@ -34,6 +34,7 @@ log-file {folder}/log
 class Posthaste:
     name = "posthaste"
     tls = None  # a PEM file: TLS on both legs
+    more = ""  # of the configuration
 
     def __init__(self, build, folder, group, target, one_connection=False):
         self.build, self.folder, self.group = build, folder + "/posthaste", group
@@ -50,7 +51,7 @@ class Posthaste:
                 text = text.replace("\tsmtp-service yes\n", "\tsmtp-service yes\n\tallow-starttls yes\n").replace(
                     "\tretry-after", "\trequire-starttls yes\n\tretry-after")
                 text += f"smtp-server-tls-certificate {self.tls}\n"
-            f.write(text)
+            f.write(text + self.more)
         self.errors = open(self.folder + "/stderr", "a")
         self.process = subprocess.Popen([self.build + "/sbin/posthaste", "-f", "-c", self.folder + "/config"],
                                         preexec_fn=self.group.enter if self.group else None,

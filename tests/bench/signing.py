@@ -1,0 +1,81 @@
+"""What DKIM costs: relaying with an RSA-2048 signature on each message, beside the same without one and beside the bare
+signing operation, all in one run."""
+import os
+import statistics
+import subprocess
+
+import figures
+
+SIGN = """domain-key bench,src.test,{key}
+<domain *>
+	dkim-sign yes
+</domain>
+"""
+ROUNDS = 3
+
+
+def make_key(folder):
+    path = folder + "/dkim.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", path], check=True,
+                   capture_output=True)
+    os.chmod(path, 0o600)
+    return path
+
+
+def bare_us(tools, key, n):
+    r = subprocess.run([tools + "/sign", key, str(n)], capture_output=True, text=True)
+    if r.returncode != 0:
+        raise RuntimeError("sign: " + r.stderr)
+    return float(r.stdout)
+
+
+def signd_us(parent):
+    """CPU of the signds of this server: it tells that they signed."""
+    total = 0
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            text = open(f"/proc/{pid}/stat").read()
+        except OSError:
+            continue
+        rest = text[text.rindex(")") + 2:].split()
+        if "(signd)" in text and int(rest[1]) == parent:
+            total += int(rest[11]) + int(rest[12])
+    return total * 1e6 / os.sysconf("SC_CLK_TCK")
+
+
+class Signing(figures.Bench):
+    """The same bench, whose servers sign; at a server's end it knows what its signds used."""
+
+    def __init__(self, bench, key):
+        super().__init__(bench.peer, bench.makers, bench.tools, bench.work)
+        self.key, self.used_us = key, 0
+
+    def server(self, *args, **options):
+        server = super().server(*args, **options)
+        server.more = SIGN.format(key=self.key)
+        stop = server.stop
+
+        def look_and_stop():
+            if server.process is not None:
+                self.used_us = signd_us(server.process.pid)
+            stop()
+        server.stop = look_and_stop
+        return server
+
+
+def measure(bench, n, size, sessions):
+    key = make_key(bench.work)
+    signing = Signing(bench, key)
+    plain, signed, bare = [], [], []
+    for _ in range(ROUNDS):
+        bare.append(bare_us(bench.tools, key, 2000))
+        plain.append(figures.relay(bench, "posthaste", n, size, sessions))
+        signed.append(figures.relay(signing, "posthaste", n, size, sessions))
+        if signing.used_us < 0.7 * n * bare[-1]:
+            raise RuntimeError(f"signd used {signing.used_us:.0f} us for {n} messages: they were not signed")
+
+    def us(runs):
+        return statistics.median(r["cpu_s_per_1000"] for r in runs) * 1000
+    return {"bare_us": statistics.median(bare), "plain_us": us(plain), "signed_us": us(signed),
+            "dkim_cost": us(signed) / (statistics.median(bare) + us(plain)),
+            "signed_per_s": statistics.median(r["relayed_per_s"] for r in signed)}
