@@ -120,8 +120,8 @@ log_file_rotate(struct why *why)
 	return r;
 }
 
-/* the clock may be set, so the date is looked at now and then */
-#define LOOK_MS INT64_C(60000)
+/* the clock may be set, so the date is looked at now and then, and the size with it */
+#define LOOK_MS INT64_C(10000)
 
 /* YYYYMMDD, as people here count days */
 static int
@@ -159,14 +159,25 @@ log_file_is_new_day(int *day, int64_t now_sec)
 	return last != 0 && today > last;
 }
 
+static bool
+is_too_large(const struct conf_set *g)
+{
+	uint64_t max = conf_u64(g, CONF_GLOBAL_LOG_ROTATE_SIZE);
+	struct stat st;
+
+	return max != 0 && fstat(master.log_fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	       (uint64_t)st.st_size >= max;
+}
+
 static void
 on_midnight(struct ev_timer *t)
 {
+	const struct conf_set *g = conf_global(master.conf);
+	bool is_new_day = log_file_is_new_day(&master.log_day, wall_sec(ev_wall()));
 	struct why why;
 
-	if (log_file_is_new_day(&master.log_day, wall_sec(ev_wall())) &&
-	    conf_bool(conf_global(master.conf), CONF_GLOBAL_LOG_AUTO_ROTATION) &&
-	    conf_u64(conf_global(master.conf), CONF_GLOBAL_LOG_ROTATE) > 1 &&
+	is_new_day = is_new_day && conf_bool(g, CONF_GLOBAL_LOG_AUTO_ROTATION);
+	if ((is_new_day || is_too_large(g)) && conf_u64(g, CONF_GLOBAL_LOG_ROTATE) > 1 &&
 	    log_file_rotate(&why) == -1)
 		log_warn("log not rotated reason=\"%s\"", why.text);
 	log_file_arm_midnight();

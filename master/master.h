@@ -150,7 +150,7 @@ int log_file_check(const struct conf *c, struct why *why) PH_MUST_CHECK;
 /* log.1 becomes log.2 and so on, a new one is opened and given to all. */
 int log_file_rotate(struct why *why) PH_MUST_CHECK;
 void log_file_arm_midnight(void);
-/* When to look at the date again: at midnight, and every minute, for the clock may be set. */
+/* When to look at date and size again: at midnight, and every ten seconds, for the clock may be set. */
 int64_t log_file_next_look_ms(int64_t now_sec);
 /* Is it a later day, as people here count, than at the last look? *day: 0 before the first one. */
 bool log_file_is_new_day(int *day, int64_t now_sec);

@@ -250,6 +250,17 @@ provider yahoo.test { mx {net}.12; }
         w.ph.process.send_signal(signal.SIGTERM)
 
 
+@case("log-rotate-size: a log that has grown is rotated within ten seconds, and all go on in the new one")
+def log_size():
+    with World(config="log-rotate-size 20k\nlog-rotate 3\n") as w:
+        with open(w.folder + "/log/pmta.log", "a") as f:
+            f.write("x" * 30000 + "\n")
+        wait_for("the rotation", lambda: os.path.exists(w.folder + "/log/pmta.log.1"), 15)
+        expect(os.path.getsize(w.folder + "/log/pmta.log") < 20000, "size of the new log")
+        w.ph.pmtactl("reload")
+        wait_for("daemons in the new log", lambda: "deliverd configuration in use" in open(w.folder + "/log/pmta.log").read(), 10)
+
+
 @case("stop by pmtactl ends the server too")
 def stop_by_command():
     with World() as w:
