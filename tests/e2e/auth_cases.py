@@ -438,6 +438,21 @@ def reload():
         w.ph.audit()
 
 
+@case("the first user with a hash may come by a reload")
+def first_hash():
+    base = BASE.replace("{certs}", CERTS.folder).replace("password {hash}", "password plain")
+    with World(policy=POLICY, base=base) as w:
+        pids = set(w.ph.daemons()["injectd"])
+        w.ph.write_config(w.config.replace("password plain", "password " + HASH))
+        wait_for("the reload", lambda: w.ph.pmtactl("reload", check=False).returncode == 0, 20)
+        with client(w, tls=True) as s:
+            expect_equal(login(s, "PLAIN", "bob", "bobs secret"), 235, "bob")
+        with client(w, tls=True) as s:
+            expect_equal(login(s, "PLAIN", "bob", "plain"), 535, "the password of before")
+        expect_equal(set(w.ph.daemons()["injectd"]), pids, "injectd's processes")
+        w.ph.audit()
+
+
 @case("the audit balances")
 def audit():
     w = Rig.get()
