@@ -420,13 +420,17 @@ conn_close(const struct ipc_conn_close *o, struct why *why)
 {
 	struct conn *c = find(o->conn);
 
-	if (o->how != CONN_QUIT && o->how != CONN_ABORT)
+	if (o->how < CONN_QUIT || o->how >= CONN_CLOSE_MAX)
 		return why_set(why, "connection %u is to be closed in manner %u", o->conn, o->how);
 	/* it may have ended while the order was on its way */
 	if (c == NULL)
 		return 0;
 	if (o->how == CONN_QUIT)
 		session_quit(c->session, ev_now());
+	else if (o->how == CONN_LEAVE)
+		session_leave(c->session, ev_now());
+	else if (o->how == CONN_INTERRUPT)
+		session_interrupt(c->session, ev_now());
 	else
 		session_abort(c->session, ev_now(), "closed by order");
 	conn_update(c);

@@ -4,6 +4,7 @@
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
 #include "queued/age.h"
+#include "queued/cold.h"
 #include "queued/domain.h"
 #include "queued/expire.h"
 #include "queued/final.h"
@@ -116,14 +117,20 @@ bounce_invalid(struct queue *q, uint32_t rcpt)
 	final_begin(q, rcpt, FINAL_BOUNCED, &f);
 }
 
+static struct str
+vmta_for(const struct arrival *a, struct str domain)
+{
+	return cold_choose(
+	    &a->env, domain, choose_vmta(&a->env, domain), a->m->id, a->how != ARRIVE_FIRST_SCAN);
+}
+
 static void
 add_rcpt(struct arrival *a, uint32_t index, const struct env_rcpt *er)
 {
 	char lower[256];
 	struct str domain = domain_of(er, lower);
 	struct orphan *o = orphan_find(a->m->id, index);
-	struct queue *q =
-	    place_queue(domain, o != NULL ? orphan_vmta(o) : choose_vmta(&a->env, domain));
+	struct queue *q = place_queue(domain, o != NULL ? orphan_vmta(o) : vmta_for(a, domain));
 	uint32_t h = rcpt_new();
 	struct rcpt *r = rcpt_at(h);
 

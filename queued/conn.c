@@ -114,6 +114,7 @@ make(struct queue *q, const struct way *w, uint32_t deliverer)
 	ev_timer_init(&c->idle, on_idle);
 	TAILQ_INSERT_TAIL(&q->conns, c, link);
 	q->n_conns++;
+	preempt_note(q);
 	return c;
 }
 
@@ -122,6 +123,9 @@ unmake(struct conn *c)
 {
 	TAILQ_REMOVE(&c->queue->conns, c, link);
 	c->queue->n_conns--;
+	c->queue->n_interrupted -= c->is_interrupted;
+	preempt_busy(c);
+	preempt_note(c->queue);
 	if (c->up)
 		c->queue->n_up--;
 	ev_timer_stop(&c->idle);
@@ -279,6 +283,7 @@ conn_give(struct conn *c, uint32_t max)
 	if (c->n_txns++ == 0)
 		c->last_done = ev_now();
 	c->n_given++;
+	preempt_busy(c);
 	ev_timer_stop(&c->idle);
 	msg.place = message_place(message_at(t->message));
 	msg.txn = t->number;
@@ -286,15 +291,29 @@ conn_give(struct conn *c, uint32_t max)
 	ipc_send(qd.deliverers[c->deliverer].chan, IPC_TXN, &msg, &text, -1);
 }
 
+/* does another queue wait for it? */
+static bool
+is_wanted(const struct conn *c)
+{
+	const struct queue *q = c->queue;
+
+	for (size_t i = 0; i < c->pools.n; i++) {
+		if (limit_has_others(&c->pools.list[i]->out, q))
+			return true;
+	}
+	return limit_has_others(&q->vmta->out, q) || limit_has_others(&qd.total_out, q);
+}
+
 void
 conn_set_idle(struct conn *c)
 {
 	if (!c->up || c->closing || c->n_txns > 0)
 		return;
-	if (share(c) == 0) {
+	if (share(c) == 0 || is_wanted(c)) {
 		conn_close(c, CONN_QUIT);
 		return;
 	}
+	preempt_idle(c);
 	if (ev_timer_is_armed(&c->idle))
 		return;
 	ev_timer_in_ms(&c->idle, PH_MAX(c->queue->policy->idle_ms, (int64_t)LINGER_MS));
@@ -306,7 +325,13 @@ conn_close(struct conn *c, enum conn_close how)
 	struct ipc_conn_close msg = {.conn = c->number, .how = (uint32_t)how};
 
 	ev_timer_stop(&c->idle);
+	preempt_busy(c);
 	c->closing = true;
+	if (how == CONN_LEAVE || how == CONN_INTERRUPT) {
+		c->is_interrupted = true;
+		c->queue->n_interrupted++;
+		preempt_note(c->queue);
+	}
 	ipc_send(qd.deliverers[c->deliverer].chan, IPC_CONN_CLOSE, &msg, NULL, -1);
 }
 
@@ -451,7 +476,7 @@ conn_went_down(struct peer *p, const struct ipc_msg *m)
 	q = c->queue;
 	if (d->src.family != 0)
 		net_from_ipc(&d->src, &c->src);
-	give_back_all(c, d->end != END_CLOSED);
+	give_back_all(c, d->end != END_CLOSED || c->is_interrupted);
 	rate_open_answered(c, d->end != END_LOCAL);
 	outcome_conn(c, d, m->text[0]);
 	p->n_conns--;

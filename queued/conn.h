@@ -27,6 +27,7 @@ struct txn {
 
 struct conn {
 	TAILQ_ENTRY(conn) link; /* the queue's */
+	TAILQ_ENTRY(conn) idle_link;
 	struct queue *queue;
 	uint32_t number;
 	uint32_t deliverer;
@@ -41,6 +42,8 @@ struct conn {
 	struct limit *to_address; /* the same */
 	uint32_t source;	  /* in the queue's `from`, 0: nothing limits it */
 	bool up;
+	bool is_idle; /* in its VirtualMTA's list of those */
+	bool is_interrupted;
 	bool is_connecting; /* for the rates of connecting: not answered yet */
 	bool closing;
 	bool

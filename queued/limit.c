@@ -1,5 +1,6 @@
 #include "queued/limit.h"
 
+#include "queued/keep.h"
 #include "queued/queue.h"
 
 static int
@@ -35,12 +36,15 @@ void
 limit_set_rate(struct limit *l, const struct conf_set *set, enum conf_key key)
 {
 	struct conf_rate r = {.count = CONF_UNLIMITED, .period_ms = 1000};
+	char name[MAX_KEEP_NAME];
 
 	if (set != NULL)
 		r = conf_rate(set, key);
 	l->set = set;
 	l->key = set == NULL ? CONF_NONE : key;
 	meter_set(&l->meter, r.count, r.period_ms);
+	snprintf(name, sizeof name, "%s %.*s", l->what, STR_ARG(str_sub(l->name, 0, 500)));
+	keep_attach(&l->meter, name);
 }
 
 bool
@@ -152,6 +156,7 @@ limit_leave(struct queue *q)
 	RB_REMOVE(queue_line, &l->line, q);
 	l->n_waiting--;
 	q->waits_for = NULL;
+	q->preempts = false;
 }
 
 /* what the first in line gets of the room: it shares with those behind it */
@@ -248,12 +253,13 @@ limit_answer(struct limit *l, uint64_t taken, uint64_t seen)
 void
 limit_wait(struct limit *l, struct queue *q, uint64_t need)
 {
-	bool stays = q->waits_for == l;
+	bool stays = q->waits_for == l, preempts = stays && q->preempts;
 
 	if (stays && q->line_priority == q->policy->priority && q->line_need == need)
 		return;
 	limit_leave(q);
 	q->waits_for = l;
+	q->preempts = preempts;
 	q->line_priority = q->policy->priority;
 	q->line_serial = stays ? q->line_serial : l->serial++;
 	q->line_need = need;

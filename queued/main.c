@@ -9,9 +9,11 @@
 #include "lib/daemon/sandbox.h"
 #include "lib/stats/stats.h"
 #include "queued/age.h"
+#include "queued/cold.h"
 #include "queued/conn.h"
 #include "queued/control.h"
 #include "queued/final.h"
+#include "queued/keep.h"
 #include "queued/orphan.h"
 #include "queued/notice.h"
 #include "queued/pattern.h"
@@ -140,6 +142,7 @@ queued_init(void)
 	if (qd.store == NULL)
 		fatal("event=spool-failed text=\"%s\"", why.text);
 	qd.reader = spool_reader_new(qd.spool_fd);
+	keep_start(qd.spool_fd, cold_line, cold_fill);
 	if (pause_load(qd.spool_fd, &why) == -1)
 		fatal("event=pauses-unreadable text=\"%s\"", why.text);
 	age_start(qd.spool_fd);
@@ -154,6 +157,7 @@ queued_init(void)
 static void
 queued_finish(void)
 {
+	keep_stop();
 	age_stop();
 	spool_store_close(&qd.store);
 }

@@ -1,6 +1,7 @@
 #include "queued/meter.h"
 
 #include "lib/base/xalloc.h"
+#include "queued/keep.h"
 
 #define FIRST_CAP 4
 #define MAX_CAP	  256
@@ -16,6 +17,7 @@ meter_set(struct meter *m, uint64_t max, int64_t period_ms)
 void
 meter_clear(struct meter *m)
 {
+	keep_detach(m);
 	free(m->ring);
 	*m = (struct meter){0};
 }
@@ -82,12 +84,16 @@ void
 meter_take(struct meter *m, uint64_t n)
 {
 	m->flying += n;
+	if (m->keep != NULL)
+		keep_take(m->keep, n);
 }
 
 void
 meter_give_back(struct meter *m, uint64_t n)
 {
 	m->flying -= PH_MIN(n, m->flying);
+	if (m->keep != NULL)
+		keep_answer(m->keep, n, 0);
 }
 
 static void
@@ -118,7 +124,9 @@ joins_last(const struct meter *m, int64_t now_ns)
 void
 meter_answer(struct meter *m, uint64_t taken, uint64_t seen, struct mono now)
 {
-	meter_give_back(m, taken);
+	m->flying -= PH_MIN(taken, m->flying);
+	if (m->keep != NULL)
+		keep_answer(m->keep, taken, seen);
 	if (seen == 0 || !meter_is_on(m))
 		return;
 	expire(m, now);

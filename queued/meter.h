@@ -14,6 +14,8 @@
 /* as many answers are remembered one by one; of more, those within a 128th of the period as one */
 #define METER_EXACT 128
 
+struct keep;
+
 struct meter_sum {
 	int64_t ns; /* answered until then */
 	uint64_t n;
@@ -24,6 +26,7 @@ struct meter {
 	uint64_t flying; /* granted, not yet answered */
 	uint64_t past;	 /* answered within the period */
 	struct meter_sum *ring;
+	struct keep *keep;     /* of keep.h: what survives a restart; NULL: nothing */
 	int64_t last_began_ns; /* of the ring's last */
 	uint16_t head, n, cap;
 	uint16_t pad[1];

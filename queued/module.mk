@@ -1,6 +1,7 @@
 sources := age.c \
 	   age_file.c \
 	   arrive.c \
+	   cold.c \
 	   conn.c \
 	   control.c \
 	   control_act.c \
@@ -17,7 +18,9 @@ sources := age.c \
 	   failover.c \
 	   final.c \
 	   job.c \
+	   keep.c \
 	   limit.c \
+	   limit_file.c \
 	   main.c \
 	   message.c \
 	   meter.c \
@@ -37,6 +40,7 @@ sources := age.c \
 	   place.c \
 	   policy.c \
 	   pool.c \
+	   preempt.c \
 	   proxy.c \
 	   queue.c \
 	   rate.c \

@@ -134,6 +134,9 @@ make(const struct conf_set *set)
 	p->patterns = patterns_of(set);
 	p->no_acct = disabled_records(set);
 	p->priority = (uint8_t)conf_u64(set, CONF_DOMAIN_QUEUE_PRIORITY);
+	p->may_interrupt = conf_bool(set, CONF_DOMAIN_ALLOW_PRIORITY_INTERRUPTION);
+	p->may_interrupt_transfer =
+	    conf_bool(set, CONF_DOMAIN_ALLOW_PRIORITY_INTERRUPTION_DURING_TRANSFER);
 	rate_conf_read(&p->rates, set);
 	return p;
 }

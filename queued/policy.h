@@ -40,7 +40,8 @@ struct policy {
 	bool mx_gone_by_421; /* smtp-421-means-mx-unavailable */
 	bool use_dane;	     /* where TLS is used at all */
 	bool hides_421;	     /* replace-smtp-421-service-response */
-	uint8_t priority;    /* queue-priority */
+	bool may_interrupt, may_interrupt_transfer; /* allow-priority-interruption… */
+	uint8_t priority;			    /* queue-priority */
 	struct rate_conf rates;
 	uint8_t no_acct; /* 1 << enum acct_type: disabled */
 };

@@ -132,6 +132,7 @@ configure(struct queue *q)
 	q->loop_said = false;
 	q->bound = (struct bound){.kind = BOUND_NONE};
 	rate_configure(q);
+	preempt_note(q);
 }
 
 static struct queue *

@@ -116,6 +116,11 @@ struct queue {
 	uint64_t line_serial;
 	uint64_t line_need;
 	uint8_t line_priority;
+	uint8_t using_priority;
+	bool is_using;		/* stands among those that may be interrupted (preempt.h) */
+	bool preempts;		/* asked for a connection to end, in the line that it stands in */
+	uint32_t n_interrupted; /* of its connections */
+	TAILQ_ENTRY(queue) using_link;
 	TAILQ_ENTRY(queue) run_link;
 };
 

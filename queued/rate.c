@@ -2,6 +2,7 @@
 
 #include "lib/base/xalloc.h"
 #include "queued/conn.h"
+#include "queued/keep.h"
 #include "queued/state.h"
 #include "queued/vmta.h"
 
@@ -22,17 +23,22 @@ set_own(struct queue *q, enum rate_kind kind)
 {
 	const struct conf_rate *r = &q->policy->rates.of[kind], *normal;
 	bool is_same = false;
+	char name[MAX_KEEP_NAME];
 
 	if (kind >= RATE_BACKOFF_MSG && kind <= RATE_BACKOFF_CONNECT) {
 		normal = &q->policy->rates.of[kind - RATE_TO_BACKOFF];
 		is_same = r->count == normal->count && r->period_ms == normal->period_ms;
 	}
 	meter_set(&q->rates->of[kind], is_same ? METER_NO_LIMIT : r->count, r->period_ms);
+	snprintf(name, sizeof name, "%s %s", conf_key_name(rate_key(kind)), q->name);
+	keep_attach(&q->rates->of[kind], name);
 }
 
 static void
 set_source(const struct queue *q, struct source *s)
 {
+	char name[MAX_KEEP_NAME], text[NET_ADDR_TEXT];
+
 	for (int k = 0; k < SOURCE_OUT; k++) {
 		const struct source_row *row =
 		    rate_conf_source(&q->policy->rates, (enum source_kind)k, &s->addr);
@@ -40,6 +46,10 @@ set_source(const struct queue *q, struct source *s)
 			meter_set(&s->of[k], METER_NO_LIMIT, 0);
 		else
 			meter_set(&s->of[k], row->rate.count, row->rate.period_ms);
+		snprintf(name, sizeof name, "%s %s %s",
+		    conf_key_name(source_key((enum source_kind)k)), net_addr_text(&s->addr, text),
+		    q->name);
+		keep_attach(&s->of[k], name);
 	}
 }
 

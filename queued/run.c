@@ -3,6 +3,7 @@
 #include "queued/conn.h"
 #include "queued/expire.h"
 #include "queued/failover.h"
+#include "queued/keep.h"
 #include "queued/move.h"
 #include "queued/outcome.h"
 #include "queued/place.h"
@@ -171,6 +172,7 @@ open_one(struct queue *q)
 		return HOLD_LIMIT;
 	if (full != NULL) {
 		limit_wait(full, q, 1);
+		preempt_for(q, full);
 		return HOLD_LIMIT;
 	}
 	state = route_ensure(q);
@@ -364,16 +366,25 @@ run_queue(struct queue *q)
 		queue_maybe_free(q);
 }
 
-void
-run_turn(struct ev_defer *d)
+static bool
+run_some(void)
 {
 	for (int n = 0; n < QUEUES_A_TURN; n++) {
 		struct queue *q = TAILQ_FIRST(&qd.run_line);
 		if (q == NULL)
-			return;
+			return false;
 		TAILQ_REMOVE(&qd.run_line, q, run_link);
 		q->in_run_line = false;
 		run_queue(q);
 	}
-	ev_defer_queue(d);
+	return true;
+}
+
+void
+run_turn(struct ev_defer *d)
+{
+	if (run_some())
+		ev_defer_queue(d);
+	/* what was granted leaves after this, when the channels are written */
+	keep_flush();
 }

@@ -86,6 +86,7 @@ vmta_get(struct str name)
 		return qd.vmtas.list[h - 1];
 	v = xcalloc(1, sizeof *v);
 	v->name = name_text(name_number(name));
+	preempt_init(&v->preempt);
 	limit_init(&v->out, "max-smtp-out of VirtualMTA", v->name);
 	limit_init_rate(&v->msg, "max-smtp-msg-rate of VirtualMTA", v->name);
 	limit_init_rate(&v->volume, "max-smtp-data-volume-rate of VirtualMTA", v->name);

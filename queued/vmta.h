@@ -8,6 +8,7 @@
 #include "lib/conf/conf.h"
 #include "queued/limit.h"
 #include "queued/pool.h"
+#include "queued/preempt.h"
 
 struct vmta {
 	struct str name;	      /* empty: the default */
@@ -16,6 +17,7 @@ struct vmta {
 	struct limit msg;	      /* max-smtp-msg-rate */
 	struct limit volume;	      /* max-smtp-data-volume-rate */
 	struct pools pools;	      /* that it is a member of */
+	struct preempt preempt;
 	uint32_t next_source;
 	bool is_held; /* pmtactl hold */
 	bool exists;

@@ -128,7 +128,13 @@ struct ipc_conn_open {
 	uint32_t proxy_version; /* of the PROXY protocol: 1 or 2; 0: no proxy */
 	uint32_t pad;
 };
-enum conn_close { CONN_QUIT = 1, CONN_ABORT = 2 };
+enum conn_close {
+	CONN_QUIT = 1,	/* after what was given */
+	CONN_ABORT,	/* at once */
+	CONN_LEAVE,	/* after the transaction under way; the others come back untried */
+	CONN_INTERRUPT, /* at once, unless the content's end was sent: then as CONN_LEAVE */
+	CONN_CLOSE_MAX
+};
 struct ipc_conn_close {
 	uint32_t conn;
 	uint32_t how; /* enum conn_close */

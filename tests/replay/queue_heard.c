@@ -66,7 +66,10 @@ said_close(const struct ipc_msg *m)
 {
 	const struct ipc_conn_close *c = m->head;
 
-	event("%s conn=%u", c->how == CONN_QUIT ? "quit" : "abort", c->conn);
+	static const char *const hows[CONN_CLOSE_MAX] = {
+	    "?", "quit", "abort", "drain", "interrupt"};
+
+	event("%s conn=%u", hows[c->how % CONN_CLOSE_MAX], c->conn);
 }
 
 static void
