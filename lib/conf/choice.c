@@ -42,7 +42,7 @@ read_result(
 			r->vmta = str_skip(piece, 12);
 		else if (str_has_iprefix(piece, STR("recipient-priority=")) &&
 			 parse_u32(str_skip(piece, 19), 0, 100, &n))
-			r->priority = (int8_t)n;
+			r->priority = (int16_t)n;
 		else if ((r->call = conf_choice_list(l->c, name)) == NULL)
 			conf_error(
 			    l, it->at, "call-to: there is no <pattern-list %.*s>", STR_ARG(name));

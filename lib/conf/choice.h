@@ -15,7 +15,7 @@ enum choice_kind { CHOICE_HEADER, CHOICE_MAIL_FROM, CHOICE_RCPT_TO, CHOICE_ANY }
 struct choice_list;
 struct choice_rule {
 	uint8_t kind;			/* enum choice_kind */
-	int8_t priority;		/* recipient-priority, 0-100; -1: none */
+	int16_t priority;		/* recipient-priority, 0-100; -1: none */
 	struct str header;		/* HEADER: name of the field */
 	struct regex *regex;		/* NULL: ANY */
 	struct str vmta;		/* VirtualMTA or pool, or empty */

@@ -117,6 +117,26 @@ def by_domain():
         expect_equal(choices(w, 3), {"domain": "v3", "other": "{default}", "named": "v1"}, "chosen")
 
 
+@case("a user's source chooses the VirtualMTA, and {auth} in jobid-prefix is the user")
+def by_user():
+    config = LISTS + """\
+<smtp-user alice>
+	password secret
+	source mass
+</smtp-user>
+<source mass>
+	default-virtual-mta v3
+	process-x-job yes
+	jobid-prefix {auth}-
+</source>
+"""
+    with world("\tdefault-virtual-mta v1\n\tallow-unencrypted-plain-auth yes\n", config) as w:
+        send(w.ph.listener, "user", ["x-job: 7"], user=("alice", "secret"))
+        send(w.ph.listener, "nobody")
+        expect_equal(choices(w, 2), {"user": "v3", "nobody": "v1"}, "chosen")
+        expect_equal({r["header_X-Id"]: r["jobId"] for r in w.ph.records("d")}, {"user": "alice-7", "nobody": ""}, "jobs")
+
+
 @case("invalid-virtual-mta-fallback takes mail that names what does not exist, where it is not refused")
 def fallback():
     more = "\treject-invalid-virtual-mta no\n\tadd-x-virtual-mta-header yes\n"
