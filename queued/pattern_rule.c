@@ -176,7 +176,9 @@ rule_parse_prefix(struct str text, struct rule *r, struct why *why)
 	char word[WORD_MAX];
 
 	begin(r, RULE_PREFIX, ACT_BACKOFF);
-	if (!next_word(&text, word) || !next_word(&text, word) || word[0] == '\0')
+	if (!next_word(&text, word)) /* the name */
+		return why_set(why, "it has no name");
+	if (!next_word(&text, word) || word[0] == '\0')
 		return why_set(why, "it has no text");
 	r->words[0] = xstrdup(word);
 	pairs_of_text(str_of(word), &r->needs);
