@@ -206,7 +206,7 @@ find_header(struct dkim_job *j, struct str *header)
 {
 	const struct mail *m = j->mail;
 	static char slice[MAIL_SLICE];
-	struct str piece = m->content;
+	struct str piece;
 	size_t at;
 
 	if (m->fd == -1) {

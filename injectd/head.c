@@ -123,6 +123,18 @@ drops_schedule(const struct conf_set *set)
 	return !conf_bool(set, CONF_SOURCE_RETAIN_X_SCHEDULE);
 }
 
+/* a private key: it is not signed with, and never leaves the server unless that is asked for */
+static bool
+drops_dkim_key(const struct conf_set *set)
+{
+	return !conf_bool(set, CONF_SOURCE_RETAIN_X_DKIM_KEY);
+}
+
+static void
+pass_over(struct found *f, struct str value)
+{
+}
+
 static bool
 drops_always(const struct conf_set *set)
 {
@@ -145,6 +157,7 @@ static const struct rule {
     {{"x-job", 5}, CONF_SOURCE_PROCESS_X_JOB, take_job, drops_job},
     {{"x-envid", 7}, CONF_SOURCE_PROCESS_X_ENVID, take_envid, drops_always},
     {{"x-dkim-options", 14}, CONF_SOURCE_PROCESS_X_DKIM_OPTIONS, take_dkim, drops_dkim},
+    {{"x-dkim-key", 10}, CONF_NONE, pass_over, drops_dkim_key},
     {{"x-schedule", 10}, CONF_SOURCE_PROCESS_X_SCHEDULE, take_schedule, drops_schedule},
     {{"received", 8}, CONF_NONE, see_received, drops_received},
     {{"date", 4}, CONF_NONE, see_date, drops_date},

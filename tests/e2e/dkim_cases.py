@@ -313,6 +313,9 @@ domain-key s2,inject.test,{folder}/s2.pem
 	process-x-dkim-options yes
 	retain-x-dkim-options yes
 </source>
+<source {net}.8>
+	retain-x-dkim-key yes
+</source>
 <source 127.0.0.0/8>
 	process-x-dkim-options yes
 </source>
@@ -345,15 +348,21 @@ def options():
         t = choose(b"d=listed.test; key-list=special", author=b"me@nobody.test")[0]
         expect_equal((t["s"], t["d"], t["i"]), ("s3", "listed.test", "@listed.test"), "key-list=")
         expect_equal(choose(b"s=nosuch"), [], "a selector that is not there")
+        with w.ph.client(source_address=(f"{w.net}.8", 0)) as c:
+            c.sendmail("a@inject.test", ["b@yes.test"], letter(w, b"X-DKIM-Key: kept\r\n"))
+        w.n += 1
+        w.mx.wait_recipients(w.n)
+        expect(b"X-DKIM-Key: kept" in w.mx.message(w.mx.log()[-1]), "retain-x-dkim-key")
         expect_equal(choose(b"out of form")[0]["s"], "s1", "a field out of form only says that it was there")
         expect_equal([x["s"] for x in choose(b"s=s2", "second")], ["s1", "s2"], "two signatures")
         expect_equal([x["s"] for x in choose(None, "second")], ["s1"], "one")
         with w.ph.client(source_address=(f"{w.net}.7", 0)) as c:
-            c.sendmail("a@inject.test", ["b@if.test"], letter(w, b"X-DKIM-Options: s=s2\r\n"))
+            c.sendmail("a@inject.test", ["b@if.test"], letter(w, b"X-DKIM-Options: s=s2\r\nX-DKIM-Key: a secret\r\n"))
         w.n += 1
         w.mx.wait_recipients(w.n)
         got = w.mx.message(w.mx.log()[-1])
         expect(b"X-DKIM-Options: s=s2\r\n" in got and w.verifiers.accept(got)[0]["s"] == "s2", "retained")
+        expect(b"a secret" not in got, "a private key left the server")
 
 
 SECOND = """
