@@ -33,6 +33,7 @@ struct lookup_flight {
 	bool is_starting;
 	bool is_cancelled; /* by a change of servers: it is asked anew */
 	bool is_stale;	   /* forgotten meanwhile: not kept */
+	uint32_t keep_s;   /* precached: kept so long, 0: as the answer says */
 	char name[WIRE_NAME_MAX];
 };
 
@@ -138,13 +139,33 @@ flight_free(struct lookup_flight *f)
 }
 
 static void
+remember(struct lookup_flight *f, const struct wire_answer *a)
+{
+	struct cache *c = &f->l->cache;
+	bool is_good = a->status == WIRE_OK || a->status == WIRE_NODATA;
+	struct wire_answer kept, old;
+
+	if (f->is_stale)
+		return;
+	if (f->keep_s == 0) {
+		cache_add(c, f->name, f->type, a);
+		return;
+	}
+	if (!is_good && a->status != WIRE_NXDOMAIN && cache_find(c, f->name, f->type, &old))
+		return;
+	kept = *a;
+	if (is_good)
+		kept.ttl_s = f->keep_s;
+	cache_add(c, f->name, f->type, &kept);
+}
+
+static void
 land(struct lookup_flight *f, const struct wire_answer *a)
 {
 	struct lookup *l = f->l;
 	struct waiter *w = f->first, *next;
 
-	if (!f->is_stale)
-		cache_add(&l->cache, f->name, f->type, a);
+	remember(f, a);
 	stat_set(STAT_DNS_CACHED, cache_n(&l->cache));
 	flight_free(f);
 	for (; w != NULL; w = next) {
@@ -276,6 +297,24 @@ lookup_ask(
 	if (h == 0)
 		fly(f);
 	return false;
+}
+
+void
+lookup_keep(struct lookup *l, const char *name, enum wire_type type, uint32_t ttl_s)
+{
+	struct key k = {.l = l, .name = name, .type = type};
+	uint32_t h = hmap_find(&l->map, hash_of(&k), is_flight, &k);
+	struct lookup_flight *f = h == 0 ? flight_new(l, name, type) : at(l, h);
+
+	f->keep_s = ttl_s;
+	if (h == 0)
+		fly(f);
+}
+
+bool
+lookup_known(struct lookup *l, const char *name, enum wire_type type, struct wire_answer *a)
+{
+	return cache_find(&l->cache, name, type, a);
 }
 
 void

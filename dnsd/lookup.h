@@ -53,6 +53,13 @@ int lookup_set_servers(struct lookup *l, struct str servers, struct why *why) PH
  */
 bool lookup_ask(
     struct lookup *l, const char *name, enum wire_type type, uint64_t token, struct wire_answer *a);
+/*
+ * Asks though it may be known, and keeps the answer for so long whatever its time to live; nobody is told. A failure
+ * leaves what was known.
+ */
+void lookup_keep(struct lookup *l, const char *name, enum wire_type type, uint32_t ttl_s);
+/* What the cache has; nothing is asked. */
+bool lookup_known(struct lookup *l, const char *name, enum wire_type type, struct wire_answer *a);
 /* The cache forgets all types of the name (NULL: everything), and answers under way will not be kept. */
 void lookup_forget(struct lookup *l, const char *name);
 uint32_t lookup_n_pending(const struct lookup *l);

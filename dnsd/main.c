@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include "dnsd/precache.h"
 #include "dnsd/resolve.h"
 #include "lib/base/buf.h"
 #include "lib/base/log.h"
@@ -10,6 +11,7 @@
 
 static struct {
 	struct resolver resolver;
+	struct precache precache;
 	bool is_up; /* resolver_init() was called */
 	int queue_fd;
 } state = {.queue_fd = -1};
@@ -59,6 +61,7 @@ static void
 on_config(const struct conf *old)
 {
 	use_servers();
+	precache_refresh(&state.precache);
 }
 
 static void
@@ -80,6 +83,25 @@ static const struct sandbox dnsd_box = {
     .calls = BOX_LOOP | BOX_CONNECT | BOX_CONFIG,
 };
 
+/* the file can be read now alone: later there is neither root nor a file system */
+static void
+init_precache(void)
+{
+	const struct conf *c = daemon_conf();
+	const struct conf_set *s =
+	    conf_n_blocks(c, CONF_BLOCK_DNS) == 0 ? NULL : conf_block_at(c, CONF_BLOCK_DNS, 0);
+	char path[1024] = "";
+
+	if (s != NULL)
+		str_copy(path, sizeof path, conf_str(s, CONF_DNS_PRECACHED_DOMAINS_FILE));
+	precache_init(&state.precache, &state.resolver.lookup, path,
+	    s == NULL ? 0 : conf_ms(s, CONF_DNS_PRECACHED_REFRESH_INTERVAL),
+	    s == NULL
+		? 0
+		: (uint32_t)PH_MIN(conf_u64(s, CONF_DNS_PRECACHED_MAX_DOMAINS), (uint64_t)100000));
+	state.resolver.precache = &state.precache;
+}
+
 static void
 init(void)
 {
@@ -93,6 +115,7 @@ init(void)
 		fatal("event=no-resolver text=\"%s\"", why.text);
 	state.is_up = true;
 	use_servers();
+	init_precache();
 }
 
 static void
@@ -101,6 +124,7 @@ begin(void)
 	if (state.queue_fd != -1)
 		resolver_queue_up(&state.resolver, state.queue_fd);
 	state.queue_fd = -1;
+	precache_refresh(&state.precache);
 }
 
 int
@@ -112,6 +136,7 @@ main(int argc, char **argv)
 	begin();
 	daemon_ready();
 	daemon_run();
+	precache_clear(&state.precache);
 	resolver_clear(&state.resolver);
 	return 0;
 }

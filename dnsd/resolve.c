@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include "dnsd/precache.h"
 #include "dnsd/resolve_int.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
@@ -482,6 +483,22 @@ drop_queue(struct resolver *o)
 	o->is_held = false;
 }
 
+/* "show precache" */
+static void
+answer(struct resolver *o, const struct ipc_ask *ask)
+{
+	struct ipc_answer a = {.token = ask->token, .ok = 1};
+	struct buf b;
+	struct str text;
+
+	buf_init(&b, 60000);
+	if (ask->what == ASK_PRECACHE && o->precache != NULL)
+		precache_show(o->precache, &b);
+	text = buf_str(&b);
+	ipc_send(o->queue, IPC_ANSWER, &a, &text, -1);
+	buf_clear(&b);
+}
+
 static void
 on_msg(struct ipc_chan *c, struct ipc_msg *m)
 {
@@ -490,6 +507,10 @@ on_msg(struct ipc_chan *c, struct ipc_msg *m)
 
 	if (m->type == IPC_DNS_CLEAR) {
 		forget(o, m->text[0]);
+		return;
+	}
+	if (m->type == IPC_ASK) {
+		answer(o, m->head);
 		return;
 	}
 	if (m->type != IPC_RESOLVE)

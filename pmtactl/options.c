@@ -21,9 +21,9 @@ static const struct {
 };
 
 /* PowerMTA's commands that this version does not have; they are told by name */
-static const char *const later[] = {"show suppressed", "show precache", "show license",
-    "show registration", "show vmta-settings", "trace", "check spf", "check mfrom",
-    "clear secretscache", "digest", "register", "deregister"};
+static const char *const later[] = {"show suppressed", "show license", "show registration",
+    "show vmta-settings", "trace", "check spf", "check mfrom", "clear secretscache", "digest",
+    "register", "deregister"};
 
 /* --name=VALUE and --name */
 static const struct {

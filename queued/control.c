@@ -77,6 +77,7 @@ static const struct {
     {CTL_SHOW_DISABLED_SOURCES, control_show_sources},
     {CTL_DELETE, control_delete},
     {CTL_SCHEDULE, control_schedule},
+    {CTL_SHOW_PRECACHE, control_show_precache},
     {CTL_SET_PRIORITY, control_set_priority},
     {CTL_PAUSE_QUEUE, control_pause_queue},
     {CTL_RESUME_QUEUE, control_resume_queue},

@@ -178,6 +178,12 @@ control_rotate_acct(struct control *c)
 }
 
 void
+control_show_precache(struct control *c)
+{
+	control_ask(c, qd.dns.chan, ASK_PRECACHE, STR(""));
+}
+
+void
 control_stop(struct control *c)
 {
 	control_ask(c, daemon_master(), ASK_STOP, STR(""));

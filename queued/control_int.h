@@ -15,7 +15,7 @@ control_fn control_show_status, control_show_queues, control_show_domains, contr
     control_pause_job, control_resume_job, control_pause_domain, control_resume_domain,
     control_hold, control_release, control_resolve, control_clear_dnscache, control_reload,
     control_rotate_log, control_rotate_acct, control_reset_counters, control_stop, control_ledger,
-    control_set_priority;
+    control_set_priority, control_show_precache;
 
 /* why a queue does not move: the directive, for explain */
 struct reason {

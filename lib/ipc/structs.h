@@ -361,7 +361,7 @@ struct ipc_ask {
 	uint32_t token;
 	uint32_t what; /* enum ask_what */
 };
-enum ask_what { ASK_RELOAD = 1, ASK_ROTATE_LOG, ASK_ROTATE_ACCT, ASK_STOP };
+enum ask_what { ASK_RELOAD = 1, ASK_ROTATE_LOG, ASK_ROTATE_ACCT, ASK_STOP, ASK_PRECACHE };
 struct ipc_answer {
 	uint32_t token;
 	uint32_t ok;

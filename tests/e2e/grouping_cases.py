@@ -3,8 +3,9 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
-from cases import case, expect, expect_equal, main  # noqa: E402
-from posthaste import DOMAIN, World  # noqa: E402
+from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
+from dnssim import Dnssim  # noqa: E402
+from posthaste import DNS_PORT, DOMAIN, World  # noqa: E402
 
 ONE = """\
 port {mx_port}
@@ -86,6 +87,30 @@ def priorities():
         w.conserve()
         came = [a.rcpt[0] for a in w.mx.log()]
         expect_equal(came, ["v"] * 5 + ["u"] * 5, "the order at the provider")
+
+
+@case("precached domains are known before mail comes for them, and outlive the name server")
+def precached():
+    w = World(policy="port {mx_port}\nprovider x.test { mx {net}.10; }\n", start=False)
+    path = w.folder + "/precache"
+    with open(path, "w") as f:
+        f.write("# ours\nx.test\ny.test\nz.test\n")
+    w.ph.write_config(w.config + f"<dns>\nprecached-domains-file {path}\nprecached-max-domains 2\n"
+                      "precached-refresh-interval 4s\n</dns>\n")
+    zone = {"x.test MX": "10 mx.x.test", "mx.x.test A": w.net + ".10", "y.test MX": "10 mx.x.test"}
+    sim = Dnssim(f"{w.net}.53", DNS_PORT, zone)
+
+    def asked_least():
+        return min(sim.asked[q] for q in ("x.test MX", "y.test MX", "mx.x.test A"))
+    with w:
+        with sim:
+            w.ph.start()
+            wait_for("all are asked for twice", lambda: asked_least() >= 2)
+            said = w.ph.pmtactl("show", "precache").stdout
+            expect("x.test" in said and "y.test" in said and "z.test" not in said, said)
+        w.inject(5, "u%r@x.test")
+        w.mx.wait_recipients(5)
+        w.conserve()
 
 
 if __name__ == "__main__":
