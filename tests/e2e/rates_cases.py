@@ -240,5 +240,27 @@ def queues(w):
     return {q["name"]: int(q["rcp"]) for q in w.ph.json("show", "queues").get("queue", []) if int(q["rcp"]) > 0}
 
 
+def first_to_arrive(may_interrupt_transfer):
+    """A slow transfer has the only connection when mail of higher priority comes: the providers in the order of arrival."""
+    slow = POLICY.replace("mx {net}.12;", "mx {net}.12; extensions 8bitmime; delay data first:1 6s;")
+    priorities = "<domain gmail.test>\n\tqueue-priority 80\n</domain>\n"
+    more = domain(f"allow-priority-interruption-during-transfer {may_interrupt_transfer}")
+    with World(policy=slow, config="total-max-smtp-out 1\n" + priorities, domain=more) as w:
+        w.inject(1, rcpts="u%r@yahoo.test")
+        wait_for("it is being sent", lambda: w.mx.provider("yahoo.test")["commands"].get("data"), 10)
+        w.inject(1)
+        w.mx.wait_recipients(2, 40)
+        w.drained()
+        w.ph.audit()
+        expect_equal(w.mx.stats()["duplicates"], 0, "duplicates")
+        return [a.provider for a in w.mx.log()]
+
+
+@case("allow-priority-interruption-during-transfer: mail of higher priority does not wait for the end of another's")
+def interruption():
+    expect_equal(first_to_arrive("yes"), ["gmail.test", "yahoo.test"], "with yes")
+    expect_equal(first_to_arrive("no"), ["yahoo.test", "gmail.test"], "with no")
+
+
 if __name__ == "__main__":
     main()

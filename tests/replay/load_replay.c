@@ -2,7 +2,7 @@
  * What scheduling costs: queued with a real spool and daemons that answer at once, without network, under the fake
  * clock. Prints the CPU time of a message from ACCEPTED to its end, and the memory it takes while it waits.
  *
- * usage: load_replay MESSAGES QUEUES FOLDER
+ * usage: load_replay MESSAGES QUEUES FOLDER [limits]      (with several limits in force, which do not bind)
  */
 #include <fcntl.h>
 #include <malloc.h>
@@ -23,6 +23,12 @@ int queued_main(int argc, char **argv);
 
 struct replay replay;
 static struct spool_place *places;
+static const char *limits = "";
+static const char *const many_limits =
+    "mx-connection-limit *.test 1000000\nip-connection-limit 0/0 1000000\n"
+    "<domain *>\nmax-msg-rate 10000000/h\nmax-connect-rate 10000000/m\n"
+    "max-data-volume-rate 1t/d\nsource-ip-max-msg-rate 0/0 10000000/5s\n"
+    "source-ip-max-smtp-out 0/0 1000000\n</domain>\n";
 static uint32_t n_places;
 
 void
@@ -212,8 +218,8 @@ start(void)
 	f = fopen(path, "w");
 	if (f == NULL)
 		replay_die("cannot write the configuration");
-	fprintf(f, "log-file %s/log\n<spool %s/spool>\n</spool>\ntotal-max-smtp-out 1000000\n",
-	    replay.folder, replay.folder);
+	fprintf(f, "log-file %s/log\n<spool %s/spool>\n</spool>\ntotal-max-smtp-out 1000000\n%s",
+	    replay.folder, replay.folder, limits);
 	if (fclose(f) != 0 || (replay.conf = conf_load(path, &messages)) == NULL)
 		replay_die("the configuration is wrong");
 	snprintf(path, sizeof path, "%s/spool", replay.folder);
@@ -238,9 +244,10 @@ main(int argc, char **argv)
 	double began, arrived;
 	size_t memory;
 
-	if (argc != 4 || !parse_u32(str_of(argv[1]), 1, 10000000, &n) ||
+	if (argc < 4 || argc > 5 || !parse_u32(str_of(argv[1]), 1, 10000000, &n) ||
 	    !parse_u32(str_of(argv[2]), 1, 10000000, &n_queues))
-		replay_die("usage: load_replay MESSAGES QUEUES FOLDER");
+		replay_die("usage: load_replay MESSAGES QUEUES FOLDER [limits]");
+	limits = argc == 5 ? many_limits : "";
 	snprintf(replay.folder, sizeof replay.folder, "%s", argv[3]);
 	log_init("load", LOG_LEVEL_ERROR);
 	places = xcalloc(n, sizeof *places);
