@@ -215,6 +215,7 @@ session_free(struct session **sp)
 	outq_clear(&s->out);
 	free(s->expects.ring);
 	free(s->bye);
+	session_doubt_free(&s->doubt);
 	session_auth_free(&s->auth);
 	free(s);
 	*sp = NULL;
@@ -272,6 +273,11 @@ session_input(struct session *s, struct mono now, struct str bytes)
 			return;
 		}
 		n = reply_feed(&s->parser, bytes, &why);
+		if (n < 0 && session_doubt_begin(s, why.text)) {
+			bytes = str_skip(bytes, s->parser.bad_end);
+			reply_init(&s->parser);
+			continue;
+		}
 		if (n < 0) {
 			session_die_of_protocol(s, why.text);
 			return;

@@ -29,6 +29,10 @@ session_decide(struct session *s, struct txn *t, uint32_t rcpt, const struct ver
 	    .text = v->text};
 
 	ph_assert(t->rcpts[rcpt].state != RCPT_DECIDED);
+	if (t->doubted && r.outcome == OUT_FAILED) {
+		r.outcome = OUT_DEFERRED;
+		r.enh[0] = 4;
+	}
 	if (v->outcome == OUT_DELIVERED) {
 		r.bytes = t->bytes;
 		r.dsn_relayed = (s->ext & SMTP_EXT_DSN) == 0;

@@ -406,7 +406,8 @@ session_feed(struct session *s)
 
 	/* ends: each step moves a phase or a recipient on, or says no; what may be in flight is
 	 * bounded */
-	while (s->is_up && s->state != SESSION_DEAD && s->feeding != NULL && may_send(s))
+	while (s->is_up && s->state != SESSION_DEAD && s->doubt == NULL && s->feeding != NULL &&
+	       may_send(s))
 		if (!steps[s->feeding->phase](s, s->feeding))
 			return;
 }

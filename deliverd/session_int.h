@@ -66,6 +66,8 @@ struct txn {
 	bool answered; /* some reply came */
 	bool mail_ok;
 	bool mail_refused;
+	bool
+	    doubted; /* a reply to one of its commands could not be read: nothing is refused for good */
 	bool ended; /* the peer's transaction is surely over */
 	struct txn_rcpt rcpts[];
 };
@@ -104,10 +106,11 @@ struct session {
 	bool is_up, is_tls, is_quitting;
 	bool need_rset;
 	bool is_loop;
-	bool is_pix;		   /* the greeting is masked by a firewall */
-	bool line_armed;	   /* the deadline is that of a multi-line reply */
-	struct smtp_reply *bye;	   /* a 421 that was the last reply; owned */
-	struct session_auth *auth; /* owned; NULL: not wanted, or done */
+	bool is_pix;		     /* the greeting is masked by a firewall */
+	bool line_armed;	     /* the deadline is that of a multi-line reply */
+	struct smtp_reply *bye;	     /* a 421 that was the last reply; owned */
+	struct session_doubt *doubt; /* owned; NULL: every reply was readable */
+	struct session_auth *auth;   /* owned; NULL: not wanted, or done */
 	struct session_conf conf;
 	struct reply_parser parser;
 };
@@ -131,6 +134,16 @@ void session_auth_free(struct session_auth **a);
 void session_auth_begin(struct session *s);
 void session_on_auth(struct session *s, const struct expect *e);
 
+/* ---- session_doubt.c ---- */
+/*
+ * The reply to the first expected one could not be read, and so many of the bytes given belong to it. False: nothing
+ * is to be learned from those that follow.
+ */
+bool session_doubt_begin(struct session *s, const char *what);
+/* The reply in s->parser, while in doubt. */
+void session_doubt_reply(struct session *s);
+void session_doubt_free(struct session_doubt **d);
+
 /* ---- session_feed.c ---- */
 void session_say_ehlo(struct session *s);
 void session_say_helo(struct session *s);
@@ -142,6 +155,8 @@ void session_close_txn(struct session *s, struct txn *t);
 /* ---- session_reply.c ---- */
 /* Handles the reply in s->parser, which answers the first expected one. */
 void session_on_reply(struct session *s);
+/* The reply in s->parser answers *e, which was popped. */
+void session_handle(struct session *s, const struct expect *e);
 void session_on_line(void *arg, uint32_t line, struct str text);
 /* All that comes before the first message is done. */
 void session_come_up(struct session *s);

@@ -316,11 +316,21 @@ is_planted(const struct session *s, bool early)
 }
 
 void
+session_handle(struct session *s, const struct expect *e)
+{
+	handlers[e->state](s, e);
+}
+
+void
 session_on_reply(struct session *s)
 {
 	bool early = session_first(s)->end > s->out.sent;
 	struct expect e;
 
+	if (s->doubt != NULL) {
+		session_doubt_reply(s);
+		return;
+	}
 	if (is_planted(s, early)) {
 		session_die_of_protocol(
 		    s, "protocol error: a reply came before the command was sent");
@@ -330,7 +340,7 @@ session_on_reply(struct session *s)
 	e = session_pop(s);
 	if (e.txn != NULL)
 		e.txn->answered = true;
-	handlers[e.state](s, &e);
+	session_handle(s, &e);
 	if (s->state == SESSION_DEAD)
 		return;
 	if (early || (s->bye != NULL && s->conf.break_on_421)) {

@@ -218,6 +218,7 @@ reply_feed(struct reply_parser *p, struct str in, struct why *why)
 
 	if (p->complete)
 		reply_init(p);
+	p->bad_end = 0;
 	/* the sum below stays far from 32 bits: bounds are checked per piece */
 	in.len = PH_MIN(in.len, 2 * (size_t)REPLY_MAX_BYTES);
 	while (used < in.len) {
@@ -234,8 +235,10 @@ reply_feed(struct reply_parser *p, struct str in, struct why *why)
 		if (lf == STR_NPOS)
 			break;
 		used++;
-		if (take_line(p, why) < 0)
+		if (take_line(p, why) < 0) {
+			p->bad_end = p->line[3] == '-' ? 0 : used;
 			return -1;
+		}
 		if (p->complete)
 			return (int)used;
 	}

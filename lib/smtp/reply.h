@@ -36,6 +36,8 @@ struct reply_parser {
 	void *arg;
 	uint32_t line_bytes; /* of the current line, kept or not */
 	bool complete;
+	/* after a malformed line that was the reply's last: how much of the input it and all before it took; else 0 */
+	size_t bad_end;
 	char line[REPLY_MAX_LINE];
 };
 

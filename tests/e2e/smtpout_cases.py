@@ -101,7 +101,8 @@ OWN = [
 ]
 # verbs of the corpus that stand for a server of their own
 TLS_PLAIN = STARTTLS + [["s", "220 go\r\n"], ["tls"], ["r", "^EHLO"], ["s", "250 mx.test\r\n"]] + TAKE
-NOT_BUILT = {"tls_cert": "DANE and MTA-STS are not built yet", "AUTH": "authentication towards a relay is not built yet"}
+NOT_BUILT = {"tls_cert": "the openssl program makes no certificate with NUL in a name"}
+AUTH = "auth-username u\n\tauth-password p\n\tuse-unencrypted-plain-auth yes"
 
 
 def variants(row):
@@ -116,6 +117,8 @@ def variants(row):
         yield dict(row, server=TLS_PLAIN, tls={"chain": 400}, then=IN_CLEAR)
     elif word == "tls_hello_request":
         yield dict(row, server=STARTTLS + [["s", "220 go\r\n"], ["renegotiate", row["server"][0][1]]])
+    elif any(step[0] == "r" and "AUTH" in step[1] for step in row["server"]):
+        yield dict(row, config=AUTH)
     else:
         yield row
 

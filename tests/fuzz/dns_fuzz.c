@@ -16,7 +16,7 @@ check_mx(const struct wire_answer *a)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const enum wire_type types[] = {WIRE_A, WIRE_AAAA, WIRE_MX};
+	static const enum wire_type types[] = {WIRE_A, WIRE_AAAA, WIRE_MX, WIRE_TLSA};
 	struct wire_answer a;
 	char name[WIRE_NAME_MAX];
 

@@ -20,7 +20,7 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 PROGRAMS = {
     "session": {
         "folders": ["deliverd", "lib/smtp", "lib/base"],
-        "only": {"deliverd": ["session.c", "session_end.c", "session_feed.c", "session_reply.c", "session_auth.c", "outq.c", "mail.c"]},
+        "only": {"deliverd": ["session.c", "session_end.c", "session_feed.c", "session_reply.c", "session_auth.c", "session_doubt.c", "outq.c", "mail.c"]},
         "link": [],
     },
     "queue": {
