@@ -153,7 +153,7 @@ own_allows(struct queue *q, enum rate_kind kind, uint64_t need, uint64_t *n)
 	if (!meter_is_on(m))
 		return true;
 	if (!meter_fits(m, need, ev_now()))
-		return hold_by(q, BOUND_RATE, kind, meter_due(m, need));
+		return hold_by(q, BOUND_RATE, (int)kind, meter_due(m, need));
 	*n = PH_MIN(*n, meter_room(m, ev_now()));
 	return true;
 }
@@ -168,7 +168,7 @@ source_allows(struct queue *q, uint32_t index, enum source_kind kind, uint64_t n
 		return true;
 	m = &s->of[kind];
 	if (!meter_fits(m, need, ev_now())) {
-		hold_by(q, BOUND_SOURCE, kind, meter_due(m, need));
+		hold_by(q, BOUND_SOURCE, (int)kind, meter_due(m, need));
 		q->bound.source = index;
 		return false;
 	}

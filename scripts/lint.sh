@@ -46,7 +46,7 @@ tidy() {
 # shellcheck disable=SC2317
 check_c() {
 	sources | cppcheck --quiet --inline-suppr --enable=warning,performance,portability --error-exitcode=1 -j "$(nproc)" \
-	    --suppressions-list=scripts/cppcheck.suppress -D_GNU_SOURCE -I. -I"$build/gen" --include=/usr/include/bsd/sys/queue.h --std=c11 \
+	    --suppressions-list=scripts/cppcheck.suppress -D_GNU_SOURCE -I. -I"$build/gen" --include=/usr/include/bsd/sys/queue.h --include=/usr/include/bsd/sys/tree.h --std=c11 \
 	    --file-list=-
 }
 

@@ -19,6 +19,7 @@
 
 #define PAD_ROOM 16 /* so that a padding line always fits, see add_padding() */
 
+enum rename_state { RENAME_NOT, RENAME_DONE, RENAME_UNKNOWN };
 struct journal_large {
 	struct spool_work work;
 	struct journal_large *next; /* waiting */
@@ -31,7 +32,7 @@ struct journal_large {
 	uint32_t n_rcpts;
 	int fd;
 	bool is_counted; /* in j->n_named */
-	enum { RENAME_NOT, RENAME_DONE, RENAME_UNKNOWN } renamed;
+	enum rename_state renamed;
 	bool failed;
 	struct why why;
 };
@@ -308,11 +309,12 @@ name_run(struct spool_work *work)
 	(void)fail(l, "Cannot write the journal's id file");
 }
 
-static int
+static enum rename_state
 rename_in(int queue_fd, int tmp_fd, uint64_t id)
 {
 	char dir[SPOOL_NAME], name[SPOOL_NAME];
-	int r = RENAME_NOT, to = open_dir(queue_fd, queue_dir_name(dir, id));
+	enum rename_state r = RENAME_NOT;
+	int to = open_dir(queue_fd, queue_dir_name(dir, id));
 
 	if (to < 0)
 		return RENAME_NOT;

@@ -25,8 +25,10 @@ replay(const char *path)
 	(void)fclose(f);
 	/* exactly as large as the input, so that a read beyond it is seen */
 	exact = realloc(data, n == 0 ? 1 : n);
-	(void)LLVMFuzzerTestOneInput(exact == NULL ? data : exact, n);
-	free(exact == NULL ? data : exact);
+	if (exact != NULL)
+		data = exact;
+	(void)LLVMFuzzerTestOneInput(data, n);
+	free(data);
 	return true;
 }
 

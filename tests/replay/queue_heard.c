@@ -9,6 +9,7 @@
 
 /* ---- what queued says ---- */
 
+static void PH_PRINTF(1, 2) event(const char *fmt, ...);
 static void
 event(const char *fmt, ...)
 {

@@ -54,6 +54,7 @@ die(const char *what)
 
 /* ---- what comes out ---- */
 
+static void PH_PRINTF(1, 2) event(const char *fmt, ...);
 static void
 event(const char *fmt, ...)
 {
