@@ -242,7 +242,7 @@ def queues(w):
 
 def first_to_arrive(may_interrupt_transfer):
     """A slow transfer has the only connection when mail of higher priority comes: the providers in the order of arrival."""
-    slow = POLICY.replace("mx {net}.12;", "mx {net}.12; extensions 8bitmime; delay data first:1 6s;")
+    slow = POLICY.replace("mx {net}.12;", "mx {net}.12; extensions 8bitmime; delay data always 4s;")
     priorities = "<domain gmail.test>\n\tqueue-priority 80\n</domain>\n"
     more = domain(f"allow-priority-interruption-during-transfer {may_interrupt_transfer}")
     with World(policy=slow, config="total-max-smtp-out 1\n" + priorities, domain=more) as w:
