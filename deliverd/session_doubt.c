@@ -79,8 +79,9 @@ pass_over(struct session *s, const struct expect *e, const struct verdict *v)
 {
 	struct txn *t = e->txn;
 
-	if (t != NULL)
-		t->doubted = true;
+	if (t == NULL) /* RSET */
+		return;
+	t->doubted = true;
 	if (e->state == SESSION_MAIL)
 		t->mail_ok = true;
 	else if (e->state == SESSION_RCPT && t->n_rcpts > 1)
