@@ -248,7 +248,9 @@ value_bounce_cat(const struct acct_event *e, struct str suffix, struct buf *scra
 static struct str
 value_dlv_type(const struct acct_event *e, struct str suffix, struct buf *scratch)
 {
-	return STR("smtp");
+	static const struct str names[] = {STR("smtp"), STR("pipe"), STR("file"), STR("discard")};
+
+	return e->record->delivery < countof(names) ? names[e->record->delivery] : STR("smtp");
 }
 
 static struct str

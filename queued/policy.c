@@ -121,6 +121,8 @@ make(const struct conf_set *set)
 	p->bounce_no_mx_ms = bounce_no_mx_ms(set);
 	p->port = (uint16_t)conf_u64(set, CONF_DOMAIN_DEFAULT_SMTP_PORT);
 	p->no_rollup = conf_bool(set, CONF_DOMAIN_DISABLE_MX_ROLLUP);
+	p->discard = conf_enum(set, CONF_DOMAIN_TYPE) == DELIVERY_DISCARD;
+	p->discard_as_bounce = conf_bool(set, CONF_DOMAIN_DISCARD_AS_BOUNCE);
 	p->hold = conf_bool(set, CONF_DOMAIN_HOLD_DOMAIN);
 	p->bounce_5xx_greeting = conf_bool(set, CONF_DOMAIN_BOUNCE_UPON_5XX_GREETING);
 	p->means_invalid_553 = conf_bool(set, CONF_DOMAIN_SMTP_553_MEANS_INVALID_MAILBOX);

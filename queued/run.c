@@ -3,6 +3,7 @@
 #include "queued/conn.h"
 #include "queued/expire.h"
 #include "queued/failover.h"
+#include "queued/final.h"
 #include "queued/keep.h"
 #include "queued/move.h"
 #include "queued/outcome.h"
@@ -19,11 +20,12 @@
 #include "queued/vmta.h"
 #include "queued/way.h"
 
-#define QUEUES_A_TURN 256
-#define WAKES_A_TURN  4096
-#define TXNS_A_TURN   256
-#define OPENS_A_TURN  64
-#define NO_SOURCE_MS  (60 * 1000)
+#define QUEUES_A_TURN	256
+#define WAKES_A_TURN	4096
+#define TXNS_A_TURN	256
+#define OPENS_A_TURN	64
+#define DISCARDS_A_TURN 1000
+#define NO_SOURCE_MS	(60 * 1000)
 
 static void
 wake_deferred(struct queue *q)
@@ -276,6 +278,27 @@ is_rate_limited(const struct queue *q)
 	return q->bound.kind == BOUND_RATE || (q->waits_for != NULL && q->waits_for->is_rate);
 }
 
+/* type discard: nothing is sent, as much as accounting takes; what is left goes on with the next turn */
+static enum queue_hold
+discard(struct queue *q)
+{
+	bool bounces = q->policy->discard_as_bounce;
+	struct final_facts f = {
+	    .reply = STR("discarded"), .enh = {bounces ? 5 : 2, 0, 0}, .local = true};
+	uint32_t rcpt;
+
+	for (int n = 0; n < DISCARDS_A_TURN && (rcpt = order_first(&q->ready)) != 0; n++) {
+		if (waits_for_accounting(q))
+			return HOLD_ACCOUNTING;
+		*(bounces ? &q->n_bounced : &q->n_delivered) += 1;
+		stat_inc(bounces ? STAT_Q_BOUNCED : STAT_Q_DELIVERED);
+		final_begin(q, rcpt, bounces ? FINAL_BOUNCED : FINAL_DELIVERED, &f);
+	}
+	if (q->ready.n > 0)
+		queue_kick(q);
+	return HOLD_DELIVERING;
+}
+
 static enum queue_hold
 move(struct queue *q)
 {
@@ -348,7 +371,7 @@ run_queue(struct queue *q)
 	if (h == HOLD_NO_VMTA)
 		outcome_no_vmta(q);
 	else if (h == HOLD_MAX)
-		h = move(q);
+		h = q->policy->discard ? discard(q) : move(q);
 	let_idle(q);
 	if (q->waits_for != NULL && h != HOLD_LIMIT && h != HOLD_ACCOUNTING &&
 	    h != HOLD_NO_DELIVERD && h != HOLD_NO_VMTA)

@@ -231,13 +231,14 @@ check_risks(struct conf_load *l)
 	}
 }
 
-/* Words of a directive of which only the first is honoured. */
+/* Words of a directive of which only the first and "discard" are honoured. */
 static void
 check_types(struct conf_load *l)
 {
 	for (size_t i = 0; i < l->c->n_blocks; i++) {
 		struct conf_value *v = conf_blk_value(l->c->blocks[i], CONF_DOMAIN_TYPE);
-		if (v != NULL && v->n > 0 && v->items[0].num != 0)
+		bool is_other = v != NULL && v->n > 0 && v->items[0].num != 0;
+		if (is_other && !str_ieq(v->items[0].text, STR("discard")))
 			conf_note(l, v->at, "\"type %.*s\" is not yet honoured",
 			    STR_ARG(v->items[0].text));
 	}

@@ -85,8 +85,8 @@ struct ipc_spool_state {
 
 enum dns_kind { DNS_MX = 1, DNS_HOST = 2 };
 struct ipc_resolve {
-	uint32_t req;	  /* the asker's number, given back */
-	uint8_t kind;	  /* enum dns_kind */
+	uint32_t req;	    /* the asker's number, given back */
+	uint8_t kind;	    /* enum dns_kind */
 	uint8_t families;   /* bit 0: A, bit 1: AAAA */
 	uint16_t tlsa_port; /* 0: TLSA records are not wanted */
 };
@@ -174,9 +174,9 @@ struct ipc_conn_down {
 	uint32_t conn;
 	uint16_t code; /* SMTP reply code or 0 */
 	uint8_t enh[3];
-	uint8_t stage; /* enum smtp_stage */
-	uint8_t end;   /* enum conn_end */
-	uint8_t up;    /* 1: a session had been established */
+	uint8_t stage;	  /* enum smtp_stage */
+	uint8_t end;	  /* enum conn_end */
+	uint8_t up;	  /* 1: a session had been established */
 	uint8_t at_proxy; /* 1: it is the proxy that cannot be reached */
 	uint8_t pad[3];
 };
@@ -248,6 +248,8 @@ enum final_kind {
 	FINAL_MAX
 };
 #define FINAL_QUIETLY(kind) ((enum final_kind)((kind) + FINAL_DELETED))
+/* as the words of <domain>'s type stand */
+enum delivery_type { DELIVERY_SMTP, DELIVERY_PIPE, DELIVERY_FILE, DELIVERY_DISCARD };
 struct ipc_record {
 	struct spool_place place; /* kind 0: none (tq) */
 	struct ipc_addr src;
@@ -265,7 +267,8 @@ struct ipc_record {
 	uint8_t dsn_relayed;
 	uint8_t
 	    quiet; /* 1: no CSV line (disable-acct-records, --no-accounting), only the acknowledgement */
-	uint8_t pad[6];
+	uint8_t delivery; /* enum delivery_type: the queue's */
+	uint8_t pad[5];
 };
 struct ipc_record_ack {
 	uint64_t seq; /* all up to this are on disk */

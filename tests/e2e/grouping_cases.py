@@ -113,5 +113,29 @@ def precached():
         w.conserve()
 
 
+@case("type discard sends nothing and says so in the records; discard-as-bounce makes them bounces")
+def discarded():
+    config = """\
+<domain one.test>
+	type discard
+</domain>
+<domain two.test>
+	type discard
+	discard-as-bounce yes
+</domain>
+"""
+    with World(policy=ONE, config=config) as w:
+        w.inject(200, "u%r@one.test,u%r@two.test", sessions=4)
+        w.drained()
+        w.ph.wait_records(100, "d")
+        w.ph.wait_records(100, "b")
+        w.ph.audit()
+        ours = [r for r in w.ph.final_records() if r["rcpt"].endswith(("one.test", "two.test"))]
+        expect_equal({r["dlvType"] for r in ours}, {"discard"}, "dlvType")
+        expect_equal({(r["type"], r["rcpt"].split("@")[1]) for r in ours},
+                     {("d", "one.test"), ("b", "two.test")}, "records")
+        expect_equal(w.mx.log(), [], "what came to the provider")
+
+
 if __name__ == "__main__":
     main()
