@@ -1,6 +1,7 @@
 """Queues that hold the mail of several domains, and in which order it leaves."""
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
@@ -11,6 +12,11 @@ ONE = """\
 port {mx_port}
 name-server {net}.53:{dns_port}
 provider mail.test { mx {net}.10@10 {net}.11@10; domains one.test two.test three.test; }
+"""
+SCHEDULES = """\
+<source 127.0.0.0/8>
+	process-x-schedule yes
+</source>
 """
 
 
@@ -135,6 +141,24 @@ def discarded():
         expect_equal({(r["type"], r["rcpt"].split("@")[1]) for r in ours},
                      {("d", "one.test"), ("b", "two.test")}, "records")
         expect_equal(w.mx.log(), [], "what came to the provider")
+
+
+@case("mail with x-schedule goes within its windows, and list --schedule tells them")
+def scheduled():
+    with World(policy=ONE, config=SCHEDULES) as w:
+        now = time.time()
+
+        def at(seconds):
+            return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now + seconds))
+        w.inject(3, "u%r@one.test", headers=[f"X-Schedule: {at(-3600)} / {at(-1800)}, {at(4)} / {at(600)}"])
+        w.inject(3, "v%r@one.test")
+        w.mx.wait_recipients(3)
+        rows = w.ph.json("list", "--schedule", "--rcpt=u*")["rcpt"]
+        expect_equal([f"{at(4)} / {at(600)}" in r["schedule"] for r in rows], [True] * 3, f"schedules of {rows}")
+        w.mx.wait_recipients(6)
+        w.conserve()
+        early = [a for a in w.mx.log() if a.rcpt[0] == "u" and a.when_us < int(now + 4) * 1_000_000]
+        expect_equal(early, [], "came too early")
 
 
 if __name__ == "__main__":
