@@ -87,6 +87,13 @@ cause_of_hold_domain(const struct queue *q, struct reason *k)
 }
 
 static void
+cause_of_type(const struct queue *q, struct reason *k)
+{
+	k->set = q->policy->set;
+	k->key = CONF_DOMAIN_TYPE;
+}
+
+static void
 cause_of_pause(const struct queue *q, struct reason *k)
 {
 	snprintf(k->detail, sizeof k->detail, "until \"resume queue %.100s\"", q->name);
@@ -156,6 +163,7 @@ static void (*const causes[HOLD_MAX])(const struct queue *, struct reason *) = {
     [HOLD_RCPT_WAIT] = cause_of_rcpts,
     [HOLD_SCHEDULED] = cause_of_schedule,
     [HOLD_HELD_DOMAIN] = cause_of_hold_domain,
+    [HOLD_HELD_TYPE] = cause_of_type,
     [HOLD_PAUSED] = cause_of_pause,
     [HOLD_HELD_VMTA] = cause_of_hold_vmta,
     [HOLD_HELD_JOBS] = cause_of_jobs,

@@ -122,6 +122,7 @@ make(const struct conf_set *set)
 	p->port = (uint16_t)conf_u64(set, CONF_DOMAIN_DEFAULT_SMTP_PORT);
 	p->no_rollup = conf_bool(set, CONF_DOMAIN_DISABLE_MX_ROLLUP);
 	p->discard = conf_enum(set, CONF_DOMAIN_TYPE) == DELIVERY_DISCARD;
+	p->is_unsupported = !p->discard && conf_enum(set, CONF_DOMAIN_TYPE) != DELIVERY_SMTP;
 	p->discard_as_bounce = conf_bool(set, CONF_DOMAIN_DISCARD_AS_BOUNCE);
 	p->hold = conf_bool(set, CONF_DOMAIN_HOLD_DOMAIN);
 	p->bounce_5xx_greeting = conf_bool(set, CONF_DOMAIN_BOUNCE_UPON_5XX_GREETING);

@@ -32,7 +32,8 @@ struct policy {
 	int64_t bounce_no_mx_ms; /* CONF_NEVER: defer; else bounce when queued so long */
 	uint16_t port;
 	bool hold;
-	bool discard; /* type discard */
+	bool discard;	     /* type discard */
+	bool is_unsupported; /* type pipe, file, http-delivery: its mail waits */
 	bool discard_as_bounce;
 	bool no_rollup; /* disable-mx-rollup */
 	bool bounce_5xx_greeting;

@@ -55,6 +55,8 @@ stopped_by(struct queue *q)
 		return queue_n_rcpts(q) == 0 ? HOLD_EMPTY : HOLD_MOVING;
 	if (!q->vmta->exists)
 		return HOLD_NO_VMTA;
+	if (q->policy->is_unsupported)
+		return HOLD_HELD_TYPE;
 	if (!shutoff_lets_go(q))
 		return q->paused	 ? HOLD_PAUSED
 		       : q->policy->hold ? HOLD_HELD_DOMAIN

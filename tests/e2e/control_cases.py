@@ -472,7 +472,7 @@ def command_line():
                       ["pause", "queue", "a", "b"], ["pause", "queue", "a\nq b"], ["pause", "queue", "x" * 100000]):
             run(w, *words, status=2)
         for words in (["trace", "--log-data", "a/b"],
-                      ["show", "suppressed", "a@b"], ["show", "precache"]):
+                      ["show", "suppressed", "a@b"], ["show", "license"]):
             expect("is not supported yet" in run(w, *words, status=1), f"{words}")
         run(w, "-s", w.folder + "/nothing", "show", "status", status=69)
         run(w, "-s", "/" + "x" * 200, "show", "status", status=69)

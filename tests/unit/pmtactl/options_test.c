@@ -115,9 +115,9 @@ hostile_arguments_are_told(void **state)
 static void
 what_comes_later_is_named(void **state)
 {
-	assert_int_equal(read_line("show precache"), 0);
+	assert_int_equal(read_line("show license"), 0);
 	assert_int_equal(o.local, LOCAL_LATER);
-	assert_string_equal(o.words, "show precache");
+	assert_string_equal(o.words, "show license");
 	assert_int_equal(read_line("trace --log-data a b c"), 0);
 	assert_int_equal(o.local, LOCAL_LATER);
 	assert_int_equal(read_line("test conf x"), 0);
