@@ -19,6 +19,8 @@ for page in man/*.[1-8] "$build"/man/*.[1-8]; do
 	install -d "$dest$prefix/share/man/man$section"
 	install -m 644 "$page" "$dest$prefix/share/man/man$section/"
 done
+install -d "$dest$prefix/share/posthaste"
+install -m 644 conf/bounce/rules "$dest$prefix/share/posthaste/bounce.rules"
 install -m 644 conf/sample.conf "$dest/etc/pmta/config.sample"
 if [ -e "$dest/etc/pmta/config" ]; then
 	echo "kept: $dest/etc/pmta/config"
