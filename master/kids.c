@@ -86,6 +86,11 @@ check_all_ready(void)
 	log_info("ready processes=%zu listeners=%zu", master.n_kids, master.listeners.n);
 	notify_ready();
 	background_report(0);
+	/* a SIGHUP that came meanwhile */
+	if (master.reload.is_wanted_again) {
+		master.reload.is_wanted_again = false;
+		reload_start(false, 0);
+	}
 }
 
 static void

@@ -80,7 +80,7 @@ reload_start(bool is_asked, uint32_t token)
 	struct reload *r = &master.reload;
 
 	if (master.phase != PHASE_RUNNING || r->state != RELOAD_NONE) {
-		r->is_wanted_again = r->is_wanted_again || (!is_asked && r->state != RELOAD_NONE);
+		r->is_wanted_again = r->is_wanted_again || !is_asked;
 		if (is_asked)
 			ask_answer(token, false, "a start, stop or reload is under way");
 		return;

@@ -136,6 +136,8 @@ def daily():
         w.inject(30)
         w.mx.wait_recipients(12, 20)
         wait_limited(w, "gmail.test/{default}", "max-msg-rate", DAILY)
+        # those that a crash takes back before they are marked would wait for tomorrow to come again
+        wait_for("twelve are marked", lambda: w.ph.json("show", "ledger")["ledger"]["delivered"] == 12)
         w.ph.kill()
         w.ph.start()
         wait_limited(w, "gmail.test/{default}", "max-msg-rate", DAILY)
