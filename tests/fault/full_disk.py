@@ -98,7 +98,8 @@ def full_at_several_starts(build, full):
             world.sinks["plain"].start()
             world.settle()
             world.check()
-            for _ in range(2):
+            # each crash takes some of the room that was left: a second one is only asked of the whole sweep
+            for _ in range(2 if full else 1):
                 world.sinks["plain"].stop()
                 world.inject(world.make(20))
                 fill(world.fs.mount)
