@@ -13,25 +13,11 @@ import subprocess
 import threading
 import time
 
+from proxysim import relay
+
 
 class End(Exception):
     """The connection is over."""
-
-
-def relay(source, target):
-    try:
-        while True:
-            piece = source.recv(65536)
-            if not piece:
-                break
-            target.sendall(piece)
-    except OSError:
-        pass
-    for s in (source, target):
-        try:
-            s.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
 
 
 class Client:

@@ -17,6 +17,8 @@
 #include "lib/base/xalloc.h"
 #include "lib/ev/ev.h"
 
+#pragma GCC diagnostic ignored "-Wunused-function"
+
 struct rig_msg {
 	char *env, *text;
 	size_t env_len, text_len;
@@ -252,6 +254,26 @@ rig_expect(const char *text, const char *codes)
 	got = rig_codes();
 	if (strcmp(got, codes) != 0)
 		fail_msg("after %s: replies %s, not %s", text, got, codes);
+}
+
+/* A configuration with these lines is refused, and one of the errors says so. */
+static void
+rig_refuses(const char *lines, const char *says)
+{
+	char path[] = "/tmp/injectd-test-XXXXXX";
+	int fd = mkstemp(path);
+	struct conf_messages m = {0};
+	bool said = false;
+
+	dprintf(fd, "spool /tmp\nlog-file /dev/null\n%s\n", lines);
+	assert_null(conf_load(path, &m));
+	for (size_t k = 0; k < m.n; k++)
+		said = said || strstr(m.list[k].text, says) != NULL;
+	if (!said)
+		fail_msg("%s: %s", lines, m.n > 0 ? m.list[0].text : "");
+	conf_messages_clear(&m);
+	close(fd);
+	unlink(path);
 }
 
 /* EHLO to RCPT, relaying allowed */
