@@ -6,6 +6,8 @@ BUILD/tests/unit, fuzz replays those under BUILD-san/tests/fuzz with tests/fuzz/
 *_cases.py and *_cases.sh under tests/e2e, fault, golden and replay, and the programs tests/FOLDER/run (called with
 --build BUILD; fault with --check too, unless --full). Two run at a time; the fault tests and files with a line
 `# runs alone` among their first ten run by themselves. A program that fails without a failed case counts as one.
+A file of tests/e2e that fails beside another is run once more by itself, with nothing else to share the machine: what
+passes then is named unsteady, what fails again has failed. More than three such files are not unsteady: all count.
 The environment holds PH_BUILD, and PH_FULL=1 with --full.
 """
 import argparse
@@ -21,12 +23,25 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CASE = re.compile(r"^(not ok|ok|skip)\b(?:\s+\d+\b)?\s*(?:- )?(.*)$")
 SKIP = re.compile(r"#\s*skip", re.I)
+MOST_UNSTEADY = 3
 
 
 class Test:
     def __init__(self, name, command, limit, alone=False):
         self.name, self.command, self.limit, self.alone = name, command, limit, alone
+        self.unsteady = []
+        self._clear()
+
+    def _clear(self):
         self.passed, self.failed, self.skipped, self.seconds, self.output = 0, [], [], 0.0, ""
+
+    def run_again(self):
+        first = self.failed
+        self._clear()
+        self.run()
+        if not self.failed:
+            self.unsteady = first
+        return self
 
     def run(self):
         began = time.monotonic()
@@ -126,6 +141,10 @@ def run_all(tests):
     for test in tests:
         if test.alone:
             report(test.run())
+    doubtful = [t for t in together if t.failed and t.name.startswith("tests/e2e/")]
+    if len(doubtful) <= MOST_UNSTEADY:
+        for test in doubtful:
+            report(test.run_again())
 
 
 def main():
@@ -144,6 +163,9 @@ def main():
     failed = [(t.name, name) for t in tests for name in t.failed]
     for name, case in failed:
         print(f"failed: {name}: {case}")
+    for test in tests:
+        for case in test.unsteady:
+            print(f"unsteady: {test.name}: failed beside another test, passed alone: {case}")
     skipped = sum(len(t.skipped) for t in tests)
     print(f"{time.monotonic() - began:.0f} s" + (f", {skipped} skipped" if skipped else ""))
     print(f"{sum(t.passed for t in tests)} passed, {len(failed)} failed")
