@@ -1,12 +1,13 @@
 #!/bin/sh
 # Installs the Debian packages that are missing, and nothing else: no upgrade, no recommended package, no service
-# started. Usage: deps.sh build|check|lint|fuzz
+# started. Usage: deps.sh build|check|lint|fuzz|deb
 set -eu
 
 build='gcc make pkg-config libc6-dev libevent-dev libsodium-dev libc-ares-dev libxxhash-dev libssl-dev
     libseccomp-dev libpcre2-dev libdb5.3-dev libidn2-dev libbsd-dev python3'
-check="$build libcmocka-dev libopendkim11 openssl python3-dkim swaks mandoc e2fsprogs xfsprogs strace procps"
+check="$build libcmocka-dev libopendkim11 openssl python3-dkim swaks mandoc e2fsprogs xfsprogs strace procps dpkg-dev binutils xz-utils"
 lint="$check clang clang-tidy clang-format cppcheck shellcheck"
+deb="$build dpkg-dev binutils xz-utils"
 fuzz="$build clang libclang-rt-dev"
 
 case ${1:-build} in
@@ -14,8 +15,9 @@ build) wanted=$build ;;
 check) wanted=$check ;;
 lint) wanted=$lint ;;
 fuzz) wanted=$fuzz ;;
+deb) wanted=$deb ;;
 *)
-	echo "usage: deps.sh build|check|lint|fuzz" >&2
+	echo "usage: deps.sh build|check|lint|fuzz|deb" >&2
 	exit 2
 	;;
 esac

@@ -6,8 +6,9 @@ build=$1
 dest=$2
 prefix=$3
 
-install -d "$dest$prefix/sbin" "$dest$prefix/libexec/posthaste" "$dest$prefix/share/man" "$dest/etc/pmta" \
-    "$dest/lib/systemd/system"
+share=$dest$prefix/share
+install -d "$dest$prefix/sbin" "$dest$prefix/libexec/posthaste" "$share/man" "$share/posthaste" \
+    "$share/doc/posthaste/guides" "$dest$prefix/lib/tmpfiles.d" "$dest/etc/pmta/providers" "$dest/lib/systemd/system"
 for program in "$build"/sbin/posthaste "$build"/sbin/pmtactl; do
 	install -m 755 "$program" "$dest$prefix/sbin/"
 done
@@ -16,12 +17,19 @@ install -m 755 "$build"/libexec/posthaste/* "$dest$prefix/libexec/posthaste/"
 for page in man/*.[1-8] "$build"/man/*.[1-8]; do
 	[ -e "$page" ] || continue
 	section=${page##*.}
-	install -d "$dest$prefix/share/man/man$section"
-	install -m 644 "$page" "$dest$prefix/share/man/man$section/"
+	install -d "$share/man/man$section"
+	install -m 644 "$page" "$share/man/man$section/"
 done
-install -d "$dest$prefix/share/posthaste"
-install -m 644 conf/bounce/rules "$dest$prefix/share/posthaste/bounce.rules"
-install -m 644 conf/sample.conf "$dest/etc/pmta/config.sample"
+install -m 644 conf/bounce/rules "$share/posthaste/bounce.rules"
+install -m 644 conf/sample.conf "$share/posthaste/config.sample"
+install -m 755 scripts/users.sh "$share/posthaste/users.sh"
+install -m 644 README.md docs/*.md "$share/doc/posthaste/"
+install -m 644 docs/guides/* "$share/doc/posthaste/guides/"
+install -m 644 packaging/tmpfiles.conf "$dest$prefix/lib/tmpfiles.d/posthaste.conf"
+for policy in conf/providers/*; do
+	kept=$dest/etc/pmta/providers/${policy##*/}
+	[ -e "$kept" ] || install -m 644 "$policy" "$kept"
+done
 if [ -e "$dest/etc/pmta/config" ]; then
 	echo "kept: $dest/etc/pmta/config"
 else

@@ -52,7 +52,7 @@ check_c() {
 
 # shellcheck disable=SC2317
 shell_scripts() {
-	shellcheck scripts/*.sh .ci/run
+	shellcheck scripts/*.sh .ci/run packaging/deb.sh packaging/postinst packaging/prerm packaging/postrm
 }
 
 try "functions, files, folders and words keep to the limits" /usr/bin/python3 scripts/limits.py

@@ -28,6 +28,12 @@ check:
 install: all
 	@scripts/install.sh "$(B)" "$(DESTDIR)" "$(PREFIX)"
 
+#: make deb            the Debian package, under build/
+deb:
+	@scripts/deps.sh deb
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all
+	@packaging/deb.sh $(B)
+
 #: make lint           clang-tidy, cppcheck, limits, layers, manual pages
 lint:
 	@scripts/deps.sh lint
@@ -92,4 +98,4 @@ $(B)/tests/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDHARD) -o $@ $< $(LDLIBS)
 
-.PHONY: help demo check score install lint format fuzz fault bench clean fuzz-replays bench-programs
+.PHONY: deb help demo check score install lint format fuzz fault bench clean fuzz-replays bench-programs
