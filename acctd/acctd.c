@@ -178,6 +178,7 @@ begin_batch(struct acctd *a)
 	a->bytes = 0;
 	a->has_unacked = false;
 	a->is_ours = a->queue != NULL;
+	a->began = ev_now();
 	a->in_batch = true;
 }
 
@@ -186,6 +187,7 @@ end_batch(struct acctd *a)
 {
 	if (a->is_ours && a->seq_batch > 0)
 		acknowledge(a, a->seq_batch);
+	stat_took(HIST_ACCT_FLUSH, mono_diff_ms(a->began, ev_now()));
 	stat_add(STAT_ACCT_RECORDS, a->lines_batch);
 	stat_add(STAT_ACCT_BYTES, a->bytes_batch);
 	a->lines_batch = 0;

@@ -34,10 +34,11 @@ struct acctd {
 	size_t bytes, bytes_batch;
 	uint64_t n_unread; /* records whose message could not be read, not yet logged */
 	struct mono unread_logged;
-	struct mono due;  /* when the next batch must begin */
-	bool has_unacked; /* something came since the batch began */
-	bool is_ours;	  /* the batch's records are of this queued */
-	bool in_batch;	  /* a batch was made and is not yet on disk */
+	struct mono due;   /* when the next batch must begin */
+	struct mono began; /* the batch that is being written */
+	bool has_unacked;  /* something came since the batch began */
+	bool is_ours;	   /* the batch's records are of this queued */
+	bool in_batch;	   /* a batch was made and is not yet on disk */
 	bool is_reloading, is_blocked, is_held, is_stopping;
 	void (*leave_cb)(void); /* ends the daemon */
 };

@@ -6,6 +6,7 @@
 #include "dnsd/resolve_int.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
+#include "lib/stats/stats.h"
 
 #define FAMILY_A    1
 #define FAMILY_AAAA 2
@@ -120,6 +121,7 @@ finish(struct resolve *r, enum dns_status status)
 		d.ttl_s = PH_MIN(d.ttl_s, AGAIN_S);
 		d.ad = 0;
 	}
+	stat_took(HIST_DNS, mono_diff_ms(r->began, ev_now()));
 	send_done(o, &d, r->name);
 	resolve_free(r);
 	set_hold(o);
@@ -420,6 +422,7 @@ resolve_new(struct resolver *o, const struct ipc_resolve *q)
 	r->handle = slab_new(&o->slots);
 	s = slab_at(&o->slots, r->handle);
 	s->r = r;
+	r->began = ev_now();
 	ev_timer_init(&r->deadline, on_deadline);
 	ev_timer_in_ms(&r->deadline, RESOLVE_DEADLINE_MS);
 	return r;

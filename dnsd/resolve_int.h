@@ -26,6 +26,7 @@ struct found {
 struct resolve {
 	struct resolver *owner;
 	struct ev_timer deadline;
+	struct mono began;
 	uint64_t ticket; /* of this use of the handle: late answers carry an older one */
 	uint32_t handle, req;
 	size_t n_asked;

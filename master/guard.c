@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "lib/base/log.h"
+#include "lib/stats/stats.h"
 
 /* The state letter of proc_pid_stat(5); '?' when it cannot be read. */
 static char
@@ -72,6 +73,7 @@ on_tick(struct ev_timer *t)
 	/* the order to stop has limits of its own */
 	if (master.phase == PHASE_STOPPING)
 		return;
+	stats_note_use();
 	for (size_t i = 0; i < master.n_kids; i++)
 		look_at(&master.kids[i]);
 	ev_timer_in_ms(t, WATCH_TICK_MS);

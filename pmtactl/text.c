@@ -345,6 +345,13 @@ print_explain(const struct tree *t, FILE *out)
 }
 
 static void
+print_lines(const struct tree *t, FILE *out)
+{
+	for (size_t i = 0; i < tree_count(t, "line"); i++)
+		fprintf(out, "%s\n", tree_get(t, "line[%zu]", i));
+}
+
+static void
 print_plain(const struct tree *t, FILE *out)
 {
 	for (size_t i = 0; i < t->n; i++)
@@ -368,6 +375,7 @@ static const struct {
     {CTL_RESOLVE, print_resolve},
     {CTL_EXPLAIN, print_explain},
     {CTL_SHOW_DISABLED_SOURCES, print_sources},
+    {CTL_SHOW_METRICS, print_lines},
 };
 
 void

@@ -353,6 +353,7 @@ conn_came_up(struct peer *p, const struct ipc_msg *m)
 	if (c == NULL || c->up)
 		return;
 	c->up = true;
+	stat_took(HIST_CONNECT, mono_diff_ms(c->opened, ev_now()));
 	rate_open_answered(c, true);
 	c->queue->n_up++;
 	c->extensions = up->extensions;
@@ -425,6 +426,7 @@ txn_end(struct conn *c, struct txn *t)
 {
 	int64_t took = mono_diff_ms(c->last_done, ev_now());
 
+	stat_took(HIST_TRANSACTION, took);
 	/* deliverd wants nothing more on it */
 	if (t->rcpts.n > 0)
 		c->spent = true;

@@ -4,20 +4,16 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdarg.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
-#include "lib/stats/stats.h"
 #include "queued/control_int.h"
 #include "queued/state.h"
 
 #define MAX_CLIENTS 1024
-#define MAX_PAGES   128
-#define LOOK_MS	    1000
 /* between two pieces of a long answer: others have their turn */
 #define TURN_MS 1
 /* a client that reads nothing for so long while an answer waits for it is dropped */
@@ -48,11 +44,6 @@ static struct {
 	uint32_t n_clients;
 	uint32_t token;
 	gid_t group; /* pmta: may read and operate */
-	const struct stats_page *pages[MAX_PAGES];
-	uint32_t n_pages;
-	struct ev_timer look;
-	struct traffic traffic;
-	uint64_t top_in, top_out; /* connections */
 } ctl;
 
 static const struct {
@@ -96,6 +87,7 @@ static const struct {
     {CTL_RESET_STATUS, control_reset_counters},
     {CTL_STOP, control_stop},
     {CTL_LEDGER, control_ledger},
+    {CTL_SHOW_METRICS, control_show_metrics},
 };
 
 /* ---- answering ---- */
@@ -497,101 +489,11 @@ control_listen(int fd)
 	ev_io_want(&ctl.io, EV_IN);
 }
 
-/* ---- statistics ---- */
-
-void
-control_stats_page(const struct ipc_fd *what, int fd)
-{
-	const struct stats_page *p = stats_map(fd);
-
-	if (close(fd) == -1 || p == NULL) {
-		log_warn("event=stats-page-unreadable role=%s", ipc_role_name(what->role));
-		return;
-	}
-	for (uint32_t i = 0; i < ctl.n_pages; i++) {
-		if (ctl.pages[i]->role == what->role && ctl.pages[i]->instance == what->index) {
-			munmap((void *)(uintptr_t)ctl.pages[i], sizeof *p);
-			ctl.pages[i] = p;
-			return;
-		}
-	}
-	if (ctl.n_pages < MAX_PAGES)
-		ctl.pages[ctl.n_pages++] = p;
-}
-
-uint64_t
-control_stat(uint32_t stat_id)
-{
-	uint64_t sum = stats_own->v[stat_id];
-
-	for (uint32_t i = 0; i < ctl.n_pages; i++) {
-		if (ctl.pages[i]->role != ROLE_QUEUE)
-			sum += ctl.pages[i]->v[stat_id];
-	}
-	return sum;
-}
-
-/* ---- traffic ---- */
-
-static struct traffic_sum
-totals(void)
-{
-	return (struct traffic_sum){{control_stat(STAT_IN_RCPTS), control_stat(STAT_IN_MSGS),
-	    control_stat(STAT_IN_BYTES), control_stat(STAT_OUT_RCPTS), control_stat(STAT_OUT_MSGS),
-	    control_stat(STAT_OUT_BYTES)}};
-}
-
-static int64_t
-this_second(void)
-{
-	return ev_now().ns / NS_PER_SEC;
-}
-
-static void
-look(void)
-{
-	struct traffic_sum now = totals();
-
-	traffic_look(&ctl.traffic, this_second(), &now);
-	ctl.top_in = PH_MAX(ctl.top_in, control_stat(STAT_IN_CONNS));
-	ctl.top_out = PH_MAX(ctl.top_out, qd.total_out.used);
-}
-
-static void
-on_look(struct ev_timer *t)
-{
-	look();
-	ev_timer_in_ms(t, LOOK_MS);
-}
-
 void
 control_init(void)
 {
 	const struct group *g = getgrnam("pmta");
 
 	ctl.group = g == NULL ? (gid_t)-1 : g->gr_gid;
-	ev_timer_init(&ctl.look, on_look);
-	ev_timer_in_ms(&ctl.look, LOOK_MS);
-}
-
-const struct traffic *
-control_traffic(void)
-{
-	look();
-	return &ctl.traffic;
-}
-
-void
-control_traffic_reset(void)
-{
-	struct traffic_sum now = totals();
-
-	traffic_reset(&ctl.traffic, this_second(), &now);
-	ctl.top_in = ctl.top_out = 0;
-}
-
-uint64_t
-control_top(uint32_t stat_id)
-{
-	return stat_id == STAT_IN_CONNS ? ctl.top_in : ctl.top_out;
+	control_stats_init();
 }

@@ -11,7 +11,10 @@
 #include "lib/ipc/ipc.h"
 #include "queued/traffic.h"
 
-#define CONTROL_MAX_ARG 1000
+#define CONTROL_MAX_ARG	  1000
+#define CONTROL_MAX_PAGES 128
+
+struct stats_page;
 
 /* one request being answered */
 struct control {
@@ -55,6 +58,8 @@ const struct traffic *control_traffic(void);
 void control_traffic_reset(void);
 /* The highest a gauge was at any second since the start or the reset. */
 uint64_t control_top(uint32_t stat_id);
+/* All pages, its own first; at most `max`. */
+size_t control_pages(const struct stats_page **list, size_t max);
 /* The sum of a counter over all daemons' pages. */
 uint64_t control_stat(uint32_t stat_id);
 

@@ -15,14 +15,17 @@ control_fn control_show_status, control_show_queues, control_show_domains, contr
     control_pause_job, control_resume_job, control_pause_domain, control_resume_domain,
     control_hold, control_release, control_resolve, control_clear_dnscache, control_reload,
     control_rotate_log, control_rotate_acct, control_reset_counters, control_stop, control_ledger,
-    control_set_priority, control_show_precache;
+    control_set_priority, control_show_precache, control_show_metrics;
+
+/* control_stats.c: begins to count */
+void control_stats_init(void);
 
 /* why a queue does not move: the directive, for explain */
 struct reason {
 	const struct conf_set *set;
 	enum conf_key key;
 	const struct cause_kept *by; /* a reply's line, in place of set and key */
-	uint32_t item; /* of the directive's lines, from 1; 0: it has one */
+	uint32_t item;		     /* of the directive's lines, from 1; 0: it has one */
 	struct wall until;
 	char detail[200];
 };

@@ -3,6 +3,7 @@
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
+#include "lib/mail/category.h"
 #include "queued/events.h"
 #include "queued/names.h"
 #include "queued/report.h"
@@ -188,6 +189,8 @@ final_begin(struct queue *q, uint32_t rcpt, enum final_kind kind, const struct f
 	struct rcpt *r = rcpt_at(rcpt);
 	struct final *f;
 
+	if (kind == FINAL_BOUNCED || kind == FINAL_EXPIRED)
+		stat_label_add(FAMILY_BOUNCES, str_of(category_of(given->code, given->enh)), 1);
 	facts_shown.reply = shown(q, given->reply);
 	to_ending(q, r, rcpt);
 	f = post(q, rcpt, kind == FINAL_DELIVERED ? ACCT_DELIVERED : ACCT_BOUNCED, facts);

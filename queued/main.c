@@ -24,6 +24,7 @@
 #include "queued/own.h"
 #include "queued/segment.h"
 #include "queued/state.h"
+#include "queued/survey.h"
 #include "queued/target.h"
 #include "queued/vmta.h"
 
@@ -110,6 +111,8 @@ on_housekeeping(struct ev_timer *t)
 	stat_set(STAT_Q_RCPTS, qd.rcpts.n_used);
 	stat_set(STAT_Q_MSGS, qd.messages.n_used);
 	stat_set(STAT_Q_BYTES, qd.n_queued_bytes);
+	stat_set(STAT_Q_UNACKED, qd.accounting.used);
+	stats_note_use();
 	peers_tell_spool_state();
 	segment_compact();
 	target_sweep();
@@ -150,6 +153,7 @@ queued_init(void)
 	recover_start();
 	orphan_start();
 	qd.started = true;
+	survey_start();
 	peers_tell_spool_state();
 	ev_timer_in_ms(&housekeeping, HOUSEKEEPING_MS);
 }

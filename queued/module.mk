@@ -8,9 +8,11 @@ sources := age.c \
 	   control_explain.c \
 	   control_limit.c \
 	   control_list.c \
+	   control_metrics.c \
 	   control_mode.c \
 	   control_priority.c \
 	   control_show.c \
+	   control_stats.c \
 	   domain.c \
 	   due.c \
 	   events.c \
@@ -58,6 +60,7 @@ sources := age.c \
 	   shutoff.c \
 	   source.c \
 	   state.c \
+	   survey.c \
 	   target.c \
 	   ticks.c \
 	   traffic.c \

@@ -1,6 +1,7 @@
 #include "queued/outcome.h"
 
 #include "lib/daemon/daemon.h"
+#include "lib/mail/category.h"
 #include "queued/events.h"
 #include "queued/expire.h"
 #include "queued/final.h"
@@ -52,6 +53,8 @@ delivered(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str 
 
 	c->queue->n_delivered++;
 	stat_inc(STAT_Q_DELIVERED);
+	stat_took(HIST_DELIVERY,
+	    tick_diff_ms(message_at(rcpt_at(rcpt)->message)->counts_from, tick_now()));
 	queue_succeeded(c->queue);
 	route_host_worked(c->queue, &c->dst);
 	f.local = false;
@@ -81,6 +84,7 @@ deferred(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str r
 
 	q->n_deferred++;
 	stat_inc(STAT_Q_DEFERRED);
+	stat_label_add(FAMILY_DEFERRALS, str_of(category_of(r->code, r->enh)), 1);
 	events_add(q, reply);
 	rc->tries = (uint16_t)PH_MIN(rc->tries + 1, UINT16_MAX);
 	final_transient(q, rcpt, &f);

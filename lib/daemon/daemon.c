@@ -183,6 +183,7 @@ on_peer(struct ipc_msg *m)
 static void
 on_ping(struct ipc_msg *m)
 {
+	stats_note_use();
 	ipc_send(self.master, IPC_PONG, NULL, NULL, -1);
 }
 

@@ -320,6 +320,7 @@ group_done(struct spool_work *work)
 	struct journal *j = g->j;
 
 	j->flushing = false;
+	stat_took(HIST_FLUSH, mono_diff_ms(g->now, ev_now()));
 	stat_add(STAT_JOURNAL_FLUSHES, g->n_flushes);
 	stat_add(STAT_JOURNAL_BYTES, g->used);
 	tell_outcome(g);

@@ -1,2 +1,2 @@
-sources := stats.c
-uses := base
+sources := stats.c metrics.c
+uses := base ipc

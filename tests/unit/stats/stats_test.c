@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "lib/stats/stats.h"
+#include "lib/stats/metrics.h"
 
 static void
 counting_works_before_any_page_was_given(void **state)
@@ -74,6 +74,100 @@ every_row_has_a_name_of_its_own_and_help(void **state)
 	assert_false(stat_is_gauge(STAT_IN_MSGS));
 }
 
+static void
+what_took_long_is_counted_in_its_class(void **state)
+{
+	const struct stats_histogram *h = &stats_own->histograms[HIST_DELIVERY];
+
+	stat_took(HIST_DELIVERY, -5);
+	stat_took(HIST_DELIVERY, 1);
+	stat_took(HIST_DELIVERY, 2);
+	stat_took(HIST_DELIVERY, INT64_MAX / 2);
+	assert_int_equal(h->n[0], 2);
+	assert_int_equal(h->n[1], 1);
+	assert_int_equal(h->n[STATS_N_BOUNDS], 1);
+	for (size_t i = 1; i < STATS_N_BOUNDS; i++)
+		assert_true(stats_bound(i) > stats_bound(i - 1));
+}
+
+static uint64_t
+value_of(const struct stats_labels *l, const char *label)
+{
+	for (uint32_t i = 0; i < l->n; i++) {
+		if (strcmp(l->rows[i].text, label) == 0)
+			return l->rows[i].value;
+	}
+	return 0;
+}
+
+static void
+labels_have_so_many_places_and_the_rest_is_other(void **state)
+{
+	static struct stats_labels l;
+	char label[200];
+
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(label, sizeof label, "category-%u", i);
+		stat_label_add(FAMILY_BOUNCES, str_of(label), 2);
+	}
+	memset(label, 'x', sizeof label);
+	stat_label_add(FAMILY_BOUNCES, str_from(label, sizeof label), 1);
+	assert_true(stats_labels_read(stats_own, FAMILY_BOUNCES, &l));
+	assert_int_equal(l.n, STATS_LABELS);
+	assert_int_equal(value_of(&l, "category-0"), 2);
+	assert_int_equal(value_of(&l, STATS_OTHER), (1000 - STATS_LABELS + 1) * 2 + 1);
+	/* while they are written nobody reads half of them */
+	stats_own->families[FAMILY_BOUNCES].turn++;
+	assert_false(stats_labels_read(stats_own, FAMILY_BOUNCES, &l));
+	stats_own->families[FAMILY_BOUNCES].turn++;
+}
+
+static bool
+has_line(struct str text, const char *wanted)
+{
+	struct str line;
+
+	while (str_next(&text, '\n', &line)) {
+		if (str_eq(line, str_of(wanted)))
+			return true;
+	}
+	return false;
+}
+
+static void
+metrics_add_up_the_pages_and_escape_labels(void **state)
+{
+	static struct stats_page a = {.role = 3, .pid = 10},
+				 b = {.role = 5, .instance = 1, .pid = 11};
+	const struct stats_page *pages[] = {&a, NULL, &b};
+	struct buf text;
+
+	a.v[STAT_OUT_MSGS] = 3;
+	b.v[STAT_OUT_MSGS] = 4;
+	b.v[STAT_PROC_CPU_MS] = 1234;
+	a.histograms[HIST_DELIVERY].n[0] = 1;
+	b.histograms[HIST_DELIVERY].n[STATS_N_BOUNDS] = 2;
+	b.histograms[HIST_DELIVERY].sum_ms = 2500;
+	a.families[FAMILY_DOMAINS] =
+	    (struct stats_labels){.n = 1, .rows = {{.value = 9, .text = "a\"b\\c\nd\xff"}}};
+	buf_init(&text, METRICS_MAX);
+	assert_int_equal(metrics_write(&text, pages, countof(pages)), 0);
+	assert_true(has_line(buf_str(&text), "posthaste_smtp_out_messages_total 7"));
+	assert_true(has_line(buf_str(&text),
+	    "posthaste_process_cpu_seconds_total{process=\"deliverd\",instance=\"1\"} 1.234"));
+	assert_true(
+	    has_line(buf_str(&text), "posthaste_delivery_latency_seconds_bucket{le=\"0.001\"} 1"));
+	assert_true(
+	    has_line(buf_str(&text), "posthaste_delivery_latency_seconds_bucket{le=\"+Inf\"} 3"));
+	assert_true(has_line(buf_str(&text), "posthaste_delivery_latency_seconds_sum 2.500"));
+	assert_true(
+	    has_line(buf_str(&text), "posthaste_domain_recipients{domain=\"a\\\"b\\\\c?d?\"} 9"));
+	buf_clear(&text);
+	buf_init(&text, 1000);
+	assert_int_equal(metrics_write(&text, pages, countof(pages)), -1);
+	buf_clear(&text);
+}
+
 int
 main(void)
 {
@@ -81,6 +175,9 @@ main(void)
 	    cmocka_unit_test(counting_works_before_any_page_was_given),
 	    cmocka_unit_test(a_watcher_sees_what_another_counts),
 	    cmocka_unit_test(a_page_of_another_size_or_kind_is_refused),
+	    cmocka_unit_test(what_took_long_is_counted_in_its_class),
+	    cmocka_unit_test(labels_have_so_many_places_and_the_rest_is_other),
+	    cmocka_unit_test(metrics_add_up_the_pages_and_escape_labels),
 	    cmocka_unit_test(every_row_has_a_name_of_its_own_and_help),
 	};
 
