@@ -66,7 +66,8 @@ auth_offer(struct session *s)
 bool
 auth_is_missing(struct session *s)
 {
-	if (s->user != NULL || !conf_bool(session_set(s), CONF_SOURCE_REQUIRE_AUTH))
+	if (s->user != NULL || session_is_inner(s) ||
+	    !conf_bool(session_set(s), CONF_SOURCE_REQUIRE_AUTH))
 		return false;
 	session_reply(s, 530, ENH(5, 7, 0), "Authentication is required");
 	session_error(s);

@@ -335,7 +335,7 @@ parse_rcpt(struct told *d, struct str arg, struct why *why)
 static bool
 may_relay(struct session *s)
 {
-	return conf_bool(session_set(s), CONF_SOURCE_ALWAYS_ALLOW_RELAYING);
+	return session_is_inner(s) || conf_bool(session_set(s), CONF_SOURCE_ALWAYS_ALLOW_RELAYING);
 }
 
 /*

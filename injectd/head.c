@@ -17,6 +17,7 @@
 struct found {
 	const struct conf_set *set;
 	const struct rewrite_list *rewrite; /* of the source; NULL: none */
+	const char *given;		    /* fields in front of this are obeyed in any case */
 	struct str schedule;		    /* raw; p NULL: none */
 	char vmta[MAX_NAME], job[TXN_MAX_JOB + 1], header_job[TXN_MAX_JOB + 1],
 	    envid[TXN_MAX_ENVID + 1], dkim[TXN_MAX_DKIM + 1];
@@ -181,7 +182,8 @@ see_field(struct found *f, const struct header_field *field)
 
 	if (job.len > 0 && f->header_job[0] == '\0' && str_ieq(field->name, job))
 		(void)header_unfold(field->value, f->header_job, sizeof f->header_job);
-	if (r != NULL && (r->honoured == CONF_NONE || conf_bool(f->set, r->honoured)))
+	if (r != NULL && (r->honoured == CONF_NONE || field->whole.p < f->given ||
+			     conf_bool(f->set, r->honoured)))
 		r->take(f, field->value);
 }
 
@@ -258,23 +260,36 @@ wants_date(const struct found *f)
 }
 
 static void
+add_received_end(struct txn *t, struct buf *b)
+{
+	char date[MAIL_DATE_MAX];
+
+	(void)buf_addf(b, " id %016jx", (uintmax_t)t->env.id);
+	/* of several recipients none may learn of the others */
+	if (t->env.n_rcpts == 1)
+		(void)buf_addf(b, "\r\n\tfor <%s>", t->only_rcpt);
+	(void)buf_addf(b, ";\r\n\t%s\r\n", mail_date(t->env.accepted, date));
+}
+
+static void
 add_received(struct txn *t, struct buf *b)
 {
 	struct session *s = t->session;
-	char date[MAIL_DATE_MAX];
 
 	(void)buf_add_cstr(b, "Received: ");
+	if (session_is_inner(s)) {
+		(void)buf_addf(b, "by %s (Posthaste v%s) via %.*s", t->world->host, PH_VERSION,
+		    STR_ARG(t->env.src_type));
+		add_received_end(t, b);
+		return;
+	}
 	if (!conf_bool(session_set(s), CONF_SOURCE_HIDE_MESSAGE_SOURCE))
 		(void)buf_addf(b, "from %s ([%s])\r\n\t", s->helo, s->client_text);
 	(void)buf_addf(b, "by %s (Posthaste v%s) with %s", t->world->host, PH_VERSION,
 	    session_protocol(s, t->env.smtputf8));
 	if (s->tls.protocol != NULL)
 		(void)buf_addf(b, " (%s %s)", s->tls.protocol, s->tls.cipher);
-	(void)buf_addf(b, " id %016jx", (uintmax_t)t->env.id);
-	/* of several recipients none may learn of the others */
-	if (t->env.n_rcpts == 1)
-		(void)buf_addf(b, "\r\n\tfor <%s>", t->only_rcpt);
-	(void)buf_addf(b, ";\r\n\t%s\r\n", mail_date(t->env.accepted, date));
+	add_received_end(t, b);
 }
 
 static void
@@ -422,6 +437,7 @@ head_process(struct txn *t, size_t len, bool has_more)
 	struct found f = {.set = session_set(t->session)};
 	struct buf ours;
 
+	f.given = head.p + PH_MIN(t->session->n_given, len);
 	f.rewrite = conf_rewrite_list(t->world->conf, conf_str(f.set, CONF_SOURCE_REWRITE_LIST));
 	see_fields(&f, head);
 	if (!check(t, &f, head))

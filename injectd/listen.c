@@ -234,9 +234,10 @@ listen_use_conf(void)
 	const struct conf *c = daemon_conf();
 	bool awaits = conf_bool(conf_global(c), CONF_GLOBAL_SMTP_AWAIT_SLOT);
 
-	memset(injectd.world.door, 0, sizeof injectd.world.door);
-	for (size_t i = 0; i < WORLD_MAX_DOORS; i++)
+	for (size_t i = 0; i < WORLD_MAX_DOORS; i++) {
+		injectd.world.door[i] = (struct door){.type = STR("smtp")};
 		injectd.listener[i].tls = NULL;
+	}
 	for (size_t i = 0; i < conf_n_listeners(c); i++) {
 		const struct conf_listener *row = conf_listener_at(c, i);
 		struct listener *l = find(&row->addr);
@@ -244,6 +245,7 @@ listen_use_conf(void)
 			continue;
 		l->tls = tls_in_context(i);
 		injectd.world.door[l - injectd.listener] = (struct door){
+		    .type = STR("smtp"),
 		    .source = row->source,
 		    .vmta = row->vmta,
 		    .is_await_slot = awaits || (row->set != NULL &&

@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include "injectd/injectd.h"
+#include "injectd/pickup.h"
 #include "injectd/verify.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
@@ -21,6 +22,10 @@ on_give_fd(const struct ipc_fd *what, struct str text, int fd)
 		injectd.board = board_map(fd);
 	else if (what->kind == FD_TLS_FILE)
 		tls_in_take(text, fd);
+	else if (what->kind == FD_PICKUP_DIR)
+		pickup_take_dir(fd);
+	else if (what->kind == FD_PICKUP_BAD)
+		pickup_take_bad_dir(fd);
 	else if (what->kind == FD_SPOOL_DIR && injectd.spool_fd == -1)
 		injectd.spool_fd = fd;
 	else
@@ -71,12 +76,14 @@ on_config(const struct conf *old)
 {
 	world_use_conf(&injectd.world, daemon_conf());
 	conns_forget_conf();
+	pickup_forget_conf();
 	use_users();
 	dummy_use_conf();
 	tls_in_use_conf();
 	listen_use_conf();
 	listen_slot_freed();
 	space_check();
+	pickup_use_conf();
 }
 
 static const struct daemon_ops injectd_daemon = {
@@ -118,6 +125,8 @@ static void
 begin(void)
 {
 	intake_open();
+	/* before queued can order anything that would change what the spool says of them */
+	pickup_use_conf();
 	if (injectd.queue_fd != -1)
 		intake_queue_up(injectd.queue_fd);
 	injectd.queue_fd = -1;
@@ -133,6 +142,7 @@ main(int argc, char **argv)
 	world_init(&injectd.world, &intake_ops, NULL);
 	daemon_begin(argc, argv, &injectd_daemon);
 	listen_init();
+	pickup_init();
 	init();
 	sandbox_enter(&injectd_box);
 	begin();
@@ -143,6 +153,7 @@ main(int argc, char **argv)
 	conns_free();
 	verify_close();
 	intake_close();
+	pickup_close();
 	tls_in_free();
 	world_clear(&injectd.world);
 	return 0;

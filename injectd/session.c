@@ -38,6 +38,12 @@ session_set(struct session *s)
 	return s->set;
 }
 
+bool
+session_is_inner(const struct session *s)
+{
+	return s->door >= WORLD_MAX_DOORS;
+}
+
 void
 session_forget_conf(struct session *s)
 {
@@ -155,7 +161,7 @@ static void
 greet(struct session *s)
 {
 	s->is_greeted = true;
-	if (!conf_bool(session_set(s), CONF_SOURCE_SMTP_SERVICE)) {
+	if (!session_is_inner(s) && !conf_bool(session_set(s), CONF_SOURCE_SMTP_SERVICE)) {
 		session_reply(s, 521, 0, "%s does not accept mail from you", s->world->host);
 		session_close(s);
 		return;
@@ -176,7 +182,8 @@ session_start(struct session *s, struct world *w, uint16_t door, const struct ne
 	s->id = ++w->last_session;
 	s->state = w->door[door].is_immediate_tls ? SESSION_TLS : SESSION_COMMAND;
 	s->tls = (struct session_tls){0};
-	s->n_behind = 0;
+	s->n_behind = s->n_given = 0;
+	s->preset_id = 0;
 	s->n_errors = s->n_messages = 0;
 	s->is_greeted = s->is_esmtp = s->is_last_chunk = s->is_overlong = s->is_polite = false;
 	s->helo = s->user = NULL;
@@ -185,7 +192,9 @@ session_start(struct session *s, struct world *w, uint16_t door, const struct ne
 	s->txn = NULL;
 	buf_init(&s->in, SESSION_MAX_INPUT);
 	buf_init(&s->out, OUT_CAP);
-	(void)net_addr_text(client, s->client_text);
+	s->client_text[0] = '\0';
+	if (client->family != 0)
+		(void)net_addr_text(client, s->client_text);
 	set_deadline(s);
 	if (s->state == SESSION_COMMAND)
 		greet(s);

@@ -56,8 +56,10 @@ struct session {
 	struct txn *txn;   /* owned unless in WAIT; NULL: no transaction */
 	struct buf in, out;
 	struct mono deadline; /* MONO_NEVER: none */
-	uint64_t chunk_left;  /* CHUNK: bytes to come */
-	uint64_t progress;    /* DATA, CHUNK: bytes since the deadline was moved */
+	uint64_t preset_id;   /* of the next message; 0: one is drawn */
+	size_t n_given;	     /* so many bytes at the content's front are ours to obey, see feed.h */
+	uint64_t chunk_left; /* CHUNK: bytes to come */
+	uint64_t progress;   /* DATA, CHUNK: bytes since the deadline was moved */
 	struct why chunk_why; /* CHUNK: why it will be refused; smtp_code 0: taken */
 	size_t n_behind;      /* bytes that came with this command and follow it */
 	uint32_t n_errors;    /* since the last message that was accepted */
@@ -96,6 +98,8 @@ void session_forget_conf(struct session *s);
 /* ---- for the commands ---- */
 
 const struct conf_set *session_set(struct session *s);
+/* It does not come over SMTP, and whoever could give it to us may send mail: pickup, API. */
+bool session_is_inner(const struct session *s);
 /* How mail comes in here, for a Received field (RFC 3848, RFC 6531): "ESMTPSA". */
 const char *session_protocol(const struct session *s, bool is_utf8);
 /* "250 2.1.0 text\r\n"; a == 0: without enhanced status. 4yz may close instead, see disconnect-on-transient-error. */

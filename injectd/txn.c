@@ -18,7 +18,7 @@ txn_new(struct session *s, struct str sender)
 	t->world = s->world;
 	(void)str_copy(t->sender, sizeof t->sender, sender);
 	t->env.sender = str_of(t->sender);
-	t->env.src_type = STR("smtp");
+	t->env.src_type = s->world->door[s->door].type;
 	t->env.user = str_of(s->user); /* as long as the session; later nobody asks */
 	t->env.src = s->client;
 	t->env.dst = s->local;
@@ -86,7 +86,9 @@ txn_begin_content(struct txn *t)
 	data_init(&t->filter, content_add, t);
 	t->max_bytes = PH_MIN(conf_u64(set, CONF_SOURCE_MAX_MESSAGE_SIZE), TXN_MAX_BYTES);
 	t->env.no_dsn = conf_bool(set, CONF_SOURCE_SUPPRESS_LOCAL_DSN);
-	t->env.id = t->world->intake->new_id(t->world->intake_ctx);
+	t->env.id = t->session->preset_id;
+	if (t->env.id == 0)
+		t->env.id = t->world->intake->new_id(t->world->intake_ctx);
 	t->env.accepted = ev_wall();
 }
 
@@ -105,7 +107,8 @@ write_envelope(struct txn *t, struct why *why)
 	char mta[SESSION_MAX_HELO + NET_ADDR_TEXT + 8];
 	bool fits;
 
-	(void)snprintf(mta, sizeof mta, "%s (%s)", t->session->helo, t->session->client_text);
+	(void)snprintf(mta, sizeof mta, t->session->client_text[0] == '\0' ? "%s" : "%s (%s)",
+	    t->session->helo, t->session->client_text);
 	t->env.src_mta = str_of(mta);
 	t->env.vmta = str_of(t->vmta);
 	t->env.pool = str_of(t->pool);

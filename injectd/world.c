@@ -12,6 +12,12 @@ world_init(struct world *w, const struct intake_ops *ops, void *ctx)
 	w->intake = ops;
 	w->intake_ctx = ctx;
 	buf_init(&w->scratch, SCRATCH_CAP);
+	for (size_t i = 0; i < WORLD_MAX_DOORS; i++)
+		w->door[i].type = STR("smtp");
+	w->door[WORLD_DOOR_PICKUP] =
+	    (struct door){.source = STR("{pickup}"), .type = STR("pickup")};
+	w->door[WORLD_DOOR_API] =
+	    (struct door){.source = STR("{transmissions-api}"), .type = STR("api")};
 }
 
 void

@@ -12,7 +12,11 @@
 #include "lib/spool/journal.h"
 
 #define WORLD_MAX_DOORS 64
-#define WORLD_HOST_MAX	256
+/* behind those of the listeners: what does not come over SMTP has the settings of a reserved source */
+#define WORLD_DOOR_PICKUP WORLD_MAX_DOORS
+#define WORLD_DOOR_API	  (WORLD_MAX_DOORS + 1)
+#define WORLD_N_DOORS	  (WORLD_MAX_DOORS + 2)
+#define WORLD_HOST_MAX	  256
 
 /* Where messages go: lib/spool's journal, or a test's memory. The contracts are those of lib/spool/journal.h. */
 struct intake_ops {
@@ -29,6 +33,7 @@ struct intake_ops {
 struct door {
 	struct str source; /* named source, or empty */
 	struct str vmta;   /* VirtualMTA or pool, or empty */
+	struct str type;   /* of what comes in here, as accounting has it: "smtp" */
 	bool is_await_slot;
 	bool has_tls; /* a certificate */
 	bool is_immediate_tls;
@@ -38,7 +43,7 @@ struct world {
 	const struct conf *conf;
 	const struct intake_ops *intake;
 	void *intake_ctx;
-	struct door door[WORLD_MAX_DOORS];
+	struct door door[WORLD_N_DOORS];
 	struct users users;
 	struct lockout *failures;  /* shared by all processes; NULL: not counted */
 	char host[WORLD_HOST_MAX]; /* NUL-terminated */

@@ -117,9 +117,9 @@ out:
 	return r;
 }
 
-/* may the user of accounting write into it as it is? */
+/* may this user write into it as it is? */
 static bool
-is_writable_for_acct(const struct stat *st, uid_t uid)
+is_writable_for(const struct stat *st, uid_t uid)
 {
 	if (st->st_uid == uid)
 		return true;
@@ -150,7 +150,7 @@ give_to_acct(int fd, const char *path, bool is_new, struct why *why)
 
 	if (fstat(fd, &st) == -1)
 		return why_errno(why, "the directory for accounting %s", path);
-	if (!master.is_root || (!is_new && is_writable_for_acct(&st, uid)))
+	if (!master.is_root || (!is_new && is_writable_for(&st, uid)))
 		return 0;
 	if (is_of_the_system(path))
 		return why_set(why,
@@ -177,6 +177,57 @@ dirs_open_acct(const char *path, struct why *why)
 		return why_errno(why, "the directory for accounting %s cannot be opened", path);
 	if (give_to_acct(fd, path, is_new, why) == 0)
 		return fd;
+	close(fd);
+	return -1;
+}
+
+/*
+ * Whoever may put mail there keeps that right: only what is root's is given away, and without its group. In a sticky
+ * directory only the owner may move what others have put there.
+ */
+static int
+give_to_inject(int fd, const char *path, bool is_new, struct why *why)
+{
+	struct stat st;
+	uid_t uid = users_uid("pmta-inject");
+
+	if (fstat(fd, &st) == -1)
+		return why_errno(why, "the pickup directory %s", path);
+	if (!master.is_root || st.st_uid == uid ||
+	    (!is_new && is_writable_for(&st, uid) && (st.st_mode & S_ISVTX) == 0))
+		return 0;
+	if (st.st_uid != 0 || is_of_the_system(path))
+		return why_set(why,
+		    "the user pmta-inject cannot take files out of the pickup directory %s: make "
+		    "it "
+		    "its owner (chown pmta-inject), or give it to the group pmta (mode 2770)",
+		    path);
+	if (fchown(fd, uid, is_new ? users_gid() : (gid_t)-1) == -1)
+		return why_errno(why, "the owner of %s", path);
+	log_info("directory given to pmta-inject path=%s", log_quote(str_of(path)));
+	return 0;
+}
+
+int
+dirs_open_pickup(const char *path, int other_fd, struct why *why)
+{
+	bool is_new = mkdir(path, 0770) == 0;
+	struct stat st, other;
+	int fd;
+
+	if (!is_new && errno != EEXIST)
+		return why_errno(why, "the pickup directory %s cannot be made", path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (is_new ? O_NOFOLLOW : 0));
+	if (fd == -1)
+		return why_errno(why, "the pickup directory %s cannot be opened", path);
+	if (give_to_inject(fd, path, is_new, why) == -1)
+		goto bad;
+	if (other_fd == -1)
+		return fd;
+	if (fstat(fd, &st) == 0 && fstat(other_fd, &other) == 0 && st.st_dev == other.st_dev)
+		return fd;
+	why_set(why, "the directories of pickup must be on one file system: %s is not", path);
+bad:
 	close(fd);
 	return -1;
 }

@@ -1,6 +1,7 @@
 #include "master/master.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -137,6 +138,30 @@ give_acct_dirs(struct kid *k, const struct conf *c, struct why *why)
 	return r;
 }
 
+int
+give_pickup_dirs(struct kid *k, const struct conf *c, struct why *why)
+{
+	struct str value = conf_str(conf_global(c), CONF_GLOBAL_PICKUP);
+	char dir[PATH_MAX], bad[PATH_MAX];
+	int dir_fd, bad_fd;
+
+	if (!conf_arg(value, 0, dir, sizeof dir) || !conf_arg(value, 1, bad, sizeof bad))
+		return 0;
+	dir_fd = dirs_open_pickup(dir, -1, why);
+	if (dir_fd == -1)
+		return -1;
+	bad_fd = dirs_open_pickup(bad, dir_fd, why);
+	if (k != NULL && bad_fd != -1) {
+		give(k, FD_PICKUP_DIR, 0, dir, dir_fd);
+		give(k, FD_PICKUP_BAD, 0, bad, bad_fd);
+	}
+	close(dir_fd);
+	if (bad_fd == -1)
+		return -1;
+	close(bad_fd);
+	return 0;
+}
+
 /* none learns the passwords that it does not need */
 static unsigned
 reader(enum ipc_role role)
@@ -186,6 +211,8 @@ give_start_set(struct kid *k, struct why *why)
 	if (k->role == ROLE_INJECT) {
 		give(k, FD_INJECT_BOARD, 0, "", master.board_fd);
 		give_listeners(k);
+		if (k->instance == 0 && give_pickup_dirs(k, master.conf, why) == -1)
+			return -1;
 	}
 	if (k->role == ROLE_QUEUE)
 		give(k, FD_LISTEN_CONTROL, 0, "control", master.control_fd);

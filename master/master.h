@@ -136,6 +136,11 @@ int keys_load(const struct conf *c, struct why *why) PH_MUST_CHECK;
 int dirs_prepare(const struct conf *c, struct why *why) PH_MUST_CHECK;
 /* A directory of accounting, made if only its last part is missing: a descriptor, or -1 with why. */
 int dirs_open_acct(const char *path, struct why *why) PH_MUST_CHECK;
+/*
+ * A directory of pickup, made if only its last part is missing; other_fd: one that must be on the same file system, or
+ * -1. A descriptor, or -1 with why.
+ */
+int dirs_open_pickup(const char *path, int other_fd, struct why *why) PH_MUST_CHECK;
 
 /* ---- lock.c ---- */
 /* Refuses a second instance, waits for the daemons of an earlier one to be gone. */
@@ -215,6 +220,8 @@ void give_listeners(struct kid *k);
 void take_listeners(struct kid *k);
 /* The directories of `c`'s accounting files. k NULL: only makes and opens them, as a check. */
 int give_acct_dirs(struct kid *k, const struct conf *c, struct why *why) PH_MUST_CHECK;
+/* The pickup directories of `c`, if it has any. k NULL: only opens them, as a check. */
+int give_pickup_dirs(struct kid *k, const struct conf *c, struct why *why) PH_MUST_CHECK;
 /* Socket pairs between k and each of its peers that runs, both ends given. */
 void give_peers(struct kid *k);
 

@@ -50,6 +50,8 @@ enum ipc_fd_kind {
 	FD_STATS_PAGE, /* index: instance; role in `role` */
 	FD_LOG,
 	FD_TLS_FILE, /* text: path as configured; its contents, sealed. Before START, and before each CONFIG_USE */
+	FD_PICKUP_DIR, /* for the first injectd, before START and before each CONFIG_USE */
+	FD_PICKUP_BAD,
 	FD_INJECT_BOARD, /* IPC_BOARD_BYTES of memory that all injectd share: counts of connections and failures */
 	FD_KIND_MAX
 };

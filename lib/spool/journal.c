@@ -6,9 +6,10 @@
 #include "lib/stats/stats.h"
 
 /* id: 42 bits of milliseconds, 4 of writer, 10 of host, 8 of sequence */
-#define ID_EPOCH_MS INT64_C(1577836800000) /* 2020-01-01 */
-#define ID_MS_BITS  22
-#define ID_SEQ_MAX  255u
+#define ID_EPOCH_MS  INT64_C(1577836800000) /* 2020-01-01 */
+#define ID_MS_BITS   22
+#define ID_WRITER_AT 18
+#define ID_SEQ_MAX   255u
 
 #define KEEP_BYTES (4u * 1024 * 1024) /* a group's buffer that grew beyond is given back */
 
@@ -56,6 +57,12 @@ journal_id_ms(uint64_t id)
 	return id >> ID_MS_BITS;
 }
 
+unsigned
+journal_id_writer(uint64_t id)
+{
+	return (unsigned)(id >> ID_WRITER_AT & (SPOOL_WRITERS - 1));
+}
+
 static uint64_t
 now_ms(void)
 {
@@ -79,8 +86,8 @@ journal_new_id(struct journal *j)
 	} else {
 		j->id_seq++;
 	}
-	return j->id_ms << ID_MS_BITS | (uint64_t)j->writer << 18 | (uint64_t)j->host_id << 8 |
-	       j->id_seq;
+	return j->id_ms << ID_MS_BITS | (uint64_t)j->writer << ID_WRITER_AT |
+	       (uint64_t)j->host_id << 8 | j->id_seq;
 }
 
 /* ---- groups ---- */
