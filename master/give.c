@@ -237,13 +237,22 @@ join(struct kid *a, struct kid *b)
 	return 0;
 }
 
-/* queued is everybody's peer but signd's, which only deliverd has anything to ask of */
+/* who has anything to ask of these two */
+static const unsigned sign_askers = ROLE_BIT(ROLE_DELIVER);
+static const unsigned exec_askers =
+    ROLE_BIT(ROLE_ACCT) | ROLE_BIT(ROLE_DELIVER) | ROLE_BIT(ROLE_BOUNCE);
+
+/* queued is everybody else's peer */
 static bool
 are_peers(enum ipc_role a, enum ipc_role b)
 {
-	if (a == ROLE_SIGN || b == ROLE_SIGN)
-		return a == ROLE_DELIVER || b == ROLE_DELIVER;
-	return a == ROLE_QUEUE || b == ROLE_QUEUE;
+	unsigned both = ROLE_BIT(a) | ROLE_BIT(b);
+
+	if ((both & ROLE_BIT(ROLE_SIGN)) != 0)
+		return (both & sign_askers) != 0;
+	if ((both & ROLE_BIT(ROLE_EXEC)) != 0)
+		return (both & exec_askers) != 0;
+	return (both & ROLE_BIT(ROLE_QUEUE)) != 0;
 }
 
 void

@@ -21,7 +21,7 @@ static void on_restart(struct ev_timer *t);
 /* ---- the table ---- */
 
 static const enum ipc_role start_order[] = {
-    ROLE_DNS, ROLE_ACCT, ROLE_BOUNCE, ROLE_SIGN, ROLE_QUEUE, ROLE_DELIVER, ROLE_INJECT};
+    ROLE_DNS, ROLE_EXEC, ROLE_ACCT, ROLE_BOUNCE, ROLE_SIGN, ROLE_QUEUE, ROLE_DELIVER, ROLE_INJECT};
 
 const char *
 kid_name(const struct kid *k)
@@ -267,7 +267,9 @@ kids_start_all(void)
 	for (size_t i = 0; i < master.n_kids; i++)
 		must_give_start_set(&master.kids[i]);
 	for (size_t i = 0; i < master.n_kids; i++) {
-		if (master.kids[i].role == ROLE_QUEUE || master.kids[i].role == ROLE_SIGN)
+		enum ipc_role r = master.kids[i].role;
+		/* no two of these are peers of each other */
+		if (r == ROLE_QUEUE || r == ROLE_SIGN || r == ROLE_EXEC)
 			give_peers(&master.kids[i]);
 	}
 	for (size_t i = 0; i < master.n_kids; i++)

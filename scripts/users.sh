@@ -12,3 +12,10 @@ for user in inject queue dns deliver bounce acct sign; do
 	    useradd --system --gid pmta --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin \
 	    "pmta-$user" 2>/dev/null
 done
+# what commands and posts run as: in no group of ours, so that none of them reaches the spool
+for user in exec hook; do
+	getent group "pmta-$user" >/dev/null || groupadd --system "pmta-$user"
+	getent passwd "pmta-$user" >/dev/null ||
+	    useradd --system --gid "pmta-$user" --home-dir /nonexistent --no-create-home \
+	    --shell /usr/sbin/nologin "pmta-$user" 2>/dev/null
+done

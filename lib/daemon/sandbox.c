@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -106,6 +108,25 @@ become(const struct ids *ids)
 		fatal("root's rights could be had back");
 }
 
+/* what is left to a root that only starts commands as others; they get none of it */
+static void
+keep_few_rights(void)
+{
+	static const unsigned kept[] = {CAP_SETUID, CAP_SETGID, CAP_KILL};
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {{0}};
+
+	for (unsigned cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++) {
+		if (prctl(PR_CAPBSET_DROP, cap) == -1)
+			fatal("a right cannot be given up: %s", strerrordesc_np(errno));
+	}
+	for (size_t i = 0; i < countof(kept); i++)
+		data[0].permitted |= 1u << kept[i];
+	data[0].effective = data[0].permitted;
+	if (setgroups(0, NULL) == -1 || syscall(SYS_capset, &head, data) == -1)
+		fatal("rights cannot be given up: %s", strerrordesc_np(errno));
+}
+
 /* taking on a user undoes both of these: they come behind it */
 static void
 set_process_flags(void)
@@ -126,21 +147,25 @@ sandbox_enter(const struct sandbox *box)
 	bool is_root = !daemon_is_unprivileged();
 
 	load_what_is_lazy();
-	if (is_root)
+	if (is_root && box->user != NULL)
 		ids = find_user(box->user);
 	limit(RLIMIT_CORE, "core", 0);
 	if (box->max_files != 0)
 		limit(RLIMIT_NOFILE, "nofile", box->max_files);
 	umask(0007);
-	if (is_root) {
+	if (is_root && box->user != NULL) {
 		enter_root(box);
 		become(&ids);
+	} else if (is_root) {
+		keep_few_rights();
 	}
 	set_process_flags();
 	regex_allow_jit(false);
 	if (IS_SANITIZED)
 		log_warn("sandbox missing=\"filter of system calls, not dumpable\" reason=\"built "
 			 "with sanitizers\"");
+	else if ((box->calls & BOX_COMMANDS) != 0)
+		sandbox_refuse_calls();
 	else
 		sandbox_filter_calls(box->calls);
 }

@@ -24,10 +24,13 @@ enum sandbox_calls {
 	BOX_THREADS = 1 << 5,
 	/* what parsing a snapshot after a reload needs */
 	BOX_CONFIG = 1 << 6,
+	/* the filter of what starts commands, which they inherit: all but what only changes or spies on the machine */
+	BOX_COMMANDS = 1 << 7,
 };
 
 struct sandbox {
-	const char *user;   /* "pmta-inject" */
+	const char *
+	    user; /* "pmta-inject"; NULL: root, with no rights left but to become others and to signal them */
 	bool root_spool;    /* chroot into the spool directory; otherwise an empty one */
 	unsigned calls;	    /* enum sandbox_calls bits */
 	uint64_t max_files; /* RLIMIT_NOFILE; 0: leave */

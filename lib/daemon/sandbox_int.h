@@ -8,5 +8,7 @@
 
 /* Loads the filter for these groups into all threads; fatal when it cannot. */
 void sandbox_filter_calls(unsigned calls);
+/* The filter of BOX_COMMANDS. */
+void sandbox_refuse_calls(void);
 
 #endif

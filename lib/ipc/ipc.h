@@ -23,6 +23,7 @@ enum ipc_role {
 	ROLE_BOUNCE,
 	ROLE_ACCT,
 	ROLE_SIGN,
+	ROLE_EXEC,
 	ROLE_CTL, /* a client on the control socket */
 	ROLE_MAX
 };

@@ -31,6 +31,7 @@ static const char *const role_names[ROLE_MAX] = {
     [ROLE_BOUNCE] = "bounced",
     [ROLE_ACCT] = "acctd",
     [ROLE_SIGN] = "signd",
+    [ROLE_EXEC] = "execd",
     [ROLE_CTL] = "pmtactl",
 };
 

@@ -276,6 +276,37 @@ struct ipc_record_ack {
 	uint64_t seq; /* all up to this are on disk */
 };
 
+/* a command of the configuration; numbers as lib/command/commands.h counts them */
+enum exec_flag {
+	EXEC_IS_STREAM =
+	    1, /* if the asker goes it gets its end of file, and may go on for a while; otherwise it is killed */
+};
+struct ipc_exec_run {
+	uint64_t hash;	 /* of the asker's list of commands */
+	uint32_t job;	 /* the asker's number, given back */
+	uint32_t number; /* in that list */
+	uint32_t option; /* what its kind makes of it, 0: nothing */
+	uint32_t flags;	 /* enum exec_flag bits */
+};
+struct ipc_exec_job {
+	uint32_t job;
+	uint32_t pad;
+};
+enum exec_end {
+	EXEC_EXITED = 1,  /* status: its exit status */
+	EXEC_SIGNALED,	  /* status: the signal */
+	EXEC_NOT_STARTED, /* the text says why; another try may be no better */
+	EXEC_REFUSED, /* not now: another configuration is in force, too many run, or an earlier one has not ended */
+	EXEC_LOST, /* execd died; never sent */
+	EXEC_END_MAX
+};
+struct ipc_exec_done {
+	uint32_t job;
+	uint32_t status;
+	uint32_t end; /* enum exec_end */
+	uint32_t pad;
+};
+
 enum report_kind { REPORT_FAILED = 1, REPORT_DELAYED, REPORT_DELIVERED, REPORT_RELAYED };
 struct ipc_report_rcpt {
 	uint64_t id;

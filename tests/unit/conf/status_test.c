@@ -23,6 +23,10 @@ static const enum conf_key answered_here[] = {
     CONF_GLOBAL_RELAY_DOMAIN,
     CONF_GLOBAL_RELAY_ADDRESS,
     CONF_DOMAIN_TYPE,
+    CONF_GLOBAL_COMMAND_USER, /* lib/command */
+    CONF_DOMAIN_COMMAND_USER,
+    CONF_ACCT_COMMAND_USER,
+    CONF_FBL_COMMAND_USER,
     CONF_GLOBAL_DKIM_KEY_DIRECTORY,
     CONF_DOMAIN_DKIM_ALGORITHM, /* see check.c: rsa-sha1 becomes rsa-sha256 */
     CONF_DOMAIN_SECOND_DKIM_ALGORITHM,
@@ -96,7 +100,7 @@ the_status_of_every_directive_is_true(void **state)
 {
 	static const char *const programs[] = {"master/*.[ch]", "injectd/*.[ch]", "queued/*.[ch]",
 	    "dnsd/*.[ch]", "deliverd/*.[ch]", "bounced/*.[ch]", "acctd/*.[ch]", "pmtactl/*.[ch]",
-	    "signd/*.[ch]", "lib/dkim/*.[ch]", "lib/acct/*.[ch]", "lib/daemon/*.[ch]",
+	    "signd/*.[ch]", "execd/*.[ch]", "lib/dkim/*.[ch]", "lib/acct/*.[ch]", "lib/daemon/*.[ch]",
 	    "lib/tls/*.[ch]"};
 	bool is_used[CONF_N_KEYS] = {0};
 	size_t files = 0, wrong = 0;

@@ -1,0 +1,3 @@
+sources := $(notdir $(wildcard execd/*.c))
+uses := command daemon
+program := libexec/posthaste/execd

@@ -1,0 +1,2 @@
+sources := $(notdir $(wildcard lib/command/*.c))
+uses := conf ipc ev
