@@ -1,6 +1,7 @@
 #include "master/master.h"
 
 #include "lib/base/log.h"
+#include "lib/conf/lines.h"
 
 void
 config_say(bool is_error, const char *text)
@@ -13,19 +14,102 @@ config_say(bool is_error, const char *text)
 		log_info("configuration: %s", text);
 }
 
+/* Says what there is to say; *why is the first error. */
+static void
+say_all(struct conf_messages *list, const char *path, struct why *why)
+{
+	size_t n_errors = 0;
+
+	why_set(why, "%s cannot be read", path);
+	for (size_t i = 0; i < list->n; i++) {
+		config_say(list->list[i].is_error, list->list[i].text);
+		if (list->list[i].is_error && n_errors++ == 0)
+			why_set(why, "%s", list->list[i].text);
+	}
+	conf_messages_clear(list);
+}
+
 struct conf *
 config_load(const char *path, struct why *why)
 {
 	struct conf_messages list = {0};
 	struct conf *c = conf_load(path, &list);
-	size_t n_errors = 0;
 
-	why_set(why, "%s cannot be read", path);
-	for (size_t i = 0; i < list.n; i++) {
-		config_say(list.list[i].is_error, list.list[i].text);
-		if (list.list[i].is_error && n_errors++ == 0)
-			why_set(why, "%s", list.list[i].text);
-	}
-	conf_messages_clear(&list);
+	say_all(&list, path, why);
+	return c;
+}
+
+/* ---- -t ---- */
+
+/* tabs would be taken for the ends of fields */
+static void
+put_field(const char *text, char end)
+{
+	for (; *text != '\0'; text++)
+		putchar((unsigned char)*text < 0x20 || *text == 0x7f ? ' ' : *text);
+	putchar(end);
+}
+
+static void
+put_machine(const struct conf_line *line)
+{
+	put_field(line->file == NULL ? "" : line->file, '\t');
+	printf("%u\t", line->line);
+	put_field(conf_fate_name(line->fate), '\t');
+	put_field(line->text, '\t');
+	put_field(line->why, '\n');
+}
+
+/* `file` is the one of the line before */
+static void
+put_readable(const struct conf_line *line, const char *file)
+{
+	if (line->file != file)
+		printf("%s\n", line->file == NULL ? "in general" : line->file);
+	printf("%6u  %-16s  ", line->line, conf_fate_name(line->fate));
+	put_field(line->text, '\n');
+	if (line->why[0] == '\0')
+		return;
+	printf("%26s%s ", "", line->fate == CONF_FATE_TRANSLATED ? "=" : ":");
+	put_field(line->why, '\n');
+}
+
+static void
+put_counts(const struct conf_lines *lines)
+{
+	size_t n[CONF_N_FATES] = {0};
+
+	for (size_t i = 0; i < lines->n; i++)
+		n[lines->list[i].fate]++;
+	printf("%zu statements", lines->n);
+	for (unsigned f = 0; f < CONF_N_FATES; f++)
+		if (n[f] > 0)
+			printf(", %zu %s", n[f], conf_fate_name((enum conf_fate)f));
+	putchar('\n');
+}
+
+struct conf *
+config_test(const struct options *o, struct why *why)
+{
+	struct conf_messages list = {0};
+	struct conf_lines lines;
+	struct conf *c = conf_load_lines(o->config, o->any_address, &list, &lines);
+	const char *file = NULL;
+
+	if (o->lines) {
+		for (size_t i = 0; i < lines.n; i++) {
+			if (o->machine)
+				put_machine(&lines.list[i]);
+			else
+				put_readable(&lines.list[i], file);
+			file = lines.list[i].file;
+		}
+		conf_messages_clear(&list);
+	} else
+		say_all(&list, o->config, why);
+	if (!o->machine)
+		put_counts(&lines);
+	fflush(stdout);
+	conf_lines_clear(&lines);
 	return c;
 }

@@ -124,6 +124,8 @@ int users_check(struct why *why) PH_MUST_CHECK;
 /* ---- config.c ---- */
 /* Prints all messages to standard error; after the log is open, into the log. */
 struct conf *config_load(const char *path, struct why *why);
+/* -t: the same, or with -l and -m what became of each line on standard output, and how many there are of each kind. */
+struct conf *config_test(const struct options *o, struct why *why);
 /* To the same place: a finished sentence, an error or a note. */
 void config_say(bool is_error, const char *text);
 

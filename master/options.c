@@ -15,6 +15,15 @@ take(int letter, const char *value, struct options *o)
 	case 't':
 		o->test = true;
 		return 0;
+	case 'a':
+		o->any_address = true;
+		return 0;
+	case 'l':
+		o->lines = true;
+		return 0;
+	case 'm':
+		o->lines = o->machine = true;
+		return 0;
 	case 'v':
 		o->version = true;
 		return 0;
@@ -31,7 +40,7 @@ options_parse(int argc, char **argv, struct options *o, struct why *why)
 	*o = (struct options){.config = OPTIONS_DEFAULT_CONFIG};
 	optind = 0; /* 0, not 1: GNU's way to begin anew, tests parse many */
 	opterr = 0;
-	while ((letter = getopt(argc, argv, "+:c:ftv")) != -1) {
+	while ((letter = getopt(argc, argv, "+:ac:flmtv")) != -1) {
 		if (letter == ':')
 			return why_set(why, "option -%c needs a value; " OPTIONS_USAGE, optopt);
 		if (take(letter, optarg, o) == -1)
@@ -39,5 +48,7 @@ options_parse(int argc, char **argv, struct options *o, struct why *why)
 	}
 	if (optind < argc)
 		return why_set(why, "unexpected argument %s; " OPTIONS_USAGE, argv[optind]);
+	if ((o->any_address || o->lines) && !o->test)
+		return why_set(why, "options -a, -l and -m go with -t; " OPTIONS_USAGE);
 	return 0;
 }

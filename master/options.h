@@ -7,12 +7,15 @@
 #include "lib/base/why.h"
 
 #define OPTIONS_DEFAULT_CONFIG "/etc/pmta/config"
-#define OPTIONS_USAGE	       "usage: posthaste [-c FILE] [-f] [-t] [-v]"
+#define OPTIONS_USAGE	       "usage: posthaste [-c FILE] [-f] [-t [-a] [-l] [-m]] [-v]"
 
 struct options {
 	const char *config; /* -c, borrowed from argv */
 	bool foreground;    /* -f */
 	bool test;	    /* -t: check the configuration and leave */
+	bool any_address;   /* -a: also one for another machine */
+	bool lines;	    /* -l: say what became of each line */
+	bool machine;	    /* -m: that in a form for programs */
 	bool version;	    /* -v */
 };
 

@@ -92,6 +92,14 @@ parse_command_line(int argc, char **argv)
 }
 
 static void
+leave_good(void)
+{
+	if (!master.options.machine)
+		printf("posthaste: %s is good\n", master.options.config);
+	exit(0);
+}
+
+static void
 read_config(void)
 {
 	struct why why;
@@ -100,7 +108,10 @@ read_config(void)
 	/* a reload reads the same file, whatever becomes of the working directory */
 	if (path != NULL)
 		master.options.config = path;
-	master.conf = config_load(master.options.config, &why);
+	master.conf = master.options.test ? config_test(&master.options, &why)
+					  : config_load(master.options.config, &why);
+	if (master.conf != NULL && master.options.any_address)
+		leave_good();
 	master.keys_fd = master.conf == NULL ? -1 : keys_load(master.conf, &why);
 	if (master.keys_fd == -1) {
 		fprintf(stderr, "posthaste: the configuration is not usable\n");
@@ -111,10 +122,8 @@ read_config(void)
 		    stderr, "error: %s\nposthaste: the configuration is not usable\n", why.text);
 		exit(EXIT_CONF);
 	}
-	if (master.options.test) {
-		printf("posthaste: %s is good\n", master.options.config);
-		exit(0);
-	}
+	if (master.options.test)
+		leave_good();
 }
 
 static int

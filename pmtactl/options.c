@@ -25,6 +25,11 @@ static const char *const later[] = {"show suppressed", "show license", "show reg
     "show vmta-settings", "trace", "check spf", "check mfrom", "clear secretscache", "digest",
     "register", "deregister"};
 
+/* short forms that guides to PowerMTA print */
+static const struct {
+	const char *words, *meant;
+} shorts[] = {{"status", "show status"}};
+
 /* --name=VALUE and --name */
 static const struct {
 	const char *name;
@@ -108,6 +113,12 @@ find_command(char **argv, int argc)
 		const struct ctl_row *row = ctl_row_at(i);
 		consider(&m, (struct match){.words = row->words, .args = row->args, .row = row},
 		    argv, argc);
+		for (size_t k = 0; k < countof(shorts); k++)
+			if (strcmp(shorts[k].meant, row->words) == 0)
+				consider(&m,
+				    (struct match){
+					.words = shorts[k].words, .args = row->args, .row = row},
+				    argv, argc);
 	}
 	for (size_t i = 0; i < countof(later); i++)
 		consider(&m, (struct match){.words = later[i], .args = "", .local = LOCAL_LATER},

@@ -297,6 +297,39 @@ check_signing(struct conf_load *l)
 		}
 }
 
+static bool
+signs_somewhere(const struct conf *c)
+{
+	for (size_t i = 0; i < c->n_blocks; i++) {
+		const struct conf_value *v = conf_blk_value(c->blocks[i], CONF_DOMAIN_DKIM_SIGN);
+		if (v != NULL && v->n > 0 && v->items[0].num != 0)
+			return true;
+	}
+	return conf_uses(c, CONF_SOURCE_PROCESS_X_DKIM_OPTIONS);
+}
+
+/* Keys alone sign nothing; <dkim> and dkim-sign KEYFILE do. */
+static void
+check_keys_are_used(struct conf_load *l)
+{
+	static const enum conf_key keys[] = {CONF_GLOBAL_DOMAIN_KEY, CONF_VMTA_DOMAIN_KEY,
+	    CONF_POOL_DOMAIN_KEY, CONF_KEY_PRIVATE_KEY, CONF_GLOBAL_DKIM_KEY_DIRECTORY};
+
+	if (signs_somewhere(l->c))
+		return;
+	for (size_t i = 0; i < l->c->n_blocks; i++)
+		for (size_t k = 0; k < countof(keys); k++) {
+			const struct conf_value *v = conf_blk_value(l->c->blocks[i], keys[k]);
+			if (v == NULL || v->n == 0)
+				continue;
+			conf_note(l, v->at,
+			    "%s: nothing is signed with it: no <domain> says "
+			    "dkim-sign yes",
+			    conf_key_name(keys[k]));
+			return;
+		}
+}
+
 void
 conf_check(struct conf_load *l)
 {
@@ -310,5 +343,6 @@ conf_check(struct conf_load *l)
 	check_pools(l);
 	check_risks(l);
 	check_signing(l);
+	check_keys_are_used(l);
 	check_types(l);
 }

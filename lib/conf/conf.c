@@ -7,7 +7,8 @@
 
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
-#include "lib/conf/conf_int.h"
+#include "lib/conf/lines.h"
+#include "lib/conf/parse_int.h"
 
 #define SNAPSHOT_MAX ((off_t)256 * 1024 * 1024)
 
@@ -163,6 +164,7 @@ result(struct conf_load *l)
 	if (l->c->n_files > 0)
 		finish(l);
 	conf_messages_sort(l);
+	lines_end(l);
 	if (l->n_errors > 0)
 		conf_free(&l->c);
 	return l->c;
@@ -182,6 +184,19 @@ struct conf *
 conf_load(const char *path, struct conf_messages *m)
 {
 	return conf_load_with(path, m, 0);
+}
+
+struct conf *
+conf_load_lines(
+    const char *path, bool any_address, struct conf_messages *m, struct conf_lines *lines)
+{
+	struct conf_load l = {
+	    .c = conf_new(), .m = m, .how = any_address ? CONF_ANY_ADDRESS : 0, .lines = lines};
+
+	*m = (struct conf_messages){0};
+	*lines = (struct conf_lines){0};
+	conf_parse_path(&l, path);
+	return result(&l);
 }
 
 struct conf *

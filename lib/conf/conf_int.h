@@ -209,6 +209,9 @@ struct conf_load {
 	struct conf_at at[CONF_MESSAGES_MAX]; /* of the messages */
 	bool said[CONF_N_KEYS];		      /* notes: once a directive */
 	bool said_block[CONF_N_BLOCKS];
+	struct conf_lines *lines; /* what became of each line; NULL: nobody asks */
+	struct conf_at *line_at;  /* of those */
+	size_t n_line_at, cap_line_at;
 };
 void conf_error(struct conf_load *l, struct conf_at at, const char *fmt, ...) PH_PRINTF(3, 4);
 void conf_messages_sort(struct conf_load *l); /* by file and line */

@@ -57,6 +57,7 @@ parse_put(struct parse *p, struct conf_blk *b, const struct conf_row *row, struc
     struct conf_at at)
 {
 	say_status(p, row, at);
+	lines_row(p, row, b, rest);
 	conf_blk_put(p->l, b, row, rest, at);
 }
 
@@ -121,6 +122,13 @@ other_form(const struct conf_row *row, struct str rest)
 static void
 unknown_directive(struct parse *p, struct str name, struct conf_at at)
 {
+	enum conf_status status;
+
+	/* the whole block is ignored, with what later versions of it may have */
+	if (conf_block_is_idle(parse_top(p)->kind, &status) && status == CONF_IGNORED) {
+		lines_block(p->l, parse_top(p)->kind);
+		return;
+	}
 	conf_error(p->l, at, "unknown directive \"%.*s\"%s", STR_ARG(str_sub(name, 0, 100)),
 	    conf_hint(parse_top(p)->kind, str_sub(name, 0, 100), false));
 }
@@ -191,6 +199,7 @@ parse_directive(struct parse *p, struct str name, struct str rest)
 	const struct conf_row *row;
 	struct str list = STR_NULL;
 
+	lines_begin(p, name, rest, at);
 	if (parse_top(p)->is_unknown || translate_directive(p, name, rest))
 		return;
 	if ((a = conf_alias_find(kind, name)) != NULL) {
@@ -206,7 +215,9 @@ parse_directive(struct parse *p, struct str name, struct str rest)
 	if (p->in_element)
 		rest = without_attribute_names(p, row, rest);
 	rest = inner_list(p, row, rest, &list);
+	p->is_said = list.len > 0;
 	parse_put(p, parse_blk(p), other_form(row, rest), rest, at);
+	p->is_said = false;
 	if (list.len > 0)
 		open_inner_list(p, list, at);
 }
@@ -287,6 +298,7 @@ statement(struct parse *p, struct str s)
 	struct str name;
 
 	if (is_entry(p, s)) {
+		lines_begin(p, s, STR_NULL, parse_at(p, s.p));
 		parse_put(p, parse_blk(p), conf_row(CONF_CATEGORIES_ENTRIES), s, parse_at(p, s.p));
 		return;
 	}

@@ -46,6 +46,7 @@ struct parse {
 	struct conf_at macro_at;
 	bool is_macro_open;
 	bool in_element;    /* value of <directive>…</directive> */
+	bool is_said;	    /* what becomes of the line was said: what it puts is its own matter */
 	uint32_t acct_smtp; /* block of acct-smtp-file */
 };
 
@@ -75,6 +76,16 @@ struct str parse_made_name(struct parse *p, const char *where);
 /* Directives that are more than a value. False: `name` is none of them. */
 bool translate_directive(struct parse *p, struct str name, struct str rest);
 bool translate_knows(enum conf_block b, struct str name);
+/* ---- lines.c: what becomes of each statement; all do nothing when nobody asks ---- */
+void lines_begin(struct parse *p, struct str name, struct str rest, struct conf_at at);
+void lines_begin_block(struct parse *p, struct str name, struct str args, struct conf_at at);
+void lines_block(struct conf_load *l, enum conf_block kind);
+void lines_row(
+    struct parse *p, const struct conf_row *row, const struct conf_blk *b, struct str rest);
+/* NULL: honoured as it stands */
+void lines_say(struct conf_load *l, const char *translation);
+void lines_end(struct conf_load *l);
+
 void parse_macro_end(struct parse *p);
 void read_include(struct parse *p, struct str pattern, struct conf_at at, bool is_wrapped);
 

@@ -216,11 +216,14 @@ open_block(struct parse *p, enum conf_block kind, const struct tag *t, struct co
 	size_t n, depth = p->depth;
 
 	say_idle(p, kind, at);
+	lines_block(p->l, kind);
+	p->is_said = true;
 	n = read_args(p, b, t->args, list);
 	if (b->n_names == 0 && (kind == CONF_BLOCK_REPLIES || kind == CONF_BLOCK_PATTERNS))
 		conf_blk_add_name(p->l->c, b, parse_made_name(p, t->name.p));
 	check_naming(p, b);
 	refer_to(p, b, outer, at);
+	p->is_said = false;
 	parse_push(p, kind, b->index, t->name, at);
 	if (p->depth == depth)
 		return;
@@ -243,6 +246,7 @@ open_tag(struct parse *p, const struct tag *t, struct conf_at at)
 	enum conf_block kind = conf_block_find(t->name), top = parse_top(p)->kind;
 	bool is_same = kind == CONF_BLOCK_CATEGORIES && top == kind;
 
+	lines_begin_block(p, t->name, t->args, at);
 	if (parse_top(p)->is_unknown) {
 		push_unknown(p, t->name, at);
 		return;

@@ -193,16 +193,21 @@ static const struct {
 	const char *name;
 	directive_fn *run;
 	const char *first; /* only where the argument begins so */
+	const char *says;  /* what it is understood as; NULL: it is no other spelling */
 } specials[] = {
-    {CONF_N_BLOCKS, "include", do_include, NULL},
-    {CONF_BLOCK_GLOBAL, "domain-macro", do_domain_macro, NULL},
-    {CONF_BLOCK_GLOBAL, "smtp-listener", do_smtp_listener, NULL},
-    {CONF_BLOCK_GLOBAL, "spool", do_spool, NULL},
-    {CONF_BLOCK_GLOBAL, "bounce-patterns", do_bounce_patterns, NULL},
-    {CONF_BLOCK_GLOBAL, "bounce-pipe", do_bounce_pipe, NULL},
-    {CONF_BLOCK_GLOBAL, "acct-smtp-file", do_acct_smtp_file, NULL},
-    {CONF_BLOCK_GLOBAL, "acct-smtp-format", do_acct_smtp_format, NULL},
-    {CONF_BLOCK_DOMAIN, "route", do_route, "virtual-mta-pool "},
+    {CONF_N_BLOCKS, "include", do_include, NULL, NULL},
+    {CONF_BLOCK_GLOBAL, "domain-macro", do_domain_macro, NULL, NULL},
+    {CONF_BLOCK_GLOBAL, "smtp-listener", do_smtp_listener, NULL, NULL},
+    {CONF_BLOCK_GLOBAL, "spool", do_spool, NULL, "<spool DIRECTORY>"},
+    {CONF_BLOCK_GLOBAL, "bounce-patterns", do_bounce_patterns, NULL,
+	"its file in <bounce-category-patterns>"},
+    {CONF_BLOCK_GLOBAL, "bounce-pipe", do_bounce_pipe, NULL,
+	"<acct-file |COMMAND> with records b, rb"},
+    {CONF_BLOCK_GLOBAL, "acct-smtp-file", do_acct_smtp_file, NULL,
+	"<acct-file FILE> with records d, b, t"},
+    {CONF_BLOCK_GLOBAL, "acct-smtp-format", do_acct_smtp_format, NULL,
+	"record-fields of the file of acct-smtp-file"},
+    {CONF_BLOCK_DOMAIN, "route", do_route, "virtual-mta-pool ", "virtual-mta-pool POOL"},
 };
 
 bool
@@ -225,7 +230,10 @@ translate_directive(struct parse *p, struct str name, struct str rest)
 			continue;
 		if (specials[i].first != NULL && !str_has_iprefix(rest, str_of(specials[i].first)))
 			continue;
+		lines_say(p->l, specials[i].says);
+		p->is_said = true;
 		specials[i].run(p, name, rest);
+		p->is_said = false;
 		return true;
 	}
 	return false;
