@@ -13,6 +13,13 @@
 #define WRITE_STALL_MS (5 * 60 * 1000)
 
 static void
+give_slot_back(struct conn *c)
+{
+	slots_give_back(&injectd.slots, c->slot);
+	c->slot = 0;
+}
+
+static void
 conn_free(struct conn *c)
 {
 	if (conf_bool(session_set(&c->session), CONF_SOURCE_LOG_CONNECTIONS))
@@ -23,11 +30,11 @@ conn_free(struct conn *c)
 	ev_defer_cancel(&c->again);
 	session_clear(&c->session);
 	wire_clear(&c->wire);
+	give_slot_back(c);
 	close(c->io.fd);
 	*c->back = c->next;
 	if (c->next != NULL)
 		c->next->back = c->back;
-	slots_give_back(&injectd.slots, c->slot);
 	free(c);
 	injectd.n_conns--;
 	stat_set(STAT_IN_CONNS, injectd.n_conns);
@@ -39,6 +46,9 @@ conn_free(struct conn *c)
 static void
 finish(struct conn *c)
 {
+	/* who sees the end may come again at once, to another process */
+	if (c->session.is_polite)
+		give_slot_back(c);
 	if (c->is_shut || wire_shutdown(&c->wire) == -1 || c->is_eof || c->session.is_polite) {
 		conn_free(c);
 		return;

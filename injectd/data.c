@@ -40,42 +40,12 @@ is_plain(char c)
 	return c != '\r' && c != '\n' && c != '\0';
 }
 
-#ifdef __SSE2__
-/* Where among 16 bytes the first CR, LF or NUL is; 16: nowhere. */
-static size_t
-plain_of_16(const char *p)
-{
-	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-	__m128i cr = _mm_cmpeq_epi8(v, _mm_set1_epi8('\r'));
-	__m128i lf = _mm_cmpeq_epi8(v, _mm_set1_epi8('\n'));
-	__m128i nul = _mm_cmpeq_epi8(v, _mm_setzero_si128());
-	unsigned hits = (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(cr, lf), nul));
-
-	return hits == 0 ? 16 : (size_t)__builtin_ctz(hits);
-}
-#else
-static size_t
-plain_of_16(const char *p)
-{
-	size_t n = 0;
-
-	while (n < 16 && is_plain(p[n]))
-		n++;
-	return n;
-}
-#endif
-
 /* how many bytes from the front are plain text: up to the first CR, LF or NUL */
 static size_t
 text_run(struct str s)
 {
-	size_t n, i = 0;
+	size_t i = 0;
 
-	for (; s.len - i >= 16; i += 16) {
-		n = plain_of_16(s.p + i);
-		if (n < 16)
-			return i + n;
-	}
 	while (i < s.len && is_plain(s.p[i]))
 		i++;
 	return i;
@@ -112,6 +82,99 @@ count_text(struct data_filter *f, size_t n)
 	}
 }
 
+/* Where in a block of 64 bytes there is what: a bit each, the first byte's lowest. */
+struct marks {
+	uint64_t cr, lf, dot;
+	bool has_nul;
+};
+#define BLOCK 64u
+
+#ifdef __SSE2__
+struct block {
+	__m128i a, b, c, d;
+};
+
+static inline uint64_t
+bits(__m128i v, __m128i wanted)
+{
+	return (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, wanted));
+}
+
+static inline uint64_t
+where(const struct block *k, char c)
+{
+	__m128i w = _mm_set1_epi8(c);
+
+	return bits(k->a, w) | bits(k->b, w) << 16 | bits(k->c, w) << 32 | bits(k->d, w) << 48;
+}
+
+static inline struct marks
+marks_of(const char *p)
+{
+	const __m128i *at = (const void *)p;
+	struct block k = {_mm_loadu_si128(at), _mm_loadu_si128(at + 1), _mm_loadu_si128(at + 2),
+	    _mm_loadu_si128(at + 3)};
+	__m128i least = _mm_min_epu8(_mm_min_epu8(k.a, k.b), _mm_min_epu8(k.c, k.d));
+
+	return (struct marks){
+	    .cr = where(&k, '\r'),
+	    .lf = where(&k, '\n'),
+	    .dot = where(&k, '.'),
+	    .has_nul = bits(least, _mm_setzero_si128()) != 0,
+	};
+}
+#else
+static struct marks
+marks_of(const char *p)
+{
+	struct marks m = {0};
+
+	for (unsigned i = 0; i < BLOCK; i++) {
+		m.cr |= (uint64_t)(p[i] == '\r') << i;
+		m.lf |= (uint64_t)(p[i] == '\n') << i;
+		m.dot |= (uint64_t)(p[i] == '.') << i;
+		m.has_nul |= p[i] == '\0';
+	}
+	return m;
+}
+#endif
+
+/* the block's lines, all of which end in CRLF: their lengths, and in which state it leaves */
+static void
+leave_block(struct data_filter *f, const struct marks *m)
+{
+	size_t first = m->cr == 0 ? BLOCK : (size_t)__builtin_ctzll(m->cr);
+	size_t behind = m->lf == 0 ? 0 : BLOCK - (size_t)__builtin_clzll(m->lf);
+	bool ends_in_cr = m->cr >> (BLOCK - 1) != 0;
+
+	count_text(f, first);
+	if (m->lf != 0)
+		f->line_len = (uint32_t)(BLOCK - behind - ends_in_cr);
+	if (ends_in_cr)
+		f->state = CR;
+	else
+		f->state = behind == BLOCK ? BOL : TEXT;
+}
+
+/*
+ * Whole blocks without anything that needs a look at single bytes: every CR with its LF, no NUL, no dot at the start
+ * of a line. How many bytes of s; the state is not CR before.
+ */
+static size_t
+run_blocks(struct data_filter *f, struct str s)
+{
+	size_t i = 0;
+
+	for (; s.len - i >= BLOCK && f->state != CR; i += BLOCK) {
+		struct marks m = marks_of(s.p + i);
+		uint64_t starts = m.lf << 1 | (f->state == BOL);
+		if (m.has_nul || m.lf != m.cr << 1 || (starts & m.dot) != 0)
+			break;
+		leave_block(f, &m);
+	}
+	return i;
+}
+
 /* The ordinary states, over as many bytes as they last: how many of s. */
 static size_t
 run_lines(struct data_filter *f, struct str s)
@@ -123,6 +186,9 @@ run_lines(struct data_filter *f, struct str s)
 			f->state = (uint8_t)behind_cr(f, s.p[i++]);
 			continue;
 		}
+		i += run_blocks(f, str_skip(s, i));
+		if (i == s.len || f->state == CR)
+			continue;
 		if (f->state == BOL && s.p[i] == '.')
 			break;
 		n = text_run(str_skip(s, i));

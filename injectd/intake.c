@@ -191,9 +191,9 @@ new_id(void *ctx)
 }
 
 static void
-append(void *ctx, uint64_t id, struct str env, struct str message, void *token)
+append(void *ctx, uint64_t id, struct str env, struct buf *message, void *token)
 {
-	journal_append(injectd.journal, id, env, message, token);
+	journal_append_buf(injectd.journal, id, env, message, token);
 }
 
 static void *

@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <unistd.h>
 
 #include "injectd/injectd.h"
@@ -9,7 +10,8 @@
 #include "lib/daemon/sandbox.h"
 #include "lib/tls/server.h"
 
-#define MAX_FILES 65536
+#define MAX_FILES  65536
+#define KEPT_BYTES (32 * 1024 * 1024)
 
 static void
 on_give_fd(const struct ipc_fd *what, struct str text, int fd)
@@ -102,9 +104,18 @@ static const struct sandbox injectd_box = {
     .max_files = MAX_FILES,
 };
 
+/* Messages of a group are freed together: their memory is not given back each time, only to be asked for again. */
+static void
+keep_memory(void)
+{
+	mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+	mallopt(M_MMAP_THRESHOLD, KEPT_BYTES / 16);
+}
+
 static void
 init(void)
 {
+	keep_memory();
 	if (injectd.spool_fd == -1)
 		fatal("master gave no spool directory");
 	if (injectd.board == NULL)

@@ -104,14 +104,42 @@ session_close(struct session *s)
 
 /* ---- replies ---- */
 
+static char *
+put_number(char *p, unsigned n)
+{
+	ph_assert(n < 1000);
+	if (n >= 100)
+		*p++ = (char)('0' + n / 100);
+	if (n >= 10)
+		*p++ = (char)('0' + n / 10 % 10);
+	*p++ = (char)('0' + n % 10);
+	return p;
+}
+
+/* "250 2.1.5 ": there is one for every command, which is too often for formats */
+static void
+add_codes(struct buf *b, int code, int enh)
+{
+	char text[16], *p = put_number(text, (unsigned)code);
+
+	*p++ = ' ';
+	if (enh != 0) {
+		p = put_number(p, (unsigned)enh / 10000);
+		*p++ = '.';
+		p = put_number(p, (unsigned)enh / 100 % 100);
+		*p++ = '.';
+		p = put_number(p, (unsigned)enh % 100);
+		*p++ = ' ';
+	}
+	(void)buf_add(b, text, (size_t)(p - text));
+}
+
 static void PH_PRINTF(4, 0)
     add_reply(struct session *s, int code, int enh, const char *fmt, va_list ap)
 {
 	size_t at = buf_len(&s->out);
 
-	(void)buf_addf(&s->out, "%d ", code);
-	if (enh != 0)
-		(void)buf_addf(&s->out, "%d.%d.%d ", enh / 10000, enh / 100 % 100, enh % 100);
+	add_codes(&s->out, code, enh);
 	(void)buf_addvf(&s->out, fmt, ap);
 	(void)buf_add_cstr(&s->out, "\r\n");
 	if (conf_bool(session_set(s), CONF_SOURCE_LOG_COMMANDS))

@@ -2,6 +2,8 @@
 
 #include "lib/base/log.h"
 
+#define MAX_REACHES 32
+
 /* FNV-1a of the name without case: the same in all processes */
 static uint64_t
 key_of(struct str name)
@@ -103,19 +105,30 @@ kept_for_others(const struct slots *s, const struct slots_limit *mine)
 	return kept;
 }
 
+/* Are there no more than the limits allow, with `more` that are about to come? */
+static bool
+fits(const struct slots *s, const struct slots_limit *l, uint64_t more)
+{
+	if (sum(s->board->n) + more + kept_for_others(s, l) > s->total)
+		return false;
+	return l == NULL || sum(s->board->groups[l->group].n) + more <= l->max;
+}
+
 slot_t
 slots_take(struct slots *s, struct str group)
 {
 	const struct slots_limit *l = find_limit(s, group);
 	slot_t slot = l == NULL ? 1 : 2 + l->group;
 
-	s->board->n[s->process]++;
-	if (l != NULL)
-		s->board->groups[l->group].n[s->process]++;
-	if (sum(s->board->n) + kept_for_others(s, l) <= s->total &&
-	    (l == NULL || sum(s->board->groups[l->group].n) <= l->max))
-		return slot;
-	slots_give_back(s, slot);
+	/* of those that reach for the last one at once, who gives it back last finds it free again */
+	for (int i = 0; i < MAX_REACHES && fits(s, l, 1); i++) {
+		s->board->n[s->process]++;
+		if (l != NULL)
+			s->board->groups[l->group].n[s->process]++;
+		if (fits(s, l, 0))
+			return slot;
+		slots_give_back(s, slot);
+	}
 	return 0;
 }
 

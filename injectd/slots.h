@@ -1,8 +1,8 @@
 /*
  * Slots for connections: how many clients all processes together may serve (total-max-smtp-in), how many of a
  * <source-group>, and how many are kept for one. Each process writes its own counts into memory that they share and
- * adds up everybody's. Never more than the limit are taken; two that ask at the same instant for the last one may
- * both be told to come again.
+ * adds up everybody's. Never more than the limit are taken, and of those that reach for the last one at the same
+ * instant one gets it.
  */
 #ifndef PH_INJECTD_SLOTS_H
 #define PH_INJECTD_SLOTS_H

@@ -216,8 +216,8 @@ txn_submit(struct txn **tp, struct why *why)
 		t->large = NULL; /* it is the spool's now */
 		ops->large_commit(large, buf_str(&t->world->scratch), t);
 	} else {
-		ops->append(t->world->intake_ctx, t->env.id, buf_str(&t->world->scratch),
-		    buf_str(&t->text), t);
+		ops->append(
+		    t->world->intake_ctx, t->env.id, buf_str(&t->world->scratch), &t->text, t);
 	}
 	drop_content(t);
 	buf_clear(&t->rcpts);

@@ -30,13 +30,13 @@ struct txn {
 	char envid[TXN_MAX_ENVID + 1];
 	char job[TXN_MAX_JOB + 1];
 	char dkim[TXN_MAX_DKIM + 1]; /* X-DKIM-Options */
-	char *vmta, *pool;  /* owned */
-	char *windows;	    /* owned: x-schedule, the envelope's form */
-	char *remove;	    /* owned: header fields to leave out at delivery */
-	struct buf rcpts;   /* the envelope's lines */
-	uint32_t n_refused; /* recipients */
-	bool is_too_many;   /* and the message fails for it */
-	bool is_chunked;    /* a BDAT has been seen */
+	char *vmta, *pool;	     /* owned */
+	char *windows;		     /* owned: x-schedule, the envelope's form */
+	char *remove;		     /* owned: header fields to leave out at delivery */
+	struct buf rcpts;	     /* the envelope's lines */
+	uint32_t n_refused;	     /* recipients */
+	bool is_too_many;	     /* and the message fails for it */
+	bool is_chunked;	     /* a BDAT has been seen */
 
 	/* the content */
 	struct data_filter filter;

@@ -22,7 +22,7 @@
 struct intake_ops {
 	uint64_t (*new_id)(void *ctx);
 	/* one call of txn_settled(token, …) follows, never from within */
-	void (*append)(void *ctx, uint64_t id, struct str env, struct str message, void *token);
+	void (*append)(void *ctx, uint64_t id, struct str env, struct buf *message, void *token);
 	void *(*large_start)(void *ctx, uint64_t id, size_t env_room, struct why *why);
 	int (*large_write)(void *large, struct str piece, struct why *why);
 	void (*large_commit)(void *large, struct str env, void *token);

@@ -1,6 +1,7 @@
 #include "lib/spool/files_int.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <unistd.h>
 
 #include "lib/base/str.h"
@@ -190,6 +191,28 @@ pwrite_all(int fd, const void *p, size_t len, uint64_t at)
 		from += n;
 		at += (uint64_t)n;
 		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int
+pwritev_all(int fd, struct iovec *piece, size_t n, uint64_t at)
+{
+	while (n > 0) {
+		ssize_t done = pwritev(fd, piece, (int)PH_MIN(n, (size_t)IOV_MAX), (off_t)at);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done == 0)
+			errno = ENOSPC;
+		if (done <= 0)
+			return -1;
+		at += (uint64_t)done;
+		for (; n > 0 && (size_t)done >= piece->iov_len; piece++, n--)
+			done -= (ssize_t)piece->iov_len;
+		if (done == 0)
+			continue;
+		piece->iov_base = (char *)piece->iov_base + done;
+		piece->iov_len -= (size_t)done;
 	}
 	return 0;
 }

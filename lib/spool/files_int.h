@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "lib/base/base.h"
 #include "lib/base/why.h"
@@ -41,6 +42,8 @@ int create_file(int dirfd, const char *name, mode_t mode) PH_MUST_CHECK;
 /* All or nothing for the caller: 0, or -1 with errno (a short write that cannot go on is ENOSPC). */
 int write_all(int fd, const void *p, size_t len) PH_MUST_CHECK;
 int pwrite_all(int fd, const void *p, size_t len, uint64_t at) PH_MUST_CHECK;
+/* The same of several pieces, none empty; they are used up. */
+int pwritev_all(int fd, struct iovec *piece, size_t n, uint64_t at) PH_MUST_CHECK;
 /* Reads until len or the end of file. The bytes read, or -1 with errno. */
 ssize_t pread_all(int fd, void *p, size_t len, uint64_t at) PH_MUST_CHECK;
 /* Opens, syncs and closes the directory. */

@@ -1,5 +1,7 @@
 #include "lib/spool/journal.h"
 
+#include <sys/uio.h>
+
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/spool/journal_int.h"
@@ -12,12 +14,15 @@
 #define ID_SEQ_MAX   255u
 
 #define KEEP_BYTES (4u * 1024 * 1024) /* a group's buffer that grew beyond is given back */
+#define COPY_BYTES (8u * 1024) /* from here on a message is cheaper written from where it is */
 
 /* One record of a group; offset and so on are filled in by the thread. */
 struct entry {
 	void *token;
 	uint64_t id, core, len;
-	size_t at; /* in the group's buffer */
+	size_t at,
+	    here;	/* in the group's buffer, how many bytes: without a message that is `own` */
+	struct buf own; /* a long message, as it came */
 	uint64_t offset;
 	uint32_t env_len, n_rcpts;
 	uint32_t segment, generation;
@@ -39,6 +44,8 @@ struct group {
 	size_t used, size;
 	struct entry *entry;
 	size_t n, cap;
+	struct iovec *piece; /* of what is written at once: two for each entry at most */
+	size_t cap_pieces;
 	uint64_t max_ms;
 	struct mono now;
 	/* outcome */
@@ -114,6 +121,7 @@ group_free(struct group *g)
 		return;
 	free(g->data);
 	free(g->entry);
+	free(g->piece);
 	free(g->event);
 	free(g);
 }
@@ -145,6 +153,7 @@ group_room(struct group *g, size_t len)
 	return g->data + g->used;
 }
 
+/* The envelope, behind room for the header line, and the message unless the entry has it already. */
 static void
 copy_record(char *p, struct entry *e, struct str env, struct str message)
 {
@@ -152,35 +161,64 @@ copy_record(char *p, struct entry *e, struct str env, struct str message)
 
 	memcpy(p + SPOOL_HEADER_LEN, env.p, env.len);
 	p[env_len - 1] = '\n';
-	if (message.len > 0)
-		memcpy(p + env_len, message.p, message.len);
 	e->env_len = (uint32_t)env_len;
 	e->len = env_len + message.len;
-	e->core = record_core(
-	    str_from(p + SPOOL_HEADER_LEN, env.len + 1), str_from(p + env_len, message.len));
+	e->here = env_len;
+	if (e->own.base == NULL && message.len > 0) {
+		memcpy(p + env_len, message.p, message.len);
+		e->here += message.len;
+	}
+	e->core = record_core(str_from(p + SPOOL_HEADER_LEN, env.len + 1), message);
+}
+
+/* The message is that of e->own, if there is one. */
+static void
+append(struct journal *j, struct entry *e, struct str env, struct str message)
+{
+	struct group *g = j->gather;
+	size_t room = SPOOL_HEADER_LEN + env.len + 1 + message.len;
+	uint64_t env_id;
+	char *p;
+
+	if (!record_peek(env, &env_id, &e->n_rcpts) || env_id != e->id)
+		panic(
+		    "the envelope of %016jx is not what envelope_write() makes", (uintmax_t)e->id);
+	e->at = g->used;
+	e->is_refused = room > SEGMENT_ROOM - BLOCK_BYTES;
+	if (e->own.base != NULL)
+		room -= message.len;
+	p = group_room(g, e->is_refused ? 0 : room);
+	if (!e->is_refused)
+		copy_record(p, e, env, message);
+	g->entry[g->n++] = *e;
+	g->used += e->here;
+	g->max_ms = PH_MAX(g->max_ms, journal_id_ms(e->id));
+	j->pending_bytes += e->len;
+	if (!j->flushing)
+		ev_defer_queue(&j->flush);
 }
 
 void
 journal_append(struct journal *j, uint64_t id, struct str env, struct str message, void *token)
 {
-	struct group *g = j->gather;
-	size_t room = SPOOL_HEADER_LEN + env.len + 1 + message.len;
-	struct entry e = {.token = token, .id = id, .at = g->used};
-	uint64_t env_id;
-	char *p;
+	struct entry e = {.token = token, .id = id};
 
-	if (!record_peek(env, &env_id, &e.n_rcpts) || env_id != id)
-		panic("the envelope of %016jx is not what envelope_write() makes", (uintmax_t)id);
-	e.is_refused = room > SEGMENT_ROOM - BLOCK_BYTES;
-	p = group_room(g, e.is_refused ? 0 : room);
-	if (!e.is_refused)
-		copy_record(p, &e, env, message);
-	g->entry[g->n++] = e;
-	g->used += e.len;
-	g->max_ms = PH_MAX(g->max_ms, journal_id_ms(id));
-	j->pending_bytes += e.len;
-	if (!j->flushing)
-		ev_defer_queue(&j->flush);
+	append(j, &e, env, message);
+}
+
+void
+journal_append_buf(struct journal *j, uint64_t id, struct str env, struct buf *message, void *token)
+{
+	struct entry e = {.token = token, .id = id};
+
+	if (buf_len(message) < COPY_BYTES) {
+		append(j, &e, env, buf_str(message));
+		buf_clear(message);
+		return;
+	}
+	e.own = *message;
+	buf_init(message, message->cap);
+	append(j, &e, env, buf_str(&e.own));
 }
 
 size_t
@@ -208,6 +246,8 @@ static void
 place_entries(
     struct group *g, const struct segments *s, size_t from, size_t to, struct segment_end *adds)
 {
+	uint64_t pos = s->pos;
+
 	for (size_t i = from; i < to; i++) {
 		struct entry *e = &g->entry[i];
 		uint32_t gen = s->head.generation;
@@ -216,12 +256,48 @@ place_entries(
 			continue;
 		e->segment = s->head.segment;
 		e->generation = gen;
-		e->offset = s->pos + (e->at - g->entry[from].at);
+		e->offset = pos;
+		pos += e->len;
 		envelope_header(g->data + e->at, gen, e->len, e->env_len,
 		    record_sum(e->core, gen, e->len, e->env_len));
 		adds->n_msgs++;
 		adds->n_rcpts += e->n_rcpts;
 	}
+}
+
+static size_t
+add_piece(struct group *g, size_t n, const char *p, size_t len)
+{
+	struct iovec *last = n == 0 ? NULL : &g->piece[n - 1];
+
+	if (len == 0)
+		return n;
+	if (last != NULL && (char *)last->iov_base + last->iov_len == p) {
+		last->iov_len += len;
+		return n;
+	}
+	g->piece[n] = (struct iovec){.iov_base = (void *)(uintptr_t)p, .iov_len = len};
+	return n + 1;
+}
+
+/* The records of from..to in the order in which they are written: how many pieces. */
+static size_t
+collect(struct group *g, size_t from, size_t to)
+{
+	size_t n = 0;
+
+	if (g->cap_pieces < 2 * (to - from)) {
+		g->cap_pieces = 2 * g->cap;
+		g->piece = xreallocarray(g->piece, g->cap_pieces, sizeof *g->piece);
+	}
+	for (size_t i = from; i < to; i++) {
+		const struct entry *e = &g->entry[i];
+		if (e->is_refused)
+			continue;
+		n = add_piece(g, n, g->data + e->at, e->here);
+		n = add_piece(g, n, buf_str(&e->own).p, buf_len(&e->own));
+	}
+	return n;
 }
 
 /* How far the entries from `from` on fit into the open segment. */
@@ -243,7 +319,7 @@ write_part(struct group *g, struct segments *s, size_t from)
 {
 	struct segment_end adds = {0};
 	struct ipc_segment sealed = {0}, opened;
-	size_t to, begin = g->entry[from].at, end;
+	size_t to, n;
 	int r;
 
 	r = segments_need_room(s, g->entry[from].len, g->now, &sealed, &g->why);
@@ -258,11 +334,11 @@ write_part(struct group *g, struct segments *s, size_t from)
 		add_event(g, &opened, from, false);
 	}
 	to = fitting(g, s, from);
-	end = to < g->n ? g->entry[to].at : g->used;
 	place_entries(g, s, from, to, &adds);
+	n = collect(g, from, to);
 	g->n_flushes++;
 	sealed = (struct ipc_segment){0};
-	if (segments_write(s, g->data + begin, end - begin, &adds, &sealed, &g->why) == 0)
+	if (segments_write(s, g->piece, n, &adds, &sealed, &g->why) == 0)
 		return to;
 	add_event(g, &sealed, from, true);
 	return 0;
@@ -329,7 +405,10 @@ group_done(struct spool_work *work)
 	j->flushing = false;
 	stat_took(HIST_FLUSH, mono_diff_ms(g->now, ev_now()));
 	stat_add(STAT_JOURNAL_FLUSHES, g->n_flushes);
-	stat_add(STAT_JOURNAL_BYTES, g->used);
+	for (size_t i = 0; i < g->n; i++) {
+		stat_add(STAT_JOURNAL_BYTES, g->entry[i].len);
+		buf_clear(&g->entry[i].own);
+	}
 	tell_outcome(g);
 	group_put(g);
 	/* at the end of this turn, with what the outcome made clients send */

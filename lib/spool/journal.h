@@ -45,6 +45,9 @@ uint64_t journal_new_id(struct journal *j);
  */
 void journal_append(
     struct journal *j, uint64_t id, struct str env, struct str message, void *token);
+/* The same with the message's memory, which the journal takes: the buffer is empty afterwards. */
+void journal_append_buf(
+    struct journal *j, uint64_t id, struct str env, struct buf *message, void *token);
 /* Bytes accepted by journal_append whose fate is open: the caller's back-pressure. */
 size_t journal_pending(const struct journal *j);
 /* queued has let go of it; the generation must be the one it had. */

@@ -536,12 +536,15 @@ abandon(struct segments *s)
 }
 
 int
-segments_write(struct segments *s, const char *data, size_t len, const struct segment_end *adds,
+segments_write(struct segments *s, struct iovec *piece, size_t n, const struct segment_end *adds,
     struct ipc_segment *sealed, struct why *why)
 {
 	struct why ignored;
+	size_t len = 0;
 
-	if (pwrite_all(s->fd, data, len, s->pos) < 0 || fdatasync(s->fd) < 0) {
+	for (size_t i = 0; i < n; i++)
+		len += piece[i].iov_len;
+	if (pwritev_all(s->fd, piece, n, s->pos) < 0 || fdatasync(s->fd) < 0) {
 		why_disk(why, "Cannot write the journal");
 		tell_sealed(s, sealed);
 		abandon(s);

@@ -64,11 +64,11 @@ int segments_add_spare(struct segments *s, bool zero, struct why *why) PH_MUST_C
 int segments_need_room(struct segments *s, uint64_t len, struct mono now,
     struct ipc_segment *sealed, struct why *why) PH_MUST_CHECK;
 /*
- * Writes at pos and makes it durable. 0: pos and counts have moved; -1: the segment is abandoned,
+ * Writes the pieces (used up) at pos and makes it durable. 0: pos and counts have moved; -1: the segment is abandoned,
  * *sealed says up to where it counts, `why` has the reply.
  */
-int segments_write(struct segments *s, const char *data, size_t len, const struct segment_end *adds,
-    struct ipc_segment *sealed, struct why *why) PH_MUST_CHECK;
+int segments_write(struct segments *s, struct iovec *piece, size_t n,
+    const struct segment_end *adds, struct ipc_segment *sealed, struct why *why) PH_MUST_CHECK;
 /* Ends the open segment in order, if there is one. */
 void segments_seal(struct segments *s, struct ipc_segment *sealed);
 void segments_freed(struct segments *s, uint32_t segment, uint32_t generation);

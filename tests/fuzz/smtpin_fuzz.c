@@ -88,9 +88,9 @@ new_id(void *ctx)
 }
 
 static void
-append(void *ctx, uint64_t id, struct str env, struct str message, void *token)
+append(void *ctx, uint64_t id, struct str env, struct buf *message, void *token)
 {
-	take(env, message, token);
+	take(env, buf_str(message), token);
 }
 
 static void *

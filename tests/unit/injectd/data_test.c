@@ -127,6 +127,53 @@ chunks_are_stuffed_at_every_edge(void **state)
 		}
 }
 
+/* text of lines, short and long, with what must be looked at strewn in now and then */
+static size_t
+make_text(char *text, size_t size, unsigned *seed)
+{
+	static const char *const odd[] = {
+	    "\r", "\n", "\0", ".", "\r\n.", "\r\n..", "\r\r\n", "\n\r", "\r\n.\r\n"};
+	size_t n = 0, width = (unsigned)rand_r(seed) % 150;
+	int rare = rand_r(seed) % 3 == 0 ? 20 : 500;
+
+	while (n + 8 < size) {
+		const char *piece = (unsigned)rand_r(seed) % (width + 1) == 0 ? "\r\n" : "x";
+		if (rand_r(seed) % rare == 0)
+			piece = odd[(unsigned)rand_r(seed) % countof(odd)];
+		memcpy(text + n, piece, PH_MAX(strlen(piece), (size_t)1));
+		n += PH_MAX(strlen(piece), (size_t)1);
+	}
+	return n;
+}
+
+/* Many bytes at once are looked at in blocks, a single one never is: both must find the same. */
+static void
+blocks_find_what_single_bytes_do(void **state)
+{
+	unsigned seed = 1;
+	char text[1500];
+	struct got whole, single;
+
+	for (int i = 0; i < 4000; i++) {
+		size_t n = make_text(text, 1 + (unsigned)rand_r(&seed) % sizeof text, &seed);
+		bool chunked = i % 2 == 1;
+		feed(&whole, str_from(text, n), (unsigned)rand_r(&seed) % (n + 1), chunked);
+		feed(&single, str_from(text, n), n + 1, chunked);
+		assert_int_equal(whole.f.fault, single.f.fault);
+		assert_int_equal(whole.f.is_over, single.f.is_over);
+		assert_int_equal(whole.used, single.used);
+		assert_int_equal(whole.f.state, single.f.state);
+		assert_int_equal(whole.f.line_len, single.f.line_len);
+		if (single.f.fault == DATA_GOOD) {
+			assert_true(str_eq(buf_str(&whole.out), buf_str(&single.out)));
+			assert_int_equal(whole.f.n_bytes, single.f.n_bytes);
+			assert_int_equal(whole.f.n_dots, single.f.n_dots);
+		}
+		buf_clear(&whole.out);
+		buf_clear(&single.out);
+	}
+}
+
 static void
 a_line_without_end_is_refused(void **state)
 {
@@ -153,6 +200,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_end_of_data_is_found_at_every_edge),
 	    cmocka_unit_test(chunks_are_stuffed_at_every_edge),
+	    cmocka_unit_test(blocks_find_what_single_bytes_do),
 	    cmocka_unit_test(a_line_without_end_is_refused),
 	};
 

@@ -71,9 +71,9 @@ rig_keep(struct str env, struct str text, bool is_large)
 }
 
 static void
-rig_append(void *ctx, uint64_t id, struct str env, struct str message, void *token)
+rig_append(void *ctx, uint64_t id, struct str env, struct buf *message, void *token)
 {
-	rig_keep(env, message, false);
+	rig_keep(env, buf_str(message), false);
 	rig.token = token;
 }
 

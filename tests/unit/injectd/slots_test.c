@@ -1,4 +1,5 @@
 /* Slots and failures that several processes count in one memory; here the processes are several structs. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -98,6 +99,52 @@ what_a_dead_process_held_is_free_when_it_comes_again(void **state)
 	conf_free(&c);
 }
 
+struct reach {
+	struct slots *s;
+	pthread_barrier_t *at_once;
+	slot_t got;
+};
+
+static void *
+reach_for_the_last(void *arg)
+{
+	struct reach *r = arg;
+
+	pthread_barrier_wait(r->at_once);
+	r->got = slots_take(r->s, STR_NULL);
+	return NULL;
+}
+
+static void
+of_two_that_reach_for_the_last_one_gets_it(void **state)
+{
+	struct slots_board *b = xcalloc(1, sizeof *b);
+	struct conf *c = load("total-max-smtp-in 1\n");
+	struct slots s[2];
+	pthread_barrier_t at_once;
+	struct reach r[2];
+	pthread_t other;
+
+	pthread_barrier_init(&at_once, NULL, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		slots_init(&s[i], b, i);
+		assert_true(slots_use_conf(&s[i], c));
+	}
+	for (int round = 0; round < 500; round++) {
+		for (int i = 0; i < 2; i++)
+			r[i] = (struct reach){.s = &s[i], .at_once = &at_once};
+		pthread_create(&other, NULL, reach_for_the_last, &r[0]);
+		(void)reach_for_the_last(&r[1]);
+		pthread_join(other, NULL);
+		assert_int_equal((r[0].got != 0) + (r[1].got != 0), 1);
+		for (int i = 0; i < 2; i++)
+			slots_give_back(&s[i], r[i].got);
+	}
+	pthread_barrier_destroy(&at_once);
+	free(b);
+	conf_free(&c);
+}
+
 static void
 a_reserve_beyond_the_total_keeps_all_and_no_more(void **state)
 {
@@ -176,6 +223,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(limits_hold_over_all_processes),
 	    cmocka_unit_test(what_a_dead_process_held_is_free_when_it_comes_again),
+	    cmocka_unit_test(of_two_that_reach_for_the_last_one_gets_it),
 	    cmocka_unit_test(a_reserve_beyond_the_total_keeps_all_and_no_more),
 	    cmocka_unit_test(failures_count_from_the_first_one_on),
 	    cmocka_unit_test(more_clients_than_slots_forget_only_the_oldest),
