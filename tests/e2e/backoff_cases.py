@@ -230,7 +230,7 @@ provider second { mx {net}.21; domains -; accept-any; }
         w.ph.pmtactl("pause", "queue", "yahoo.test")
         w.inject(200, "u%r@yahoo.test")
         w.ph.pmtactl("resume", "queue", "yahoo.test")
-        records = w.ph.wait_records(200, "b")
+        records = w.ph.wait_bounces(200)
         diag = [r["dsnDiag"] for r in records]
         expect(sum("x-pmta;bounce-queue;reply:550 5.7.1 the whole queue goes" == d for d in diag) >= 100, diag)
         w.inject(1, "full@gmx.test")

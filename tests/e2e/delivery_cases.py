@@ -203,7 +203,7 @@ def dns_forms():
         rcpts = "a@implicit.test,b@alias.test,c@nullmx.test,d@no-such-domain.test"
         w.inject(4, rcpts)
         w.mx.wait_recipients(2)
-        bounced = w.ph.wait_records(2, "b")
+        bounced = w.ph.wait_bounces(2)
         expect_equal({r["rcpt"] for r in bounced}, {"c@nullmx.test", "d@no-such-domain.test"}, "bounced")
         by_rcpt = {r["rcpt"]: r["dsnStatus"] for r in bounced}
         expect(by_rcpt["c@nullmx.test"].startswith("5.1.10"), f"null MX: {by_rcpt}")
@@ -244,7 +244,7 @@ def expiry():
     policy = provider('provider gmail.test { mx {net}.10; reply mail always "451 4.3.0 never"; }')
     with World(policy=policy, domain=domain) as w:
         w.inject(3)
-        bounced = w.ph.wait_records(3, "b")
+        bounced = w.ph.wait_bounces(3)
         expect(all(r["dsnStatus"].startswith("5.4.7") for r in bounced), f"the record: {bounced[0]}")
         w.drained()
         w.ph.audit()
@@ -282,7 +282,7 @@ def size_limit():
     policy = provider("provider gmail.test { mx {net}.10; extensions size=10000 pipelining; }")
     with World(policy=policy) as w:
         w.inject(2, size=50_000)
-        bounced = w.ph.wait_records(2, "b")
+        bounced = w.ph.wait_bounces(2)
         expect(all(r["dsnStatus"].startswith("5.3.4") for r in bounced), f"status: {bounced[0]['dsnStatus']}")
         expect_equal(w.mx.provider("gmail.test")["bytes"], 0, "bytes")
 

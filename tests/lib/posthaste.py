@@ -20,6 +20,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cases import Failed, Skip, expect, expect_equal, wait_for  # noqa: E402,F401
@@ -198,8 +199,14 @@ class Posthaste:
     # ---- asking ----
 
     def pmtactl(self, *words, check=True, seconds=60):
-        r = subprocess.run([BUILD + "/sbin/pmtactl", "-c", self.config_path, *words], capture_output=True, text=True,
-                           timeout=seconds, stdin=subprocess.DEVNULL)
+        end = time.monotonic() + seconds
+        while True:
+            r = subprocess.run([BUILD + "/sbin/pmtactl", "-c", self.config_path, *words], capture_output=True,
+                               text=True, timeout=seconds, stdin=subprocess.DEVNULL)
+            # it answers before the last daemon is ready
+            if "reload is under way" not in r.stdout + r.stderr or time.monotonic() > end:
+                break
+            time.sleep(0.05)
         if check and r.returncode != 0:
             raise Failed(f"pmtactl {' '.join(words)}: {r.returncode}: {r.stdout}{r.stderr}")
         return r
@@ -224,6 +231,10 @@ class Posthaste:
 
     def wait_records(self, n, kind, seconds=30):
         return wait_for(f"{n} records {kind}", lambda: len(r := self.records(kind)) >= n and r, seconds)
+
+    def wait_bounces(self, n, seconds=30):
+        """Records of n recipients that bounced, without the reports about them, which may bounce as well."""
+        return wait_for(f"{n} bounces", lambda: len(r := [r for r in self.records("b") if r["orig"]]) >= n and r, seconds)
 
     def audit(self):
         r = self.pmtactl("audit", check=False)
