@@ -1,3 +1,4 @@
+# starts early
 """Messages of every size and form, to the byte; header fields that are honoured, added and removed; IPv6."""
 import email.utils
 import os

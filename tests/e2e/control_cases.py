@@ -1,3 +1,4 @@
+# starts early
 """pmtactl and the control socket: every command, every form, who may what, and clients that misbehave."""
 import glob
 import json

@@ -1,3 +1,4 @@
+# starts early
 """Limits that stack, as the receiver sees them: every window of what mxsim recorded, and what survives a crash."""
 import json
 import os

@@ -76,6 +76,8 @@ provider outlook.test { mx {net}.13@10 {net}.14@10; domains outlook.test hotmail
 provider gmx.test { mx {net}.15; extensions 8bitmime; }
 provider web.test { mx {net}.16; extensions pipelining 8bitmime size; }
 """
+# a recipient at each of them
+EVERYWHERE = ",".join(f"u%r@{d}" for d in ("gmail.test", "yahoo.test", "outlook.test", "gmx.test", "web.test"))
 _worlds = 0
 
 
@@ -92,6 +94,11 @@ def fill(text, names):
     for name, value in names.items():
         text = text.replace("{" + name + "}", str(value))
     return text
+
+
+def each_daemon(w):
+    """(name, process id) of all of them."""
+    return [(name, pid) for name, pids in w.ph.daemons().items() for pid in pids]
 
 
 class Acks:

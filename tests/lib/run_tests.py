@@ -4,8 +4,10 @@
 A test is a program that prints `ok …`, `not ok …` or `skip …` for each case (TAP). Unit tests are the binaries under
 BUILD/tests/unit, fuzz replays those under BUILD-san/tests/fuzz with tests/fuzz/seeds/NAME/*, all others the files
 *_cases.py and *_cases.sh under tests/e2e, fault, golden and replay, and the programs tests/FOLDER/run (called with
---build BUILD; fault with --check too, unless --full). Two run at a time; the fault tests and files with a line
-`# runs alone` among their first ten run by themselves. A program that fails without a failed case counts as one.
+--build BUILD; fault with --check too, unless --full). Most of their time they wait, so there runs one more at a time
+than there are processors, four at most; files with a line `# starts early` among their first ten begin, for they take
+long; the fault tests and those with `# runs alone` run by themselves. A program that fails without a failed case
+counts as one.
 A file of tests/e2e that fails beside another is run once more by itself, with nothing else to share the machine: what
 passes then is named unsteady, what fails again has failed. More than three such files are not unsteady: all count.
 The environment holds PH_BUILD, and PH_FULL=1 with --full.
@@ -27,8 +29,8 @@ MOST_UNSTEADY = 3
 
 
 class Test:
-    def __init__(self, name, command, limit, alone=False):
-        self.name, self.command, self.limit, self.alone = name, command, limit, alone
+    def __init__(self, name, command, limit, alone=False, early=False):
+        self.name, self.command, self.limit, self.alone, self.early = name, command, limit, alone, early
         self.unsteady = []
         self._clear()
 
@@ -93,9 +95,9 @@ class Replay(Test):
 def script(path):
     with open(path, errors="replace") as f:
         head = [next(f, "") for _ in range(10)]
-    alone = any("# runs alone" in line for line in head)
+    alone, early = (any(mark in line for line in head) for mark in ("# runs alone", "# starts early"))
     command = ["/usr/bin/python3", path] if path.endswith(".py") else ["/bin/sh", path]
-    return Test(path, command, 420, alone)
+    return Test(path, command, 420, alone, early)
 
 
 def runner(path, build, full):
@@ -134,8 +136,8 @@ def report(test):
 
 
 def run_all(tests):
-    together = [t for t in tests if not t.alone]
-    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+    together = sorted((t for t in tests if not t.alone), key=lambda t: not t.early)
+    with concurrent.futures.ThreadPoolExecutor(max_workers=min(4, 1 + (os.cpu_count() or 1))) as pool:
         for done in concurrent.futures.as_completed([pool.submit(t.run) for t in together]):
             report(done.result())
     for test in tests:
