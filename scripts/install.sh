@@ -24,6 +24,8 @@ install -m 644 conf/bounce/rules "$share/posthaste/bounce.rules"
 install -m 644 conf/sample.conf "$share/posthaste/config.sample"
 install -m 755 scripts/users.sh "$share/posthaste/users.sh"
 install -m 644 README.md docs/*.md "$share/doc/posthaste/"
+install -d "$share/posthaste/monitoring"
+install -m 644 conf/monitoring/* "$share/posthaste/monitoring/"
 install -m 644 docs/guides/* "$share/doc/posthaste/guides/"
 install -m 644 packaging/tmpfiles.conf "$dest$prefix/lib/tmpfiles.d/posthaste.conf"
 for policy in conf/providers/*; do

@@ -40,7 +40,8 @@ def contents():
         wanted = ["usr/sbin/posthaste", "usr/sbin/pmtactl", "usr/sbin/pmta", "usr/share/man/man8/pmtactl.8.gz",
                   "usr/share/man/man5/posthaste.conf.5.gz", "usr/share/posthaste/config.sample",
                   "usr/share/posthaste/users.sh", "usr/lib/tmpfiles.d/posthaste.conf",
-                  "lib/systemd/system/posthaste.service", "usr/share/doc/posthaste/guides/unbound.md",
+                  "lib/systemd/system/posthaste.service", "usr/share/doc/posthaste/operations.md", "usr/share/doc/posthaste/guides/unbound.md",
+                  "usr/share/posthaste/monitoring/posthaste.rules.yml",
                   *(f"usr/libexec/posthaste/{d}" for d in DAEMONS)]
         missing = [w for w in wanted if not os.path.lexists(f"{folder}/{w}")]
         expect(not missing, f"not in the package: {missing}")
