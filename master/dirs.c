@@ -164,12 +164,39 @@ give_to_acct(int fd, const char *path, bool is_new, struct why *why)
 	return 0;
 }
 
+/* Those above it that are not there, for the group to pass through. */
+static int
+make_parents(const char *path, struct why *why)
+{
+	char *copy = xstrdup(path);
+	size_t len = strlen(copy);
+	int r = 0;
+
+	while (len > 1 && copy[len - 1] == '/')
+		copy[--len] = '\0';
+	for (char *p = strchr(copy + 1, '/'); p != NULL && r == 0; p = strchr(p + 1, '/')) {
+		*p = '\0';
+		if (mkdir(copy, 0750) == -1)
+			r = errno == EEXIST ? 0 : -1;
+		else if (master.is_root)
+			r = chown(copy, (uid_t)-1, users_gid());
+		if (r == -1)
+			why_errno(why, "the directory %s cannot be made", copy);
+		*p = '/';
+	}
+	free(copy);
+	return r;
+}
+
 int
 dirs_open_acct(const char *path, struct why *why)
 {
-	bool is_new = mkdir(path, 0750) == 0;
+	bool is_new;
 	int fd;
 
+	if (make_parents(path, why) == -1)
+		return -1;
+	is_new = mkdir(path, 0750) == 0;
 	if (!is_new && errno != EEXIST)
 		return why_errno(why, "the directory for accounting %s cannot be made", path);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (is_new ? O_NOFOLLOW : 0));

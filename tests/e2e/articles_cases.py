@@ -3,6 +3,7 @@ are accepted whole, in both dialects, and the server does what they say; so do t
 import functools
 import json
 import os
+import shutil
 import smtplib
 import subprocess
 import sys
@@ -35,13 +36,12 @@ def private_key():
 def world(name):
     text = open(f"{HERE}/articles/{name}.conf").read().replace("{http_port}", str(HTTP_PORT))
     w = World(policy=POLICY, base=text, domain="", start=False, dump=True)
-    for folder in ("keys/by-name", "moved"):
-        os.makedirs(f"{w.folder}/{folder}")
-        os.chmod(f"{w.folder}/{folder}", 0o755)
+    os.makedirs(w.folder + "/keys/by-name/named.test")
     for key in ("blue", "sender", "first", "second", "gmail", "one"):
         with open(f"{w.folder}/keys/{key}.pem", "w") as f:
             f.write(private_key())
         os.chmod(f"{w.folder}/keys/{key}.pem", 0o600)
+    shutil.copy2(w.folder + "/keys/one.pem", w.folder + "/keys/by-name/named.test/s1.pem")
     with open(w.folder + "/access.json", "w") as f:
         json.dump({"users": []}, f)
     with open(w.folder + "/bounce-patterns.conf", "w") as f:
@@ -97,7 +97,7 @@ def pmta(w, *words):
 
 
 def signed(w, accepted):
-    text = open(f"{w.folder}/mxsim/dump/{accepted.number}.eml", errors="replace").read().replace("\r\n\t", " ")
+    text = open(f"{w.folder}/mxsim/dump/{accepted.number}.eml", errors="replace").read().replace("\n\t", " ")
     return [line for line in text.splitlines() if line.lower().startswith("dkim-signature:")]
 
 
@@ -145,11 +145,16 @@ def answers():
         send((w.ph.listener[0], 2587), "port2", "b@gmx.test")
         send((w.ph.listener[0], 2587), "field", "b@gmx.test", ["X-Traffic-Type: transactional"])
         send(w.ph.listener, "held", "b@held.test")
-        seen = came(w, 3)
+        send((w.ph.listener[0], 2588), "key", "b@gmail.test", sender="a@answers.test")
+        send(w.ph.listener, "named", "b@outlook.test", sender="a@named.test")
+        seen = came(w, 5)
+        expect(any("d=answers.test" in s and "s=s2026" in s for s in signed(w, seen["key"])), "dkim-sign KEYFILE")
+        expect(any("d=named.test" in s and "s=s1" in s for s in signed(w, seen["named"])), "dkim-key-directory")
+        expect_equal(seen["key"].ehlo, "b.answers.test", "route virtual-mta-pool")
         expect_equal([seen[i].ehlo for i in ("port1", "port2", "field")],
                      ["a.answers.test", "b.answers.test", "a.answers.test"], "chosen")
         expect("hold-domain" in w.ph.pmtactl("explain", "b@held.test").stdout, "why it is held")
-        wait_for("acct-smtp-file", lambda: open(w.folder + "/acct/smtp.csv").read().count("\n") >= 4)
+        wait_for("acct-smtp-file", lambda: open(w.folder + "/acct/smtp.csv").read().count("\n") >= 6)
         expect_equal(open(w.folder + "/acct/smtp.csv").readline().rstrip(),
                      "type,etype,orig,rcpt,bounceCat,dsnStatus,dsnDiag,vmtaName,destDomain,dlvSourceIp,timeQueued,timeLogged,"
                      "header_X-Id", "acct-smtp-format")
