@@ -67,6 +67,7 @@ read_answer(struct ipc_chan *chan, struct tree *answer, uint64_t *cursor, struct
 			const struct ipc_ctl_end *e = m.head;
 			*cursor = e->cursor;
 			answer->ok = e->ok != 0;
+			answer->exit = (int)PH_MIN(e->exit, 125u);
 			free(answer->message);
 			answer->message = xstrdup_str(m.text[0]);
 			return 0;

@@ -1,10 +1,12 @@
 /*
  * pmtactl (and its other name, pmta): what operators use. Exit status: 0 done, 1 the server or the check said no,
- * 2 the command line is wrong, 69 the server is not there.
+ * 2 the command line is wrong, 69 the server is not there, 74 the answer cannot be written, 75 not now, 77 the caller
+ * may not.
  */
 #include <errno.h>
 #include <locale.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
@@ -12,6 +14,9 @@
 #include "pmtactl/audit.h"
 #include "pmtactl/cat.h"
 #include "pmtactl/client.h"
+#include "pmtactl/completion.h"
+#include "pmtactl/connect.h"
+#include "pmtactl/digest.h"
 #include "pmtactl/hash.h"
 #include "pmtactl/options.h"
 #include "pmtactl/text.h"
@@ -43,7 +48,9 @@ print(const struct options *o, struct tree *t)
 		fprintf(stderr, "Cannot write the answer: %s\n", strerrordesc_np(errno));
 		return EX_IOERR;
 	}
-	return t->ok ? 0 : 1;
+	if (t->ok)
+		return 0;
+	return t->exit == 0 ? 1 : t->exit;
 }
 
 static void
@@ -201,11 +208,12 @@ ask(const struct options *o, struct tree *t)
 		return EX_UNAVAILABLE;
 	}
 	r = client_ask(path, o->row->command, o->args, o->max, t, &why);
+	if (r == -1) {
+		fprintf(stderr, "%s\n", why.text);
+		r = access(path, R_OK | W_OK) == -1 && errno == EACCES ? EX_NOPERM : EX_UNAVAILABLE;
+	}
 	free(path);
-	if (r == 0)
-		return 0;
-	fprintf(stderr, "%s\n", why.text);
-	return EX_UNAVAILABLE;
+	return r;
 }
 
 static int
@@ -229,6 +237,20 @@ cat(const struct options *o, struct tree *t)
 	return r;
 }
 
+/* an answer without the server */
+static int
+say(const struct options *o, const char *sentence)
+{
+	struct tree t;
+	int r;
+
+	tree_init(&t);
+	t.message = xstrdup(sentence);
+	r = print(o, &t);
+	tree_clear(&t);
+	return r;
+}
+
 static int
 run(const struct options *o)
 {
@@ -245,6 +267,16 @@ run(const struct options *o)
 		return audit(o);
 	case LOCAL_HASH_PASSWORD:
 		return hash_password();
+	case LOCAL_DIGEST:
+		return digest(o);
+	case LOCAL_COMPLETION:
+		completion_bash(stdout);
+		return 0;
+	case LOCAL_NO_LICENSE:
+		return say(o, "Posthaste needs no license and no registration.");
+	case LOCAL_NO_CACHE:
+		return say(o, "There is no cache of secrets: passwords and keys are read when the "
+			      "configuration is loaded; \"reload\" reads them anew.");
 	case LOCAL_LATER:
 		fprintf(stderr, "\"%s\" is not supported yet.\n", o->words);
 		return 1;
@@ -255,6 +287,8 @@ run(const struct options *o)
 	r = ask(o, &t);
 	if (r == 0)
 		r = o->local == LOCAL_CAT ? cat(o, &t) : print(o, &t);
+	if (r == 0 && o->local == LOCAL_RESOLVE)
+		r = connect_hosts(o, &t);
 	tree_clear(&t);
 	return r;
 }

@@ -18,12 +18,18 @@ static const struct {
 	"queued"},
     {"hash-password", LOCAL_HASH_PASSWORD, "",
 	"read a password and print what may stand for it in <smtp-user>"},
+    {"digest", LOCAL_DIGEST, "--hmac-sha256|--siphash --key=K|--hexkey=HEX STRING",
+	"print a keyed hash of a text, as PowerMTA does"},
+    {"completion bash", LOCAL_COMPLETION, "", "print the completion of commands for bash"},
+    {"show license", LOCAL_NO_LICENSE, "", "Posthaste needs none"},
+    {"show registration", LOCAL_NO_LICENSE, "", "Posthaste needs none"},
+    {"register", LOCAL_NO_LICENSE, "", "Posthaste needs no license"},
+    {"deregister", LOCAL_NO_LICENSE, "", "Posthaste needs no license"},
+    {"clear secretscache", LOCAL_NO_CACHE, "", "there is no cache of secrets"},
 };
 
 /* PowerMTA's commands that this version does not have; they are told by name */
-static const char *const later[] = {"show suppressed", "show license", "show registration",
-    "show vmta-settings", "trace", "check spf", "check mfrom", "clear secretscache", "digest",
-    "register", "deregister"};
+static const char *const later[] = {"show suppressed", "trace", "check spf", "check mfrom"};
 
 /* short forms that guides to PowerMTA print */
 static const struct {
@@ -54,6 +60,15 @@ static const struct {
     {"retry-recipients", ARG_FLAGS, true},
     {"priority", ARG_FLAGS, true},
     {"schedule", ARG_FLAGS, true},
+    {"pause", ARG_FLAGS, true},
+    {"no-rcpt-events", ARG_FLAGS, true},
+    {"interactive", ARG_FLAGS, true},
+    {"tls", ARG_FLAGS, true},
+    {"connect", ARG_FLAGS, true},
+    {"hmac-sha256", ARG_FLAGS, true},
+    {"siphash", ARG_FLAGS, true},
+    {"key", ARG_ORIG, false},
+    {"hexkey", ARG_RCPT, false},
 };
 
 struct match {
@@ -167,9 +182,27 @@ add_flag(struct options *o, const char *name)
 	o->args[ARG_FLAGS] = str_of(o->flags);
 }
 
+bool
+options_flag(const struct options *o, const char *name)
+{
+	struct str rest = o->args[ARG_FLAGS], piece;
+
+	while (str_next(&rest, ',', &piece)) {
+		if (str_eq(piece, str_of(name)))
+			return true;
+	}
+	return false;
+}
+
 static int
 read_number(struct options *o, struct str name, struct str value, struct why *why)
 {
+	if (str_eq(name, STR("connect"))) {
+		if (!parse_u32(value, 1, 100, &o->n_connect))
+			return why_set(why, "--connect is a number from 1 to 100.");
+		add_flag(o, "connect");
+		return 0;
+	}
 	if (str_eq(name, STR("maxitems"))) {
 		if (!parse_u32(value, 1, UINT32_MAX, &o->max))
 			return why_set(why, "--maxitems is a number from 1.");
@@ -188,8 +221,9 @@ read_named(struct options *o, struct str opt, struct why *why)
 	struct str name = eq == STR_NPOS ? opt : str_sub(opt, 0, eq);
 	struct str value = eq == STR_NPOS ? STR("") : str_skip(opt, eq + 1);
 
-	if (eq != STR_NPOS && (str_eq(name, STR("maxitems")) || str_eq(name, STR("older-than")) ||
-				  str_eq(name, STR("reenable-after"))))
+	if (eq != STR_NPOS &&
+	    (str_eq(name, STR("maxitems")) || str_eq(name, STR("older-than")) ||
+		str_eq(name, STR("reenable-after")) || str_eq(name, STR("connect"))))
 		return read_number(o, name, value, why);
 	for (size_t i = 0; i < countof(named); i++) {
 		if (!str_ieq(name, str_of(named[i].name)) || named[i].is_flag != (eq == STR_NPOS))
@@ -213,7 +247,7 @@ check_option(const struct match *m, struct str arg, struct why *why)
 
 	while ((found = str_find_str(str_skip(str_of(m->args), at), name)) != STR_NPOS) {
 		char next = m->args[at + found + name.len];
-		if (next == '=' || next == ']')
+		if (next != '\0' && strchr("=]|[ ", next) != NULL)
 			return 0;
 		at += found + 1;
 	}
@@ -351,6 +385,8 @@ options_read(int argc, char **argv, struct options *o, struct why *why)
 	o->words = m.words;
 	if (m.row != NULL && m.row->command == CTL_CAT)
 		o->local = LOCAL_CAT;
+	if (m.row != NULL && m.row->command == CTL_RESOLVE)
+		o->local = LOCAL_RESOLVE;
 	return m.local == LOCAL_LATER ? 0 : read_arguments(&m, &s, o, why);
 }
 
@@ -364,4 +400,19 @@ options_help(FILE *out)
 	for (size_t i = 0; i < ctl_n_rows(); i++)
 		fprintf(out, "  %s %s\n      %s\n", ctl_row_at(i)->words, ctl_row_at(i)->args,
 		    ctl_row_at(i)->help);
+}
+
+bool
+options_command(size_t i, const char **words, const char **args)
+{
+	if (i < countof(locals)) {
+		*words = locals[i].words;
+		*args = locals[i].args;
+		return true;
+	}
+	if (i - countof(locals) >= ctl_n_rows())
+		return false;
+	*words = ctl_row_at(i - countof(locals))->words;
+	*args = ctl_row_at(i - countof(locals))->args;
+	return true;
 }

@@ -239,6 +239,7 @@ print_list(const struct tree *t, FILE *out)
 		if (get(t, "rcpt", i, "jobId")[0] != '\0')
 			fprintf(out, " job %s", get(t, "rcpt", i, "jobId"));
 		print_if_there(t, i, "priority", out);
+		print_if_there(t, i, "paused", out);
 		print_if_there(t, i, "schedule", out);
 		fputc('\n', out);
 	}
@@ -345,6 +346,19 @@ print_explain(const struct tree *t, FILE *out)
 }
 
 static void
+print_vmta_settings(const struct tree *t, FILE *out)
+{
+	print_settings_of(t, out, "vmta", "Virtual MTA Settings");
+	fprintf(out, "Source Hosts\n\n");
+	for (size_t i = 0; i < tree_count(t, "source"); i++)
+		fprintf(
+		    out, "  %-39s %s\n", get(t, "source", i, "ip"), get(t, "source", i, "host"));
+	fprintf(out, "\nDomain Keys\n\n");
+	for (size_t i = 0; i < tree_count(t, "key"); i++)
+		fprintf(out, "  %s\n", get(t, "key", i, "line"));
+}
+
+static void
 print_lines(const struct tree *t, FILE *out)
 {
 	for (size_t i = 0; i < tree_count(t, "line"); i++)
@@ -371,6 +385,7 @@ static const struct {
     {CTL_SHOW_JOBS, print_jobs},
     {CTL_SHOW_SETTINGS, print_settings},
     {CTL_SHOW_VERSION, print_version},
+    {CTL_SHOW_VMTA_SETTINGS, print_vmta_settings},
     {CTL_LIST, print_list},
     {CTL_RESOLVE, print_resolve},
     {CTL_EXPLAIN, print_explain},

@@ -21,6 +21,7 @@ struct tree {
 	struct hmap by_path;
 	char *message; /* the server's closing sentence */
 	bool ok;
+	int exit; /* what the command ends with when it is not ok; 0: 1 */
 };
 
 void tree_init(struct tree *t);

@@ -5,6 +5,7 @@
 #include <pwd.h>
 #include <stdarg.h>
 #include <sys/socket.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
@@ -43,7 +44,8 @@ static struct {
 	struct client *clients; /* the newest first */
 	uint32_t n_clients;
 	uint32_t token;
-	gid_t group; /* pmta: may read and operate */
+	/* pmta: may read and operate; of its members, those who are also in: may only read, may do everything */
+	gid_t group, group_read, group_admin;
 } ctl;
 
 static const struct {
@@ -58,6 +60,7 @@ static const struct {
     {CTL_SHOW_VMTAS, control_show_vmtas},
     {CTL_SHOW_JOBS, control_show_jobs},
     {CTL_SHOW_SETTINGS, control_show_settings},
+    {CTL_SHOW_VMTA_SETTINGS, control_show_vmta_settings},
     {CTL_SHOW_VERSION, control_show_version},
     {CTL_LIST, control_list},
     {CTL_CAT, control_cat},
@@ -147,24 +150,24 @@ control_no_rows(struct control *c, const char *name)
 }
 
 static void
-send_end(struct ipc_chan *chan, bool ok, uint64_t cursor, struct str text)
+send_end(struct ipc_chan *chan, const struct ipc_ctl_end *end, struct str text)
 {
-	struct ipc_ctl_end end = {.cursor = cursor, .ok = ok};
 
 	text = str_sub(text, 0, 2000);
-	ipc_send(chan, IPC_CTL_END, &end, &text, -1);
+	ipc_send(chan, IPC_CTL_END, end, &text, -1);
 }
 
 void
 control_end(struct control *c, bool ok, const char *fmt, ...)
 {
+	struct ipc_ctl_end end = {.cursor = c->next, .ok = ok, .exit = ok ? 0 : (uint32_t)c->exit};
 	char text[1024];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	send_end(c->chan, ok, c->next, str_of(text));
+	send_end(c->chan, &end, str_of(text));
 	c->later = true; /* it was ended */
 }
 
@@ -292,6 +295,7 @@ control_ask(struct control *c, struct ipc_chan *whom, enum ask_what what, struct
 	struct ipc_ask ask = {.what = (uint32_t)what};
 
 	if (whom == NULL) {
+		c->exit = EX_TEMPFAIL;
 		control_end(c, false, "The process that does this is away; try again.");
 		return;
 	}
@@ -312,7 +316,7 @@ control_answer(const struct ipc_msg *m)
 		if (cl->token != a->token)
 			continue;
 		cl->token = 0;
-		send_end(cl->chan, a->ok != 0, 0, m->text[0]);
+		send_end(cl->chan, &(struct ipc_ctl_end){.ok = a->ok != 0}, m->text[0]);
 		hold_or_resume(cl);
 		return;
 	}
@@ -345,6 +349,7 @@ answer(struct ipc_chan *chan, struct ipc_msg *m)
 		return;
 	}
 	if (row->rights > cl->rights) {
+		c.exit = EX_NOPERM;
 		control_end(&c, false, "You may not use \"%s\".", row->words);
 		return;
 	}
@@ -355,6 +360,8 @@ answer(struct ipc_chan *chan, struct ipc_msg *m)
 	if (row->rights > CTL_RIGHT_READ)
 		log_info("event=control uid=%u command=\"%s\" argument=%s", cl->uid, row->words,
 		    log_quote(c.args[ARG_TARGET]));
+	if (control_flag(&c, "dry-run") && control_dry_run(&c, row))
+		return;
 	for (size_t i = 0; i < countof(functions); i++) {
 		if (functions[i].command == row->command)
 			functions[i].fn(&c);
@@ -402,19 +409,23 @@ drop_oldest_idle(void)
 	return oldest != NULL;
 }
 
-static bool
-is_in_group(int fd)
-{
-	gid_t groups[1024];
-	socklen_t len = sizeof groups;
+/* the groups of the process that connected: as they were then, and no process can leave one by itself */
+struct groups {
+	gid_t list[1024];
+	size_t n;
+	gid_t first;
+};
 
-	if (ctl.group == (gid_t)-1 || getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) == -1)
+static bool
+is_in(const struct groups *g, gid_t wanted)
+{
+	if (wanted == (gid_t)-1)
 		return false;
-	for (size_t i = 0; i < len / sizeof groups[0]; i++) {
-		if (groups[i] == ctl.group)
+	for (size_t i = 0; i < g->n; i++) {
+		if (g->list[i] == wanted)
 			return true;
 	}
-	return false;
+	return g->first == wanted;
 }
 
 /* -1: nothing at all */
@@ -422,16 +433,23 @@ static int
 rights_of(int fd, uid_t *uid)
 {
 	struct ucred cred;
-	socklen_t len = sizeof cred;
+	struct groups g;
+	socklen_t len = sizeof cred, size = sizeof g.list;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1)
 		return -1;
 	*uid = cred.uid;
 	if (cred.uid == 0 || cred.uid == geteuid())
 		return CTL_RIGHT_ADMIN;
-	if (ctl.group != (gid_t)-1 && cred.gid == ctl.group)
-		return CTL_RIGHT_OPERATE;
-	return is_in_group(fd) ? CTL_RIGHT_OPERATE : -1;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, g.list, &size) == -1)
+		return -1;
+	g.n = size / sizeof g.list[0];
+	g.first = cred.gid;
+	if (!is_in(&g, ctl.group))
+		return -1;
+	if (is_in(&g, ctl.group_read))
+		return CTL_RIGHT_READ;
+	return is_in(&g, ctl.group_admin) ? CTL_RIGHT_ADMIN : CTL_RIGHT_OPERATE;
 }
 
 static void
@@ -489,11 +507,19 @@ control_listen(int fd)
 	ev_io_want(&ctl.io, EV_IN);
 }
 
+static gid_t
+gid_of(const char *name)
+{
+	const struct group *g = getgrnam(name);
+
+	return g == NULL ? (gid_t)-1 : g->gr_gid;
+}
+
 void
 control_init(void)
 {
-	const struct group *g = getgrnam("pmta");
-
-	ctl.group = g == NULL ? (gid_t)-1 : g->gr_gid;
+	ctl.group = gid_of("pmta");
+	ctl.group_read = gid_of("pmta-read");
+	ctl.group_admin = gid_of("pmta-admin");
 	control_stats_init();
 }

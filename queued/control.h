@@ -2,7 +2,8 @@
  * The control socket: clients ask by typed requests; an answer is a tree of (path, value) leaves. What takes long is
  * done in pieces, one a turn of the loop, and stops while the client does not read, so that neither a large answer nor
  * a slow reader holds anything up. Each command is one function in a table; rights come from the peer's credentials:
- * root and our own user may do everything, the group pmta may read and operate, others nothing.
+ * root and our own user may do everything; members of the group pmta may read and operate, only read when they are
+ * also in pmta-read, do everything when they are in pmta-admin; others nothing.
  */
 #ifndef PH_QUEUED_CONTROL_H
 #define PH_QUEUED_CONTROL_H
@@ -24,6 +25,7 @@ struct control {
 	uint64_t next;		/* resolve: where the client asks again, 0: complete */
 	enum ctl_rights rights;
 	bool later; /* the END comes with an answer of another process */
+	int exit;   /* of sysexits.h: what a refusal means to a script; 0: nothing particular */
 };
 
 /* Looks up the group; before the sandbox. */

@@ -360,6 +360,8 @@ control_resolve(struct control *c)
 		control_text(c, str_of(q->route->hosts[i].name), "host[%u].name", i);
 		control_text(
 		    c, str_of(net_addr_text(&q->route->hosts[i].addr, text)), "host[%u].ip[0]", i);
+		control_number(c, q->route->hosts[i].addr.port, "host[%u].port", i);
+		control_bool(c, q->route->hosts[i].tlsa != NULL, "host[%u].tlsa", i);
 	}
 	if (state == ROUTE_FAILED)
 		control_end(c, false, "%s", q->route->why.text);
@@ -406,6 +408,39 @@ show_block(
 	qsort(keys, n, sizeof keys[0], by_name);
 	for (uint32_t i = 0; i < n; i++)
 		show_setting(c, set, keys[i], section, i);
+}
+
+static void
+show_source(struct control *c, const struct conf_source_host *s, size_t i)
+{
+	char text[NET_ADDR_TEXT];
+
+	control_text(c, str_of(s->addr.family == 0 ? "(any)" : net_addr_text(&s->addr, text)),
+	    "source[%zu].ip", i);
+	control_text(c, s->host, "source[%zu].host", i);
+	if (s->proxy.family != 0)
+		control_text(c, str_of(net_addr_text(&s->proxy, text)), "source[%zu].proxy", i);
+}
+
+/* the keys of <domain> blocks are with the queues; those of the VirtualMTA are its domain-key lines */
+void
+control_show_vmta_settings(struct control *c)
+{
+	struct str name = control_arg(c, ARG_TARGET);
+	bool is_default = str_ieq(name, STR("{default}"));
+	const struct conf_vmta *v =
+	    is_default ? conf_default_vmta(daemon_conf()) : conf_vmta(daemon_conf(), name);
+
+	if (v == NULL) {
+		control_end(c, false, "There is no VirtualMTA \"%.*s\".", STR_ARG(name));
+		return;
+	}
+	if (v->set != NULL)
+		show_block(c, v->set, CONF_BLOCK_VMTA, "vmta");
+	for (size_t i = 0; i < v->n_sources; i++)
+		show_source(c, &v->sources[i], i);
+	for (size_t i = 0; v->set != NULL && i < conf_n(v->set, CONF_VMTA_DOMAIN_KEY); i++)
+		control_text(c, conf_item(v->set, CONF_VMTA_DOMAIN_KEY, i), "key[%zu].line", i);
 }
 
 void

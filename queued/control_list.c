@@ -209,6 +209,9 @@ show(struct walk *w, struct control *c, uint32_t rcpt, struct str address, struc
 	control_number(c, (m->len + 1023) / 1024, "rcpt[%u].kb", w->n);
 	if (control_flag(c, "priority"))
 		control_number(c, r->priority, "rcpt[%u].priority", w->n);
+	if (control_flag(c, "pause"))
+		control_bool(c, queue_at(r->queue)->paused || job_is_paused(m->job),
+		    "rcpt[%u].paused", w->n);
 	if (control_flag(c, "schedule"))
 		show_schedule(c, m, w->n);
 	return ++w->n < w->max;
@@ -264,20 +267,52 @@ sum_jobs(void)
 	return bytes;
 }
 
+struct job_row {
+	uint32_t job;
+	uint64_t key;
+};
+
+static int
+by_key(const void *a, const void *b)
+{
+	const struct job_row *x = a, *y = b;
+
+	if (x->key != y->key)
+		return x->key < y->key ? 1 : -1;
+	return str_cmp(str_of(job_at(x->job)->name), str_of(job_at(y->job)->name));
+}
+
+static void
+show_job(struct control *c, const struct job *j, uint64_t bytes, uint32_t i)
+{
+	control_text(c, str_of(j->name), "job[%u].name", i);
+	control_number(c, j->n_rcpts, "job[%u].rcp", i);
+	control_number(c, bytes / 1024, "job[%u].kb", i);
+	control_bool(c, j->paused, "job[%u].paused", i);
+}
+
+/* in the order of their coming, unless --sort says another */
 void
 control_show_jobs(struct control *c)
 {
+	struct str sort = control_arg(c, ARG_SORT);
 	uint32_t n = 0, max = c->req->max == 0 ? UINT32_MAX : c->req->max;
 	uint64_t *bytes = sum_jobs();
+	struct job_row *rows = xcalloc((size_t)qd.jobs.n_used + 1, sizeof *rows);
 
-	for (uint32_t h = 0; (h = job_next(h)) != 0; n++) {
-		if (n >= max)
-			continue;
-		control_text(c, str_of(job_at(h)->name), "job[%u].name", n);
-		control_number(c, job_at(h)->n_rcpts, "job[%u].rcp", n);
-		control_number(c, bytes[h] / 1024, "job[%u].kb", n);
-		control_bool(c, job_at(h)->paused, "job[%u].paused", n);
+	for (uint32_t h = 0; (h = job_next(h)) != 0;) {
+		rows[n] = (struct job_row){.job = h};
+		if (str_ieq(sort, STR("rcpt")))
+			rows[n].key = job_at(h)->n_rcpts;
+		else if (str_ieq(sort, STR("size")))
+			rows[n].key = bytes[h];
+		n++;
 	}
+	if (sort.len > 0)
+		qsort(rows, n, sizeof *rows, by_key);
+	for (uint32_t i = 0; i < PH_MIN(n, max); i++)
+		show_job(c, job_at(rows[i].job), bytes[rows[i].job], i);
+	free(rows);
 	free(bytes);
 	if (n == 0)
 		control_no_rows(c, "job");

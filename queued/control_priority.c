@@ -20,6 +20,8 @@ set_one(struct walk *w, struct control *c, uint32_t rcpt, struct str address, st
 	if (r->state == RCPT_ENDING || !is_priority(c, &priority))
 		return true;
 	w->n++;
+	if (control_flag(c, "dry-run"))
+		return true;
 	if (r->state != RCPT_READY) {
 		r->priority = (uint8_t)priority;
 		return true;
@@ -39,7 +41,10 @@ step_set(struct control *c, void *state)
 		walk_init(w, c);
 	if (!walk_step(w, c, set_one))
 		return false;
-	control_end(c, true, "Priority of %u recipients set.", w->n);
+	control_end(c, true,
+	    control_flag(c, "dry-run") ? "The priority of %u recipients would be set."
+				       : "Priority of %u recipients set.",
+	    w->n);
 	return true;
 }
 

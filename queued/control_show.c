@@ -503,6 +503,22 @@ by_vmta(const void *a, const void *b)
 }
 
 static int
+by_vmta_rcpts(const void *a, const void *b)
+{
+	const struct vmta_sum *x = a, *y = b;
+
+	return (x->rcpts < y->rcpts) - (x->rcpts > y->rcpts);
+}
+
+static int
+by_vmta_size(const void *a, const void *b)
+{
+	const struct vmta_sum *x = a, *y = b;
+
+	return (x->bytes < y->bytes) - (x->bytes > y->bytes);
+}
+
+static int
 by_vmta_name(const void *a, const void *b)
 {
 	const struct vmta_sum *x = a, *y = b;
@@ -543,6 +559,10 @@ show_vmtas(struct control *c)
 	size_t n, max;
 	struct vmta_sum *s = sum_vmtas(&n);
 
+	if (str_ieq(control_arg(c, ARG_SORT), STR("rcpt")))
+		qsort(s, n, sizeof *s, by_vmta_rcpts);
+	else if (str_ieq(control_arg(c, ARG_SORT), STR("size")))
+		qsort(s, n, sizeof *s, by_vmta_size);
 	max = c->req->max == 0 ? n : PH_MIN(n, (size_t)c->req->max);
 	for (size_t i = 0; i < max; i++) {
 		control_text(c, s[i].v->name.len == 0 ? STR("{default}") : s[i].v->name,

@@ -5,6 +5,7 @@ sources := age.c \
 	   conn.c \
 	   control.c \
 	   control_act.c \
+	   control_dry.c \
 	   control_explain.c \
 	   control_limit.c \
 	   control_list.c \

@@ -6,7 +6,10 @@ set -eu
 if [ "$(id -u)" != 0 ]; then
 	exit 0
 fi
-getent group pmta >/dev/null || groupadd --system pmta
+# members of pmta use pmtactl; who is in pmta-read as well only looks, who is in pmta-admin may do everything
+for group in pmta pmta-read pmta-admin; do
+	getent group "$group" >/dev/null || groupadd --system "$group"
+done
 for user in inject queue dns deliver bounce acct sign; do
 	getent passwd "pmta-$user" >/dev/null ||
 	    useradd --system --gid pmta --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin \

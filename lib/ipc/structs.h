@@ -390,7 +390,7 @@ struct ipc_ctl_field {
 struct ipc_ctl_end {
 	uint64_t cursor; /* 0: complete */
 	uint32_t ok;
-	uint32_t pad;
+	uint32_t exit; /* what a client that is a command ends with, of sysexits.h; 0: as `ok` says */
 };
 /* queued asks master, or acctd, on behalf of a client */
 struct ipc_ask {

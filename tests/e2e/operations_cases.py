@@ -1,0 +1,113 @@
+"""What operators see: metrics, completion, digests, settings, logs of the dialogue, events, alerts."""
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
+from cases import Skip, case, expect, expect_equal, main, wait_for  # noqa: E402
+from posthaste import BUILD, DOMAIN, World, queued_recipients  # noqa: E402
+
+PMTACTL = BUILD + "/sbin/pmtactl"
+# STRING "port25": PowerMTA's own results
+DIGESTS = {("--hmac-sha256", "--key=secretkey"): "614648A140A88192D375C22E606BEC922E8CFA71A5063C067E6BE7CB49C506AA",
+           ("--siphash", "--key=secretkey"): "EB938A2508145899",
+           ("--hmac-sha256", "--hexkey=1234abcd"): "3BB5D751EB1C3ECCD12C10B315DADEBA35C3A6DF822E44A347FC01B38001477A",
+           ("--siphash", "--hexkey=1234abcd"): "D343D887797D2CFB"}
+SAMPLE = re.compile(r'^posthaste_[a-z0-9_]+(\{[a-z]+="([^"\\]|\\.)*"(,[a-z]+="[^"]*")*\})? [0-9.]+$')
+
+
+def metrics(w):
+    """name with its labels: value"""
+    lines = w.ph.pmtactl("show", "metrics").stdout.splitlines()
+    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if not line.startswith("#")}
+
+
+@case("digest prints what PowerMTA prints, and says what is missing")
+def digests():
+    for words, wanted in DIGESTS.items():
+        r = subprocess.run([PMTACTL, "digest", *words, "port25"], capture_output=True, text=True)
+        expect_equal((r.returncode, r.stdout), (0, f"Result: {wanted}\n"), f"digest {words}")
+    for words in (["x"], ["--siphash", "x"], ["--siphash", "--hexkey=abc", "x"], ["--siphash", "--key=k"],
+                  ["--siphash", "--hmac-sha256", "--key=k", "x"]):
+        r = subprocess.run([PMTACTL, "digest", *words], capture_output=True, text=True)
+        expect_equal(r.returncode, 2, f"digest {words}: {r.stdout}{r.stderr}")
+
+
+@case("bash completes words of commands, then their options")
+def completion():
+    if shutil.which("bash") is None:
+        raise Skip("bash is not installed")
+    script = subprocess.run([PMTACTL, "completion", "bash"], capture_output=True, text=True, check=True).stdout
+    script += 'compopt() { :; }\ntry() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _pmtactl; ' \
+              'echo "${COMPREPLY[*]}"; }\ntry pmtactl sh\ntry pmtactl show q\ntry pmtactl show queues --so\n' \
+              'try pmtactl --json pause j\ntry pmtactl show queues --sort = rcpt --paus\n'
+    r = subprocess.run(["bash", "--norc"], input=script, capture_output=True, text=True)
+    expect_equal(r.stdout.splitlines(), ["show", "queues", "--sort=", "job", "--paused="], f"completions ({r.stderr})")
+
+
+@case("metrics: promtool finds no fault, values follow the mail, and no number of domains makes them many")
+def prometheus():
+    with World(domain=DOMAIN + "<domain *.held.test>\n\thold-domain yes\n</domain>\n") as w:
+        w.inject(20, "u%r@gmail.test")
+        w.inject(200, "u@d%r.held.test", headers=("X-Job: j",))
+        wait_for("the rest is queued", lambda: queued_recipients(w.ph) == 200)
+        found = wait_for("the survey", lambda: (m := metrics(w)).get(
+            'posthaste_queues_by_state{state="HELD_DOMAIN"}') == 200 and m, 30)
+        expect_equal(found["posthaste_queue_delivered_total"], 20, "delivered")
+        expect_equal(found['posthaste_delivery_latency_seconds_bucket{le="+Inf"}'], 20, "latencies")
+        expect_equal(found["posthaste_queue_recipients"], 200, "queued")
+        domains = [n for n in found if n.startswith("posthaste_domain_recipients")]
+        expect_equal(len(domains), 20, "domains named")
+        expect(found['posthaste_process_starts{process="deliverd",instance="0"}'] == 1, "starts")
+        expect(found['posthaste_process_max_resident_bytes{process="queued",instance="0"}'] > 1e6, "memory")
+        text = w.ph.pmtactl("show", "metrics").stdout
+        for line in text.splitlines():
+            expect(line.startswith("# ") or SAMPLE.match(line), f"a line of metrics: {line}")
+        w.ph.pmtactl("delete", "--jobId=j")
+        tool = os.environ.get("PROMTOOL") or shutil.which("promtool")
+        if tool is None:
+            raise Skip("promtool is not installed; all but its opinion was checked")
+        r = subprocess.run([tool, "check", "metrics"], input=text, capture_output=True, text=True)
+        expect_equal((r.returncode, r.stdout + r.stderr), (0, ""), "promtool check metrics")
+
+
+@case("settings of a VirtualMTA; --dry-run of every command that changes says how much, and changes nothing")
+def settings_and_dry_runs():
+    config = "<virtual-mta va>\n\tsmtp-source-host {net}.200 va.posthaste.test\n\tmax-smtp-out 7\n</virtual-mta>\n"
+    with World(config=config, domain=DOMAIN + "<domain held.test>\n\thold-domain yes\n</domain>\n") as w:
+        shown = w.ph.json("show", "vmta-settings", "va")
+        expect_equal(shown["source"], [{"ip": f"{w.net}.200", "host": "va.posthaste.test"}], "sources")
+        row = [s for s in shown["vmta"] if s["name"] == "max-smtp-out"][0]
+        expect(row["value"] == "7" and row["line"] > 0, f"{row}")
+        expect("max-smtp-out" in w.ph.pmtactl("show", "vmta-settings", "va").stdout, "as text")
+        expect_equal(w.ph.pmtactl("show", "vmta-settings", "none", check=False).returncode, 1, "no such VirtualMTA")
+        w.inject(6, "u%r@held.test", headers=("X-Job: j", "x-virtual-mta: va"))
+        wait_for("6 queued", lambda: queued_recipients(w.ph) == 6)
+        for words in (["pause", "queue", "held.test"], ["schedule", "held.test"], ["set", "queue", "--mode=backoff", "held.test"],
+                      ["pause", "job", "j"], ["hold", "va"], ["pause", "domain", "held.test"],
+                      ["disable", "source", f"{w.net}.200", "held.test"], ["delete", "--queue=held.test"],
+                      ["set", "priority", "--jobId=j", "90"], ["reset", "counters"], ["clear", "dnscache"], ["stop"]):
+            said = w.ph.pmtactl(*words, "--dry-run").stdout
+            expect(" would be " in said or "nothing was changed" in said, f"{words}: {said}")
+        queue = w.ph.json("show", "queues")["queue"][0]
+        expect_equal((queue["paused"], queue["mode"], queue["rcp"], queue["state"]),
+                     (False, "normal", 6, "HELD_DOMAIN"), "the queue afterwards")
+        rows = w.ph.json("list", "--queue=held.test", "--pause", "--priority")["rcpt"]
+        expect_equal({(r["paused"], r["priority"]) for r in rows}, {(False, 50)}, "recipients afterwards")
+        expect_equal([j["paused"] for j in w.ph.json("show", "jobs", "--sort=rcpt")["job"]], [False], "jobs")
+        w.ph.audit()
+
+
+@case("resolve --connect shows what the hosts say")
+def resolve_connect():
+    with World() as w:
+        said = w.ph.pmtactl("resolve", "--connect=2", "gmail.test").stdout
+        expect_equal(len(re.findall(r"^connecting to ", said, re.M)), 2, f"hosts tried: {said}")
+        expect(re.search(r">>> 220 .*\n  <<< EHLO .*\n  >>> 250[ -]", said), said)
+        r = w.ph.pmtactl("resolve", "--connect", "nowhere.example", check=False)
+        expect_equal(r.returncode, 1, "a name without hosts")
+
+
+main()
