@@ -73,9 +73,9 @@ static void
 use_dirs(struct acctd *a)
 {
 	for (size_t i = 0; i < a->n_slots; i++) {
-		const struct acct_def *d = acct_file_def(a->slots[i].file);
-		acct_file_set_dirs(
-		    a->slots[i].file, dirs_find(&a->dirs, str_of(d->dir)), move_dir(a, d));
+		const struct acct_def *d = sink_def(a->slots[i].sink);
+		sink_set_dirs(
+		    a->slots[i].sink, dirs_find(&a->dirs, str_of(d->dir)), move_dir(a, d));
 	}
 	dirs_reap(&a->dirs);
 }
@@ -83,29 +83,29 @@ use_dirs(struct acctd *a)
 static void
 slot_clear(struct slot *s)
 {
-	acct_file_free(&s->file);
+	sink_free(&s->sink);
 	buf_clear(&s->pending);
 	buf_clear(&s->writing);
 }
 
-/* The open file of an equal definition, taken out of `slots`; NULL: there is none. */
-static struct acct_file *
-take_equal(struct slot *slots, size_t n, const struct acct_def *d)
+/* The one that can go on by this definition, which it takes, out of `slots`; NULL: there is none. */
+static struct sink *
+take_equal(struct slot *slots, size_t n, struct acct_def **d)
 {
 	for (size_t i = 0; i < n; i++) {
-		struct acct_file *f = slots[i].file;
-		if (f == NULL || !acct_def_eq(acct_file_def(f), d))
+		struct sink *s = slots[i].sink;
+		if (s == NULL || !sink_use(s, d))
 			continue;
-		slots[i].file = NULL;
-		return f;
+		slots[i].sink = NULL;
+		return s;
 	}
 	return NULL;
 }
 
 static void
-slot_init(struct slot *s, struct acct_file *file)
+slot_init(struct slot *s, struct sink *sink)
 {
-	*s = (struct slot){.file = file};
+	*s = (struct slot){.sink = sink};
 	buf_init(&s->pending, PENDING_MAX);
 	buf_init(&s->writing, PENDING_MAX);
 }
@@ -115,17 +115,15 @@ switch_files(struct acctd *a)
 {
 	struct slot *old = xcalloc(ACCTD_MAX_FILES, sizeof *old);
 	size_t n_old = a->n_slots;
-	struct acct_file *f;
+	struct sink *s;
 
 	memcpy(old, a->slots, n_old * sizeof *old);
 	a->n_slots = 0;
 	for (size_t i = 0; i < a->n_next; i++) {
-		f = take_equal(old, n_old, a->next[i]);
-		if (f == NULL)
-			f = acct_file_new(a->next[i], -1, -1);
-		else
-			acct_def_free(&a->next[i]);
-		slot_init(&a->slots[a->n_slots++], f);
+		s = take_equal(old, n_old, &a->next[i]);
+		if (s == NULL)
+			s = sink_new(a->next[i], a->spool_fd, &a->runner);
+		slot_init(&a->slots[a->n_slots++], s);
 	}
 	for (size_t i = 0; i < n_old; i++)
 		slot_clear(&old[i]);
@@ -222,10 +220,29 @@ leave_if_done(struct acctd *a)
 {
 	if (!a->is_stopping)
 		return;
-	if (is_idle(a))
-		a->leave_cb();
-	else
+	if (!is_idle(a)) {
 		try_batch(a);
+		return;
+	}
+	if (!a->is_ending)
+		for (size_t i = 0; i < a->n_slots; i++)
+			sink_stop(a->slots[i].sink);
+	a->is_ending = true;
+	for (size_t i = 0; i < a->n_slots; i++)
+		if (!sink_is_idle(a->slots[i].sink))
+			return;
+	a->leave_cb();
+}
+
+/* execd came or went, or a command has ended at the stop */
+static void
+on_runner(struct runner *r)
+{
+	struct acctd *a = ph_container_of(r, struct acctd, runner);
+
+	for (size_t i = 0; i < a->n_slots; i++)
+		sink_kick(a->slots[i].sink);
+	leave_if_done(a);
 }
 
 /* when the next batch begins, after what has come until now */
@@ -246,7 +263,7 @@ log_notes(struct acctd *a)
 	struct why note;
 
 	for (size_t i = 0; i < a->n_slots; i++) {
-		if (acct_file_note(a->slots[i].file, &note))
+		if (sink_note(a->slots[i].sink, &note))
 			log_warn("acct %s", note.text);
 	}
 }
@@ -270,8 +287,20 @@ plan_care(struct acctd *a)
 	int64_t ms = CARE_MS;
 
 	for (size_t i = 0; i < a->n_slots; i++)
-		ms = PH_MIN(ms, acct_file_interval_left_ms(a->slots[i].file, ev_wall()));
+		ms = PH_MIN(ms, sink_interval_left_ms(a->slots[i].sink, ev_wall()));
 	ev_timer_in_ms(&a->care, PH_MAX(ms, (int64_t)CARE_MIN_MS));
+}
+
+static void
+written(struct acctd *a)
+{
+	uint64_t waiting = 0;
+
+	for (size_t i = 0; i < a->n_slots; i++) {
+		sink_written(a->slots[i].sink);
+		waiting += sink_waiting(a->slots[i].sink);
+	}
+	stat_set(STAT_ACCT_PIPE_BYTES, waiting);
 }
 
 static void
@@ -285,6 +314,7 @@ on_written(void *ctx)
 		failed = a->slots[i].failed ? &a->slots[i].why : NULL;
 	set_blocked(a, failed);
 	use_dirs(a);
+	written(a);
 	if (failed != NULL) {
 		answer_asks(a, false, failed->text);
 		ev_timer_in_ms(&a->retry, RETRY_MS);
@@ -324,7 +354,10 @@ on_leave(struct ev_timer *t)
 {
 	struct acctd *a = ph_container_of(t, struct acctd, leave);
 
-	log_warn("acct leaving with records that are not on disk: they will come again");
+	log_warn("acct leaving before %s",
+	    a->is_ending
+		? "every command has ended: what they may not have dealt with will come again"
+		: "all records are on disk: they will come again");
 	a->leave_cb();
 }
 
@@ -339,7 +372,7 @@ on_care(struct ev_timer *t)
 	if (writer_is_busy(a->writer))
 		return;
 	for (size_t i = 0; i < a->n_slots; i++)
-		due |= acct_file_is_due(a->slots[i].file, ev_wall());
+		due |= sink_is_due(a->slots[i].sink, ev_wall());
 	if (due)
 		try_batch(a);
 	else
@@ -404,7 +437,7 @@ on_ask(struct acctd *a, const struct ipc_msg *m)
 		return;
 	}
 	for (size_t i = 0; i < a->n_slots; i++) {
-		if (!is_named(acct_file_def(a->slots[i].file), m->text[0]))
+		if (!is_named(sink_def(a->slots[i].sink), m->text[0]))
 			continue;
 		a->slots[i].wants_rotate = true;
 		found = true;
@@ -466,6 +499,8 @@ acctd_init(struct acctd *a, int spool_fd, void (*leave)(void))
 
 	*a = (struct acctd){.dirs = given, .leave_cb = leave};
 	a->unread_logged.ns = INT64_MIN / 2; /* long ago: the first one is logged */
+	a->spool_fd = spool_fd;
+	runner_init(&a->runner, on_runner);
 	source_init(&a->source, spool_fd);
 	buf_init(&a->scratch, SCRATCH_MAX);
 	ev_timer_init(&a->tick, on_tick);
@@ -494,6 +529,7 @@ acctd_clear(struct acctd *a)
 	ev_timer_stop(&a->leave);
 	ev_defer_cancel(&a->soon);
 	ipc_chan_free(&a->queue);
+	runner_clear(&a->runner);
 	source_clear(&a->source);
 	dirs_clear(&a->dirs);
 	buf_clear(&a->scratch);

@@ -15,6 +15,8 @@
 struct acctd {
 	struct ipc_chan *queue; /* NULL while queued is away */
 	struct source source;
+	struct runner runner; /* of commands and posts */
+	int spool_fd;
 	struct dirs dirs;
 	struct slot slots[ACCTD_MAX_FILES];
 	size_t n_slots;
@@ -39,7 +41,7 @@ struct acctd {
 	bool has_unacked;  /* something came since the batch began */
 	bool is_ours;	   /* the batch's records are of this queued */
 	bool in_batch;	   /* a batch was made and is not yet on disk */
-	bool is_reloading, is_blocked, is_held, is_stopping;
+	bool is_reloading, is_blocked, is_held, is_stopping, is_ending;
 	void (*leave_cb)(void); /* ends the daemon */
 };
 

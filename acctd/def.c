@@ -27,6 +27,7 @@ acct_def_new(struct str path, struct why *why)
 	d->ext = xstrdup_str(str_skip(file, base.len));
 	d->move_to = xstrdup("");
 	d->user_string = xstrdup("");
+	d->url = xstrdup("");
 	acct_layout_init(&d->layout);
 	filter_init(&d->filter);
 	d->max_size = CONF_UNLIMITED;
@@ -48,6 +49,7 @@ acct_def_free(struct acct_def **dp)
 	free(d->ext);
 	free(d->move_to);
 	free(d->user_string);
+	free(d->url);
 	acct_layout_clear(&d->layout);
 	filter_clear(&d->filter);
 	free(d);
@@ -69,12 +71,33 @@ layout_eq(const struct acct_layout *a, const struct acct_layout *b)
 bool
 acct_def_eq(const struct acct_def *a, const struct acct_def *b)
 {
-	return strcmp(a->path, b->path) == 0 && strcmp(a->move_to, b->move_to) == 0 &&
-	       strcmp(a->user_string, b->user_string) == 0 && layout_eq(&a->layout, &b->layout) &&
-	       filter_eq(&a->filter, &b->filter) && a->max_size == b->max_size &&
-	       a->move_interval_ms == b->move_interval_ms &&
+	return a->kind == b->kind && strcmp(a->path, b->path) == 0 &&
+	       strcmp(a->move_to, b->move_to) == 0 && strcmp(a->user_string, b->user_string) == 0 &&
+	       layout_eq(&a->layout, &b->layout) && filter_eq(&a->filter, &b->filter) &&
+	       a->max_size == b->max_size && a->move_interval_ms == b->move_interval_ms &&
 	       a->delete_after_ms == b->delete_after_ms && a->iso_times == b->iso_times &&
 	       a->world_readable == b->world_readable && a->sync == b->sync;
+}
+
+/* a command or a web hook: what its records are kept under has no name in a directory of accounting */
+static struct acct_def *
+new_fed(enum def_kind kind, struct str path)
+{
+	struct acct_def *d = xcalloc(1, sizeof *d);
+
+	d->kind = kind;
+	d->path = xstrdup_str(path);
+	d->dir = xstrdup("");
+	d->base = xstrdup("");
+	d->ext = xstrdup("");
+	d->move_to = xstrdup("");
+	d->user_string = xstrdup("");
+	d->url = xstrdup("");
+	acct_layout_init(&d->layout);
+	filter_init(&d->filter);
+	d->max_size = CONF_UNLIMITED;
+	d->move_interval_ms = d->delete_after_ms = CONF_NEVER;
+	return d;
 }
 
 /* the last `record-fields TYPE LIST` of that type, without the type; empty: none */
@@ -152,25 +175,41 @@ without_end_slash(struct str path)
 	return xstrdup_str(path);
 }
 
-struct acct_def *
-acct_def_load(const struct conf *c, size_t i)
+static struct acct_def *
+load_kind(const struct conf *c, size_t i, const struct commands *list)
 {
 	const struct conf_set *s = conf_block_at(c, CONF_BLOCK_ACCT, i);
+	const struct conf_origin at = conf_block_origin(c, CONF_BLOCK_ACCT, i);
 	struct str name = str_trim(conf_block_name(c, CONF_BLOCK_ACCT, i));
 	struct acct_def *d;
 	struct why why;
+	bool found;
 
-	if (name.len > 0 && name.p[0] == '|') {
-		log_warn(
-		    "acct file=%s accounting pipes are not yet honoured: nothing is sent there",
-		    log_quote(name));
-		return NULL;
+	if (str_has_prefix(name, STR("|"))) {
+		d = new_fed(DEF_PIPE, name);
+		d->timeout_ms = conf_ms(s, CONF_ACCT_WRITE_TIMEOUT);
+		found = commands_find(list, COMMAND_ACCT, &at, &d->number);
+	} else {
+		d = acct_def_new(name, &why);
+		found = true;
+		if (d == NULL)
+			log_error("acct file=%s %s", log_quote(name), why.text);
 	}
-	d = acct_def_new(name, &why);
-	if (d == NULL) {
-		log_error("acct file=%s %s", log_quote(name), why.text);
+	if (!found)
+		panic("the command of %.*s has no number", STR_ARG(name));
+	return d;
+}
+
+struct acct_def *
+acct_def_load(const struct conf *c, size_t i, const struct commands *list)
+{
+	const struct conf_set *s = conf_block_at(c, CONF_BLOCK_ACCT, i);
+	struct acct_def *d = load_kind(c, i, list);
+
+	if (d == NULL)
 		return NULL;
-	}
+	d->command_hash = list->hash;
+	d->retry_ms = conf_ms(s, CONF_ACCT_RETRY_INTERVAL);
 	free(d->move_to);
 	free(d->user_string);
 	d->move_to = without_end_slash(conf_str(s, CONF_ACCT_MOVE_TO));

@@ -8,8 +8,8 @@
 static struct {
 	struct acctd acctd;
 	bool is_up; /* acctd_init() was called */
-	int spool_fd, queue_fd;
-} state = {.spool_fd = -1, .queue_fd = -1};
+	int spool_fd, queue_fd, exec_fd;
+} state = {.spool_fd = -1, .queue_fd = -1, .exec_fd = -1};
 
 static void
 on_give_fd(const struct ipc_fd *what, struct str text, int fd)
@@ -34,15 +34,30 @@ on_take_fd(const struct ipc_fd *what, struct str text)
 static void
 on_peer(enum ipc_role role, uint32_t instance, int fd)
 {
-	if (role != ROLE_QUEUE) {
+	int *early = role == ROLE_QUEUE ? &state.queue_fd : &state.exec_fd;
+
+	if (role != ROLE_QUEUE && role != ROLE_EXEC) {
 		close(fd);
-	} else if (state.is_up) {
+	} else if (!state.is_up) {
+		if (*early != -1)
+			close(*early);
+		*early = fd;
+	} else if (role == ROLE_QUEUE) {
 		acctd_queue_up(&state.acctd, fd);
 	} else {
-		if (state.queue_fd != -1)
-			close(state.queue_fd);
-		state.queue_fd = fd;
+		runner_peer(&state.acctd.runner, ROLE_ACCT, fd);
 	}
+}
+
+/* the same command twice: each has records of its own */
+static void
+count_same(struct acct_def *const *defs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < i; k++)
+			if (defs[k]->kind == defs[i]->kind &&
+			    strcmp(defs[k]->path, defs[i]->path) == 0)
+				defs[i]->same = defs[k]->same + 1;
 }
 
 static void
@@ -50,13 +65,17 @@ load_files(void)
 {
 	const struct conf *c = daemon_conf();
 	struct acct_def *defs[ACCTD_MAX_FILES], *d;
+	struct commands list;
 	size_t n = 0, n_blocks = conf_n_blocks(c, CONF_BLOCK_ACCT);
 
+	commands_make(&list, c);
 	for (size_t i = 0; i < n_blocks && n < ACCTD_MAX_FILES; i++) {
-		d = acct_def_load(c, i);
+		d = acct_def_load(c, i, &list);
 		if (d != NULL)
 			defs[n++] = d;
 	}
+	commands_clear(&list);
+	count_same(defs, n);
 	if (n_blocks > ACCTD_MAX_FILES)
 		log_error("acct more than %d files: the others are not written", ACCTD_MAX_FILES);
 	acctd_set_files(&state.acctd, defs, n);
@@ -105,6 +124,9 @@ begin(void)
 	if (state.queue_fd != -1)
 		acctd_queue_up(&state.acctd, state.queue_fd);
 	state.queue_fd = -1;
+	if (state.exec_fd != -1)
+		runner_peer(&state.acctd.runner, ROLE_ACCT, state.exec_fd);
+	state.exec_fd = -1;
 }
 
 int

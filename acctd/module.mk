@@ -1,3 +1,3 @@
 sources := $(notdir $(wildcard acctd/*.c))
-uses := acct daemon spool smtp mail
+uses := acct command daemon spool smtp mail
 program := libexec/posthaste/acctd

@@ -61,7 +61,7 @@ is_wanted(const struct acctd *a, const struct acct_event *e, bool *with_headers)
 
 	*with_headers = false;
 	for (size_t i = 0; i < a->n_slots; i++) {
-		const struct acct_def *d = acct_file_def(a->slots[i].file);
+		const struct acct_def *d = sink_def(a->slots[i].sink);
 		wanted |= wants(d, e);
 		*with_headers |= d->layout.has_headers;
 	}
@@ -73,7 +73,7 @@ add_line(struct acctd *a, struct slot *s, struct acct_event *e)
 {
 	size_t before = buf_len(&s->pending);
 
-	e->def = acct_file_def(s->file);
+	e->def = sink_def(s->sink);
 	if (value_line(e, &s->pending, &a->scratch) == -1)
 		fatal("acct file=%s more than %zu bytes wait to be written",
 		    log_quote(str_of(e->def->path)), before);
@@ -95,7 +95,7 @@ record_take(struct acctd *a, const struct ipc_record *r, const struct str *text,
 	read_message(a, &e, with_headers);
 	for (size_t i = 0; i < a->n_slots; i++) {
 		struct slot *s = &a->slots[i];
-		const struct acct_def *d = acct_file_def(s->file);
+		const struct acct_def *d = sink_def(s->sink);
 
 		if (!wants(d, &e))
 			continue;

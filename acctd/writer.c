@@ -26,7 +26,7 @@ struct writer {
 static void
 write_slot(struct slot *s, struct wall now)
 {
-	s->failed = acct_file_commit(s->file, &s->writing, now, s->rotate, &s->why) == -1;
+	s->failed = sink_commit(s->sink, &s->writing, now, s->rotate, &s->why) == -1;
 	s->rotate = false; /* the old file was closed, whatever came after that */
 }
 

@@ -5,13 +5,13 @@
 #ifndef PH_ACCTD_WRITER_H
 #define PH_ACCTD_WRITER_H
 
-#include "acctd/file.h"
+#include "acctd/sink.h"
 #include "lib/ev/ev.h"
 
 #define ACCTD_MAX_FILES 64
 
 struct slot {
-	struct acct_file *file;
+	struct sink *sink;
 	struct buf pending; /* lines that wait for the next batch */
 	struct buf writing; /* lines of the batch that are not durable yet */
 	bool wants_rotate;  /* the loop's: begin a new file in the next batch */

@@ -23,6 +23,7 @@ static const struct dir_row {
     {"done", "pmta-queue", 02770},
     {"bad", "pmta-queue", 02770},
     {"state", "pmta-queue", 02770},
+    {"pipes", "pmta-acct", 02750},
     {"empty", NULL, 00755},
 };
 

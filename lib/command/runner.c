@@ -201,6 +201,17 @@ run_cancel(struct run **runp)
 	if (run == NULL)
 		return;
 	run_kill(run);
+	run_forget(&run);
+}
+
+void
+run_forget(struct run **runp)
+{
+	struct run *run = *runp;
+
+	*runp = NULL;
+	if (run == NULL)
+		return;
 	run->started = NULL;
 	run->done = NULL;
 }

@@ -60,6 +60,9 @@ void run_kill(struct run *run);
 /* The same, but neither callback comes any more. Sets NULL; accepts NULL. */
 void run_cancel(struct run **run);
 
+/* It goes on, and neither callback comes any more. Sets NULL; accepts NULL. */
+void run_forget(struct run **run);
+
 /*
  * A run with a text on its standard input: what handlers and alerts need. `done` as above, exactly once (also when
  * execd is away: EXEC_LOST). Killed after timeout_ms. Takes the text's bytes. The caller may forget about it.
