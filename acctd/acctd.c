@@ -405,7 +405,7 @@ on_record(struct acctd *a, const struct ipc_msg *m)
 	const struct ipc_record *r = m->head;
 	bool urgent = false;
 
-	if (!record_take(a, r, m->text, &urgent)) {
+	if (!record_take(a, r, m->text, m->type == IPC_HEARD, &urgent)) {
 		log_error("acct queued sent a record of no known kind type=%u", r->type);
 		drop_queue(a);
 		return;
@@ -458,7 +458,7 @@ on_msg(struct ipc_chan *c, struct ipc_msg *m)
 {
 	struct acctd *a = ipc_ctx(c);
 
-	if (m->type == IPC_RECORD)
+	if (m->type == IPC_RECORD || m->type == IPC_HEARD)
 		on_record(a, m);
 	else if (m->type == IPC_ASK)
 		on_ask(a, m);

@@ -64,6 +64,9 @@ layout_eq(const struct acct_layout *a, const struct acct_layout *b)
 	for (size_t i = 0; i < a->n; i++) {
 		if (strcmp(a->columns[i].name, b->columns[i].name) != 0)
 			return false;
+		for (size_t r = 0; r < ACCT_REC_MAX; r++)
+			if (!str_eq(str_of(a->mapped[r][i]), str_of(b->mapped[r][i])))
+				return false;
 	}
 	return true;
 }
@@ -129,10 +132,6 @@ add_record(struct acct_def *d, const struct conf_set *s, struct str name)
 	}
 	if ((d->layout.records & ACCT_BIT(r)) != 0)
 		return;
-	if (r == ACCT_REC_RB || r == ACCT_REC_RS || r == ACCT_REC_F)
-		log_warn(
-		    "acct file=%s records of type %s are not yet honoured: none will be written",
-		    log_quote(str_of(d->path)), acct_rec_name(r));
 	if (acct_layout_add(&d->layout, r, fields_of(s, r), &why) == -1)
 		log_warn("acct file=%s type=%s %s", log_quote(str_of(d->path)), acct_rec_name(r),
 		    why.text);
@@ -149,6 +148,26 @@ load_records(struct acct_def *d, const struct conf_set *s)
 			if (str_trim(name).len > 0)
 				add_record(d, s, str_trim(name));
 		}
+	}
+}
+
+/* "TYPE header_NAME COLUMN" */
+static void
+load_maps(struct acct_def *d, const struct conf_set *s)
+{
+	for (size_t i = 0; i < conf_n(s, CONF_ACCT_MAP_HEADER_TO_FIELD); i++) {
+		struct str rest = conf_item(s, CONF_ACCT_MAP_HEADER_TO_FIELD, i), type, header,
+			   column;
+		struct why why;
+		enum acct_rec r;
+
+		if (!str_next_word(&rest, &type) || !str_next_word(&rest, &header) ||
+		    !str_next_word(&rest, &column) || !acct_rec_parse(type, &r) ||
+		    (d->layout.records & ACCT_BIT(r)) == 0)
+			continue;
+		if (acct_layout_map(&d->layout, r, header, column, &why) == -1)
+			log_warn("acct file=%s type=%s %s", log_quote(str_of(d->path)),
+			    acct_rec_name(r), why.text);
 	}
 }
 
@@ -221,6 +240,7 @@ acct_def_load(const struct conf *c, size_t i, const struct commands *list)
 	d->world_readable = conf_bool(s, CONF_ACCT_WORLD_READABLE);
 	d->sync = conf_bool(s, CONF_ACCT_SYNC);
 	load_records(d, s);
+	load_maps(d, s);
 	load_filter(d, s);
 	return d;
 }

@@ -13,14 +13,25 @@ static const enum acct_rec recs[ACCT_TYPE_MAX] = {
     [ACCT_TRANSIENT] = ACCT_REC_T,
     [ACCT_QUEUE] = ACCT_REC_TQ,
     [ACCT_RECEIVED] = ACCT_REC_R,
+    [ACCT_REMOTE_BOUNCE] = ACCT_REC_RB,
+    [ACCT_REMOTE_STATUS] = ACCT_REC_RS,
+    [ACCT_COMPLAINT] = ACCT_REC_F,
 };
+
+/* of a report: its values come with it, and it has no queue */
+static bool
+is_heard(enum acct_rec rec)
+{
+	return rec == ACCT_REC_RB || rec == ACCT_REC_RS || rec == ACCT_REC_F;
+}
 
 static bool
 wants(const struct acct_def *d, const struct acct_event *e)
 {
 	if ((d->layout.records & ACCT_BIT(e->rec)) == 0)
 		return false;
-	return e->rec == ACCT_REC_R || filter_passes(&d->filter, e->text[TEXT_QUEUE]);
+	return e->rec == ACCT_REC_R || is_heard(e->rec) ||
+	       filter_passes(&d->filter, e->text[TEXT_QUEUE]);
 }
 
 /* one line in ten seconds, however many there are */
@@ -82,14 +93,22 @@ add_line(struct acctd *a, struct slot *s, struct acct_event *e)
 }
 
 bool
-record_take(struct acctd *a, const struct ipc_record *r, const struct str *text, bool *urgent)
+record_take(struct acctd *a, const struct ipc_record *r, const struct str *text, bool is_report,
+    bool *urgent)
 {
+	static const struct str none[TEXT_CATEGORY + 1];
 	struct acct_event e = {.record = r, .text = text};
 	bool with_headers;
 
 	if (r->type == 0 || r->type >= ACCT_TYPE_MAX || r->src.family > 6 || r->dst.family > 6)
 		return false;
 	e.rec = recs[r->type];
+	if (is_heard(e.rec) != is_report)
+		return false;
+	if (is_report) {
+		e.pairs = text[0];
+		e.text = none;
+	}
 	if (r->quiet || !is_wanted(a, &e, &with_headers))
 		return true;
 	read_message(a, &e, with_headers);

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "lib/acct/csv.h"
+#include "lib/acct/pairs.h"
 #include "lib/mail/category.h"
 #include "lib/mail/header.h"
 #include "lib/mail/status.h"
@@ -160,6 +161,8 @@ static struct str
 value_record_id(const struct acct_event *e, struct str suffix, struct buf *scratch)
 {
 	buf_addf(scratch, "%016" PRIx64 ".%" PRIu32, e->record->place.id, e->record->rcpt);
+	if (e->pairs.len > 0)
+		buf_addf(scratch, ".%" PRIu32, e->record->nth);
 	return buf_str(scratch);
 }
 
@@ -336,6 +339,30 @@ static value_maker *const makers[ACCT_FIELD_MAX] = {
     [ACCT_FIELD_UNKNOWN] = value_none,
 };
 
+/* What a report is about comes with it; what is of the report itself, from the spool: whence it came, when, its id. */
+static bool
+is_told(const struct acct_event *e, const struct acct_column *c)
+{
+	static const enum acct_field own[] = {ACCT_FIELD_TYPE, ACCT_FIELD_TIME_LOGGED,
+	    ACCT_FIELD_SRC_TYPE, ACCT_FIELD_SRC_MTA, ACCT_FIELD_REP_SOURCE_IP,
+	    ACCT_FIELD_USER_STRING, ACCT_FIELD_RECORD_ID};
+
+	for (size_t i = 0; i < countof(own); i++)
+		if (own[i] == c->field)
+			return false;
+	return e->pairs.len > 0;
+}
+
+/* map-header-to-field */
+static struct str
+mapped(const struct acct_event *e, struct str name, struct buf *scratch)
+{
+	if (e->pairs.len > 0)
+		return pairs_find(e->pairs, name);
+	return value_header_field(
+	    e, str_skip(name, strlen(acct_field_name(ACCT_FIELD_HEADER))), scratch);
+}
+
 int
 value_line(const struct acct_event *e, struct buf *b, struct buf *scratch)
 {
@@ -347,7 +374,11 @@ value_line(const struct acct_event *e, struct buf *b, struct buf *scratch)
 		struct str v = STR_NULL;
 
 		buf_reset(scratch);
-		if (l->fills[e->rec][i])
+		if (l->mapped[e->rec][i] != NULL)
+			v = mapped(e, str_of(l->mapped[e->rec][i]), scratch);
+		else if (l->fills[e->rec][i] && is_told(e, c))
+			v = pairs_find(e->pairs, str_of(c->name));
+		else if (l->fills[e->rec][i])
 			v = makers[c->field](e, c->suffix, scratch);
 		csv_add(b, v, i == 0);
 	}

@@ -28,6 +28,7 @@ struct acct_event {
 	const struct acct_def *def;  /* the file that it is for */
 	const struct envelope *env;  /* NULL: none could be read, or the record has none */
 	const struct env_rcpt *rcpt; /* NULL with env */
+	struct str pairs;	     /* of a report: its values (lib/acct/pairs.h) */
 	struct str headers;	     /* the message's header section, or empty */
 };
 

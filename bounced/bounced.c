@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "bounced/copy.h"
 #include "bounced/notice.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
@@ -13,14 +14,16 @@
 /* of the journal's open bytes: above, queued is not listened to; below the half: again */
 #define HOLD_BYTES (8u * 1024 * 1024)
 
-/* one REPORT, or NOTICE; the token of each message that it makes */
+enum job_kind { JOB_REPORT, JOB_NOTICE, JOB_COPY };
+/* one REPORT, NOTICE or COPY; the token of each message that it makes */
 struct job {
 	struct bounced *b;
-	uint64_t id, epoch;
+	uint64_t id, epoch; /* id: as queued knows the order */
+	uint64_t message;   /* that it is about */
 	size_t n_open;
 	bool ok;
 	bool composing;
-	bool is_notice;
+	enum job_kind kind;
 };
 
 /* ---- to queued ---- */
@@ -56,6 +59,15 @@ say_noticed(struct bounced *b, uint64_t id, bool ok)
 }
 
 static void
+say_copied(struct bounced *b, uint64_t token, bool ok)
+{
+	struct ipc_copied head = {.token = token, .ok = ok};
+
+	if (b->queue != NULL)
+		ipc_send(b->queue, IPC_COPIED, &head, NULL, -1);
+}
+
+static void
 tell_accepted(struct bounced *b, const struct spool_place *p)
 {
 	segments_note_place(&b->segments, p);
@@ -83,6 +95,12 @@ leave_if_done(struct bounced *b)
 
 /* ---- a REPORT ---- */
 
+static void (*const say[])(struct bounced *b, uint64_t id, bool ok) = {
+    [JOB_REPORT] = say_done,
+    [JOB_NOTICE] = say_noticed,
+    [JOB_COPY] = say_copied,
+};
+
 static void
 job_end_if_done(struct job *job)
 {
@@ -90,10 +108,8 @@ job_end_if_done(struct job *job)
 
 	if (job->n_open > 0 || job->composing)
 		return;
-	if (job->epoch == b->epoch && job->is_notice)
-		say_noticed(b, job->id, job->ok);
-	else if (job->epoch == b->epoch)
-		say_done(b, job->id, job->ok);
+	if (job->epoch == b->epoch)
+		say[job->kind](b, job->id, job->ok);
 	b->n_jobs--;
 	free(job);
 	set_hold(b);
@@ -111,8 +127,11 @@ on_durable(void *token, const struct spool_place *place, const struct why *why)
 		    "id=%016" PRIx64 " event=report-not-stored text=\"%s\"", job->id, why->text);
 		job->ok = false;
 	} else {
-		stat_inc(STAT_DSN_SENT);
-		log_info("id=%016" PRIx64 " event=report report=%016" PRIx64, job->id, place->id);
+		if (job->kind == JOB_REPORT)
+			stat_inc(STAT_DSN_SENT);
+		log_info("id=%016" PRIx64 " event=%s %s=%016" PRIx64, job->message,
+		    job->kind == JOB_COPY ? "copy" : "report",
+		    job->kind == JOB_COPY ? "copy" : "report", place->id);
 		tell_accepted(job->b, place);
 	}
 	job_end_if_done(job);
@@ -186,8 +205,12 @@ on_report(struct bounced *b, const struct ipc_report *r)
 		return;
 	}
 	job = xcalloc(1, sizeof *job);
-	*job = (struct job){
-	    .b = b, .id = r->place.id, .epoch = b->epoch, .ok = true, .composing = true};
+	*job = (struct job){.b = b,
+	    .id = r->place.id,
+	    .message = r->place.id,
+	    .epoch = b->epoch,
+	    .ok = true,
+	    .composing = true};
 	b->n_jobs++;
 	out.ctx = job;
 	if (compose(&b->composer, r, g, &out, &why) == -1)
@@ -211,12 +234,40 @@ on_notice(struct bounced *b, const struct ipc_msg *m)
 	    .epoch = b->epoch,
 	    .ok = true,
 	    .composing = true,
-	    .is_notice = true};
+	    .kind = JOB_NOTICE};
 	b->n_jobs++;
 	out.ctx = job;
 	/* what cannot be written now never can */
 	if (notice_compose(&b->composer, m->text, &out, &why) == -1)
 		log_error("event=no-notice text=\"%s\"", why.text);
+	job->composing = false;
+	job_end_if_done(job);
+	set_hold(b);
+}
+
+static void
+on_copy(struct bounced *b, const struct ipc_msg *m)
+{
+	const struct ipc_copy *head = m->head;
+	struct job *job = xcalloc(1, sizeof *job);
+	struct why why;
+	int r;
+
+	*job = (struct job){.b = b,
+	    .id = head->token,
+	    .message = head->place.id,
+	    .epoch = b->epoch,
+	    .ok = true,
+	    .composing = true,
+	    .kind = JOB_COPY};
+	b->n_jobs++;
+	r = copy_store(&b->composer, b->journal, head, m->text, job, &why);
+	if (r == 1)
+		job->n_open++;
+	else if (r == 0)
+		log_info("id=%016" PRIx64 " event=no-copy", job->message);
+	else
+		job->ok = is_given_up(b, job->message, &why);
 	job->composing = false;
 	job_end_if_done(job);
 	set_hold(b);
@@ -247,6 +298,12 @@ on_report_rcpt(struct bounced *b, const struct ipc_msg *m)
 }
 
 static void
+on_process(struct bounced *b, const struct ipc_process *what)
+{
+	processor_answer(b->processor, what, b->queue);
+}
+
+static void
 on_segment_free(struct bounced *b, const struct ipc_segment *s)
 {
 	segments_note_freed(&b->segments, s);
@@ -266,6 +323,10 @@ on_msg(struct ipc_chan *c, struct ipc_msg *m)
 		on_report(b, m->head);
 	else if (m->type == IPC_NOTICE)
 		on_notice(b, m);
+	else if (m->type == IPC_COPY)
+		on_copy(b, m);
+	else if (m->type == IPC_PROCESS)
+		on_process(b, m->head);
 	else if (m->type == IPC_SEGMENT_FREE)
 		on_segment_free(b, m->head);
 }
@@ -311,12 +372,21 @@ on_leave(struct ev_timer *t)
 }
 
 void
+bounced_take_key(struct bounced *b, int fd)
+{
+	b->has_track = track_init_fd(&b->track, fd);
+}
+
+void
 bounced_init(struct bounced *b, int spool_fd, uint16_t host_id, void (*leave)(void))
 {
 	struct why why;
+	struct track track = b->track;
+	bool has_track = b->has_track;
 
-	*b = (struct bounced){.leave_cb = leave};
+	*b = (struct bounced){.leave_cb = leave, .track = track, .has_track = has_track};
 	composer_init(&b->composer, spool_fd);
+	b->processor = processor_new(spool_fd, CONF_BOUNCES, has_track ? &b->track : NULL);
 	gather_init(&b->gather);
 	ev_timer_init(&b->leave, on_leave);
 	b->journal = journal_open(spool_fd, BOUNCED_WRITER, host_id, &journal_events, b, &why);
@@ -339,6 +409,7 @@ bounced_clear(struct bounced *b)
 	ev_timer_stop(&b->leave);
 	gather_clear(&b->gather);
 	composer_clear(&b->composer);
+	processor_free(&b->processor);
 	segments_clear(&b->segments);
 	xfree(&b->untold);
 }
@@ -355,6 +426,7 @@ bounced_use_conf(struct bounced *b, const struct conf *c)
 	xfree(&b->composer.from);
 	if (from.len > 0)
 		b->composer.from = xstrdup_str(from);
+	processor_use_conf(b->processor, c);
 }
 
 void

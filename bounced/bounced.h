@@ -1,6 +1,6 @@
 /*
- * bounced: writes reports (RFC 3464) into a journal of its own and tells queued of them like any injector. It
- * judges nothing yet: what is to be reported comes from queued.
+ * bounced: writes reports (RFC 3464) into a journal of its own and tells queued of them like any injector, and reads
+ * those that others send us. What is to be reported comes from queued.
  */
 #ifndef PH_BOUNCED_BOUNCED_H
 #define PH_BOUNCED_BOUNCED_H
@@ -9,6 +9,7 @@
 #include "bounced/segments.h"
 #include "lib/conf/conf.h"
 #include "lib/ev/ev.h"
+#include "lib/processor/processor.h"
 #include "lib/spool/journal.h"
 
 #define BOUNCED_WRITER	15
@@ -24,6 +25,8 @@ struct bounced {
 	struct ipc_chan *queue; /* NULL while queued is away */
 	struct journal *journal;
 	struct composer composer;
+	struct track track; /* when has_track */
+	struct processor *processor;
 	struct gather gather;
 	struct segments segments;
 	struct spool_place *untold; /* became durable while queued was away */
@@ -33,10 +36,12 @@ struct bounced {
 	struct ev_timer leave;
 	uint64_t epoch; /* counts queued's lives */
 	size_t n_jobs;	/* REPORTs whose messages are not all durable yet */
-	bool is_held, is_stopping;
+	bool has_track, is_held, is_stopping;
 	void (*leave_cb)(void);
 };
 
+/* What master gave; before bounced_init(). */
+void bounced_take_key(struct bounced *b, int fd);
 /* spool_fd is borrowed. Opens the journal; fatal when it cannot. */
 void bounced_init(struct bounced *b, int spool_fd, uint16_t host_id, void (*leave)(void));
 void bounced_clear(struct bounced *b);

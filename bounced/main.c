@@ -16,6 +16,8 @@ on_give_fd(const struct ipc_fd *what, struct str text, int fd)
 {
 	if (what->kind == FD_SPOOL_DIR && state.spool_fd == -1)
 		state.spool_fd = fd;
+	else if (what->kind == FD_TRACK_KEY)
+		bounced_take_key(&state.bounced, fd);
 	else
 		close(fd);
 }

@@ -1,3 +1,3 @@
 sources := $(notdir $(wildcard bounced/*.c))
-uses := daemon spool smtp mail
+uses := daemon spool smtp mail processor track
 program := libexec/posthaste/bounced

@@ -75,6 +75,7 @@ on_load(
 	struct mail_edit how = {.conf = daemon_conf(),
 	    .queue = conf_queue(daemon_conf(), str_of(c->domain), str_of(c->vmta)),
 	    .vmta = str_of(c->vmta),
+	    .track = deliver.has_track ? &deliver.track : NULL,
 	    .id = place->id,
 	    .now = ev_wall()};
 	struct dkim_ask ask = {

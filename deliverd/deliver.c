@@ -95,6 +95,10 @@ give_fd(const struct ipc_fd *what, struct str text, int fd)
 		tls_take_file(text, fd);
 		return;
 	}
+	if (what->kind == FD_TRACK_KEY) {
+		deliver.has_track = track_init_fd(&deliver.track, fd);
+		return;
+	}
 	if (close(fd) == -1)
 		log_warn("event=close errno=%d", errno);
 }

@@ -14,6 +14,7 @@
 #include "lib/ev/ev.h"
 #include "lib/ipc/ipc.h"
 #include "lib/net/addr.h"
+#include "lib/track/track.h"
 
 struct spool_reader;
 
@@ -26,8 +27,10 @@ struct deliver {
 	struct ev_timer drain;
 	struct memory memory; /* results of late */
 	struct dkim dkim;
+	struct track track; /* when has_track */
 	uint64_t n_open;
 	int spool_fd; /* -1: not given yet */
+	bool has_track;
 	bool is_stopping;
 	bool is_held; /* queued does not keep up: peers are not read */
 };

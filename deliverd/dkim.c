@@ -136,7 +136,7 @@ keep(struct dkim_job *j, struct str text)
 
 	/* signed for a configuration that is no longer in force */
 	if (j->generation != daemon_generation() || j->mail->generation != j->generation ||
-	    j->mail->date_late)
+	    j->mail->date_late || j->mail->tracks)
 		return;
 	c = cache_slot(j->d, j->id, queue);
 	free(c->text);

@@ -31,9 +31,11 @@ struct mail {
 	struct buf scratch; /* decoded values */
 	struct buf head;    /* fields that we put in front of the content, whole lines */
 	struct str sender, envid;
-	struct str pool;   /* that was asked for, or empty */
-	struct str remove; /* fields to leave out: names with commas, or empty */
-	char *own_sender;  /* owned: the sender, where it was rewritten */
+	struct str pool;      /* that was asked for, or empty */
+	struct str track_job; /* its job, or empty */
+	struct str remove;    /* fields to leave out: names with commas, or empty */
+	char own_envid[32];   /* where it was made here, see lib/track */
+	char *own_sender;     /* owned: the sender, where it was rewritten */
 	struct str dkim_options;
 	struct mail_rcpt *rcpts; /* in the order asked for */
 	uint32_t n_rcpts;
@@ -50,6 +52,7 @@ struct mail {
 	bool has_dkim_options;
 	bool smtputf8;
 	bool verp;	      /* a sender for each recipient */
+	bool tracks;	      /* X-FBLId is added, for its recipient */
 	bool date_late;	      /* Date is to be added: no two transactions send the same header */
 	bool ends_in_crlf;    /* the stored form is empty or ends with CRLF */
 	struct dkim_job *job; /* owned, while it waits */

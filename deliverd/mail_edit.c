@@ -1,6 +1,7 @@
 #include "deliverd/mail_edit.h"
 
 #include "lib/base/xalloc.h"
+#include "lib/conf/processor.h"
 #include "lib/conf/rewrite.h"
 #include "lib/mail/date.h"
 #include "lib/mail/from.h"
@@ -16,6 +17,8 @@ struct plan {
 	const struct rewrite_list *rewrite; /* NULL: none */
 	struct str include[MAX_INCLUDES];   /* whole fields */
 	size_t n_includes;
+	bool tracks; /* X-FBLId is added, as add-fbl-id says */
+	struct str accepted_sender;
 	struct buf to; /* what was made of the section */
 	uint64_t n_dots_gone;
 };
@@ -29,6 +32,17 @@ add_include(struct plan *p, struct str path)
 
 	if (text.len > 0)
 		p->include[p->n_includes++] = text;
+}
+
+enum { FBL_ID_AUTO, FBL_ID_YES, FBL_ID_NO };
+
+static bool
+tracks(const struct mail_edit *how)
+{
+	int says = conf_enum(how->queue, CONF_DOMAIN_ADD_FBL_ID);
+
+	return how->track != NULL && says != FBL_ID_NO &&
+	       (says == FBL_ID_YES || conf_has_processor(how->conf));
 }
 
 static void
@@ -51,12 +65,14 @@ make_plan(struct plan *p)
 	}
 	if (list.len > 0)
 		p->rewrite = conf_rewrite_list(c, list);
+	p->tracks = p->m->tracks = tracks(p->how);
+	p->accepted_sender = p->m->sender;
 }
 
 static bool
 changes_header(const struct plan *p)
 {
-	return p->n_includes > 0 || p->m->date_late || p->m->remove.len > 0 ||
+	return p->n_includes > 0 || p->m->date_late || p->tracks || p->m->remove.len > 0 ||
 	       conf_n(p->how->queue, CONF_DOMAIN_REMOVE_HEADER) > 0 ||
 	       (p->rewrite != NULL && rewrite_has_domains(p->rewrite));
 }
@@ -81,10 +97,11 @@ is_quoted(struct str s)
 
 /* user-rcptuser=rcptdomain@domain; what has no such form, or would be too long for a path, stays as it is */
 static void
-set_verp(struct mail *m)
+set_verp(const struct plan *p, struct mail *m)
 {
 	struct address from = address_split(m->sender), to;
-	char text[ADDRESS_MAX_PATH - 1];
+	char text[ADDRESS_MAX_PATH - 1], tag[TRACK_TAG + 1];
+	size_t local;
 	int n;
 
 	if (m->n_rcpts != 1 || from.local.len == 0 || from.domain.len == 0)
@@ -95,8 +112,18 @@ set_verp(struct mail *m)
 		return;
 	n = snprintf(text, sizeof text, "%.*s-%.*s=%.*s@%.*s", STR_ARG(from.local),
 	    STR_ARG(to.local), STR_ARG(to.domain), STR_ARG(from.domain));
-	if (n > 0 && (size_t)n < sizeof text)
+	if (n <= 0 || (size_t)n >= sizeof text)
+		return;
+	if (p->how->track == NULL || conf_processor_of(p->how->conf, m->sender) != CONF_BOUNCES) {
 		set_sender(m, str_from(text, (size_t)n));
+		return;
+	}
+	/* what comes back to it is read here: the tag tells it from what somebody made up */
+	local = (size_t)n - from.domain.len - 1;
+	track_make_tag(p->how->track, str_from(text, local), from.domain, tag);
+	n = snprintf(text + local, sizeof text - local, "=%s@%.*s", tag, STR_ARG(from.domain));
+	if (n > 0 && (size_t)n < sizeof text - local)
+		set_sender(m, str_from(text, local + (size_t)n));
 }
 
 static void
@@ -109,7 +136,7 @@ edit_sender(const struct plan *p)
 	if (p->rewrite != NULL && rewrite_sender(p->rewrite, m->sender, text, sizeof text, &to))
 		set_sender(m, to);
 	if (m->verp)
-		set_verp(m);
+		set_verp(p, m);
 }
 
 /* ---- the header section ---- */
@@ -143,6 +170,34 @@ count_dots(struct str field)
 }
 
 static void
+put_track(struct plan *p)
+{
+	const struct mail *m = p->m;
+	struct track_of of = {.id = p->how->id,
+	    .sender = p->accepted_sender,
+	    .job = m->track_job,
+	    .vmta = p->how->vmta,
+	    .envid = m->envid};
+
+	if (m->n_rcpts == 1)
+		of.rcpt = m->rcpts[0].address;
+	if (track_seal(p->how->track, &of, &p->to) == -1)
+		return; /* too large, as the end of all this will say */
+}
+
+/* RFC 3461 4.4: a report says it again. The sender's own stands. */
+static void
+edit_envid(const struct plan *p)
+{
+	struct mail *m = p->m;
+
+	if (!p->tracks || m->envid.len > 0 || m->n_rcpts != 1)
+		return;
+	track_make_envid(p->how->track, p->how->id, m->rcpts[0].address, m->own_envid);
+	m->envid = str_of(m->own_envid);
+}
+
+static void
 put_own(struct plan *p)
 {
 	char date[MAIL_DATE_MAX];
@@ -151,6 +206,8 @@ put_own(struct plan *p)
 		(void)buf_add_str(&p->to, p->include[i]);
 	if (p->m->date_late)
 		(void)buf_addf(&p->to, "Date: %s\r\n", mail_date(p->how->now, date));
+	if (p->tracks)
+		put_track(p);
 }
 
 static bool
@@ -164,7 +221,7 @@ put_field(struct plan *p, const struct header_field *f)
 {
 	size_t before = (size_t)(f->value.p - f->whole.p);
 
-	if (is_removed(p, f->name)) {
+	if (is_removed(p, f->name) || (p->tracks && str_ieq(f->name, STR(TRACK_FIELD)))) {
 		p->n_dots_gone += count_dots(f->whole);
 	} else if (p->rewrite != NULL && str_ieq(f->name, STR("from"))) {
 		(void)buf_add(&p->to, f->whole.p, before);
@@ -284,5 +341,6 @@ mail_edit(struct mail *m, const struct mail_edit *how, struct why *why)
 	if (m->fd == -1)
 		m->content = buf_str(&m->lead);
 	m->stored_len = m->fd == -1 ? m->content.len : m->stored_len + buf_len(&m->lead);
+	edit_envid(&p);
 	return 0;
 }

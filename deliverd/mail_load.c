@@ -63,8 +63,8 @@ take_rcpts(struct mail *m, struct str env, const uint32_t *idx, uint32_t n, stru
 
 /* the envelope's texts that it keeps, at the front of its scratch in this order */
 static const size_t kept[] = {offsetof(struct mail, sender), offsetof(struct mail, envid),
-    offsetof(struct mail, pool), offsetof(struct mail, dkim_options),
-    offsetof(struct mail, remove)};
+    offsetof(struct mail, pool), offsetof(struct mail, dkim_options), offsetof(struct mail, remove),
+    offsetof(struct mail, track_job)};
 
 static struct str *
 kept_at(struct mail *m, size_t i)
@@ -77,7 +77,7 @@ take_envelope(struct mail *m, struct str env, const struct spool_place *place, s
     struct why *why)
 {
 	struct envelope e;
-	const struct str *from[] = {&e.sender, &e.envid, &e.pool, &e.dkim, &e.remove};
+	const struct str *from[] = {&e.sender, &e.envid, &e.pool, &e.dkim, &e.remove, &e.job};
 	size_t at;
 
 	if (!envelope_parse(env, &e, values, why))

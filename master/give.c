@@ -11,7 +11,9 @@
 
 static const unsigned spool_users = ROLE_BIT(ROLE_INJECT) | ROLE_BIT(ROLE_QUEUE) |
 				    ROLE_BIT(ROLE_DELIVER) | ROLE_BIT(ROLE_BOUNCE) |
-				    ROLE_BIT(ROLE_ACCT);
+				    ROLE_BIT(ROLE_ACCT) | ROLE_BIT(ROLE_FBL);
+static const unsigned key_users =
+    ROLE_BIT(ROLE_DELIVER) | ROLE_BIT(ROLE_BOUNCE) | ROLE_BIT(ROLE_FBL);
 
 static void
 give(struct kid *k, enum ipc_fd_kind kind, uint32_t index, const char *text, int fd)
@@ -202,6 +204,8 @@ give_start_set(struct kid *k, struct why *why)
 	if (ROLE_BIT(k->role) & spool_users)
 		give(k, FD_SPOOL_DIR, 0, spool, master.spool_fd);
 	free(spool);
+	if (ROLE_BIT(k->role) & key_users)
+		give(k, FD_TRACK_KEY, 0, "", master.track_fd);
 	give_stats_pages(k);
 	if (k->role == ROLE_SIGN)
 		give_keys(k, master.conf, master.generation, master.keys_fd);

@@ -20,8 +20,8 @@ static void on_restart(struct ev_timer *t);
 
 /* ---- the table ---- */
 
-static const enum ipc_role start_order[] = {
-    ROLE_DNS, ROLE_EXEC, ROLE_ACCT, ROLE_BOUNCE, ROLE_SIGN, ROLE_QUEUE, ROLE_DELIVER, ROLE_INJECT};
+static const enum ipc_role start_order[] = {ROLE_DNS, ROLE_EXEC, ROLE_ACCT, ROLE_BOUNCE, ROLE_FBL,
+    ROLE_SIGN, ROLE_QUEUE, ROLE_DELIVER, ROLE_INJECT};
 
 const char *
 kid_name(const struct kid *k)

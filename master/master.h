@@ -101,6 +101,7 @@ struct master {
 	char *libexec; /* where the daemons' programs are */
 	int spool_fd, control_fd, stats_fd;
 	int board_fd; /* injectd's common memory */
+	int track_fd; /* the key of lib/track */
 	int lock_fd;  /* shared with the daemons */
 	int own_lock_fd;
 	int log_fd;
@@ -113,6 +114,10 @@ extern struct master master;
 /* ---- run.c ---- */
 /* The whole program; main.c only calls it, so that tests can too. */
 int master_main(int argc, char **argv);
+
+/* ---- track_key.c ---- */
+/* Reads or makes it, into master.track_fd. */
+int track_key_load(struct why *why) PH_MUST_CHECK;
 
 /* ---- users.c ---- */
 /* Ids of a user or group; fatal with what to do when it is missing. Without root: our own. */

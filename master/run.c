@@ -130,8 +130,8 @@ static int
 open_all(struct why *why)
 {
 	if (users_check(why) == -1 || dirs_prepare(master.conf, why) == -1 ||
-	    lock_take(why) == -1 || log_file_open(master.conf, why) == -1 ||
-	    listeners_open_control(why) == -1 ||
+	    lock_take(why) == -1 || track_key_load(why) == -1 ||
+	    log_file_open(master.conf, why) == -1 || listeners_open_control(why) == -1 ||
 	    listeners_open(master.conf, NULL, &master.listeners, why) == -1)
 		return -1;
 	master.stats_fd = stats_create(ROLE_MASTER, 0);

@@ -12,6 +12,7 @@
 #include "queued/names.h"
 #include "queued/orphan.h"
 #include "queued/place.h"
+#include "queued/process.h"
 #include "queued/failover.h"
 #include "queued/recover.h"
 #include "queued/reroute.h"
@@ -124,18 +125,38 @@ vmta_for(const struct arrival *a, struct str domain)
 	    &a->env, domain, choose_vmta(&a->env, domain), a->m->id, a->how != ARRIVE_FIRST_SCAN);
 }
 
+/* mail to a processor's address is read, unless it was: an earlier queued had ordered its delivery, or it is a copy */
+static enum conf_processor
+processor_of(const struct arrival *a, const struct env_rcpt *er, const struct orphan *o)
+{
+	if (o != NULL || a->env.is_processed || er->is_invalid)
+		return CONF_NO_PROCESSOR;
+	return conf_processor_of(daemon_conf(), er->address);
+}
+
+static struct queue *
+queue_for(
+    const struct arrival *a, const struct env_rcpt *er, const struct orphan *o, struct str domain)
+{
+	enum conf_processor which = processor_of(a, er, o);
+
+	if (which != CONF_NO_PROCESSOR)
+		return queue_get(process_domain(which), STR(""));
+	if (o != NULL)
+		return place_queue(domain, orphan_vmta(o));
+	return reroute_new(place_queue(domain, vmta_for(a, domain)));
+}
+
 static void
 add_rcpt(struct arrival *a, uint32_t index, const struct env_rcpt *er)
 {
 	char lower[256];
 	struct str domain = domain_of(er, lower);
 	struct orphan *o = orphan_find(a->m->id, index);
-	struct queue *q = place_queue(domain, o != NULL ? orphan_vmta(o) : vmta_for(a, domain));
+	struct queue *q = queue_for(a, er, o, domain);
 	uint32_t h = rcpt_new();
 	struct rcpt *r = rcpt_at(h);
 
-	if (o == NULL)
-		q = reroute_new(q);
 	r->message = a->message;
 	r->index = index;
 	r->domain = domain_add_rcpt(domain);
@@ -276,4 +297,70 @@ arrive_accepted(const struct spool_place *place)
 	}
 	if (!recover_knows(place->id))
 		take(place);
+}
+
+/* ---- what a processor passes on ---- */
+
+static bool
+find_rcpt(struct str lines, uint32_t index, struct env_iter *it, struct env_rcpt *er)
+{
+	uint32_t at;
+
+	env_iter_init(it, lines);
+	while (env_iter_next(it, &at, er))
+		if (at == index)
+			return true;
+	return false;
+}
+
+/* the queue of its domain; NULL: the envelope cannot be read now */
+static struct queue *
+own_queue(uint32_t rcpt)
+{
+	static struct buf raw, scratch;
+	struct spool_place place = message_place(message_at(rcpt_at(rcpt)->message));
+	struct arrival a = {.how = ARRIVE_TOLD, .m = message_at(rcpt_at(rcpt)->message)};
+	struct env_iter it;
+	struct env_rcpt er;
+	char lower[256];
+	struct str lines, domain;
+	struct why why;
+
+	if (raw.cap == 0) {
+		buf_init(&raw, SPOOL_MAX_ENV);
+		buf_init(&scratch, SPOOL_MAX_ENV);
+	}
+	buf_reset(&scratch);
+	if (spool_read(qd.reader, &place, place.env_len, &raw, NULL, NULL, &why) == -1)
+		goto out;
+	lines = str_skip(buf_str(&raw), SPOOL_HEADER_LEN);
+	if (!envelope_parse(lines, &a.env, &scratch, &why))
+		goto out;
+	if (!find_rcpt(lines, rcpt_at(rcpt)->index, &it, &er)) {
+		why_set(&why, "The recipient is not in the envelope.");
+		goto out;
+	}
+	domain = domain_of(&er, lower);
+	return reroute_new(place_queue(domain, vmta_for(&a, domain)));
+out:
+	log_error("id=%016lx event=unreadable text=\"%s\"", place.id, why.text);
+	return NULL;
+}
+
+void
+arrive_unprocessed(struct queue *from, uint32_t rcpt)
+{
+	struct message *m = message_at(rcpt_at(rcpt)->message);
+	struct queue *to = own_queue(rcpt);
+
+	from->n_flight--;
+	m->n_busy--;
+	if (to == NULL) {
+		queue_add_deferred(from, rcpt, tick_in_ms(UNREAD_AGAIN_MS));
+		return;
+	}
+	from->bytes -= m->len;
+	to->bytes += m->len;
+	queue_add_ready(to, rcpt, false);
+	queue_kick(to);
 }

@@ -14,5 +14,8 @@ void arrive_accepted(const struct spool_place *place);
 enum arrive_how { ARRIVE_TOLD, ARRIVE_FIRST_SCAN, ARRIVE_LATE_SCAN };
 /* The envelope's lines are at hand. */
 void arrive_envelope(const struct spool_place *place, struct str env, enum arrive_how how);
+/* A processor's queue has it in flight, and it is no report: it goes to the queue of its domain. */
+struct queue;
+void arrive_unprocessed(struct queue *from, uint32_t rcpt);
 
 #endif

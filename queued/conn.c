@@ -242,7 +242,7 @@ gather(struct queue *q, struct txn *t, uint32_t *indices, size_t max)
 	uint32_t rcpt;
 
 	/* a sender of its own for each of them */
-	if ((message_at(t->message)->flags & MSG_VERP) != 0)
+	if (q->policy->is_alone || (message_at(t->message)->flags & MSG_VERP) != 0)
 		max = 1;
 	while (n < max && (rcpt = order_first(&q->ready)) != 0) {
 		if (rcpt_at(rcpt)->message != t->message)

@@ -60,7 +60,8 @@ send_record(const struct final *f)
 		texts[i] = str_from(f->texts + at, f->text_len[i]);
 		at += f->text_len[i];
 	}
-	ipc_send(qd.acct.chan, IPC_RECORD, &f->record, texts, -1);
+	ipc_send(qd.acct.chan, f->record.type >= ACCT_REMOTE_BOUNCE ? IPC_HEARD : IPC_RECORD,
+	    &f->record, texts, -1);
 }
 
 static struct final *
@@ -256,6 +257,33 @@ final_received(struct queue *q, uint32_t rcpt)
 		send_record(pin(post(q, rcpt, ACCT_RECEIVED, &f)));
 }
 
+uint32_t
+final_heard(struct queue *q, uint32_t rcpt, const struct ipc_processed_rcpt *head, struct str pairs,
+    void (*acked)(void *ctx), void *ctx)
+{
+	struct final *f;
+
+	if (!is_wanted((enum acct_type)head->type))
+		return 0;
+	make_once();
+	f = xcalloc(1, sizeof *f + pairs.len);
+	f->record.seq = ++fin.seq;
+	f->record.logged_ns = ev_wall().ns;
+	f->record.type = head->type;
+	f->record.nth = head->nth;
+	f->record.place = message_place(message_at(rcpt_at(rcpt)->message));
+	f->record.rcpt = rcpt_at(rcpt)->index;
+	f->message = rcpt_at(rcpt)->message;
+	f->acked = acked;
+	f->ctx = ctx;
+	f->text_len[0] = (uint16_t)pairs.len;
+	memcpy(f->texts, pairs.p, pairs.len);
+	limit_take(&qd.accounting);
+	TAILQ_INSERT_TAIL(&fin.unacked, f, link);
+	send_record(pin(f));
+	return 1;
+}
+
 /* ---- ending ---- */
 
 static void
@@ -338,6 +366,8 @@ final_acknowledged(uint64_t seq)
 			limit_give(&qd.accounting);
 			if (f->message != 0)
 				message_at(f->message)->n_busy--;
+			if (f->acked != NULL)
+				f->acked(f->ctx);
 			free(f);
 		} else if (f->report_due)
 			report_add(f);

@@ -32,6 +32,11 @@ void final_queue_transient(struct queue *q, const struct final_facts *f);
 /* An `r` record. */
 void final_received(struct queue *q, uint32_t rcpt);
 
+/* A record of what a report told (rb, rs, f), about a recipient in flight. 1: `acked` is called when it is on disk; 0: no
+ * file wants it. */
+uint32_t final_heard(struct queue *q, uint32_t rcpt, const struct ipc_processed_rcpt *head,
+    struct str pairs, void (*acked)(void *ctx), void *ctx);
+
 /* From acctd and bounced. */
 void final_acknowledged(uint64_t seq);
 void final_reported(const struct ipc_report_done *d);

@@ -12,6 +12,7 @@
 #include "queued/cold.h"
 #include "queued/conn.h"
 #include "queued/control.h"
+#include "queued/copy.h"
 #include "queued/final.h"
 #include "queued/keep.h"
 #include "queued/orphan.h"
@@ -20,6 +21,7 @@
 #include "queued/pause.h"
 #include "queued/peers.h"
 #include "queued/place.h"
+#include "queued/process.h"
 #include "queued/recover.h"
 #include "queued/own.h"
 #include "queued/segment.h"
@@ -75,7 +77,8 @@ maybe_leave(void)
 		injectors |= qd.injectors[i].chan != NULL;
 		deliverers |= qd.deliverers[i].chan != NULL;
 	}
-	if (!injectors && !deliverers && final_is_idle() && notice_is_idle())
+	if (!injectors && !deliverers && final_is_idle() && notice_is_idle() && copy_is_idle() &&
+	    process_is_idle())
 		daemon_exit();
 }
 

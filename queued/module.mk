@@ -14,6 +14,7 @@ sources := age.c \
 	   control_priority.c \
 	   control_show.c \
 	   control_stats.c \
+	   copy.c \
 	   domain.c \
 	   due.c \
 	   events.c \
@@ -44,6 +45,8 @@ sources := age.c \
 	   policy.c \
 	   pool.c \
 	   preempt.c \
+	   process.c \
+	   process_what.c \
 	   proxy.c \
 	   queue.c \
 	   rate.c \

@@ -8,9 +8,11 @@
 #include "queued/arrive.h"
 #include "queued/conn.h"
 #include "queued/control.h"
+#include "queued/copy.h"
 #include "queued/final.h"
 #include "queued/notice.h"
 #include "queued/orphan.h"
+#include "queued/process.h"
 #include "queued/recover.h"
 #include "queued/route.h"
 #include "queued/segment.h"
@@ -32,6 +34,8 @@ peer_of(enum ipc_role role, uint32_t instance)
 		return &qd.acct;
 	case ROLE_BOUNCE:
 		return &qd.bounce;
+	case ROLE_FBL:
+		return &qd.fbl;
 	default:
 		return NULL;
 	}
@@ -166,6 +170,24 @@ on_notice_done(struct ipc_chan *c, struct ipc_msg *m)
 }
 
 static void
+on_processed_rcpt(struct ipc_chan *c, struct ipc_msg *m)
+{
+	process_rcpt(ipc_peer(c), m);
+}
+
+static void
+on_processed(struct ipc_chan *c, struct ipc_msg *m)
+{
+	process_done(ipc_peer(c), m);
+}
+
+static void
+on_copied(struct ipc_chan *c, struct ipc_msg *m)
+{
+	copy_done(m->head);
+}
+
+static void
 on_answer(struct ipc_chan *c, struct ipc_msg *m)
 {
 	control_answer(m);
@@ -191,6 +213,9 @@ static const struct {
     {IPC_RECORD_ACK, on_record_ack},
     {IPC_REPORT_DONE, on_report_done},
     {IPC_NOTICE_DONE, on_notice_done},
+    {IPC_PROCESSED_RCPT, on_processed_rcpt},
+    {IPC_PROCESSED, on_processed},
+    {IPC_COPIED, on_copied},
     {IPC_ANSWER, on_answer},
 };
 
@@ -227,6 +252,8 @@ gone(enum ipc_role role, uint32_t instance)
 		writer_gone((uint16_t)instance);
 	else if (role == ROLE_BOUNCE)
 		writer_gone(BOUNCE_WRITER);
+	if (role == ROLE_BOUNCE || role == ROLE_FBL)
+		process_peer_gone(role);
 }
 
 static void
@@ -269,7 +296,10 @@ came(enum ipc_role role, uint32_t instance)
 		segment_writer_came(BOUNCE_WRITER);
 		final_resend_reports();
 		notice_resend();
+		copy_resend();
 	}
+	if (role == ROLE_BOUNCE || role == ROLE_FBL)
+		process_peer_came(role);
 	peers_tell_spool_state();
 }
 

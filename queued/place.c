@@ -1,5 +1,6 @@
 #include "queued/place.h"
 
+#include "lib/conf/processor.h"
 #include "lib/daemon/daemon.h"
 #include "queued/domain.h"
 #include "queued/move.h"
@@ -93,7 +94,7 @@ place_again(struct queue *q, uint32_t rcpt, bool stale)
 	char lower[256];
 	struct str name = name_of(domain, queue_vmta_name(q), lower, stale);
 
-	if (!str_ieq(name, queue_domain(q)))
+	if (q->processor == CONF_NO_PROCESSOR && !str_ieq(name, queue_domain(q)))
 		move_rcpt(q, rcpt, get(domain, name, queue_vmta_name(q)));
 }
 

@@ -8,6 +8,7 @@
 #include "queued/job.h"
 #include "queued/move.h"
 #include "queued/pause.h"
+#include "queued/process.h"
 #include "queued/react.h"
 #include "queued/retry.h"
 #include "queued/rollup.h"
@@ -143,6 +144,7 @@ make(struct str domain, struct str vmta, struct str name)
 	q->name = xstrdup_str(name);
 	q->domain_len = (uint16_t)domain.len;
 	q->vmta = vmta_get(vmta);
+	q->processor = (uint8_t)process_of_domain(domain);
 	q->is_grouped = rollup_has(domain);
 	q->handle = slab_new(&qd.queues);
 	*slot(q->handle) = q;

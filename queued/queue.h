@@ -30,6 +30,7 @@
 	X(HELD_VMTA, "the VirtualMTA is held by the operator")                                     \
 	X(HELD_JOBS, "the jobs of all its mail are paused")                                        \
 	X(LIMIT, "a limit is reached")                                                             \
+	X(NO_PROCESSOR, "the process that reads these messages is away and will be restarted")     \
 	X(NO_DELIVERD, "the delivery process is away and will be restarted")                       \
 	X(ACCOUNTING, "accounting records or reports are not yet on disk, so deliveries wait")     \
 	X(BOUNCING, "a reply ordered that all its mail bounces")                                   \
@@ -63,9 +64,10 @@ struct queue {
 	uint16_t domain_len;
 	bool paused;
 	bool in_run_line;
-	bool is_grouped; /* holds, or held, mail of domains of another name */
-	bool backoff;	 /* its mode: the backoff-* settings hold */
-	char *name;	 /* domain "/" VirtualMTA, owned */
+	bool is_grouped;   /* holds, or held, mail of domains of another name */
+	uint8_t processor; /* enum conf_processor: it is read, not delivered (process.h) */
+	bool backoff;	   /* its mode: the backoff-* settings hold */
+	char *name;	   /* domain "/" VirtualMTA, owned */
 	struct vmta *vmta;
 	const struct policy *policy;
 	struct order ready;

@@ -20,6 +20,8 @@ struct final {
 	bool report_due;
 	bool is_delay; /* a notice only: the recipient stays */
 	int64_t retry_until_ns;
+	void (*acked)(void *ctx); /* NULL, or told when the record is on disk */
+	void *ctx;
 	uint16_t text_len[8];
 	char texts[];
 };

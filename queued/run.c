@@ -8,6 +8,7 @@
 #include "queued/move.h"
 #include "queued/outcome.h"
 #include "queued/place.h"
+#include "queued/process.h"
 #include "queued/mode.h"
 #include "queued/outcome.h"
 #include "queued/react.h"
@@ -55,7 +56,7 @@ stopped_by(struct queue *q)
 		return queue_n_rcpts(q) == 0 ? HOLD_EMPTY : HOLD_MOVING;
 	if (!q->vmta->exists)
 		return HOLD_NO_VMTA;
-	if (q->policy->is_unsupported)
+	if (q->policy->is_unsupported && q->processor == CONF_NO_PROCESSOR)
 		return HOLD_HELD_TYPE;
 	if (!shutoff_lets_go(q))
 		return q->paused	 ? HOLD_PAUSED
@@ -214,7 +215,8 @@ unclaimed_txns(const struct queue *q)
 
 	for (; h != 0 && look > 0 && n_txns < enough; h = order_after(&q->ready, h), look--) {
 		const struct rcpt *r = rcpt_at(h);
-		bool is_alone = (message_at(r->message)->flags & MSG_VERP) != 0;
+		bool is_alone =
+		    q->policy->is_alone || (message_at(r->message)->flags & MSG_VERP) != 0;
 		if (r->message != message || is_alone || n_rcpts >= q->policy->max_rcpt_per_txn) {
 			n_txns++;
 			n_rcpts = 0;
@@ -367,11 +369,14 @@ run_queue(struct queue *q)
 	source_run(q);
 	wake_deferred(q);
 	expire_run(q);
-	reroute_run(q);
+	if (q->processor == CONF_NO_PROCESSOR)
+		reroute_run(q);
 	react_purge_run(q);
 	h = queue_close_windows(q) ? stopped_by(q) : HOLD_SCHEDULED;
 	if (h == HOLD_NO_VMTA)
 		outcome_no_vmta(q);
+	else if (h == HOLD_MAX && q->processor != CONF_NO_PROCESSOR)
+		h = process_run(q);
 	else if (h == HOLD_MAX)
 		h = q->policy->discard ? discard(q) : move(q);
 	let_idle(q);

@@ -35,7 +35,9 @@ read_acct_wants(void)
 		struct str name;
 		int type;
 	} rows[] = {{STR("d"), ACCT_DELIVERED}, {STR("b"), ACCT_BOUNCED},
-	    {STR("t"), ACCT_TRANSIENT}, {STR("tq"), ACCT_QUEUE}, {STR("r"), ACCT_RECEIVED}};
+	    {STR("t"), ACCT_TRANSIENT}, {STR("tq"), ACCT_QUEUE}, {STR("r"), ACCT_RECEIVED},
+	    {STR("rb"), ACCT_REMOTE_BOUNCE}, {STR("rs"), ACCT_REMOTE_STATUS},
+	    {STR("f"), ACCT_COMPLAINT}};
 	const struct conf *c = daemon_conf();
 	unsigned bits = 0;
 
@@ -48,7 +50,7 @@ read_acct_wants(void)
 			}
 		}
 	}
-	qd.acct_wants = (uint8_t)bits;
+	qd.acct_wants = (uint16_t)bits;
 }
 
 void

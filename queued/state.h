@@ -34,7 +34,7 @@ struct queued {
 
 	struct peer injectors[MAX_PEERS]; /* by instance */
 	struct peer deliverers[MAX_PEERS];
-	struct peer dns, acct, bounce;
+	struct peer dns, acct, bounce, fbl;
 	struct {
 		uint32_t generation;
 		uint64_t offset; /* behind the last record that the writer told */
@@ -53,7 +53,7 @@ struct queued {
 	struct spool_store *store;
 	struct spool_reader *reader;
 	uint64_t n_queued_bytes;
-	uint8_t acct_wants; /* 1 << enum acct_type: some file records it */
+	uint16_t acct_wants; /* 1 << enum acct_type: some file records it */
 	bool started, stopping;
 };
 extern struct queued qd;

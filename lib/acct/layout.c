@@ -60,6 +60,9 @@ acct_layout_clear(struct acct_layout *l)
 {
 	for (size_t i = 0; i < l->n; i++)
 		free(l->columns[i].name);
+	for (size_t r = 0; r < ACCT_REC_MAX; r++)
+		for (size_t i = 0; i < ACCT_MAX_COLUMNS; i++)
+			free(l->mapped[r][i]);
 	*l = (struct acct_layout){0};
 }
 
@@ -165,6 +168,24 @@ acct_layout_add(struct acct_layout *l, enum acct_rec r, struct str text, struct 
 	}
 	l->fills[r][0] = true;
 	return result;
+}
+
+int
+acct_layout_map(
+    struct acct_layout *l, enum acct_rec r, struct str header, struct str column, struct why *why)
+{
+	size_t at;
+
+	if (acct_field_find(header) != ACCT_FIELD_HEADER)
+		return why_set(
+		    why, "\"%.*s\" is not written header_NAME.", STR_ARG(str_sub(header, 0, 100)));
+	at = column.len <= ACCT_MAX_NAME ? add_column(l, column) : STR_NPOS;
+	if (at == STR_NPOS)
+		return why_set(why, "There are more than %d columns.", ACCT_MAX_COLUMNS);
+	free(l->mapped[r][at]);
+	l->mapped[r][at] = xstrdup_str(header);
+	l->fills[r][at] = l->has_headers = true;
+	return 0;
 }
 
 int

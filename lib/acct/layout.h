@@ -22,8 +22,10 @@ struct acct_layout {
 	struct acct_column columns[ACCT_MAX_COLUMNS];
 	size_t n;
 	bool fills[ACCT_REC_MAX][ACCT_MAX_COLUMNS];
-	bool has_headers; /* some column is a header_NAME */
-	unsigned records; /* ACCT_BIT of each type that was added */
+	char *mapped[ACCT_REC_MAX]
+		    [ACCT_MAX_COLUMNS]; /* "header_NAME" that fills it instead, owned; most NULL */
+	bool has_headers;		/* some column is a header_NAME */
+	unsigned records;		/* ACCT_BIT of each type that was added */
 };
 
 /* Only the column `type`. */
@@ -36,6 +38,12 @@ void acct_layout_clear(struct acct_layout *l);
  * there are too many columns or a name is too long: those are left out.
  */
 int acct_layout_add(struct acct_layout *l, enum acct_rec r, struct str list, struct why *why);
+/*
+ * In records of that type the column named (made, if it is not there) holds the message's header field, written
+ * "header_NAME". -1 with `why`: it is not written so, or there are too many columns.
+ */
+int acct_layout_map(struct acct_layout *l, enum acct_rec r, struct str header, struct str column,
+    struct why *why) PH_MUST_CHECK;
 /* The header line with its CRLF. -1: over the buffer's cap. */
 int acct_layout_header(const struct acct_layout *l, struct buf *b) PH_MUST_CHECK;
 

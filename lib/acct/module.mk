@@ -1,2 +1,2 @@
-sources := csv.c fields.c layout.c
+sources := csv.c fields.c layout.c pairs.c
 uses := base net

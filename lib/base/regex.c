@@ -10,6 +10,10 @@
 #define TEXT_MAX  4096
 #define DEPTH_MAX 2000
 #define HEAP_KIB  1024
+/* a long text has more places where the pattern may begin: so fewer steps each */
+#define GROUPS_STEPS 2000
+#define GROUPS_TEXT  (32u * 1024)
+#define GROUPS_MAX   64
 
 struct regex {
 	pcre2_code *code;
@@ -107,4 +111,43 @@ regex_finds(const struct regex *r, struct str text)
 {
 	return pcre2_match(r->code, (PCRE2_SPTR)(text.len == 0 ? "" : text.p),
 		   PH_MIN(text.len, (size_t)TEXT_MAX), 0, 0, re.data, re.limits) >= 0;
+}
+
+static void
+tell_groups(const struct regex *r, struct str text, const pcre2_match_data *data,
+    regex_group_cb *cb, void *ctx)
+{
+	const PCRE2_SIZE *at = pcre2_get_ovector_pointer((pcre2_match_data *)data);
+	uint32_t n_names = 0, width = 0, n = pcre2_get_ovector_count((pcre2_match_data *)data);
+	PCRE2_SPTR row = NULL;
+
+	(void)pcre2_pattern_info(r->code, PCRE2_INFO_NAMECOUNT, &n_names);
+	(void)pcre2_pattern_info(r->code, PCRE2_INFO_NAMEENTRYSIZE, &width);
+	(void)pcre2_pattern_info(r->code, PCRE2_INFO_NAMETABLE, &row);
+	/* two bytes with the group's number, then its name */
+	for (uint32_t i = 0; i < n_names; i++, row += width) {
+		uint32_t group = (uint32_t)row[0] << 8 | row[1];
+		if (group < n && at[2 * group] != PCRE2_UNSET && at[2 * group] < at[2 * group + 1])
+			cb(ctx, (const char *)row + 2,
+			    str_sub(text, at[2 * group], at[2 * group + 1] - at[2 * group]));
+	}
+}
+
+bool
+regex_groups(const struct regex *r, struct str text, regex_group_cb *cb, void *ctx)
+{
+	pcre2_match_data *data = pcre2_match_data_create(GROUPS_MAX, NULL);
+	int found;
+
+	make_once();
+	text = str_sub(text, 0, GROUPS_TEXT);
+	pcre2_set_match_limit(re.limits, GROUPS_STEPS);
+	found = data == NULL ? -1
+			     : pcre2_match(r->code, (PCRE2_SPTR)(text.len == 0 ? "" : text.p),
+				   text.len, 0, 0, data, re.limits);
+	pcre2_set_match_limit(re.limits, STEPS_MAX);
+	if (found >= 0)
+		tell_groups(r, text, data, cb, ctx);
+	pcre2_match_data_free(data);
+	return found >= 0;
 }

@@ -20,6 +20,11 @@ void regex_free(struct regex **r);
 int regex_check(struct str pattern, struct why *why) PH_MUST_CHECK;
 /* Is the pattern found in the text, of which the first 4 KB are looked at? */
 bool regex_finds(const struct regex *r, struct str text);
+/*
+ * The same in the first 32 KB, with more room to search: true, and a call for each named group that took part.
+ */
+typedef void regex_group_cb(void *ctx, const char *name, struct str value);
+bool regex_groups(const struct regex *r, struct str text, regex_group_cb *cb, void *ctx);
 /* May patterns that are compiled from now on be translated to machine code? Yes at first. */
 void regex_allow_jit(bool allow);
 

@@ -66,6 +66,7 @@ conf_free(struct conf **pc)
 	conf_relay_free(&c->relay);
 	conf_choices_free(&c->choices);
 	conf_forwards_free(&c->forwards);
+	conf_processors_free(&c->processors);
 	free(c->blocks);
 	free(c->files);
 	free(c->texts);
@@ -151,6 +152,7 @@ finish(struct conf_load *l)
 	conf_choices_build(l);
 	conf_rewrites_build(l);
 	conf_forwards_build(l);
+	conf_processors_build(l);
 	conf_listeners_build(l);
 	conf_key_files_build(l);
 	if (!l->is_snapshot)

@@ -158,13 +158,14 @@ struct conf_macro {
 		}                                                                                  \
 	} while (0)
 
-struct conf_queues;   /* queue_match.c */
-struct conf_sources;  /* source_match.c */
-struct conf_relay;    /* relay.c */
-struct conf_choices;  /* choice.c */
-struct conf_rewrites; /* rewrite.c */
-struct conf_forwards; /* forward.c */
-struct conf_names;    /* names.c: table of names */
+struct conf_queues;	/* queue_match.c */
+struct conf_sources;	/* source_match.c */
+struct conf_relay;	/* relay.c */
+struct conf_choices;	/* choice.c */
+struct conf_rewrites;	/* rewrite.c */
+struct conf_forwards;	/* forward.c */
+struct conf_processors; /* processor.c */
+struct conf_names;	/* names.c: table of names */
 
 struct conf {
 	struct conf_pool_mem mem;
@@ -192,6 +193,7 @@ struct conf {
 	struct conf_choices *choices;
 	struct conf_rewrites *rewrites;
 	struct conf_forwards *forwards;
+	struct conf_processors *processors;
 	uint32_t last_seq;
 	struct conf_key_file *key_files;
 	size_t n_key_files;
@@ -338,6 +340,8 @@ void conf_choices_build(struct conf_load *l);
 void conf_rewrites_build(struct conf_load *l);
 void conf_forwards_build(struct conf_load *l);
 void conf_forwards_free(struct conf_forwards **t);
+void conf_processors_build(struct conf_load *l);
+void conf_processors_free(struct conf_processors **p);
 void conf_choices_free(struct conf_choices **t);
 void conf_check(struct conf_load *l);
 void conf_check_users(struct conf_load *l);

@@ -1,6 +1,7 @@
 /* <aliases>, and what mail to our own names becomes: postmaster and abuse go to `postmaster`. */
 #include "lib/base/xalloc.h"
 #include "lib/conf/conf_int.h"
+#include "lib/conf/processor.h"
 
 struct forward {
 	struct str *targets;
@@ -147,6 +148,8 @@ conf_forward(const struct conf *c, struct str address, const struct str **target
 		return 0;
 	if (f == NULL && is_local)
 		f = find(t, local);
+	if (f == NULL && conf_processor_of(c, address) != CONF_NO_PROCESSOR)
+		return 0;
 	if (f == NULL && is_local &&
 	    (str_ieq(local, STR("postmaster")) || str_ieq(local, STR("abuse"))))
 		f = &t->postmaster;

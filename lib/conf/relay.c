@@ -1,6 +1,7 @@
 #include "lib/base/regex.h"
 #include "lib/base/xalloc.h"
 #include "lib/conf/conf_int.h"
+#include "lib/conf/processor.h"
 
 struct pattern {
 	struct str text;     /* a domain pattern */
@@ -114,5 +115,5 @@ conf_is_relay_rcpt(const struct conf *c, struct str address)
 		if (p->regex != NULL && regex_finds(p->regex, address))
 			return true;
 	}
-	return false;
+	return conf_processor_of(c, address) != CONF_NO_PROCESSOR;
 }

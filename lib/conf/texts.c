@@ -1,4 +1,5 @@
-/* Files whose content is part of the configuration (include-headers-from): read once, carried in the snapshot. */
+/* Files whose content is part of the configuration (include-headers-from, body-pattern-file, …): read once, carried in
+ * the snapshot. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,19 +9,37 @@
 #include "lib/base/num.h"
 #include "lib/base/xalloc.h"
 #include "lib/conf/conf_int.h"
+#include "lib/conf/processor.h"
 
 #define TEXT_MAX (64u * 1024)
 
-static const enum conf_key keys[] = {CONF_GLOBAL_INCLUDE_HEADERS_FROM,
-    CONF_VMTA_INCLUDE_HEADERS_FROM, CONF_POOL_INCLUDE_HEADERS_FROM};
+static const struct {
+	enum conf_key key;
+	bool is_header; /* else any text */
+	uint64_t parents;
+} keys[] = {
+    {CONF_GLOBAL_INCLUDE_HEADERS_FROM, true, ~UINT64_C(0)},
+    {CONF_VMTA_INCLUDE_HEADERS_FROM, true, ~UINT64_C(0)},
+    {CONF_POOL_INCLUDE_HEADERS_FROM, true, ~UINT64_C(0)},
+    {CONF_EMAILPATTERNS_BODY_PATTERN_FILE, false, ~UINT64_C(0)},
+    {CONF_GLOBAL_DSN_FAILED_BODY_TEMPLATE_FROM, false, ~UINT64_C(0)},
+    {CONF_ADDRESSES_ADDRESS_FILE, false,
+	UINT64_C(1) << CONF_BLOCK_BOUNCEPROC | UINT64_C(1) << CONF_BLOCK_FBLPROC},
+};
 
 struct str
-conf_header_text(const struct conf *c, struct str path)
+conf_file_text(const struct conf *c, struct str path)
 {
 	for (size_t i = 0; i < c->n_texts; i++)
 		if (str_eq(c->texts[i].path, path))
 			return c->texts[i].text;
 	return STR_NULL;
+}
+
+struct str
+conf_header_text(const struct conf *c, struct str path)
+{
+	return conf_file_text(c, path);
 }
 
 static void
@@ -97,19 +116,35 @@ read_file(struct str path, struct buf *b, struct why *why)
 }
 
 static void
-load(struct conf_load *l, struct str path, struct conf_at at)
+load(struct conf_load *l, enum conf_key key, bool is_header, const struct conf_item *it)
 {
 	struct buf raw, lines;
 	struct why why;
 
 	buf_init(&raw, 2 * TEXT_MAX);
 	buf_init(&lines, 2 * TEXT_MAX + 2);
-	if (read_file(path, &raw, &why) == -1 || put_lines(&lines, buf_str(&raw), &why) == -1)
-		conf_error(l, at, "include-headers-from: %s", why.text);
+	if (read_file(it->text, &raw, &why) == -1 ||
+	    (is_header && put_lines(&lines, buf_str(&raw), &why) == -1))
+		conf_error(l, it->at, "%s: %s", conf_key_name(key), why.text);
 	else
-		add_text(l->c, path, buf_str(&lines));
+		add_text(l->c, it->text, buf_str(is_header ? &lines : &raw));
 	buf_clear(&raw);
 	buf_clear(&lines);
+}
+
+static void
+read_texts(struct conf_load *l, struct conf_blk *b, size_t k)
+{
+	enum conf_key key = keys[k].key;
+	const struct conf_value *v;
+
+	if (conf_row(key)->block != b->kind ||
+	    (keys[k].parents >> l->c->blocks[b->parent]->kind & 1) == 0 ||
+	    (v = conf_blk_value(b, key)) == NULL)
+		return;
+	for (uint32_t i = 0; i < v->n; i++)
+		if (conf_file_text(l->c, v->items[i].text).p == NULL)
+			load(l, key, keys[k].is_header, &v->items[i]);
 }
 
 void
@@ -118,14 +153,8 @@ conf_texts_read(struct conf_load *l)
 	if (l->how != 0)
 		return;
 	for (size_t i = 0; i < l->c->n_blocks; i++) {
-		for (size_t k = 0; k < countof(keys); k++) {
-			struct conf_blk *b = l->c->blocks[i];
-			const struct conf_value *v =
-			    conf_row(keys[k])->block == b->kind ? conf_blk_value(b, keys[k]) : NULL;
-			if (v != NULL && v->n > 0 &&
-			    conf_header_text(l->c, v->items[0].text).p == NULL)
-				load(l, v->items[0].text, v->at);
-		}
+		for (size_t k = 0; k < countof(keys); k++)
+			read_texts(l, l->c->blocks[i], k);
 	}
 }
 

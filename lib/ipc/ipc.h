@@ -24,6 +24,7 @@ enum ipc_role {
 	ROLE_ACCT,
 	ROLE_SIGN,
 	ROLE_EXEC,
+	ROLE_FBL,
 	ROLE_CTL, /* a client on the control socket */
 	ROLE_MAX
 };

@@ -32,6 +32,7 @@ static const char *const role_names[ROLE_MAX] = {
     [ROLE_ACCT] = "acctd",
     [ROLE_SIGN] = "signd",
     [ROLE_EXEC] = "execd",
+    [ROLE_FBL] = "fbld",
     [ROLE_CTL] = "pmtactl",
 };
 

@@ -52,6 +52,7 @@ enum ipc_fd_kind {
 	FD_TLS_FILE, /* text: path as configured; its contents, sealed. Before START, and before each CONFIG_USE */
 	FD_PICKUP_DIR, /* for the first injectd, before START and before each CONFIG_USE */
 	FD_PICKUP_BAD,
+	FD_TRACK_KEY, /* memory: the key of lib/track */
 	FD_INJECT_BOARD, /* IPC_BOARD_BYTES of memory that all injectd share: counts of connections and failures */
 	FD_KIND_MAX
 };
@@ -234,6 +235,9 @@ enum acct_type {
 	ACCT_TRANSIENT,	    /* t */
 	ACCT_QUEUE,	    /* tq */
 	ACCT_RECEIVED,	    /* r */
+	ACCT_REMOTE_BOUNCE, /* rb */
+	ACCT_REMOTE_STATUS, /* rs */
+	ACCT_COMPLAINT,	    /* f */
 	ACCT_TYPE_MAX
 };
 enum final_kind {
@@ -270,7 +274,8 @@ struct ipc_record {
 	uint8_t
 	    quiet; /* 1: no CSV line (disable-acct-records, --no-accounting), only the acknowledgement */
 	uint8_t delivery; /* enum delivery_type: the queue's */
-	uint8_t pad[5];
+	uint8_t pad[1];
+	uint32_t nth; /* of the records that one report makes (rb, rs, f) */
 };
 struct ipc_record_ack {
 	uint64_t seq; /* all up to this are on disk */
@@ -326,6 +331,50 @@ struct ipc_report {
 struct ipc_report_done {
 	uint64_t id;
 	uint32_t ok; /* 1: durable in the spool or none was due; 0: try again later */
+	uint32_t pad;
+};
+
+/* A recipient's copy of a message, which goes to a processor: read it, and say what it tells. */
+struct ipc_process {
+	struct spool_place place;
+	uint32_t rcpt;
+	uint32_t handle; /* the asker's, given back */
+};
+/* what proves that a report is about mail of ours, and that this recipient had it */
+enum report_proof { PROOF_NONE, PROOF_TRUSTED, PROOF_VERP, PROOF_ENVID, PROOF_HEADER, PROOF_MAX };
+/* one record of those that the report makes; before PROCESSED */
+struct ipc_processed_rcpt {
+	uint64_t id;
+	uint32_t handle;
+	uint32_t nth;
+	uint8_t type;  /* enum acct_type: rb, rs or f */
+	uint8_t proof; /* enum report_proof */
+	uint8_t pad[6];
+};
+enum process_verdict {
+	PROCESS_BEGUN, /* no verdict yet: told before the message is looked at, so that what kills is known */
+	PROCESS_UNMATCHED, /* ordinary mail */
+	PROCESS_MATCHED,   /* a report; its records went before */
+	PROCESS_ERROR,	   /* it could not be read */
+	PROCESS_VERDICTS
+};
+struct ipc_processed {
+	uint64_t id;
+	uint32_t handle;
+	uint32_t n;	  /* records that went before */
+	uint32_t verdict; /* enum process_verdict */
+	uint32_t fbl;	  /* the <fbl> block whose address it came to, from 1 on; 0: none */
+};
+/* The message once more, for other recipients; nothing is ever reported about it, and no processor reads it again. */
+struct ipc_copy {
+	struct spool_place place;
+	uint64_t token; /* the asker's, given back */
+	uint32_t rcpt;	/* for which it came, index in the envelope */
+	uint32_t also;	/* 1: to this one too */
+};
+struct ipc_copied {
+	uint64_t token;
+	uint32_t ok; /* 1: durable in the spool, or it can never be made; 0: try again later */
 	uint32_t pad;
 };
 

@@ -71,6 +71,8 @@ struct remote_report {
 void remote_read(struct remote_report *r, struct str message);
 void remote_clear(struct remote_report *r);
 
+/* Code and enhanced status out of the diagnostic, where they are not known otherwise. */
+void remote_take_codes(struct remote_rcpt *rc);
 /* The field's value as it came, on one line, with its type; empty: it was not there. Borrowed from r. */
 struct str remote_raw(
     const struct remote_report *r, const struct remote_rcpt *rc, enum remote_field which);

@@ -16,8 +16,6 @@ struct remote_head {
 };
 
 struct remote_rcpt *remote_add_rcpt(struct remote_report *r);
-/* code and enhanced status out of the diagnostic, where they are not known otherwise */
-void remote_take_codes(struct remote_rcpt *rc);
 
 void remote_read_head(struct remote_head *h, struct str message);
 /* message/delivery-status: the fields, into recipients. */

@@ -110,6 +110,8 @@ add_options(struct buf *b, const struct envelope *e)
 		(void)buf_add_cstr(b, "no-dsn: yes\n");
 	if (e->verp)
 		(void)buf_add_cstr(b, "verp: yes\n");
+	if (e->is_processed)
+		(void)buf_add_cstr(b, "processed: yes\n");
 	if (e->date_late)
 		(void)buf_add_cstr(b, "date-late: yes\n");
 	if (e->priority != PRIORITY_USUAL)
@@ -413,6 +415,7 @@ static const struct field {
     {"no-dsn", AT(no_dsn), set_yes, false},
     {"verp", AT(verp), set_yes, false},
     {"date-late", AT(date_late), set_yes, false},
+    {"processed", AT(is_processed), set_yes, false},
     {"priority", AT(priority), set_priority, false},
 };
 #undef AT

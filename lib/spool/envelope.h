@@ -57,11 +57,12 @@ struct envelope {
 	uint8_t body; /* enum env_body */
 	uint8_t ret;  /* enum env_ret */
 	bool smtputf8;
-	bool is_report;	  /* made by us: never reported on */
-	bool no_dsn;	  /* suppress-local-dsn of its source */
-	bool verp;	  /* each recipient has a sender of its own: one recipient a transaction */
-	bool date_late;	  /* Date is added at delivery */
-	uint8_t priority; /* 0-100, 50 */
+	bool is_report;	   /* made by us: never reported on */
+	bool no_dsn;	   /* suppress-local-dsn of its source */
+	bool verp;	   /* each recipient has a sender of its own: one recipient a transaction */
+	bool is_processed; /* a copy of what a processor has read: it is delivered */
+	bool date_late;	   /* Date is added at delivery */
+	uint8_t priority;  /* 0-100, 50 */
 };
 struct env_rcpt {
 	struct str address;

@@ -16,42 +16,19 @@ static const char *const names[CONF_N_KEYS] = {
 
 /* Used within lib/conf, which answers for them (conf_listener_at(), conf_vmta(), …), or a promise that is kept anyway. */
 static const enum conf_key answered_here[] = {
-    CONF_GLOBAL_SYNC_MSG_CREATE,
-    CONF_GLOBAL_SYNC_MSG_UPDATE,
-    CONF_GLOBAL_SMTP_SOURCE_HOST,
-    CONF_GLOBAL_DOMAIN_MACRO,
-    CONF_GLOBAL_RELAY_DOMAIN,
-    CONF_GLOBAL_RELAY_ADDRESS,
-    CONF_DOMAIN_TYPE,
+    CONF_GLOBAL_SYNC_MSG_CREATE, CONF_GLOBAL_SYNC_MSG_UPDATE, CONF_GLOBAL_SMTP_SOURCE_HOST,
+    CONF_GLOBAL_DOMAIN_MACRO, CONF_GLOBAL_RELAY_DOMAIN, CONF_GLOBAL_RELAY_ADDRESS, CONF_DOMAIN_TYPE,
     CONF_GLOBAL_COMMAND_USER, /* lib/command */
-    CONF_DOMAIN_COMMAND_USER,
-    CONF_ACCT_COMMAND_USER,
-    CONF_FBL_COMMAND_USER,
+    CONF_DOMAIN_COMMAND_USER, CONF_ACCT_COMMAND_USER, CONF_FBL_COMMAND_USER,
     CONF_GLOBAL_DKIM_KEY_DIRECTORY,
     CONF_DOMAIN_DKIM_ALGORITHM, /* see check.c: rsa-sha1 becomes rsa-sha256 */
-    CONF_DOMAIN_SECOND_DKIM_ALGORITHM,
-    CONF_DKIM_SIGN_HASH,
-    CONF_VMTA_HOST_NAME,
-    CONF_VMTA_SMTP_SOURCE_HOST,
-    CONF_GLOBAL_SMTP_PROXY_SOURCE_HOST,
-    CONF_GLOBAL_USE_PROXY,
-    CONF_VMTA_SMTP_PROXY_SOURCE_HOST,
-    CONF_VMTA_PROXY_PROTOCOL,
-    CONF_VMTA_USE_PROXY,
-    CONF_PROXY_SERVER,
-    CONF_PROXY_CLIENT,
-    CONF_PROXY_PROTOCOL_VERSION,
-    CONF_POOL_VIRTUAL_MTA,
-    CONF_LISTENER_SOURCE,
-    CONF_LISTENER_VIRTUAL_MTA,
-    CONF_PATTERNS_HEADER,
-    CONF_PATTERNS_MAIL_FROM,
-    CONF_PATTERNS_RCPT_TO,
-    CONF_PATTERNS_ANY,
-    CONF_REWRITE_MAIL_FROM,
-    CONF_REWRITE_FROM_DOMAIN,
-    CONF_ALIASES_ALIAS,
-    CONF_GLOBAL_POSTMASTER,
+    CONF_DOMAIN_SECOND_DKIM_ALGORITHM, CONF_DKIM_SIGN_HASH, CONF_VMTA_HOST_NAME,
+    CONF_VMTA_SMTP_SOURCE_HOST, CONF_GLOBAL_SMTP_PROXY_SOURCE_HOST, CONF_GLOBAL_USE_PROXY,
+    CONF_VMTA_SMTP_PROXY_SOURCE_HOST, CONF_VMTA_PROXY_PROTOCOL, CONF_VMTA_USE_PROXY,
+    CONF_PROXY_SERVER, CONF_PROXY_CLIENT, CONF_PROXY_PROTOCOL_VERSION, CONF_POOL_VIRTUAL_MTA,
+    CONF_LISTENER_SOURCE, CONF_LISTENER_VIRTUAL_MTA, CONF_PATTERNS_HEADER, CONF_PATTERNS_MAIL_FROM,
+    CONF_PATTERNS_RCPT_TO, CONF_PATTERNS_ANY, CONF_REWRITE_MAIL_FROM, CONF_REWRITE_FROM_DOMAIN,
+    CONF_ALIASES_ALIAS, CONF_GLOBAL_POSTMASTER, CONF_FBL_ADDRESS, /* conf_fbl_of() */
 };
 
 static bool
@@ -100,8 +77,8 @@ the_status_of_every_directive_is_true(void **state)
 {
 	static const char *const programs[] = {"master/*.[ch]", "injectd/*.[ch]", "queued/*.[ch]",
 	    "dnsd/*.[ch]", "deliverd/*.[ch]", "bounced/*.[ch]", "acctd/*.[ch]", "pmtactl/*.[ch]",
-	    "signd/*.[ch]", "execd/*.[ch]", "lib/dkim/*.[ch]", "lib/acct/*.[ch]", "lib/daemon/*.[ch]",
-	    "lib/tls/*.[ch]"};
+	    "signd/*.[ch]", "execd/*.[ch]", "lib/dkim/*.[ch]", "lib/acct/*.[ch]",
+	    "lib/daemon/*.[ch]", "fbld/*.[ch]", "lib/processor/*.[ch]", "lib/tls/*.[ch]"};
 	bool is_used[CONF_N_KEYS] = {0};
 	size_t files = 0, wrong = 0;
 

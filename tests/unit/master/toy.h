@@ -136,7 +136,8 @@ toy_main(enum ipc_role role, int argc, char **argv)
 	    [ROLE_BOUNCE] = "pmta-bounce",
 	    [ROLE_ACCT] = "pmta-acct",
 	    [ROLE_SIGN] = "pmta-sign",
-	    [ROLE_EXEC] = "pmta-exec"};
+	    [ROLE_EXEC] = "pmta-exec",
+	    [ROLE_FBL] = "pmta-fbl"};
 	const struct sandbox box = {
 	    .user = users[role], .calls = BOX_LOOP | BOX_ACCEPT | BOX_CONFIG, .max_files = 100};
 	struct str host;

@@ -1,0 +1,3 @@
+sources := $(notdir $(wildcard fbld/*.c))
+uses := daemon processor track
+program := libexec/posthaste/fbld

@@ -1,0 +1,103 @@
+/* From what was read to messages for queued. */
+#include "lib/acct/fields.h"
+#include "lib/acct/pairs.h"
+#include "lib/mail/header.h"
+#include "lib/processor/processor_int.h"
+
+void
+answer_begin(struct reading *rd)
+{
+	buf_reset(&rd->p->pairs);
+}
+
+void
+answer_put(struct reading *rd, const char *name, struct str value)
+{
+	pairs_put(&rd->p->pairs, str_of(name), value);
+}
+
+static void
+put_arf(struct reading *rd, struct str name, struct str suffix)
+{
+	char value[REMOTE_DIAG];
+	size_t n = remote_arf(&rd->report, suffix, value, sizeof value);
+
+	pairs_put(&rd->p->pairs, name, str_from(value, PH_MIN(n, sizeof value - 1)));
+}
+
+static void
+put_header(struct reading *rd, const struct identity *id, struct str name, struct str suffix)
+{
+	char value[2048];
+	struct header_field f;
+
+	if (header_find(rd->report.returned, suffix, &f)) {
+		(void)header_unfold(f.value, value, sizeof value);
+		pairs_put(&rd->p->pairs, name, str_of(value));
+	} else if (str_ieq(suffix, STR("x-job"))) {
+		/* it was taken out before it went over the wire */
+		pairs_put(&rd->p->pairs, name, id->job);
+	}
+}
+
+void
+answer_put_headers(struct reading *rd, const struct identity *id)
+{
+	for (size_t i = 0; i < rd->p->n_wanted; i++) {
+		struct str name = rd->p->wanted[i];
+		enum acct_field f = acct_field_find(name);
+		struct str suffix = str_skip(name, strlen(acct_field_name(f)));
+		if (f == ACCT_FIELD_ARF)
+			put_arf(rd, name, suffix);
+		else
+			put_header(rd, id, name, suffix);
+	}
+}
+
+void
+answer_send(struct reading *rd, enum acct_type type, const struct identity *id)
+{
+	struct ipc_processed_rcpt head = {.id = rd->what->place.id,
+	    .handle = rd->what->handle,
+	    .nth = rd->n_sent++,
+	    .type = (uint8_t)type,
+	    .proof = id->proof};
+	struct str texts[2] = {buf_str(&rd->p->pairs), str_of(id->rcpt)};
+
+	ipc_send(rd->to, IPC_PROCESSED_RCPT, &head, texts, -1);
+}
+
+static enum process_verdict
+judge(struct reading *rd)
+{
+	bool is_told = rd->p->which == CONF_BOUNCES ? report_tell(rd) : complaint_tell(rd);
+
+	return is_told || patterns_tell(rd) ? PROCESS_MATCHED : PROCESS_UNMATCHED;
+}
+
+void
+processor_answer(struct processor *p, const struct ipc_process *what, struct ipc_chan *to)
+{
+	struct reading rd = {.p = p, .what = what, .to = to};
+	struct ipc_processed done = {.id = what->place.id, .handle = what->handle};
+	struct why why = {0};
+	struct str text = STR("");
+	size_t fbl;
+
+	ipc_send(to, IPC_PROCESSED, &done, &text, -1);
+	ipc_flush(to);
+	if (message_read(&rd, &why) == -1) {
+		done.verdict = PROCESS_ERROR;
+	} else {
+		remote_read(&rd.report, rd.message);
+		identity_prepare(&rd);
+		done.verdict = (uint32_t)judge(&rd);
+		if (conf_fbl_of(p->conf, str_of(rd.rcpt), &fbl))
+			done.fbl = (uint32_t)fbl + 1;
+		remote_clear(&rd.report);
+	}
+	done.n = rd.n_sent;
+	text = str_of(why.text);
+	ipc_send(to, IPC_PROCESSED, &done, &text, -1);
+	ipc_flush(to);
+}

@@ -1,0 +1,93 @@
+/* Complaints: one record for each who complained. */
+#include "lib/mail/header.h"
+#include "lib/processor/processor_int.h"
+
+static void
+put_field(struct reading *rd, const char *column, struct str field, bool has_type)
+{
+	char value[REMOTE_DIAG];
+	size_t n = remote_arf(&rd->report, field, value, sizeof value), semi;
+	struct str v = str_from(value, PH_MIN(n, sizeof value - 1));
+
+	semi = str_find(v, ';');
+	if (has_type && semi != STR_NPOS)
+		v = str_trim(str_skip(v, semi + 1));
+	answer_put(rd, column, v);
+}
+
+/* the sender of our mail: what the complaint says, where no seal does */
+static void
+set_sender(const struct reading *rd, struct identity *id)
+{
+	struct header_field f;
+	char value[REMOTE_DIAG];
+	size_t n;
+
+	if (rd->has_token)
+		return;
+	n = remote_arf(&rd->report, STR("original-mail-from"), value, sizeof value);
+	if (n == 0 && header_find(rd->report.returned, STR("return-path"), &f))
+		n = header_unfold(f.value, value, sizeof value);
+	if (n == 0)
+		return;
+	value[PH_MIN(n, sizeof value - 1)] = '\0';
+	n = strlen(value);
+	if (n > 1 && value[0] == '<' && value[n - 1] == '>')
+		(void)str_copy(id->sender, sizeof id->sender, str_from(value + 1, n - 2));
+	else
+		(void)str_copy(id->sender, sizeof id->sender, str_from(value, n));
+}
+
+static void
+tell(struct reading *rd, struct str complainant)
+{
+	struct identity id;
+
+	answer_begin(rd);
+	identity_of_complaint(rd, complainant, &id);
+	set_sender(rd, &id);
+	answer_put(rd, "format", str_of(remote_format_name(rd->report.format)));
+	put_field(rd, "feedbackType", STR("feedback-type"), false);
+	put_field(rd, "userAgent", STR("user-agent"), false);
+	put_field(rd, "reportingMta", STR("reporting-mta"), true);
+	put_field(rd, "dlvSourceIp", STR("source-ip"), false);
+	put_field(rd, "reportedDomain", STR("reported-domain"), false);
+	if (id.envid.len > 0)
+		answer_put(rd, "envId", id.envid);
+	else
+		put_field(rd, "envId", STR("original-envelope-id"), false);
+	if (rd->report.format == REMOTE_JMRP)
+		answer_put(rd, "feedbackType", STR("abuse"));
+	answer_put(rd, "orig", str_of(id.sender));
+	answer_put(rd, "rcpt", str_of(id.rcpt));
+	answer_put_headers(rd, &id);
+	answer_send(rd, ACCT_COMPLAINT, &id);
+}
+
+bool
+complaint_tell(struct reading *rd)
+{
+	char all[REMOTE_DIAG], one[REMOTE_ADDRESS];
+	struct str rest, who;
+	bool any = false;
+	size_t n;
+
+	if (rd->report.kind != REMOTE_COMPLAINT)
+		return false;
+	n = remote_arf(&rd->report, STR("original-rcpt-to"), all, sizeof all);
+	rest = str_from(all, PH_MIN(n, sizeof all - 1));
+	while (rest.len > 0 && str_next(&rest, ',', &who)) {
+		who = str_trim(who);
+		if (who.len >= 2 && who.p[0] == '<' && who.p[who.len - 1] == '>')
+			who = str_sub(who, 1, who.len - 2);
+		if (who.len == 0)
+			continue;
+		tell(rd, who);
+		any = true;
+	}
+	if (any)
+		return true;
+	n = remote_complainant(&rd->report, one);
+	tell(rd, str_from(one, n));
+	return true;
+}

@@ -1,0 +1,2 @@
+sources := envid.c given.c seal.c verp.c
+uses := base

@@ -1,0 +1,130 @@
+"""Bounces and complaints that come by mail: read, matched to our own mail, accounted for, delivered or forwarded."""
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
+from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
+from posthaste import BASE, World  # noqa: E402
+from reports import arf, dsn  # noqa: E402
+
+ACCT = """
+<acct-file {folder}/acct/reports.csv>
+	records rb, rs, f, d
+	record-fields rb *, recordId, header_X-Job, header_Subject
+	record-fields rs *, recordId
+	record-fields f *, recordId, arf_Version, arf_Original-Rcpt-To
+	record-fields d *, recordId, header_X-Id
+	map-header-to-field f header_X-Kind userString
+</acct-file>
+"""
+PROCESSORS = """
+<bounce-processor>
+	forward-unmatched-to people@inject.test
+	deliver-unmatched-email no
+	forward-errors-to people@inject.test
+	<address-list>
+		address bounce@mta.posthaste.test
+		domain bounces.posthaste.test
+	</address-list>
+</bounce-processor>
+<feedback-loop-processor>
+	deliver-unmatched-email yes
+	deliver-matched-email yes
+	<address-list>
+		address /^fbl[0-9]*@/
+	</address-list>
+</feedback-loop-processor>
+"""
+POLICY = """port {mx_port}
+name-server {net}.53:{dns_port}
+provider far.test { mx {net}.10; extensions 8bitmime pipelining dsn; }
+provider inject.test { mx {net}.20; }
+provider mta.posthaste.test { mx {net}.21; }
+"""
+STRANGER = "127.0.0.0/8", "smtp-service yes\n"
+
+
+def world(config="", **options):
+    return World(policy=POLICY, config=ACCT + PROCESSORS + config, dump=True, **options)
+
+
+def send(w, rcpt, text, sender=""):
+    with w.ph.client() as s:
+        s.sendmail(sender, [rcpt], text)
+
+
+def reports(w, n, kind):
+    return wait_for(f"{n} records {kind}", lambda: len(r := {x["recordId"]: x for x in w.ph.records(kind)}) >= n
+                    and list(r.values()), 20)
+
+
+def header_of(message):
+    return message.split(b"\r\n\r\n", 1)[0].decode() + "\r\n"
+
+
+def sent_message(w, rcpt, sender, extra=b"", options=()):
+    """Sends one out; its header section as the remote has it, and the sender that it was given."""
+    before = len(w.mx.log())
+    with w.ph.client() as s:
+        s.ehlo("py.test")
+        s.sendmail(sender, [rcpt], b"From: a@b.test\r\nSubject: hello\r\n" + extra + b"\r\ntext\r\n", list(options))
+    wait_for("it came", lambda: len(w.mx.log()) > before)
+    entry = next(e for e in w.mx.log()[before:] if e.rcpt == rcpt)
+    return header_of(w.mx.message(entry)), entry
+
+
+@case("bounces: rb by VERP, header and envelope id; rs; ordinary mail is forwarded; the recipient of a forged one is only told")
+def bounces():
+    with world() as w:
+        header, entry = sent_message(w, "user@far.test", "bounce@mta.posthaste.test", b"x-job: j7\r\n", ["ENVID=mine"])
+        expect("X-FBLId: " in header, f"no X-FBLId in {header}")
+        send(w, "bounce@mta.posthaste.test", dsn("USER@far.test", headers=header))
+        row = reports(w, 1, "rb")[0]
+        expect_equal((row["rcpt"], row["orig"], row["envId"], row["header_X-Job"], row["header_Subject"]),
+                     ("user@far.test", "bounce@mta.posthaste.test", "mine", "j7", "hello"), "what the seal says")
+        expect_equal((row["dsnStatus"], row["bounceCat"], row["format"], row["dsnMta"], row["dsnReportingMta"]),
+                     ("5.1.1 (bad destination mailbox address)", "bad-mailbox", "dsn", "mx.far.test", "mail.far.test"),
+                     "what the report says")
+        expect_equal(row["dsnDiag"], "smtp;550 5.1.1 no such user here", "dsnDiag")
+        expect(re.match(r".* \(127\.\d", row["srcMta"]), f"srcMta {row['srcMta']}")
+        send(w, "bounce@mta.posthaste.test", dsn("late@far.test", action="delayed", status="4.4.1"))
+        expect_equal([r["dsnAction"] for r in reports(w, 1, "rs")], ["delayed"], "rs")
+        send(w, "bounce-x=far.test@bounces.posthaste.test", b"Subject: a question\r\n\r\nHow are you?\r\n", "who@far.test")
+        wait_for("the question is forwarded", lambda: w.mx.provider("inject.test")["recipients"] == 1)
+        copy = w.mx.message(next(e for e in w.mx.log() if e.provider == "inject.test"))
+        expect(b"Delivered-To: bounce-x=far.test@bounces.posthaste.test\r\n" in copy, f"the copy: {copy[:300]}")
+        # a report to a VERP address that names nobody
+        send(w, "bounce-y=far.test@bounces.posthaste.test", dsn("", diag=""))
+        wait_for("by VERP", lambda: "y@far.test" in {r["rcpt"] for r in reports(w, 2, "rb")})
+        w.drained()
+        w.ph.audit()
+
+
+@case("complaints: f by ARF and by Microsoft's form; a hidden address is found by X-FBLId; delivered as well, once")
+def complaints():
+    with world() as w:
+        header, _ = sent_message(w, "user@far.test", "news@b.test", b"X-Job: j9\r\nX-Kind: k1\r\n")
+        send(w, "fbl7@mta.posthaste.test", arf(header, "redacted@far.test"))
+        row = reports(w, 1, "f")[0]
+        expect_equal((row["rcpt"], row["orig"], row["feedbackType"], row["format"], row["userAgent"], row["reportingMta"]),
+                     ("user@far.test", "news@b.test", "abuse", "arf", "FarGenerator/1.0", "mx.far.test"), "the complaint")
+        expect_equal((row["dlvSourceIp"], row["reportedDomain"], row["header_Subject"], row["arf_Version"], row["header_X-Job"]),
+                     ("192.0.2.7", "ours.test", "hello", "1", "j9"), "its fields")
+        expect_equal((row["arf_Original-Rcpt-To"], row["userString"]), ("redacted@far.test", "k1"), "arf_ and mapped fields")
+        expect(row["repSourceIp"].startswith("127."), f"repSourceIp {row['repSourceIp']}")
+        jmrp = "X-HmXmrOriginalRecipient: <other@hotmail.test>\r\n" + header
+        send(w, "fbl@mta.posthaste.test", b"Subject: complaint about message from 192.0.2.7\r\nMIME-Version: 1.0\r\n"
+             b'Content-Type: multipart/mixed; boundary="x"\r\n\r\n--x\r\nContent-Type: message/rfc822\r\n\r\n'
+             + jmrp.encode() + b"\r\ntext\r\n--x--\r\n")
+        row = next(r for r in reports(w, 2, "f") if r["format"] == "jmrp")
+        expect_equal((row["rcpt"], row["feedbackType"]), ("other@hotmail.test", "abuse"), "JMRP")
+        wait_for("both are delivered", lambda: w.mx.provider("mta.posthaste.test")["recipients"] == 2)
+        send(w, "fbl@mta.posthaste.test", b"Subject: hi\r\n\r\nordinary mail\r\n", "who@far.test")
+        wait_for("ordinary mail too", lambda: w.mx.provider("mta.posthaste.test")["recipients"] == 3)
+        w.drained()
+        w.ph.audit()
+
+
+if __name__ == "__main__":
+    main()
