@@ -21,6 +21,8 @@ pkg=$root/pkg
 rm "$pkg/etc/pmta/config"
 find "$pkg/usr/sbin" "$pkg/usr/libexec" -type f -exec strip --strip-unneeded {} +
 find "$pkg/usr/share/man" -type f -exec gzip -9n {} +
+ln -s pmtactl.8.gz "$pkg/usr/share/man/man8/pmta.8.gz"
+rm "$pkg/usr/share/man/man8/pmta.8"
 
 install -d "$pkg/DEBIAN"
 (cd "$pkg" && find etc -type f | sort | sed 's|^|/|') >"$pkg/DEBIAN/conffiles"

@@ -139,14 +139,14 @@ def some_lines(world):
 
 def protection(world):
     if os.geteuid() == 0:
-        names = ", ".join(sorted({posthaste.USERS[d] for d in world.ph.daemons()}))
-        return f"each daemon under its own user ({names})"
+        names = ", ".join(sorted({posthaste.USERS[d] for d in world.ph.daemons()} - {"root"}))
+        return f"each daemon under its own user ({names}; execd keeps the right to start commands as other users)"
     return "started without root: all daemons run as one user; as root each has a user of its own"
 
 
 def main():
     config = open(ROOT + "/conf/demo.conf.in").read()
-    world = posthaste.World(policy=POLICY, base=config, domain="", keep=True)
+    world = posthaste.World(policy=POLICY, base=config, domain="", keep="quietly")
     say(f"five providers and a name server on {world.net}.0/24, a Posthaste in {world.folder}")
     with world as w:
         say(f"{sum(len(p) for p in w.ph.daemons().values())} daemons, {protection(w)}")

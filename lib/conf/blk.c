@@ -119,7 +119,9 @@ conf_blk_put(struct conf_load *l, struct conf_blk *b, const struct conf_row *row
 		v = *old;
 	first = row->merge == CONF_APPEND ? v.n : 0;
 	if (conf_value_parse(l->c, row, rest, &v, &why) == -1) {
-		conf_error(l, at, "%s: %s", row->name, why.text);
+		/* an entry has no name: what it is says more */
+		conf_error(l, at, "%s: %s", row->name[0] == '(' ? "/REGEX/ CATEGORY" : row->name,
+		    why.text);
 		return false;
 	}
 	v.at = at;

@@ -86,13 +86,35 @@ elsewhere(struct str word, bool is_tag, char *text, size_t size)
 		snprintf(text + n, size - n, "%soutside of blocks", n == 0 ? "" : " or ");
 }
 
+/* No word of this block is near: one of another may be. */
+static const char *
+hint_elsewhere(struct nearest *n, char *hint, size_t size)
+{
+	enum conf_block where = CONF_BLOCK_GLOBAL;
+
+	for (unsigned i = 0; i < CONF_N_BLOCKS; i++) {
+		const char *before = n->best;
+		offer_all(n, (enum conf_block)i, false);
+		if (n->best != before)
+			where = (enum conf_block)i;
+	}
+	if (n->best == NULL)
+		return "";
+	if (where == CONF_BLOCK_GLOBAL)
+		snprintf(hint, size, "; did you mean \"%s\", outside of blocks?", n->best);
+	else
+		snprintf(hint, size, "; did you mean \"%s\" in <%s>?", n->best,
+		    conf_block_row(where)->tag);
+	return hint;
+}
+
 const char *
 conf_hint(enum conf_block b, struct str word, bool is_tag)
 {
 	static char hint[512];
 	char where[400];
 	struct nearest n = {
-	    .word = word, .distance = (unsigned)PH_MIN(word.len / 3 + 2, (size_t)5)};
+	    .word = word, .distance = (unsigned)PH_MIN(word.len / 3 + 2, (size_t)6)};
 
 	elsewhere(word, is_tag, where, sizeof where);
 	if (where[0] != '\0') {
@@ -100,6 +122,8 @@ conf_hint(enum conf_block b, struct str word, bool is_tag)
 		return hint;
 	}
 	offer_all(&n, b, is_tag);
+	if (n.best == NULL && !is_tag)
+		return hint_elsewhere(&n, hint, sizeof hint);
 	if (n.best == NULL)
 		return "";
 	snprintf(hint, sizeof hint, "; did you mean %s%s%s?", is_tag ? "<" : "\"", n.best,

@@ -123,7 +123,8 @@ translation(struct parse *p, const struct conf_row *row, const struct conf_blk *
 	}
 	if (!is_elsewhere)
 		return text;
-	more = xasprintf("%s in <%s %.*s>", text, conf_block_row(b->kind)->tag, STR_ARG(b->name));
+	more = xasprintf("%s in <%s%s%.*s>", text, conf_block_row(b->kind)->tag,
+	    b->name.len > 0 ? " " : "", STR_ARG(b->name));
 	free(text);
 	return more;
 }

@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import case, expect, expect_equal, main  # noqa: E402
-from posthaste import BUILD, ROOT, World  # noqa: E402
+from posthaste import BUILD, DAEMONS, ROOT, World  # noqa: E402
 
 PAGES = [ROOT + "/README.md", ROOT + "/docs/operations.md", ROOT + "/docs/security.md",
          *sorted(glob.glob(ROOT + "/docs/guides/*.md"))]
@@ -102,6 +102,21 @@ def samples():
         r = subprocess.run([promtool, "check", "rules", ROOT + "/conf/monitoring/posthaste.rules.yml"], capture_output=True,
                            text=True)
         expect_equal(r.returncode, 0, f"promtool: {r.stdout}{r.stderr}")
+
+
+@case("posthaste-acct(5) names every column of accounting, and each page that another names is there")
+def pages():
+    page = open(ROOT + "/man/posthaste-acct.5").read()
+    for name in re.findall(r'^FIELD\(\w+, "([^"]+)"', open(ROOT + "/lib/acct/fields.def").read(), re.M):
+        shown = name + "NAME" if name.endswith("_") else name
+        expect(re.search(rf"^\.It {shown} Ta ", page, re.M), f"posthaste-acct(5) does not name {shown}")
+    all_pages = {os.path.basename(p): open(p).read() for p in glob.glob(ROOT + "/man/*.[1-8]") + glob.glob(BUILD + "/man/*.[1-8]")}
+    for name, text in all_pages.items():
+        for other, section in re.findall(r"^\.Xr (\S+) (\d)", text, re.M):
+            ours = other.startswith(("posthaste", "pmtactl")) or os.path.isdir(f"{ROOT}/{other}")
+            expect(not ours or f"{other}.{section}" in all_pages, f"{name} names {other}({section}), which is not there")
+    for daemon in DAEMONS:
+        expect(f"{daemon}.8" in all_pages, f"{daemon} has no manual page")
 
 
 def try_command(w, line):

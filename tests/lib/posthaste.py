@@ -294,7 +294,9 @@ class World:
             print(f"# {e}")
         finally:
             self.mx.stop()
-            if self.keep:
+            if self.keep == "quietly":
+                pass
+            elif self.keep:
                 print(f"# kept: {self.folder}")
             else:
                 shutil.rmtree(self.folder, ignore_errors=True)

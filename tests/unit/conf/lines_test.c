@@ -43,6 +43,12 @@ static const struct {
     {"<unheard-of>", CONF_FATE_WRONG, NULL, NULL},
     {"\tany thing", CONF_FATE_WRONG, "in a block that is wrong", "any thing"},
     {"</unheard-of>", CONF_FATE_HONOURED, "", ""},
+    {"alias a@example.com b@example.com", CONF_FATE_TRANSLATED,
+	"alias a@example.com b@example.com in <aliases>", NULL},
+    {"backoff-mode-max-msg-rate 5", CONF_FATE_WRONG,
+	"unknown directive \"backoff-mode-max-msg-rate\"; did you mean "
+	"\"backoff-max-msg-rate\" in <domain>?",
+	NULL},
     {"<smtp-user u>", CONF_FATE_HONOURED, NULL, NULL},
     {"\tpassword hidden", CONF_FATE_HONOURED, "", "password ********"},
     {"</smtp-user>", CONF_FATE_HONOURED, "", ""},
