@@ -20,6 +20,9 @@ for page in man/*.[1-8] "$build"/man/*.[1-8]; do
 	install -d "$share/man/man$section"
 	install -m 644 "$page" "$share/man/man$section/"
 done
+install -d "$share/bash-completion/completions"
+"$build/sbin/pmtactl" completion bash >"$share/bash-completion/completions/pmtactl"
+ln -sf pmtactl "$share/bash-completion/completions/pmta"
 ln -sf pmtactl.8 "$share/man/man8/pmta.8"
 install -m 644 conf/bounce/rules "$share/posthaste/bounce.rules"
 install -m 644 conf/sample.conf "$share/posthaste/config.sample"
