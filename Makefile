@@ -28,10 +28,10 @@ LDHARD	+= -fsanitize=address,undefined
 else
 HARDEN	+= -D_FORTIFY_SOURCE=$(if $(call try,-O2 -include features.h -D_FORTIFY_SOURCE=3),3,2)
 endif
-PKGS	:= libevent_core libsodium libcares libxxhash libssl libcrypto libseccomp libpcre2-8 libidn2 libbsd-overlay
+PKGS	:= libevent_core libsodium libcares libxxhash libssl libcrypto libseccomp libpcre2-8 libidn2 libbsd-overlay libmicrohttpd jansson
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -I$(B)/gen $(WARN) $(HARDEN) -pthread $(CFLAGS) \
 	     $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LDLIBS	= -Wl,--as-needed -levent_core -lsodium -lcares -lxxhash -lssl -lcrypto -lseccomp -lpcre2-8 -lidn2 -ldb -lbsd -pthread
+LDLIBS	= -Wl,--as-needed -levent_core -lsodium -lcares -lxxhash -lssl -lcrypto -lseccomp -lpcre2-8 -lidn2 -ldb -lmicrohttpd -ljansson -lbsd -pthread
 
 all: programs
 

@@ -2,7 +2,7 @@
 
 #include <sodium.h>
 
-#include "injectd/verify.h"
+#include "lib/auth/verify.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/ev/ev.h"
@@ -315,7 +315,7 @@ decoded(struct session *s, struct str b64)
 
 	if (sodium_base642bin((unsigned char *)text, sizeof text, b64.p == NULL ? "" : b64.p,
 		b64.len, NULL, &n, NULL, sodium_base64_VARIANT_ORIGINAL) == -1 ||
-	    n > USERS_MAX_PASSWORD)
+	    n > VERIFY_MAX_PASSWORD)
 		refuse(s, 501, ENH(5, 5, 2), "The response is not base64");
 	else
 		steps[s->auth->step](s, str_from(text, n));

@@ -5,7 +5,7 @@
 #ifndef PH_INJECTD_BOARD_H
 #define PH_INJECTD_BOARD_H
 
-#include "injectd/lockout.h"
+#include "lib/auth/lockout.h"
 #include "injectd/slots.h"
 #include "lib/ipc/structs.h"
 

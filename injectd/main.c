@@ -3,7 +3,7 @@
 
 #include "injectd/injectd.h"
 #include "injectd/pickup.h"
-#include "injectd/verify.h"
+#include "lib/auth/verify.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"

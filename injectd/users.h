@@ -8,7 +8,6 @@
 #include "lib/conf/conf.h"
 
 #define USERS_MAX_NAME	   255u
-#define USERS_MAX_PASSWORD 1024u
 #define USERS_PRINT	   32u /* bytes of a certificate's fingerprint, SHA-256 */
 
 enum user_kind {

@@ -6,7 +6,7 @@
 #ifndef PH_INJECTD_WORLD_H
 #define PH_INJECTD_WORLD_H
 
-#include "injectd/lockout.h"
+#include "lib/auth/lockout.h"
 #include "injectd/users.h"
 #include "lib/conf/conf.h"
 #include "lib/spool/journal.h"

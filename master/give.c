@@ -1,6 +1,7 @@
 #include "master/master.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -37,7 +38,7 @@ static void
 give_stats_pages(struct kid *k)
 {
 	give_stats_page(k, k->role, k->instance, k->stats_fd);
-	if (k->role != ROLE_QUEUE)
+	if (k->role != ROLE_QUEUE && k->role != ROLE_WEB)
 		return;
 	give_stats_page(k, ROLE_MASTER, 0, master.stats_fd);
 	for (size_t i = 0; i < master.n_kids; i++) {
@@ -47,12 +48,30 @@ give_stats_pages(struct kid *k)
 	}
 }
 
+/* for the monitor's page; a log that cannot be read, such as a pipe, is none */
+static void
+give_log_to_read(struct kid *k)
+{
+	char path[64];
+	int fd;
+
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", master.log_fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd == -1)
+		return;
+	give(k, FD_LOG_READ, 0, "", fd);
+	close(fd);
+}
+
 void
 give_log(struct kid *k)
 {
 	/* index 1: in the foreground, to standard error as well */
-	if (kid_is_running(k))
-		give(k, FD_LOG, master.options.foreground, "", master.log_fd);
+	if (!kid_is_running(k))
+		return;
+	give(k, FD_LOG, master.options.foreground, "", master.log_fd);
+	if (k->role == ROLE_WEB)
+		give_log_to_read(k);
 }
 
 void
@@ -63,21 +82,24 @@ give_tls_files(struct kid *k, const struct tls_files *f)
 			give(k, FD_TLS_FILE, (uint32_t)i, f->list[i].path, f->list[i].fd);
 }
 
-static enum ipc_fd_kind
-listener_kind(size_t i)
+static bool
+is_listener_of(const struct kid *k, size_t i)
 {
-	return master.listeners.list[i].is_dummy ? FD_LISTEN_DUMMY : FD_LISTEN_SMTP;
+	return k->role ==
+	       (master.listeners.list[i].kind == FD_LISTEN_HTTP ? ROLE_WEB : ROLE_INJECT);
 }
 
 void
 give_listeners(struct kid *k)
 {
+	const struct listener *l;
 	char text[NET_ADDR_TEXT];
 
-	for (size_t i = 0; i < master.listeners.n; i++)
-		give(k, listener_kind(i), (uint32_t)i,
-		    net_addr_text_port(&master.listeners.list[i].addr, text),
-		    master.listeners.list[i].fd);
+	for (size_t i = 0; i < master.listeners.n; i++) {
+		l = &master.listeners.list[i];
+		if (is_listener_of(k, i))
+			give(k, l->kind, (uint32_t)i, net_addr_text_port(&l->addr, text), l->fd);
+	}
 }
 
 void
@@ -86,10 +108,11 @@ take_listeners(struct kid *k)
 	char text[NET_ADDR_TEXT];
 
 	for (size_t i = 0; i < master.listeners.n; i++) {
-		const struct ipc_fd head = {.kind = listener_kind(i), .index = (uint32_t)i};
-		const struct str t =
-		    str_of(net_addr_text_port(&master.listeners.list[i].addr, text));
-		ipc_send(k->chan, IPC_TAKE_FD, &head, &t, -1);
+		const struct listener *l = &master.listeners.list[i];
+		const struct ipc_fd head = {.kind = l->kind, .index = (uint32_t)i};
+		const struct str t = str_of(net_addr_text_port(&l->addr, text));
+		if (is_listener_of(k, i))
+			ipc_send(k->chan, IPC_TAKE_FD, &head, &t, -1);
 	}
 }
 
@@ -170,6 +193,8 @@ reader(enum ipc_role role)
 {
 	if (role == ROLE_INJECT)
 		return CONF_FOR_INJECTION;
+	if (role == ROLE_WEB)
+		return CONF_FOR_MONITOR;
 	return role == ROLE_DELIVER ? CONF_FOR_DELIVERY : CONF_FOR_OTHERS;
 }
 
@@ -212,12 +237,12 @@ give_start_set(struct kid *k, struct why *why)
 	if (give_config(k, master.conf, master.generation, why) == -1)
 		return -1;
 	give_tls_files(k, &master.tls_files);
-	if (k->role == ROLE_INJECT) {
+	if (k->role == ROLE_INJECT)
 		give(k, FD_INJECT_BOARD, 0, "", master.board_fd);
-		give_listeners(k);
-		if (k->instance == 0 && give_pickup_dirs(k, master.conf, why) == -1)
-			return -1;
-	}
+	if (k->role == ROLE_INJECT && k->instance == 0 &&
+	    give_pickup_dirs(k, master.conf, why) == -1)
+		return -1;
+	give_listeners(k);
 	if (k->role == ROLE_QUEUE)
 		give(k, FD_LISTEN_CONTROL, 0, "control", master.control_fd);
 	if (k->role == ROLE_ACCT)
@@ -225,19 +250,37 @@ give_start_set(struct kid *k, struct why *why)
 	return 0;
 }
 
+/* number UINT32_MAX: each is told the other's instance, else the number of the channel */
 static int
-join(struct kid *a, struct kid *b)
+join_once(struct kid *a, struct kid *b, uint32_t number)
 {
+	bool is_one = number == UINT32_MAX;
 	int fds[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == -1)
 		return -1;
-	ipc_send(a->chan, IPC_PEER, &(struct ipc_peer){.role = b->role, .instance = b->instance},
-	    NULL, fds[0]);
-	ipc_send(b->chan, IPC_PEER, &(struct ipc_peer){.role = a->role, .instance = a->instance},
-	    NULL, fds[1]);
+	ipc_send(a->chan, IPC_PEER,
+	    &(struct ipc_peer){.role = b->role, .instance = is_one ? b->instance : number}, NULL,
+	    fds[0]);
+	ipc_send(b->chan, IPC_PEER,
+	    &(struct ipc_peer){.role = a->role, .instance = is_one ? a->instance : number}, NULL,
+	    fds[1]);
 	close(fds[0]);
 	close(fds[1]);
+	return 0;
+}
+
+/* several questions of the monitor's are answered at a time, one in each */
+#define WEB_CHANNELS 4
+
+static int
+join(struct kid *a, struct kid *b)
+{
+	bool is_web = a->role == ROLE_WEB || b->role == ROLE_WEB;
+
+	for (uint32_t i = 0; i < (is_web ? WEB_CHANNELS : 1u); i++)
+		if (join_once(a, b, is_web ? i : UINT32_MAX) == -1)
+			return -1;
 	return 0;
 }
 

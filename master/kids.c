@@ -21,7 +21,7 @@ static void on_restart(struct ev_timer *t);
 /* ---- the table ---- */
 
 static const enum ipc_role start_order[] = {ROLE_DNS, ROLE_EXEC, ROLE_ACCT, ROLE_BOUNCE, ROLE_FBL,
-    ROLE_SIGN, ROLE_QUEUE, ROLE_DELIVER, ROLE_INJECT};
+    ROLE_SIGN, ROLE_QUEUE, ROLE_DELIVER, ROLE_INJECT, ROLE_WEB};
 
 const char *
 kid_name(const struct kid *k)

@@ -38,13 +38,13 @@ open_one(const struct net_addr *addr, struct why *why)
 
 	net_addr_text_port(addr, text);
 	if (fd == -1)
-		return why_errno(why, "no socket for smtp-listener %s", text);
+		return why_errno(why, "no socket for %s", text);
 	if (bind_to(fd, addr) == 0)
 		return fd;
 	if (errno == EACCES && !master.is_root)
-		why_set(why, "smtp-listener %s: ports below 1024 need root", text);
+		why_set(why, "%s: ports below 1024 need root", text);
 	else
-		why_errno(why, "smtp-listener %s", text);
+		why_errno(why, "%s cannot be listened at", text);
 	close(fd);
 	return -1;
 }
@@ -60,8 +60,8 @@ find(const struct listeners *l, const struct net_addr *addr)
 }
 
 static int
-add(struct listeners *l, const struct listeners *old, const struct net_addr *addr, bool is_dummy,
-    struct why *why)
+add(struct listeners *l, const struct listeners *old, const struct net_addr *addr,
+    enum ipc_fd_kind kind, struct why *why)
 {
 	const struct listener *had = find(old, addr);
 	int fd = had == NULL ? open_one(addr, why) : fcntl(had->fd, F_DUPFD_CLOEXEC, 0);
@@ -70,7 +70,7 @@ add(struct listeners *l, const struct listeners *old, const struct net_addr *add
 		return why_errno(why, "a listener cannot be kept");
 	if (fd == -1)
 		return -1;
-	l->list[l->n++] = (struct listener){.addr = *addr, .fd = fd, .is_dummy = is_dummy};
+	l->list[l->n++] = (struct listener){.addr = *addr, .fd = fd, .kind = kind};
 	return 0;
 }
 
@@ -85,7 +85,57 @@ add_dummy(const struct conf *c, struct listeners *l, const struct listeners *old
 	if (!net_addr_parse(conf_str(g, CONF_GLOBAL_DUMMY_SMTP_IP), &addr))
 		(void)net_addr_parse(STR("0.0.0.0"), &addr);
 	addr.port = (uint16_t)conf_u64(g, CONF_GLOBAL_DUMMY_SMTP_PORT);
-	return add(l, old, &addr, true, why);
+	return add(l, old, &addr, FD_LISTEN_DUMMY, why);
+}
+
+/* does anybody have a right at the web monitor? */
+static bool
+has_visitors(const struct conf *c, const struct conf_set *http)
+{
+	const struct conf_set *g = conf_global(c);
+
+	for (size_t i = 0; i < conf_n(g, CONF_GLOBAL_HTTP_ACCESS); i++)
+		if (!str_has_isuffix(conf_item(g, CONF_GLOBAL_HTTP_ACCESS, i), STR("none")))
+			return true;
+	return conf_n(g, CONF_GLOBAL_HTTP_API_KEY) > 0 ||
+	       (http != NULL && conf_str(http, CONF_HTTP_ACCESS_FILE).len > 0);
+}
+
+/* where the web monitor is to be; false: nowhere */
+static bool
+monitor_address(const struct conf *c, struct net_addr *addr)
+{
+	uint64_t port = conf_u64(conf_global(c), CONF_GLOBAL_HTTP_MGMT_PORT);
+	const struct conf_set *http =
+	    conf_n_blocks(c, CONF_BLOCK_HTTP) > 0 ? conf_block_at(c, CONF_BLOCK_HTTP, 0) : NULL;
+
+	if (port == 0 || !has_visitors(c, http))
+		return false;
+	if (http == NULL || !net_addr_parse_port(conf_str(http, CONF_HTTP_ADDRESS), addr))
+		(void)net_addr_parse(STR("127.0.0.1"), addr);
+	if (addr->port == 0)
+		addr->port = (uint16_t)port;
+	return true;
+}
+
+/*
+ * Where nobody has a right there is no listener. The port that nobody chose may be another's: mail does not wait for
+ * the monitor.
+ */
+static int
+add_monitor(const struct conf *c, struct listeners *l, const struct listeners *old, struct why *why)
+{
+	struct net_addr addr;
+	struct why reason;
+
+	if (!monitor_address(c, &addr))
+		return 0;
+	if (add(l, old, &addr, FD_LISTEN_HTTP, &reason) == 0)
+		return 0;
+	if (conf_is_set(conf_global(c), CONF_GLOBAL_HTTP_MGMT_PORT))
+		return why_set(why, "http-mgmt-port: %s", reason.text);
+	log_warn("event=no-web-monitor reason=\"%s\"", reason.text);
+	return 0;
 }
 
 int
@@ -98,11 +148,13 @@ listeners_open(
 	*l = (struct listeners){0};
 	if (n > MASTER_MAX_LISTENERS)
 		return why_set(why, "more than %d smtp-listeners", MASTER_MAX_LISTENERS);
-	l->list = xcalloc(n + 1, sizeof *l->list);
+	l->list = xcalloc(n + 2, sizeof *l->list);
 	for (size_t i = 0; r == 0 && i < n; i++)
-		r = add(l, old, &conf_listener_at(c, i)->addr, false, why);
+		r = add(l, old, &conf_listener_at(c, i)->addr, FD_LISTEN_SMTP, why);
 	if (r == 0)
 		r = add_dummy(c, l, old, why);
+	if (r == 0)
+		r = add_monitor(c, l, old, why);
 	if (r == -1)
 		listeners_close(l);
 	return r;
@@ -125,7 +177,7 @@ listeners_are_same(const struct listeners *a, const struct listeners *b)
 	for (size_t i = 0; i < a->n; i++) {
 		if (!net_addr_eq(&a->list[i].addr, &b->list[i].addr) ||
 		    a->list[i].addr.port != b->list[i].addr.port ||
-		    a->list[i].is_dummy != b->list[i].is_dummy)
+		    a->list[i].kind != b->list[i].kind)
 			return false;
 	}
 	return true;

@@ -43,7 +43,7 @@ struct kid {
 struct listener {
 	struct net_addr addr;
 	int fd;
-	bool is_dummy; /* dummy-smtp-… */
+	enum ipc_fd_kind kind;
 };
 struct listeners {
 	struct listener *list;

@@ -143,7 +143,7 @@ hand_over(struct kid *k, bool new_listeners)
 	struct why why;
 
 	give_tls_files(k, &master.reload.tls_files);
-	if (k->role == ROLE_INJECT && new_listeners)
+	if (new_listeners)
 		take_listeners(k);
 	if (k->role == ROLE_ACCT && give_acct_dirs(k, master.reload.conf, &why) == -1)
 		log_error("accounting: %s", why.text);
@@ -183,7 +183,7 @@ switch_to_new(void)
 	for (size_t i = 0; i < master.n_kids; i++) {
 		struct kid *k = &master.kids[i];
 		give_log(k);
-		if (k->role == ROLE_INJECT && new_listeners && kid_is_running(k))
+		if (new_listeners && kid_is_running(k))
 			give_listeners(k);
 	}
 	listeners_close(&gone);

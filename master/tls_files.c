@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/auth/access_file.h"
 #include "lib/base/buf.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
@@ -104,30 +105,37 @@ tls_files_take(
 	return 0;
 }
 
+static int
+take_for(struct tls_files *f, unsigned roles, const char *path, const struct conf_origin *at,
+    struct buf *to, struct why *why)
+{
+	struct why what;
+
+	if (tls_files_take(f, path, roles, to, &what) == 0)
+		return 0;
+	return why_set(why, "%s:%u: %s", at->file, at->line, what.text);
+}
+
 /* A listener's, for injectd. */
 static int
 take_file(struct tls_files *f, const char *path, const struct conf_origin *at, struct buf *to,
     struct why *why)
 {
-	struct why what;
-
-	if (tls_files_take(f, path, ROLE_BIT(ROLE_INJECT), to, &what) == 0)
-		return 0;
-	return why_set(why, "%s:%u: %s", at->file, at->line, what.text);
+	return take_for(f, ROLE_BIT(ROLE_INJECT), path, at, to, why);
 }
 
 /* ---- listeners ---- */
 
 static int
-try_listener(struct tls_files *f, const struct tls_server_spec *spec, struct why *why)
+try_server(struct tls_files *f, unsigned roles, const struct tls_server_spec *spec, struct why *why)
 {
 	struct ssl_ctx_st *ctx = NULL;
 	struct buf cert, ca;
 
 	buf_init(&cert, TLS_MAX_FILE);
 	buf_init(&ca, TLS_MAX_FILE);
-	if (take_file(f, spec->cert, &spec->cert_at, &cert, why) == 0 &&
-	    take_file(f, spec->ca, &spec->ca_at, &ca, why) == 0)
+	if (take_for(f, roles, spec->cert, &spec->cert_at, &cert, why) == 0 &&
+	    take_for(f, roles, spec->ca, &spec->ca_at, &ca, why) == 0)
 		ctx = tls_server_context(spec, buf_str(&cert), buf_str(&ca), why);
 	tls_files_wipe(&cert);
 	tls_files_wipe(&ca);
@@ -144,7 +152,7 @@ take_listener(const struct conf *c, size_t i, struct tls_files *f, struct why *w
 
 	tls_server_spec(c, row, &spec);
 	if (spec.cert[0] != '\0')
-		r = try_listener(f, &spec, why);
+		r = try_server(f, ROLE_BIT(ROLE_INJECT), &spec, why);
 	else if (conf_bool(row->set, CONF_LISTENER_IMMEDIATE_TLS))
 		r = why_set(why,
 		    "%s:%u: immediate-tls needs a tls-certificate or smtp-server-tls-certificate",
@@ -189,6 +197,48 @@ take_blacklist(const struct conf *c, struct tls_files *f, struct why *why)
 	return r;
 }
 
+/* ---- the web monitor ---- */
+
+static int
+take_access_file(const struct conf *c, struct tls_files *f, struct why *why)
+{
+	const struct conf_set *http;
+	struct access_file users;
+	struct conf_origin at;
+	struct buf text;
+	struct why what;
+	char *path;
+	int r;
+
+	if (conf_n_blocks(c, CONF_BLOCK_HTTP) == 0)
+		return 0;
+	http = conf_block_at(c, CONF_BLOCK_HTTP, 0);
+	at = conf_origin(http, CONF_HTTP_ACCESS_FILE);
+	path = xstrdup_str(conf_str(http, CONF_HTTP_ACCESS_FILE));
+	buf_init(&text, TLS_MAX_FILE);
+	r = take_for(f, ROLE_BIT(ROLE_WEB), path, &at, &text, why);
+	if (r == 0 && path[0] != '\0' && access_file_parse(buf_str(&text), &users, &what) == -1)
+		r = why_set(why, "%s:%u: access-file %s: %s", at.file, at.line, path, what.text);
+	else if (r == 0 && path[0] != '\0')
+		access_file_clear(&users);
+	tls_files_wipe(&text);
+	free(path);
+	return r;
+}
+
+static int
+take_monitor(const struct conf *c, struct tls_files *f, struct why *why)
+{
+	struct tls_server_spec spec;
+	int r = 0;
+
+	tls_server_spec_web(c, &spec);
+	if (spec.cert[0] != '\0')
+		r = try_server(f, ROLE_BIT(ROLE_WEB), &spec, why);
+	tls_server_spec_clear(&spec);
+	return r == -1 ? -1 : take_access_file(c, f, why);
+}
+
 static int
 take_all(const struct conf *c, struct tls_files *f, struct why *why)
 {
@@ -198,6 +248,8 @@ take_all(const struct conf *c, struct tls_files *f, struct why *why)
 	for (size_t i = 0; i < conf_n_blocks(c, CONF_BLOCK_USER); i++)
 		if (take_user(c, i, f, why) == -1)
 			return -1;
+	if (take_monitor(c, f, why) == -1)
+		return -1;
 	return take_blacklist(c, f, why);
 }
 

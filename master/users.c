@@ -7,7 +7,7 @@
 #include "lib/base/log.h"
 
 static const char *const users[] = {"pmta-inject", "pmta-queue", "pmta-dns", "pmta-deliver",
-    "pmta-bounce", "pmta-acct", "pmta-sign", "pmta-exec", "pmta-hook", "pmta-fbl"};
+    "pmta-bounce", "pmta-acct", "pmta-sign", "pmta-exec", "pmta-hook", "pmta-fbl", "pmta-web"};
 
 int
 users_check(struct why *why)

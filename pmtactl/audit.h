@@ -6,7 +6,7 @@
 #define PH_PMTACTL_AUDIT_H
 
 #include "lib/conf/conf.h"
-#include "pmtactl/tree.h"
+#include "lib/ctl/tree.h"
 
 /* Fills the answer (ok: it balances). -1 with `why` when something could not be read. */
 int audit_run(const struct conf *c, struct tree *answer, struct why *why) PH_MUST_CHECK;

@@ -5,7 +5,7 @@
 #define PH_PMTACTL_CAT_H
 
 #include "lib/conf/conf.h"
-#include "pmtactl/tree.h"
+#include "lib/ctl/tree.h"
 
 /* `place` is the server's answer to cat. */
 int cat_print(const struct conf *c, const char *id, const struct tree *place, FILE *out,

@@ -6,7 +6,7 @@
 
 #include "lib/base/why.h"
 #include "lib/ctl/commands.h"
-#include "pmtactl/tree.h"
+#include "lib/ctl/tree.h"
 
 /* args: ARG_MAX views. max: rows wanted in all, 0: the server's default. -1 with `why` when there is no answer. */
 int client_ask(const char *socket_path, enum ctl_command command, const struct str *args,

@@ -5,7 +5,7 @@
 #define PH_PMTACTL_TEXT_H
 
 #include "lib/ctl/commands.h"
-#include "pmtactl/tree.h"
+#include "lib/ctl/tree.h"
 
 void text_print(enum ctl_command command, const struct tree *t, FILE *out);
 

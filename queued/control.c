@@ -358,7 +358,8 @@ answer(struct ipc_chan *chan, struct ipc_msg *m)
 		return;
 	}
 	if (row->rights > CTL_RIGHT_READ)
-		log_info("event=control uid=%u command=\"%s\" argument=%s", cl->uid, row->words,
+		log_info("event=control client=%s uid=%u command=\"%s\" argument=%s",
+		    ipc_role_name(ipc_peer(chan)), cl->uid, row->words,
 		    log_quote(c.args[ARG_TARGET]));
 	if (control_flag(&c, "dry-run") && control_dry_run(&c, row))
 		return;
@@ -401,7 +402,7 @@ drop_oldest_idle(void)
 	struct client *oldest = NULL;
 
 	for (struct client *cl = ctl.clients; cl != NULL; cl = cl->next) {
-		if (cl->step == NULL && cl->token == 0)
+		if (cl->step == NULL && cl->token == 0 && ipc_peer(cl->chan) == ROLE_CTL)
 			oldest = cl;
 	}
 	if (oldest != NULL)
@@ -453,14 +454,14 @@ rights_of(int fd, uid_t *uid)
 }
 
 static void
-add_client(int fd, int rights, uid_t uid)
+add_client(int fd, enum ipc_role role, uint32_t number, int rights, uid_t uid)
 {
 	struct client *cl = xcalloc(1, sizeof *cl);
 
 	cl->rights = (enum ctl_rights)rights;
 	cl->uid = uid;
 	ev_timer_init(&cl->turn, on_turn);
-	cl->chan = ipc_chan_new(fd, ROLE_QUEUE, ROLE_CTL, 0, &events, cl);
+	cl->chan = ipc_chan_new(fd, ROLE_QUEUE, role, number, &events, cl);
 	cl->next = ctl.clients;
 	ctl.clients = cl;
 	ctl.n_clients++;
@@ -492,7 +493,13 @@ on_accept(struct ev_io *io, int what)
 			log_warn("event=close-failed");
 		return;
 	}
-	add_client(fd, rights, uid);
+	add_client(fd, ROLE_CTL, 0, rights, uid);
+}
+
+void
+control_add_web(uint32_t number, int fd)
+{
+	add_client(fd, ROLE_WEB, number, CTL_RIGHT_ADMIN, geteuid());
 }
 
 void

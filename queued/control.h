@@ -31,6 +31,8 @@ struct control {
 /* Looks up the group; before the sandbox. */
 void control_init(void);
 void control_listen(int fd);
+/* A channel of webd's, which takes descriptor fd: it may ask everything, and decides itself for whom. */
+void control_add_web(uint32_t number, int fd);
 /* A daemon's statistics page; takes the descriptor. */
 void control_stats_page(const struct ipc_fd *what, int fd);
 void control_answer(const struct ipc_msg *m);

@@ -326,6 +326,10 @@ peers_add(enum ipc_role role, uint32_t instance, int fd)
 		peers_join(ipc_chan_new(fd, ROLE_QUEUE, role, instance, &peers_events, NULL));
 		return;
 	}
+	if (role == ROLE_WEB) {
+		control_add_web(instance, fd);
+		return;
+	}
 	log_error("event=unknown-peer peer=%s instance=%u", ipc_role_name(role), instance);
 	if (close(fd) == -1)
 		log_warn("event=close-failed");

@@ -7,7 +7,7 @@ import re
 import sys
 
 FUNCTION_LINES, FILE_LINES, COLUMNS = 80, 600, 132
-PROGRAMS = ["master", "injectd", "queued", "dnsd", "deliverd", "bounced", "acctd", "signd", "execd", "fbld",
+PROGRAMS = ["master", "injectd", "queued", "dnsd", "deliverd", "bounced", "acctd", "signd", "execd", "fbld", "webd",
             "pmtactl"]
 INCLUDE = re.compile(r'^#\s*include\s+"([^"]+)"', re.M)
 

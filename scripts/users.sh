@@ -10,7 +10,7 @@ fi
 for group in pmta pmta-read pmta-admin; do
 	getent group "$group" >/dev/null || groupadd --system "$group"
 done
-for user in inject queue dns deliver bounce acct sign fbl; do
+for user in inject queue dns deliver bounce acct sign fbl web; do
 	getent passwd "pmta-$user" >/dev/null ||
 	    useradd --system --gid pmta --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin \
 	    "pmta-$user" 2>/dev/null

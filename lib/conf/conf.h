@@ -45,7 +45,8 @@ enum conf_reader {
 	CONF_FOR_INJECTION = 1,
 	CONF_FOR_DELIVERY = 2,
 	CONF_FOR_OTHERS = 4,
-	CONF_FOR_ALL = 7
+	CONF_FOR_MONITOR = 8,
+	CONF_FOR_ALL = 15
 };
 int conf_snapshot_for(const struct conf *c, unsigned readers) PH_MUST_CHECK;
 void conf_free(struct conf **c);

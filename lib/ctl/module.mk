@@ -1,2 +1,2 @@
-sources := commands.c
+sources := commands.c tree.c tree_nested.c
 uses := base

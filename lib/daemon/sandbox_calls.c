@@ -94,6 +94,7 @@ static const struct call_rule rules[] = {
     {BOX_FILES_WRITE, SCMP_SYS(fcntl), EQUAL(1, F_OFD_SETLK)},
     {BOX_CONNECT, SCMP_SYS(socket), EQUAL(0, AF_INET)},
     {BOX_CONNECT, SCMP_SYS(socket), EQUAL(0, AF_INET6)},
+    {BOX_PAIRS, SCMP_SYS(socketpair), EQUAL(0, AF_UNIX)},
     {BOX_THREADS, SCMP_SYS(clone), MASKED(0, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM)},
 };
 

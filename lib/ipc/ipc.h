@@ -25,6 +25,7 @@ enum ipc_role {
 	ROLE_SIGN,
 	ROLE_EXEC,
 	ROLE_FBL,
+	ROLE_WEB,
 	ROLE_CTL, /* a client on the control socket */
 	ROLE_MAX
 };

@@ -33,6 +33,7 @@ static const char *const role_names[ROLE_MAX] = {
     [ROLE_SIGN] = "signd",
     [ROLE_EXEC] = "execd",
     [ROLE_FBL] = "fbld",
+    [ROLE_WEB] = "webd",
     [ROLE_CTL] = "pmtactl",
 };
 

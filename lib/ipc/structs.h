@@ -54,6 +54,8 @@ enum ipc_fd_kind {
 	FD_PICKUP_BAD,
 	FD_TRACK_KEY, /* memory: the key of lib/track */
 	FD_INJECT_BOARD, /* IPC_BOARD_BYTES of memory that all injectd share: counts of connections and failures */
+	FD_LISTEN_HTTP,
+	FD_LOG_READ, /* the log as it is now, for reading */
 	FD_KIND_MAX
 };
 #define IPC_BOARD_BYTES (256u * 1024)

@@ -78,6 +78,41 @@ tls_server_spec(const struct conf *c, const struct conf_listener *row, struct tl
 }
 
 void
+tls_server_spec_web(const struct conf *c, struct tls_server_spec *spec)
+{
+	static const unsigned dh_bits[] = {1024, 2048, 4096};
+	static const struct {
+		enum conf_key key;
+		enum tls_bits bit;
+	} web_versions[] = {
+	    {CONF_GLOBAL_HTTP_TLS_ALLOW_TLSV1, TLS_BIT_1_0},
+	    {CONF_GLOBAL_HTTP_TLS_ALLOW_TLSV1_1, TLS_BIT_1_1},
+	    {CONF_GLOBAL_HTTP_TLS_ALLOW_TLSV1_2, TLS_BIT_1_2},
+	    {CONF_GLOBAL_HTTP_TLS_ALLOW_TLSV1_3, TLS_BIT_1_3},
+	};
+	const struct conf_set *g = conf_global(c);
+	struct str cert_line = conf_str(g, CONF_GLOBAL_HTTP_TLS_CERTIFICATE);
+
+	*spec =
+	    (struct tls_server_spec){.cert_at = conf_origin(g, CONF_GLOBAL_HTTP_TLS_CERTIFICATE)};
+	(void)conf_arg(cert_line, 0, spec->cert, sizeof spec->cert);
+	(void)conf_arg(cert_line, 1, spec->password, sizeof spec->password);
+	spec->ca_at =
+	    take_text((struct found){g, CONF_GLOBAL_HTTP_TLS_CA_FILE}, spec->ca, sizeof spec->ca);
+	spec->ciphers_at = take_text(
+	    (struct found){g, CONF_GLOBAL_HTTP_TLS_CIPHERS}, spec->ciphers, sizeof spec->ciphers);
+	spec->suites_at = take_text((struct found){g, CONF_GLOBAL_HTTP_TLS_TLSV1_3_CIPHERSUITES},
+	    spec->suites, sizeof spec->suites);
+	for (size_t i = 0; i < countof(web_versions); i++) {
+		spec->versions |=
+		    conf_bool(g, web_versions[i].key) ? (unsigned)web_versions[i].bit : 0;
+		if (conf_is_set(g, web_versions[i].key))
+			spec->versions_at = conf_origin(g, web_versions[i].key);
+	}
+	spec->dh_bits = dh_bits[conf_enum(g, CONF_GLOBAL_HTTP_TLS_DH_KEY_LENGTH)];
+}
+
+void
 tls_server_spec_clear(struct tls_server_spec *spec)
 {
 	explicit_bzero(spec, sizeof *spec);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "pmtactl/text.h"
-#include "pmtactl/tree.h"
+#include "lib/ctl/tree.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

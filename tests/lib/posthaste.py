@@ -30,9 +30,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.path.abspath(os.environ.get("PH_BUILD", ROOT + "/build"))
 # built with sanitizers: no filter of system calls, dumpable, and memory that was freed is kept for a while
 IS_SANITIZED = BUILD.endswith("-san")
-DAEMONS = ("injectd", "queued", "dnsd", "deliverd", "bounced", "acctd", "signd", "execd", "fbld")
+DAEMONS = ("injectd", "queued", "dnsd", "deliverd", "bounced", "acctd", "signd", "execd", "fbld", "webd")
 USERS = {"injectd": "pmta-inject", "queued": "pmta-queue", "dnsd": "pmta-dns", "deliverd": "pmta-deliver",
-         "bounced": "pmta-bounce", "acctd": "pmta-acct", "signd": "pmta-sign", "execd": "root", "fbld": "pmta-fbl"}
+         "bounced": "pmta-bounce", "acctd": "pmta-acct", "signd": "pmta-sign", "execd": "root", "fbld": "pmta-fbl",
+         "webd": "pmta-web"}
 MX_PORT, SMTP_PORT, DNS_PORT = 2525, 2526, 5353
 
 BASE = """\

@@ -83,7 +83,7 @@ static void
 make_tree(void)
 {
 	static const char *const names[] = {
-	    "injectd", "queued", "dnsd", "deliverd", "bounced", "acctd", "signd", "execd", "fbld"};
+	    "injectd", "queued", "dnsd", "deliverd", "bounced", "acctd", "signd", "execd", "fbld", "webd"};
 	char path[256];
 
 	snprintf(dir, sizeof dir, "/tmp/ph-master.XXXXXX");

@@ -137,7 +137,8 @@ toy_main(enum ipc_role role, int argc, char **argv)
 	    [ROLE_ACCT] = "pmta-acct",
 	    [ROLE_SIGN] = "pmta-sign",
 	    [ROLE_EXEC] = "pmta-exec",
-	    [ROLE_FBL] = "pmta-fbl"};
+	    [ROLE_FBL] = "pmta-fbl",
+	    [ROLE_WEB] = "pmta-web"};
 	const struct sandbox box = {
 	    .user = users[role], .calls = BOX_LOOP | BOX_ACCEPT | BOX_CONFIG, .max_files = 100};
 	struct str host;

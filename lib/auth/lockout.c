@@ -1,4 +1,4 @@
-#include "injectd/lockout.h"
+#include "lib/auth/lockout.h"
 
 #include "lib/ev/ev.h"
 

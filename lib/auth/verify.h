@@ -3,13 +3,15 @@
  * the other in a thread of their own, and what was right is remembered for a while under a keyed digest. The loop
  * never waits; a password is wiped as soon as it was tried.
  */
-#ifndef PH_INJECTD_VERIFY_H
-#define PH_INJECTD_VERIFY_H
+#ifndef PH_AUTH_VERIFY_H
+#define PH_AUTH_VERIFY_H
 
 #include "lib/base/str.h"
 
 /* In the loop's thread: the verdict. Not called for what was cancelled. */
 typedef void verify_done(void *ctx, bool is_right);
+
+#define VERIFY_MAX_PASSWORD 1024u /* bytes */
 
 /* Makes the thread, once: where there are hashes. */
 void verify_open(void);

@@ -1,6 +1,6 @@
 /* JSON and XML: the leaves' paths unfolded into nested elements, without building a second tree */
 #include "lib/base/num.h"
-#include "pmtactl/tree.h"
+#include "lib/ctl/tree.h"
 
 #define MAX_DEPTH 16
 

@@ -1,4 +1,4 @@
-#include "pmtactl/tree.h"
+#include "lib/ctl/tree.h"
 
 #include <stdarg.h>
 

@@ -1,4 +1,4 @@
-#include "injectd/verify.h"
+#include "lib/auth/verify.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -6,7 +6,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "injectd/users.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/ev/ev.h"
@@ -20,7 +19,7 @@ struct job {
 	verify_done *done;
 	void *ctx; /* NULL: cancelled; the loop's alone */
 	char hash[crypto_pwhash_STRBYTES];
-	char password[USERS_MAX_PASSWORD];
+	char password[VERIFY_MAX_PASSWORD];
 	size_t len;
 	bool is_nobody, is_right;
 };

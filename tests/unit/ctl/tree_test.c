@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "pmtactl/tree.h"
+#include "lib/ctl/tree.h"
 
 typedef void print_fn(const struct tree *t, FILE *out);
 

@@ -2,8 +2,8 @@
  * An answer of the server: leaves (path, kind, value) in order, and what can be asked of them. Paths look like
  * `queue[3].event[0].text`. The whole is bounded.
  */
-#ifndef PH_PMTACTL_TREE_H
-#define PH_PMTACTL_TREE_H
+#ifndef PH_CTL_TREE_H
+#define PH_CTL_TREE_H
 
 #include "lib/base/buf.h"
 #include "lib/base/hmap.h"

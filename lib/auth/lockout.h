@@ -3,8 +3,8 @@
  * failure on a window runs; at its end the count begins anew. Its size is fixed: of two addresses that fall on one
  * slot the one with the older window is forgotten. It never blocks anybody by itself.
  */
-#ifndef PH_INJECTD_LOCKOUT_H
-#define PH_INJECTD_LOCKOUT_H
+#ifndef PH_AUTH_LOCKOUT_H
+#define PH_AUTH_LOCKOUT_H
 
 #include <stdatomic.h>
 
