@@ -6,7 +6,7 @@
 #define PH_PMTACTL_CONNECT_H
 
 #include "pmtactl/options.h"
-#include "pmtactl/tree.h"
+#include "lib/ctl/tree.h"
 
 /* `answer`: of resolve. The exit status: 1 when no host could be reached. Does nothing without --connect and its kin. */
 int connect_hosts(const struct options *o, const struct tree *answer);
