@@ -8,8 +8,8 @@
 #define GRACE_MS 10000
 
 /* clients first, so that nothing new comes; then what is in flight; then the owner of the state; then its helpers */
-static const enum ipc_role order[] = {ROLE_WEB, ROLE_INJECT, ROLE_DELIVER, ROLE_SIGN, ROLE_QUEUE, ROLE_BOUNCE,
-    ROLE_FBL, ROLE_ACCT, ROLE_EXEC, ROLE_DNS};
+static const enum ipc_role order[] = {ROLE_WEB, ROLE_INJECT, ROLE_DELIVER, ROLE_SIGN, ROLE_QUEUE,
+    ROLE_BOUNCE, ROLE_FBL, ROLE_ACCT, ROLE_EXEC, ROLE_DNS};
 
 static int64_t
 left_ms(void)

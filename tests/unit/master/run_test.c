@@ -82,8 +82,8 @@ copy_self(const char *to)
 static void
 make_tree(void)
 {
-	static const char *const names[] = {
-	    "injectd", "queued", "dnsd", "deliverd", "bounced", "acctd", "signd", "execd", "fbld", "webd"};
+	static const char *const names[] = {"injectd", "queued", "dnsd", "deliverd", "bounced",
+	    "acctd", "signd", "execd", "fbld", "webd"};
 	char path[256];
 
 	snprintf(dir, sizeof dir, "/tmp/ph-master.XXXXXX");
