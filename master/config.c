@@ -1,6 +1,7 @@
 #include "master/master.h"
 
 #include "lib/base/log.h"
+#include "lib/conf/diff.h"
 #include "lib/conf/lines.h"
 
 void
@@ -88,6 +89,46 @@ put_counts(const struct conf_lines *lines)
 	putchar('\n');
 }
 
+static void
+put_differences(const struct conf *old, const struct conf *now)
+{
+	struct conf_differences d;
+	const char *where = "";
+
+	conf_diff(old, now, &d);
+	for (size_t i = 0; i < d.n; i++) {
+		const struct conf_difference *one = &d.list[i];
+		if (strcmp(one->where, where) != 0 && one->text[0] != '\0')
+			printf("  %s\n", one->where);
+		where = one->where;
+		printf("%c %s%s\n", one->is_new ? '+' : '-',
+		    where[0] != '\0' && one->text[0] != '\0' ? "\t" : "",
+		    one->text[0] != '\0' ? one->text : one->where);
+	}
+	printf("%zu differences\n", d.n);
+	conf_diff_clear(&d);
+}
+
+/* -d: the other one has to be right, too */
+static struct conf *
+compared(const struct options *o, struct conf *now, struct why *why)
+{
+	struct conf_messages list = {0};
+	struct conf_lines lines;
+	struct conf *old = conf_load_lines(o->other, o->any_address, &list, &lines);
+
+	if (old != NULL && now != NULL)
+		put_differences(old, now);
+	if (old == NULL) {
+		say_all(&list, o->other, why);
+		conf_free(&now);
+	}
+	conf_messages_clear(&list);
+	conf_lines_clear(&lines);
+	conf_free(&old);
+	return now;
+}
+
 struct conf *
 config_test(const struct options *o, struct why *why)
 {
@@ -109,7 +150,9 @@ config_test(const struct options *o, struct why *why)
 		say_all(&list, o->config, why);
 	if (!o->machine)
 		put_counts(&lines);
-	fflush(stdout);
 	conf_lines_clear(&lines);
+	if (o->other != NULL)
+		c = compared(o, c, why);
+	fflush(stdout);
 	return c;
 }

@@ -7,7 +7,7 @@
 #include "lib/base/why.h"
 
 #define OPTIONS_DEFAULT_CONFIG "/etc/pmta/config"
-#define OPTIONS_USAGE	       "usage: posthaste [-c FILE] [-f] [-t [-a] [-l] [-m]] [-v]"
+#define OPTIONS_USAGE	       "usage: posthaste [-c FILE] [-f] [-t [-alm] [-d FILE]] [-v]"
 
 struct options {
 	const char *config; /* -c, borrowed from argv */
@@ -15,6 +15,7 @@ struct options {
 	bool test;	    /* -t: check the configuration and leave */
 	bool any_address;   /* -a: also one for another machine */
 	bool lines;	    /* -l: say what became of each line */
+	const char *other;  /* -d: say what differs from this configuration, borrowed */
 	bool machine;	    /* -m: that in a form for programs */
 	bool version;	    /* -v */
 };

@@ -124,7 +124,7 @@ def try_command(w, line):
     if words[0] == "posthaste":
         if "-t" not in words:
             return
-        words = [w for w in words if w not in ("-c", "/etc/pmta/config")]
+    words = [re.sub(r"^/etc/pmta/config.*", w.ph.config_path, word) for word in words]
     r = subprocess.run([f"{BUILD}/sbin/{words[0]}", "-c", w.ph.config_path, *words[1:]], capture_output=True, text=True,
                        timeout=60, stdin=subprocess.DEVNULL)
     return r.returncode, r.stdout + r.stderr
