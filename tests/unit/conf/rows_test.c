@@ -299,6 +299,63 @@ every_directive_of_the_list_is_known(void **state)
 	fclose(f);
 }
 
+/* where the list says something in words, or we differ: reserved-smtp-in unlimited would reserve all */
+static const char *const other_defaults[] = {"backoff-max-msg-rate", "backoff-max-connect-rate",
+    "backoff-max-data-volume-rate", "relay-domain", "reserved-smtp-in", "source-ip-max-msg-rate",
+    "source-ip-max-smtp-out", "source-ip-max-connect-rate", "source-ip-max-data-volume-rate",
+    "record-fields", "privacy-policy", "dkim-sign", "retry-after"};
+
+static bool
+is_default_of_list(const struct conf_row *row, struct str wanted)
+{
+	struct str ours = str_of(row->dflt);
+	bool a, b;
+
+	for (size_t i = 0; i < countof(other_defaults); i++)
+		if (strcmp(row->name, other_defaults[i]) == 0)
+			return true;
+	if (wanted.len == 0) /* it says nothing */
+		return true;
+	if (conf_parse_bool(wanted, &a) && conf_parse_bool(ours, &b))
+		return a == b;
+	return str_ieq(ours, str_ieq(wanted, STR("none")) ? STR("") : wanted);
+}
+
+static void
+check_default(struct str block, struct str directive, struct str wanted)
+{
+	enum conf_block b =
+	    str_eq(block, STR("global")) ? CONF_BLOCK_GLOBAL : conf_block_find(block);
+	const struct conf_row *row = conf_row_find(b, directive);
+
+	if (row != NULL && !is_default_of_list(row, wanted))
+		fail_msg("%.*s %.*s: default \"%s\", the list has \"%.*s\"", STR_ARG(block),
+		    STR_ARG(directive), row->dflt, STR_ARG(wanted));
+}
+
+static void
+every_default_is_that_of_the_list(void **state)
+{
+	FILE *f = fopen(LIST, "re");
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t len;
+
+	if (f == NULL) {
+		print_message("skipped: %s: %s\n", LIST, strerror(errno));
+		skip();
+	}
+	while ((len = getline(&line, &size, f)) > 0) {
+		struct str rest = str_from(line, (size_t)len), area, block, directive, dflt;
+		if (str_next(&rest, '\t', &area) && str_next(&rest, '\t', &block) &&
+		    str_next(&rest, '\t', &directive) && str_next(&rest, '\t', &dflt) &&
+		    !str_eq(area, STR("area")))
+			check_default(block, directive, str_trim(dflt));
+	}
+	free(line);
+	fclose(f);
+}
+
 int
 main(void)
 {
@@ -309,6 +366,7 @@ main(void)
 	    cmocka_unit_test(the_rows_of_a_block_stand_together),
 	    cmocka_unit_test(every_other_spelling_sets_its_directive),
 	    cmocka_unit_test(every_directive_of_the_list_is_known),
+	    cmocka_unit_test(every_default_is_that_of_the_list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
