@@ -3,7 +3,10 @@
 #include "lib/base/xalloc.h"
 #include "lib/ev/ev.h"
 
-/* Behind the name follow the packed records: addresses and TLSA as they are; of an MX two bytes preference, the host, a NUL. */
+/*
+ * Behind the name follow the packed records: addresses, texts and TLSA as they are; of an MX and a PTR two bytes
+ * preference, the host, a NUL.
+ */
 struct cache_entry {
 	TAILQ_ENTRY(cache_entry) lru;
 	struct mono until;
@@ -126,8 +129,13 @@ pack(const struct wire_answer *a, enum wire_type type)
 
 	if (a->n == 0)
 		return NULL;
-	if (type == WIRE_MX)
+	if (type == WIRE_MX || type == WIRE_PTR)
 		return pack_mx(a);
+	if (type == WIRE_TXT) {
+		p = xmalloc(a->rr.txt.len);
+		memcpy(p, a->rr.txt.bytes, a->rr.txt.len);
+		return p;
+	}
 	if (type == WIRE_TLSA) {
 		p = xmalloc(a->rr.tlsa.len);
 		memcpy(p, a->rr.tlsa.bytes, a->rr.tlsa.len);
@@ -144,8 +152,11 @@ unpack(const struct cache_entry *e, struct wire_answer *a)
 	a->n = e->n;
 	if (e->n == 0)
 		return;
-	if (e->type == WIRE_MX) {
+	if (e->type == WIRE_MX || e->type == WIRE_PTR) {
 		unpack_mx(e, a);
+	} else if (e->type == WIRE_TXT) {
+		a->rr.txt.len = e->len;
+		memcpy(a->rr.txt.bytes, e->packed, e->len);
 	} else if (e->type == WIRE_TLSA) {
 		a->rr.tlsa.len = e->len;
 		memcpy(a->rr.tlsa.bytes, e->packed, e->len);
@@ -197,7 +208,11 @@ entry_new(const char *name, enum wire_type type, const struct wire_answer *a)
 	e->until = mono_add_ms(ev_now(), (int64_t)a->ttl_s * 1000);
 	e->n = (uint32_t)a->n;
 	e->packed = pack(a, type);
-	e->len = type == WIRE_TLSA && a->n > 0 ? (uint32_t)a->rr.tlsa.len : 0;
+	e->len = 0;
+	if (a->n > 0 && type == WIRE_TLSA)
+		e->len = (uint32_t)a->rr.tlsa.len;
+	else if (a->n > 0 && type == WIRE_TXT)
+		e->len = (uint32_t)a->rr.txt.len;
 	e->target = a->target[0] == '\0' ? NULL : xstrdup(a->target);
 	memcpy(e->name, name, strlen(name) + 1);
 	return e;

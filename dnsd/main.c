@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include "dnsd/check.h"
 #include "dnsd/precache.h"
 #include "dnsd/resolve.h"
 #include "lib/base/buf.h"
@@ -12,6 +13,7 @@
 static struct {
 	struct resolver resolver;
 	struct precache precache;
+	struct checks checks;
 	bool is_up; /* resolver_init() was called */
 	int queue_fd;
 } state = {.queue_fd = -1};
@@ -25,7 +27,10 @@ on_give_fd(const struct ipc_fd *what, struct str text, int fd)
 static void
 on_peer(enum ipc_role role, uint32_t instance, int fd)
 {
-	if (role != ROLE_QUEUE) {
+	if (role == ROLE_INJECT) {
+		/* what it asks before there is an answer waits in the socket */
+		checks_inject_up(&state.checks, instance, fd);
+	} else if (role != ROLE_QUEUE) {
 		close(fd);
 	} else if (state.is_up) {
 		resolver_queue_up(&state.resolver, fd);
@@ -113,6 +118,8 @@ init(void)
 		edns = (int)conf_u64(s, CONF_GLOBAL_EDNS_UDP_LENGTH);
 	if (resolver_init(&state.resolver, edns, &why) == -1)
 		fatal("event=no-resolver text=\"%s\"", why.text);
+	checks_init(&state.checks, &state.resolver.lookup);
+	state.resolver.checks = &state.checks;
 	state.is_up = true;
 	use_servers();
 	init_precache();
@@ -138,5 +145,6 @@ main(int argc, char **argv)
 	daemon_run();
 	precache_clear(&state.precache);
 	resolver_clear(&state.resolver);
+	checks_clear(&state.checks);
 	return 0;
 }

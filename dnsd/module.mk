@@ -1,3 +1,3 @@
 sources := $(notdir $(wildcard dnsd/*.c))
-uses := daemon conf net ipc ev stats base
+uses := daemon conf spf net ipc ev stats base
 program := libexec/posthaste/dnsd

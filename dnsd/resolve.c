@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include "dnsd/check.h"
 #include "dnsd/precache.h"
 #include "dnsd/resolve_int.h"
 #include "lib/base/log.h"
@@ -385,9 +386,12 @@ on_mx(struct resolve *r, const struct wire_answer *a)
 static void
 on_answer(void *ctx, uint64_t token, const struct wire_answer *a)
 {
-	struct resolve *r = find(ctx, token);
+	struct resolver *o = ctx;
+	struct resolve *r = (token & CHECKS_TOKEN) != 0 ? NULL : find(o, token);
 	uint32_t host = token >> 1 & 127;
 
+	if ((token & CHECKS_TOKEN) != 0)
+		checks_on_answer(o->checks, token, a);
 	if (r == NULL)
 		return; /* its deadline was over */
 	if ((token >> 8 & 1) != 0)
@@ -417,7 +421,7 @@ resolve_new(struct resolver *o, const struct ipc_resolve *q)
 	r->families = q->families;
 	r->ad = true;
 	r->ttl_s = WIRE_MAX_TTL;
-	r->ticket = ++o->ticket & 0x7ffffffff; /* 35 bits */
+	r->ticket = ++o->ticket & 0x3ffffffff; /* 34 bits: the highest one is CHECKS_TOKEN */
 	r->tlsa_port = o->lookup.is_trusted ? q->tlsa_port : 0;
 	r->handle = slab_new(&o->slots);
 	s = slab_at(&o->slots, r->handle);
@@ -482,18 +486,24 @@ drop_queue(struct resolver *o)
 		if (s->r != NULL)
 			resolve_free(s->r);
 	}
+	if (o->checks != NULL)
+		checks_drop(o->checks, o->queue);
 	ipc_chan_free(&o->queue);
 	o->is_held = false;
 }
 
-/* "show precache" */
+/* "show precache", "check spf" */
 static void
-answer(struct resolver *o, const struct ipc_ask *ask)
+answer(struct resolver *o, const struct ipc_ask *ask, struct str argument)
 {
 	struct ipc_answer a = {.token = ask->token, .ok = 1};
 	struct buf b;
 	struct str text;
 
+	if (ask->what == ASK_SPF && o->checks != NULL) {
+		checks_ask_spf(o->checks, o->queue, ask->token, argument);
+		return;
+	}
 	buf_init(&b, 60000);
 	if (ask->what == ASK_PRECACHE && o->precache != NULL)
 		precache_show(o->precache, &b);
@@ -513,7 +523,11 @@ on_msg(struct ipc_chan *c, struct ipc_msg *m)
 		return;
 	}
 	if (m->type == IPC_ASK) {
-		answer(o, m->head);
+		answer(o, m->head, m->text[0]);
+		return;
+	}
+	if (m->type == IPC_CHECK && o->checks != NULL) {
+		checks_start(o->checks, c, m->head, m->text);
 		return;
 	}
 	if (m->type != IPC_RESOLVE)
@@ -553,6 +567,7 @@ int
 resolver_init(struct resolver *o, int edns_bytes, struct why *why)
 {
 	o->queue = NULL;
+	o->checks = NULL;
 	o->ticket = 0;
 	o->is_held = false;
 	slab_init(&o->slots, sizeof(struct resolve_slot));

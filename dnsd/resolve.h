@@ -13,12 +13,14 @@
 #define RESOLVE_MAX	    20000 /* at a time: above, queued is not listened to */
 #define RESOLVE_DEADLINE_MS 20000
 
+struct checks;
 struct precache;
 struct resolver {
 	struct ipc_chan *queue; /* NULL: away */
 	struct lookup lookup;
 	struct slab slots; /* struct resolve_slot */
 	uint64_t ticket;
+	struct checks *checks;	   /* the other asker of `lookup`; borrowed, may be NULL */
 	struct precache *precache; /* for who asks for it; borrowed, may be NULL */
 	bool is_held;
 };

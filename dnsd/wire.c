@@ -67,6 +67,13 @@ is_host_char(char c)
 	return ascii_is_alnum(c) || c == '-' || c == '_';
 }
 
+/* what may stand in an alias: addresses' names of parts of a network have a slash in use (RFC 2317) */
+static bool
+is_alias_char(char c)
+{
+	return is_host_char(c) || c == '/';
+}
+
 /* Appends one label in lower case; *ok becomes false for what no host name has. */
 static size_t
 add_label(char *out, size_t n, const uint8_t *label, size_t len, bool *ok)
@@ -75,7 +82,7 @@ add_label(char *out, size_t n, const uint8_t *label, size_t len, bool *ok)
 		out[n++] = '.';
 	for (size_t i = 0; i < len; i++) {
 		char c = ascii_lower((char)label[i]);
-		*ok = *ok && is_host_char(c);
+		*ok = *ok && is_alias_char(c);
 		out[n++] = c;
 	}
 	return n;
@@ -344,6 +351,57 @@ take_tlsa(const struct cursor *c, const struct rr *rr, struct wire_answer *a)
 }
 
 static bool
+take_ptr(const struct cursor *c, const struct rr *rr, struct wire_answer *a)
+{
+	struct wire_mx *to = &a->rr.mx[PH_MIN(a->n, (size_t)WIRE_MAX_RRS - 1)];
+	bool is_host;
+
+	if (a->n == WIRE_MAX_RRS)
+		return true;
+	to->pref = 0;
+	if (!data_name(c, rr, 0, to->host, &is_host))
+		return false;
+	if (is_host && is_sound(to->host))
+		a->n++;
+	return true;
+}
+
+/* 1*character-string (RFC 1035 3.3.14); one that does not fit is left out */
+static bool
+take_txt(const struct cursor *c, const struct rr *rr, struct wire_answer *a)
+{
+	const uint8_t *p = c->p + rr->data, *end = p + rr->len;
+	char *to = a->rr.txt.bytes + a->rr.txt.len;
+	size_t room = sizeof a->rr.txt.bytes - a->rr.txt.len, n = 0;
+
+	while (p < end) {
+		size_t len = *p++;
+		if (len > (size_t)(end - p))
+			return false;
+		if (n + len + 2 <= room)
+			memcpy(to + 2 + n, p, len);
+		n += len;
+		p += len;
+	}
+	if (n + 2 > room || a->n == WIRE_MAX_RRS)
+		return true;
+	put_be16(to, (uint16_t)n);
+	a->rr.txt.len += 2 + n;
+	a->n++;
+	return true;
+}
+
+bool
+wire_next_txt(const struct wire_answer *a, size_t *at, struct str *text)
+{
+	if (*at >= a->rr.txt.len)
+		return false;
+	*text = str_from(a->rr.txt.bytes + *at + 2, get_be16(a->rr.txt.bytes + *at));
+	*at += 2 + text->len;
+	return true;
+}
+
+static bool
 take_answer(const struct cursor *c, const struct rr *rr, const char *owner, enum wire_type type,
     struct wire_answer *a)
 {
@@ -352,6 +410,10 @@ take_answer(const struct cursor *c, const struct rr *rr, const char *owner, enum
 	a->ttl_s = PH_MIN(a->ttl_s, rr->ttl_s);
 	if (type == WIRE_TLSA)
 		return take_tlsa(c, rr, a);
+	if (type == WIRE_TXT)
+		return take_txt(c, rr, a);
+	if (type == WIRE_PTR)
+		return take_ptr(c, rr, a);
 	return type == WIRE_MX ? take_mx(c, rr, a) : take_addr(c, rr, a);
 }
 
@@ -458,6 +520,8 @@ wire_read(struct str msg, const char *name, enum wire_type type, struct wire_ans
 	a->target[0] = '\0';
 	if (type == WIRE_TLSA)
 		a->rr.tlsa.len = 0;
+	if (type == WIRE_TXT)
+		a->rr.txt.len = 0;
 	if (msg.len < HEADER_LEN || msg.len > 65535 || !take_question(&c, name, type, &h))
 		return;
 	if ((h.flags & 15) != RCODE_OK && (h.flags & 15) != RCODE_NX)

@@ -14,12 +14,15 @@
 #define WIRE_MAX_RRS   100 /* kept of one answer: MX by preference, addresses as they come */
 #define WIRE_MAX_CHAIN 8   /* aliases in a row */
 #define WIRE_MAX_TTL   86400u
+#define WIRE_MAX_TXT   8192 /* bytes of all texts of an answer, with two for each one's length */
 
 enum wire_type {
 	WIRE_A = 1,
 	WIRE_CNAME = 5,
 	WIRE_SOA = 6,
+	WIRE_PTR = 12,
 	WIRE_MX = 15,
+	WIRE_TXT = 16,
 	WIRE_AAAA = 28,
 	WIRE_TLSA = 52
 };
@@ -46,16 +49,25 @@ struct wire_answer {
 	size_t n;
 	char target[WIRE_NAME_MAX]; /* where aliases led to; empty: there was none */
 	union {
-		struct wire_mx mx[WIRE_MAX_RRS]; /* of type MX, by preference */
+		struct wire_mx
+		    mx[WIRE_MAX_RRS]; /* of type MX, by preference; of PTR, as they come */
 		struct net_addr addr[WIRE_MAX_RRS];
 		struct {
 			size_t len; /* n records as lib/net/tlsa.h packs them, without a base */
 			char bytes[TLSA_MAX_BYTES];
 		} tlsa;
+		struct {
+			size_t
+			    len; /* n texts, each behind its length (two bytes); its strings are joined */
+			char bytes[WIRE_MAX_TXT];
+		} txt;
 	} rr;
 };
 
-/* name: as wire_name_normal() gives it; type: A, AAAA, MX or TLSA. Always fills *a. */
+/* The next text from *at on (0 first); false: there is none. */
+bool wire_next_txt(const struct wire_answer *a, size_t *at, struct str *text);
+
+/* name: as wire_name_normal() gives it; type: A, AAAA, MX, PTR, TXT or TLSA. Always fills *a. */
 void wire_read(struct str msg, const char *name, enum wire_type type, struct wire_answer *a);
 
 /*

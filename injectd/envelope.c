@@ -1,4 +1,5 @@
 #include "injectd/commands.h"
+#include "injectd/inbound.h"
 #include "lib/base/num.h"
 #include "lib/smtp/param.h"
 #include "lib/smtp/xtext.h"
@@ -253,7 +254,7 @@ command_mail(struct session *s, struct str arg)
 		return;
 	}
 	begin(s, &d);
-	session_reply(s, 250, ENH(2, 1, 0), "Sender ok");
+	inbound_check_sender(s);
 }
 
 /* ---- RCPT ---- */

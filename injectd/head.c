@@ -1,5 +1,6 @@
 #include "injectd/head.h"
 
+#include "injectd/inbound.h"
 #include "injectd/rcpts.h"
 #include "injectd/session.h"
 #include "injectd/vmta.h"
@@ -17,8 +18,9 @@
 struct found {
 	const struct conf_set *set;
 	const struct rewrite_list *rewrite; /* of the source; NULL: none */
-	const char *given;		    /* fields in front of this are obeyed in any case */
-	struct str schedule;		    /* raw; p NULL: none */
+	struct session *session;
+	const char *given;   /* fields in front of this are obeyed in any case */
+	struct str schedule; /* raw; p NULL: none */
 	char vmta[MAX_NAME], job[TXN_MAX_JOB + 1], header_job[TXN_MAX_JOB + 1],
 	    envid[TXN_MAX_ENVID + 1], dkim[TXN_MAX_DKIM + 1];
 	bool has_vmta, has_job, has_envid, has_dkim, has_date, has_message_id;
@@ -204,6 +206,8 @@ is_dropped(const struct found *f, const struct header_field *field)
 {
 	const struct rule *r = find_rule(field->name);
 
+	if (str_ieq(field->name, STR("authentication-results")))
+		return inbound_is_forged(f->session, field->value);
 	return r != NULL && r->drops != NULL && r->drops(f->set);
 }
 
@@ -299,6 +303,7 @@ add_fields(struct txn *t, const struct found *f, struct buf *b)
 	const char *vmta = t->vmta != NULL ? t->vmta : t->pool;
 	char date[MAIL_DATE_MAX];
 
+	inbound_add_fields(t->session, t, b);
 	if (conf_bool(set, CONF_SOURCE_ADD_RECEIVED_HEADER))
 		add_received(t, b);
 	if (wants_date(f) && !t->env.date_late)
@@ -434,7 +439,7 @@ void
 head_process(struct txn *t, size_t len, bool has_more)
 {
 	struct str head = str_sub(buf_str(&t->head), 0, len);
-	struct found f = {.set = session_set(t->session)};
+	struct found f = {.set = session_set(t->session), .session = t->session};
 	struct buf ours;
 
 	f.given = head.p + PH_MIN(t->session->n_given, len);

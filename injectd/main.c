@@ -1,6 +1,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include "injectd/checker.h"
 #include "injectd/injectd.h"
 #include "injectd/pickup.h"
 #include "lib/auth/verify.h"
@@ -46,7 +47,9 @@ on_take_fd(const struct ipc_fd *what, struct str text)
 static void
 on_peer(enum ipc_role role, uint32_t instance, int fd)
 {
-	if (role != ROLE_QUEUE) {
+	if (role == ROLE_DNS) {
+		checker_up(fd);
+	} else if (role != ROLE_QUEUE) {
 		close(fd);
 	} else if (injectd.journal != NULL) {
 		intake_queue_up(fd);
@@ -151,6 +154,7 @@ int
 main(int argc, char **argv)
 {
 	world_init(&injectd.world, &intake_ops, NULL);
+	checker_init(&injectd.world);
 	daemon_begin(argc, argv, &injectd_daemon);
 	listen_init();
 	pickup_init();
@@ -163,6 +167,7 @@ main(int argc, char **argv)
 	dummy_stop();
 	conns_free();
 	verify_close();
+	checker_close();
 	intake_close();
 	pickup_close();
 	tls_in_free();

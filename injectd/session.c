@@ -4,6 +4,7 @@
 
 #include "injectd/auth.h"
 #include "injectd/commands.h"
+#include "injectd/inbound.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/ev/ev.h"
@@ -53,14 +54,18 @@ session_forget_conf(struct session *s)
 /* ---- states and deadlines ---- */
 
 /* what may follow what */
-static const uint8_t may_follow[SESSION_STATE_MAX] = {
+static const uint16_t may_follow[SESSION_STATE_MAX] = {
     [SESSION_COMMAND] = 1 << SESSION_DATA | 1 << SESSION_CHUNK | 1 << SESSION_AUTH |
-			1 << SESSION_VERIFY | 1 << SESSION_TLS | 1 << SESSION_CLOSING,
+			1 << SESSION_VERIFY | 1 << SESSION_CHECK | 1 << SESSION_TLS |
+			1 << SESSION_CLOSING,
+    [SESSION_CHECK] = 1 << SESSION_COMMAND | 1 << SESSION_WAIT | 1 << SESSION_CLOSING,
     [SESSION_AUTH] = 1 << SESSION_COMMAND | 1 << SESSION_VERIFY | 1 << SESSION_CLOSING,
     [SESSION_VERIFY] = 1 << SESSION_COMMAND | 1 << SESSION_CLOSING,
     [SESSION_TLS] = 1 << SESSION_COMMAND | 1 << SESSION_CLOSING,
-    [SESSION_DATA] = 1 << SESSION_COMMAND | 1 << SESSION_WAIT | 1 << SESSION_CLOSING,
-    [SESSION_CHUNK] = 1 << SESSION_COMMAND | 1 << SESSION_WAIT | 1 << SESSION_CLOSING,
+    [SESSION_DATA] =
+	1 << SESSION_COMMAND | 1 << SESSION_CHECK | 1 << SESSION_WAIT | 1 << SESSION_CLOSING,
+    [SESSION_CHUNK] =
+	1 << SESSION_COMMAND | 1 << SESSION_CHECK | 1 << SESSION_WAIT | 1 << SESSION_CLOSING,
     [SESSION_WAIT] = 1 << SESSION_COMMAND | 1 << SESSION_CLOSING,
     [SESSION_CLOSING] = 1 << SESSION_CLOSING,
 };
@@ -98,6 +103,7 @@ session_close(struct session *s)
 		return;
 	session_enter(s, SESSION_CLOSING);
 	auth_clear(s);
+	inbound_clear(s);
 	txn_free(&s->txn);
 	buf_clear(&s->in);
 }
@@ -216,6 +222,7 @@ session_start(struct session *s, struct world *w, uint16_t door, const struct ne
 	s->is_greeted = s->is_esmtp = s->is_last_chunk = s->is_overlong = s->is_polite = false;
 	s->helo = s->user = NULL;
 	s->auth = NULL;
+	s->inbound = NULL;
 	s->has_cert_user = false;
 	s->txn = NULL;
 	buf_init(&s->in, SESSION_MAX_INPUT);
@@ -269,6 +276,7 @@ session_clear(struct session *s)
 		txn_free(&s->txn);
 	s->txn = NULL;
 	auth_clear(s);
+	inbound_clear(s);
 	buf_clear(&s->in);
 	buf_clear(&s->out);
 	xfree(&s->helo);

@@ -24,6 +24,7 @@
 	STATE(CHUNK)   /* within a BDAT chunk */                                                   \
 	STATE(AUTH)    /* waits for a line of an AUTH exchange */                                  \
 	STATE(VERIFY)  /* a password is being tried */                                             \
+	STATE(CHECK)   /* the sender is being checked */                                           \
 	STATE(TLS)     /* nothing is taken until session_tls_up() */                               \
 	STATE(WAIT)    /* the message is on its way to the disk */                                 \
 	STATE(CLOSING) /* last replies are to be written, then it ends */
@@ -41,6 +42,7 @@ struct session_tls {
 	bool has_print;
 };
 struct auth;
+struct inbound;
 
 struct session {
 	struct world *world;
@@ -52,8 +54,10 @@ struct session {
 	struct session_tls tls;
 	char *user;	   /* owned; NULL: not authenticated */
 	struct auth *auth; /* owned; an exchange under way */
-	char *helo;	   /* owned; NULL: no greeting yet */
-	struct txn *txn;   /* owned unless in WAIT; NULL: no transaction */
+	struct inbound
+	    *inbound; /* owned; what was found out about the client and its mail, see inbound.h */
+	char *helo;   /* owned; NULL: no greeting yet */
+	struct txn *txn; /* owned unless in WAIT; NULL: no transaction */
 	struct buf in, out;
 	struct mono deadline; /* MONO_NEVER: none */
 	uint64_t preset_id;   /* of the next message; 0: one is drawn */
@@ -113,6 +117,10 @@ void session_close(struct session *s);
 void session_enter(struct session *s, enum session_state state);
 /* 5.1.3 as one number */
 #define ENH(a, b, c) ((a)*10000 + (b)*100 + (c))
+
+/* What was asked through world.checks has an answer: of the message CHECKED; never from within the question. */
+void session_checked(
+    struct session *s, enum check_kind kind, unsigned result, const struct str text[3]);
 
 /* The disk has answered for the transaction of this session: replies. why NULL: accepted under `id`. */
 void session_settled(struct session *s, uint64_t id, const struct why *why);

@@ -11,6 +11,8 @@
 #include "lib/conf/conf.h"
 #include "lib/spool/journal.h"
 
+struct session;
+
 #define WORLD_MAX_DOORS 64
 /* behind those of the listeners: what does not come over SMTP has the settings of a reserved source */
 #define WORLD_DOOR_PICKUP WORLD_MAX_DOORS
@@ -29,6 +31,14 @@ struct intake_ops {
 	void (*large_abort)(void *large);
 };
 
+/* Who looks things up for a session (checker.c); what a session gets for it comes by session_checked(). */
+struct check_ops {
+	/* False: nobody can be asked now. text: as of the message CHECK. */
+	bool (*ask)(struct session *s, const struct ipc_check *q, const struct str text[3]);
+	/* Forgets what that session has asked. */
+	void (*cancel)(struct session *s);
+};
+
 /* A listener: what its row of the configuration says now. Views into the configuration in force. */
 struct door {
 	struct str source; /* named source, or empty */
@@ -41,6 +51,7 @@ struct door {
 
 struct world {
 	const struct conf *conf;
+	const struct check_ops *checks; /* NULL: nobody can be asked */
 	const struct intake_ops *intake;
 	void *intake_ctx;
 	struct door door[WORLD_N_DOORS];

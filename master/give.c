@@ -289,7 +289,7 @@ static const unsigned sign_askers = ROLE_BIT(ROLE_DELIVER);
 static const unsigned exec_askers =
     ROLE_BIT(ROLE_ACCT) | ROLE_BIT(ROLE_DELIVER) | ROLE_BIT(ROLE_BOUNCE);
 
-/* queued is everybody else's peer */
+/* queued is everybody else's peer; injectd has checks made by dnsd */
 static bool
 are_peers(enum ipc_role a, enum ipc_role b)
 {
@@ -299,22 +299,38 @@ are_peers(enum ipc_role a, enum ipc_role b)
 		return (both & sign_askers) != 0;
 	if ((both & ROLE_BIT(ROLE_EXEC)) != 0)
 		return (both & exec_askers) != 0;
+	if (both == (ROLE_BIT(ROLE_INJECT) | ROLE_BIT(ROLE_DNS)))
+		return true;
 	return (both & ROLE_BIT(ROLE_QUEUE)) != 0;
+}
+
+/* False: k is killed, and comes again. */
+static bool
+join_if_peers(struct kid *k, struct kid *other)
+{
+	if (other == k || !kid_is_running(other) || !are_peers(k->role, other->role) ||
+	    join(k, other) == 0)
+		return true;
+	/* what is short may come back: it is tried again with all that belongs to a start */
+	log_error("%s cannot be joined with %s: %s", kid_name(k), ipc_role_name(other->role),
+	    strerrordesc_np(errno));
+	kid_kill(k);
+	return false;
 }
 
 void
 give_peers(struct kid *k)
 {
-	for (size_t i = 0; i < master.n_kids; i++) {
-		struct kid *other = &master.kids[i];
-		if (other == k || !kid_is_running(other) || !are_peers(k->role, other->role))
-			continue;
-		if (join(k, other) == -1) {
-			/* what is short may come back: it is tried again with all that belongs to a start */
-			log_error("%s cannot be joined with %s: %s", kid_name(k),
-			    ipc_role_name(other->role), strerrordesc_np(errno));
-			kid_kill(k);
+	for (size_t i = 0; i < master.n_kids; i++)
+		if (!join_if_peers(k, &master.kids[i]))
 			return;
-		}
-	}
+}
+
+void
+give_all_peers(void)
+{
+	for (size_t i = 0; i < master.n_kids; i++)
+		for (size_t k = 0; k < i; k++)
+			if (!join_if_peers(&master.kids[i], &master.kids[k]))
+				break;
 }

@@ -266,12 +266,7 @@ kids_start_all(void)
 	}
 	for (size_t i = 0; i < master.n_kids; i++)
 		must_give_start_set(&master.kids[i]);
-	for (size_t i = 0; i < master.n_kids; i++) {
-		enum ipc_role r = master.kids[i].role;
-		/* no two of these are peers of each other */
-		if (r == ROLE_QUEUE || r == ROLE_SIGN || r == ROLE_EXEC)
-			give_peers(&master.kids[i]);
-	}
+	give_all_peers();
 	for (size_t i = 0; i < master.n_kids; i++)
 		say_start(&master.kids[i]);
 }

@@ -231,6 +231,8 @@ int give_acct_dirs(struct kid *k, const struct conf *c, struct why *why) PH_MUST
 int give_pickup_dirs(struct kid *k, const struct conf *c, struct why *why) PH_MUST_CHECK;
 /* Socket pairs between k and each of its peers that runs, both ends given. */
 void give_peers(struct kid *k);
+/* The same for all, each pair once. */
+void give_all_peers(void);
 
 /* ---- reload.c ---- */
 void reload_start(bool is_asked, uint32_t token);

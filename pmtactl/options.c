@@ -29,7 +29,7 @@ static const struct {
 };
 
 /* PowerMTA's commands that this version does not have; they are told by name */
-static const char *const later[] = {"show suppressed", "trace", "check spf", "check mfrom"};
+static const char *const later[] = {"show suppressed", "trace"};
 
 /* short forms that guides to PowerMTA print */
 static const struct {
@@ -334,6 +334,13 @@ read_target(const struct match *m, const struct sorted *s, struct options *o, st
 	}
 	if (given == 0)
 		return 0;
+	/* and of three the last is a sender */
+	if (takes == 3) {
+		static const enum ctl_arg places[] = {ARG_SOURCE, ARG_TARGET, ARG_RCPT};
+		for (int i = 0; i < given; i++)
+			o->args[places[i]] = str_of(s->words[m->n_words + i]);
+		return 0;
+	}
 	if (m->row != NULL && m->row->command == CTL_SET_PRIORITY) {
 		o->args[ARG_PRIORITY] = str_of(s->words[m->n_words]);
 		return 0;

@@ -72,6 +72,8 @@ static const struct {
     {CTL_DELETE, control_delete},
     {CTL_SCHEDULE, control_schedule},
     {CTL_SHOW_PRECACHE, control_show_precache},
+    {CTL_CHECK_SPF, control_check_spf},
+    {CTL_CHECK_MFROM, control_check_spf},
     {CTL_SET_PRIORITY, control_set_priority},
     {CTL_PAUSE_QUEUE, control_pause_queue},
     {CTL_RESUME_QUEUE, control_resume_queue},

@@ -184,6 +184,22 @@ control_show_precache(struct control *c)
 }
 
 void
+control_check_spf(struct control *c)
+{
+	struct str ip = control_arg(c, ARG_SOURCE), helo = control_arg(c, ARG_TARGET);
+	struct str sender = control_arg(c, ARG_RCPT);
+	char text[1024];
+
+	if (ip.len == 0 || helo.len == 0)
+		control_end(c, false, "Say the address and the HELO name.");
+	else if ((size_t)snprintf(text, sizeof text, "%.*s %.*s %.*s", STR_ARG(ip), STR_ARG(helo),
+		     STR_ARG(sender)) >= sizeof text)
+		control_end(c, false, "That is too long for names.");
+	else
+		control_ask(c, qd.dns.chan, ASK_SPF, str_of(text));
+}
+
+void
 control_stop(struct control *c)
 {
 	control_ask(c, daemon_master(), ASK_STOP, STR(""));

@@ -122,6 +122,27 @@ struct ipc_dns_done {
 	uint32_t pad;
 };
 
+enum check_kind {
+	CHECK_SPF = 1, /* RFC 7208 */
+	CHECK_IPREV, /* RFC 8601 3: does the client's address have a name that leads back to it? */
+	CHECK_TXT,   /* texts of a name: result PASS, NONE or TEMPERROR */
+	CHECK_KIND_MAX
+};
+#define CHECK_MAX_TEXT 8192 /* of CHECKED's texts */
+struct ipc_check {
+	struct ipc_addr client;
+	uint32_t req; /* the asker's number, given back */
+	uint16_t max_void;
+	uint8_t kind; /* enum check_kind */
+	uint8_t pad;
+};
+struct ipc_checked {
+	uint32_t req;
+	uint8_t kind;
+	uint8_t result; /* enum spf_result */
+	uint8_t pad[2];
+};
+
 /* a connection that queued grants; `conn` is queued's number */
 struct ipc_conn_open {
 	struct ipc_addr dst;
@@ -448,7 +469,7 @@ struct ipc_ask {
 	uint32_t token;
 	uint32_t what; /* enum ask_what */
 };
-enum ask_what { ASK_RELOAD = 1, ASK_ROTATE_LOG, ASK_ROTATE_ACCT, ASK_STOP, ASK_PRECACHE };
+enum ask_what { ASK_RELOAD = 1, ASK_ROTATE_LOG, ASK_ROTATE_ACCT, ASK_STOP, ASK_PRECACHE, ASK_SPF };
 struct ipc_answer {
 	uint32_t token;
 	uint32_t ok;

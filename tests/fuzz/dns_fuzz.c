@@ -13,10 +13,25 @@ check_mx(const struct wire_answer *a)
 	}
 }
 
+static void
+check_txt(const struct wire_answer *a)
+{
+	struct str text;
+	size_t at = 0, n = 0;
+
+	while (wire_next_txt(a, &at, &text)) {
+		ph_assert(text.p >= a->rr.txt.bytes &&
+			  text.p + text.len <= a->rr.txt.bytes + a->rr.txt.len);
+		n++;
+	}
+	ph_assert(a->rr.txt.len <= WIRE_MAX_TXT && (a->status != WIRE_OK || n == a->n));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const enum wire_type types[] = {WIRE_A, WIRE_AAAA, WIRE_MX, WIRE_TLSA};
+	static const enum wire_type types[] = {
+	    WIRE_A, WIRE_AAAA, WIRE_MX, WIRE_TLSA, WIRE_PTR, WIRE_TXT};
 	struct wire_answer a;
 	char name[WIRE_NAME_MAX];
 
@@ -24,8 +39,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		wire_read(str_from((const char *)data, size), "x.test", types[i], &a);
 		ph_assert(a.n <= WIRE_MAX_RRS && a.ttl_s <= WIRE_MAX_TTL);
 		ph_assert((a.status == WIRE_OK) == (a.n > 0));
-		if (types[i] == WIRE_MX)
+		if (types[i] == WIRE_MX || types[i] == WIRE_PTR)
 			check_mx(&a);
+		else if (types[i] == WIRE_TXT)
+			check_txt(&a);
 	}
 	if (wire_name_normal(str_from((const char *)data, size), name))
 		ph_assert(strlen(name) <= 253);

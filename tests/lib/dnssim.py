@@ -23,7 +23,7 @@ import socket
 import struct
 import threading
 
-TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "MX": 15, "TXT": 16, "AAAA": 28, "TLSA": 52}
+TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "TLSA": 52}
 NAMES = {v: k for k, v in TYPES.items()}
 RCODES = {"FORMERR": 1, "SERVFAIL": 2, "NXDOMAIN": 3, "NOTIMP": 4, "REFUSED": 5}
 
@@ -41,11 +41,15 @@ def pack_rdata(kind, text):
     if kind == "TLSA":
         usage, selector, matching, data = text.split()
         return bytes([int(usage), int(selector), int(matching)]) + bytes.fromhex(data)
+    if kind == "TXT":
+        octets = text.encode()
+        return b"".join(bytes([len(octets[i:i + 200])]) + octets[i:i + 200] for i in range(0, len(octets) or 1, 200))
     return pack_name(text)
 
 
 def pack_rr(name, kind, text):
-    text, _, ttl = text.partition("@")
+    # a text may hold one
+    text, _, ttl = (text, "", "") if kind == "TXT" else text.partition("@")
     data = pack_rdata(kind, text.strip())
     return pack_name(name) + struct.pack(">HHIH", TYPES[kind], 1, int(ttl or 60), len(data)) + data
 

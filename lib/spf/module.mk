@@ -1,0 +1,2 @@
+sources := macro.c query.c spf.c term.c
+uses := base net
