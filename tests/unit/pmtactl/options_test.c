@@ -118,7 +118,7 @@ what_comes_later_is_named(void **state)
 	assert_int_equal(read_line("show license"), 0);
 	assert_int_equal(o.local, LOCAL_NO_LICENSE);
 	assert_string_equal(o.words, "show license");
-	assert_int_equal(read_line("check mfrom a b c"), 0);
+	assert_int_equal(read_line("trace a.test"), 0);
 	assert_int_equal(o.local, LOCAL_LATER);
 	assert_int_equal(read_line("test conf x"), 0);
 	assert_int_equal(o.local, LOCAL_TEST_CONFIG);
