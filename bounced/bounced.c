@@ -417,15 +417,7 @@ bounced_clear(struct bounced *b)
 void
 bounced_use_conf(struct bounced *b, const struct conf *c)
 {
-	const struct conf_set *s = conf_global(c);
-	struct str host = conf_str(s, CONF_GLOBAL_HOST_NAME),
-		   from = conf_str(s, CONF_GLOBAL_CUSTOM_DSN_FROM_HEADER);
-
-	if (host.len > 0)
-		str_copy(b->composer.host, sizeof b->composer.host, host);
-	xfree(&b->composer.from);
-	if (from.len > 0)
-		b->composer.from = xstrdup_str(from);
+	composer_use_conf(&b->composer, c);
 	processor_use_conf(b->processor, c);
 }
 

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "bounced/wording.h"
 #include "lib/base/xalloc.h"
 #include "lib/ev/ev.h"
 
@@ -19,6 +20,7 @@ struct draft {
 	char *owned[COMPOSE_MAX_RCPTS * 2]; /* addresses and orcpts */
 	size_t n, n_owned;
 	struct str vmta;
+	bool is_plain;
 };
 
 void
@@ -40,6 +42,22 @@ composer_clear(struct composer *c)
 	buf_clear(&c->env);
 	buf_clear(&c->message);
 	xfree(&c->from);
+	wording_free(&c->wording);
+}
+
+void
+composer_use_conf(struct composer *c, const struct conf *conf)
+{
+	struct str host = conf_str(conf_global(conf), CONF_GLOBAL_HOST_NAME),
+		   from = conf_str(conf_global(conf), CONF_GLOBAL_CUSTOM_DSN_FROM_HEADER);
+
+	if (host.len > 0)
+		str_copy(c->host, sizeof c->host, host);
+	xfree(&c->from);
+	if (from.len > 0)
+		c->from = xstrdup_str(from);
+	wording_free(&c->wording);
+	c->wording = wording_new(conf);
 }
 
 /* ---- reading ---- */
@@ -167,6 +185,7 @@ build_message(struct draft *d, uint64_t id, struct report_needs *needs)
 	    .arrived = d->env->accepted,
 	    .retry_until = {.ns = d->what->expires_ns},
 	    .content = content_of(d),
+	    .is_plain = d->is_plain,
 	    .rcpts = d->rcpts,
 	    .n_rcpts = d->n,
 	};
@@ -178,6 +197,8 @@ build_message(struct draft *d, uint64_t id, struct report_needs *needs)
 		    report_can_return_full(r.content, r.to);
 	if (!r.is_full)
 		r.content = str_sub(r.content, 0, COMPOSE_MAX_HEADERS);
+	if (d->rcpts[0].action == REPORT_ACTION_FAILED && wording_is_single(d->c->wording))
+		wording_apply(d->c->wording, &r);
 	buf_reset(&d->c->message);
 	return report_build(&d->c->message, &r, needs);
 }
@@ -226,6 +247,19 @@ draft_send(struct draft *d, struct why *why)
 	return 0;
 }
 
+/* Those of one report have one form, and with a template of failure nobody else is in it. */
+static int
+make_room(struct draft *d, const struct gathered_rcpt *g, const struct env_rcpt *r, struct why *why)
+{
+	bool is_plain = wording_is_plain(d->c->wording, r->address, str_of(g->vmta));
+
+	if ((d->n > 0 && (d->is_plain != is_plain || wording_is_single(d->c->wording)) &&
+		draft_send(d, why) == -1))
+		return -1;
+	d->is_plain = is_plain;
+	return 0;
+}
+
 /* both are in the order of the indices */
 static int
 walk(struct draft *d, const struct gathered *g, struct str lines, struct why *why)
@@ -239,8 +273,11 @@ walk(struct draft *d, const struct gathered *g, struct str lines, struct why *wh
 	while (i < g->n && env_iter_next(&it, &index, &r)) {
 		for (; i < g->n && g->rcpts[i].head.rcpt == index; i++) {
 			bool again = i > 0 && g->rcpts[i - 1].head.rcpt == index;
-			if (!again && is_wanted(r.notify, g->rcpts[i].head.kind))
-				add_rcpt(d, &g->rcpts[i], &r);
+			if (again || !is_wanted(r.notify, g->rcpts[i].head.kind))
+				continue;
+			if (make_room(d, &g->rcpts[i], &r, why) == -1)
+				return -1;
+			add_rcpt(d, &g->rcpts[i], &r);
 		}
 		if (d->n == COMPOSE_MAX_RCPTS && draft_send(d, why) == -1)
 			return -1;

@@ -7,6 +7,7 @@
 
 #include "bounced/gather.h"
 #include "lib/base/buf.h"
+#include "lib/conf/conf.h"
 #include "lib/mail/report.h"
 #include "lib/spool/envelope.h"
 #include "lib/spool/reader.h"
@@ -15,16 +16,20 @@
 #define COMPOSE_MAX_HEADERS (64u * 1024)
 #define COMPOSE_MAX_FULL    (1024u * 1024)
 
+struct wording;
 struct composer {
 	struct spool_reader *reader;
 	struct buf raw, scratch; /* the message that is reported on */
 	struct buf env, message; /* the report */
 	char host[256];
-	char *from; /* custom-dsn-from-header, owned; NULL: none */
+	char *from;		 /* custom-dsn-from-header, owned; NULL: none */
+	struct wording *wording; /* by the configuration (wording.h), owned; NULL: none yet */
 };
 
 void composer_init(struct composer *c, int spool_fd);
 void composer_clear(struct composer *c);
+/* conf is borrowed until the next call. */
+void composer_use_conf(struct composer *c, const struct conf *conf);
 
 /* Takes one finished report: its envelope lines (without the empty line) and message, borrowed for the call. */
 typedef void compose_cb(void *ctx, uint64_t id, struct str env, struct str message);

@@ -36,7 +36,7 @@ wants_notice(const struct queue *q, const struct rcpt *r, struct tick *at)
 	const struct message *m = message_at(r->message);
 
 	if ((r->notify & NOTIFY_DELAY) == 0 || q->policy->delay_ms == CONF_NEVER ||
-	    r->n_delays == UINT16_MAX ||
+	    q->policy->no_dsn || r->n_delays == UINT16_MAX ||
 	    (m->flags & (MSG_NULL_SENDER | MSG_REPORT | MSG_NO_DSN)) != 0)
 		return false;
 	*at = tick_add_ms(m->counts_from, q->policy->delay_ms * ((int64_t)r->n_delays + 1));

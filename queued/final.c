@@ -4,6 +4,7 @@
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
 #include "lib/mail/category.h"
+#include "queued/copy.h"
 #include "queued/events.h"
 #include "queued/names.h"
 #include "queued/report.h"
@@ -148,16 +149,29 @@ is_wanted(enum acct_type type)
 /* ---- beginning ---- */
 
 static bool
-is_report_due(const struct rcpt *r, enum final_kind kind, const struct final_facts *facts)
+is_report_due(const struct queue *q, const struct rcpt *r, enum final_kind kind,
+    const struct final_facts *facts)
 {
 	const struct message *m = message_at(r->message);
 
-	if (facts->no_report || (m->flags & (MSG_NULL_SENDER | MSG_REPORT | MSG_NO_DSN)) != 0 ||
+	if (facts->no_report || q->policy->no_dsn ||
+	    (m->flags & (MSG_NULL_SENDER | MSG_REPORT | MSG_NO_DSN)) != 0 ||
 	    (r->notify & NOTIFY_NEVER) != 0)
 		return false;
 	if (kind == FINAL_DELIVERED)
-		return (r->notify & NOTIFY_SUCCESS) != 0 && facts->dsn_relayed;
+		/* a next hop that knows DSN reports itself; what ends here, nobody else does */
+		return (r->notify & NOTIFY_SUCCESS) != 0 && (facts->dsn_relayed || facts->local);
 	return r->notify == NOTIFY_DEFAULT || (r->notify & NOTIFY_FAILURE) != 0;
+}
+
+/* bcc-upon-delivery; not of our own reports, and not of a copy */
+static bool
+is_copy_due(const struct queue *q, const struct rcpt *r, enum final_kind kind,
+    const struct final_facts *facts)
+{
+	return kind == FINAL_DELIVERED && !facts->quiet &&
+	       (message_at(r->message)->flags & MSG_REPORT) == 0 &&
+	       conf_str(q->policy->set, CONF_DOMAIN_BCC_UPON_DELIVERY).len > 0;
 }
 
 static void
@@ -198,7 +212,8 @@ final_begin(struct queue *q, uint32_t rcpt, enum final_kind kind, const struct f
 	f->record.final = (uint8_t)kind;
 	f->rcpt = rcpt;
 	f->queue = q->handle;
-	f->report_due = is_report_due(r, kind, facts);
+	f->report_due = is_report_due(q, r, kind, facts);
+	f->copy_due = is_copy_due(q, r, kind, facts);
 	send_record(f);
 }
 
@@ -354,6 +369,36 @@ final_end_flush(void)
 	sync_done();
 }
 
+/* its record is on disk, and the copy where one is due */
+static void
+go_on(struct final *f)
+{
+	if (f->report_due)
+		report_add(f);
+	else
+		final_end(f);
+}
+
+static void
+on_copied(void *ctx)
+{
+	go_on(ctx);
+	report_send_new();
+	sync_done();
+}
+
+static void
+order_copy(struct final *f)
+{
+	struct queue *q = queue_at(f->queue);
+	struct copy_what what = {.place = f->record.place,
+	    .rcpt = f->record.rcpt,
+	    .rcpts = conf_str(q->policy->set, CONF_DOMAIN_BCC_UPON_DELIVERY),
+	    .vmta = queue_vmta_name(q)};
+
+	copy_order(&what, on_copied, f);
+}
+
 void
 final_acknowledged(uint64_t seq)
 {
@@ -369,10 +414,10 @@ final_acknowledged(uint64_t seq)
 			if (f->acked != NULL)
 				f->acked(f->ctx);
 			free(f);
-		} else if (f->report_due)
-			report_add(f);
+		} else if (f->copy_due)
+			order_copy(f);
 		else
-			final_end(f);
+			go_on(f);
 	}
 	report_send_new();
 	sync_done();

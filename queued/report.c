@@ -134,7 +134,9 @@ kind_of(const struct final *f)
 {
 	if (f->is_delay)
 		return REPORT_DELAYED;
-	return f->record.final == FINAL_DELIVERED ? REPORT_RELAYED : REPORT_FAILED;
+	if (f->record.final != FINAL_DELIVERED)
+		return REPORT_FAILED;
+	return f->record.dsn_relayed ? REPORT_RELAYED : REPORT_DELIVERED;
 }
 
 static void

@@ -18,6 +18,7 @@ struct final {
 	uint32_t message; /* handle; 0: none (tq) */
 	uint32_t queue;
 	bool report_due;
+	bool copy_due; /* bcc-upon-delivery */
 	bool is_delay; /* a notice only: the recipient stays */
 	int64_t retry_until_ns;
 	void (*acked)(void *ctx); /* NULL, or told when the record is on disk */

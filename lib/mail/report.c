@@ -5,6 +5,7 @@
 #include "lib/mail/quote_int.h"
 #include "lib/mail/status.h"
 
+#define MAX_LINE	990 /* octets of a line of ours, its end and a dot not counted */
 #define BOUNDARY_FORMAT "=_report_%.*s"
 
 struct writer {
@@ -82,11 +83,19 @@ add_top(struct writer *w)
 
 	add_from(w);
 	quote_address(w->b, "To", r->to, w->utf8);
-	buf_addf(w->b, "Subject: Delivery Status Notification (%s)\r\n",
-	    actions[main_action(r)].subject);
+	if (r->subject.len > 0)
+		quote_field(w->b, "Subject", r->subject, w->utf8);
+	else
+		buf_addf(w->b, "Subject: Delivery Status Notification (%s)\r\n",
+		    actions[main_action(r)].subject);
 	buf_addf(w->b, "Date: %s\r\n", mail_date(r->now, date));
 	buf_addf(w->b, "Message-ID: <%.*s.report@%.*s>\r\n", STR_ARG(r->token), STR_ARG(r->host));
 	buf_add_cstr(w->b, "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n");
+	if (r->is_plain) {
+		buf_addf(w->b, "Content-Type: text/plain; charset=%s\r\n",
+		    w->utf8 ? "utf-8" : "us-ascii");
+		return;
+	}
 	buf_addf(w->b,
 	    "Content-Type: multipart/report; report-type=%s;\r\n\tboundary=\"" BOUNDARY_FORMAT
 	    "\"\r\n",
@@ -111,12 +120,49 @@ add_rcpt_text(struct writer *w, const struct report_rcpt_text *t)
 	quote_wrapped(w->b, "    ", t->reply, w->utf8);
 }
 
+/* one line, in as many as it takes */
 static void
-add_people_part(struct writer *w)
+add_own_line(struct writer *w, struct str line)
+{
+	do {
+		if (str_has_prefix(line, STR(".")))
+			buf_add_char(w->b, '.');
+		for (size_t i = 0; i < PH_MIN(line.len, (size_t)MAX_LINE); i++)
+			buf_add_char(
+			    w->b, line.p[i] == '\0' || line.p[i] == '\r' ? ' ' : line.p[i]);
+		buf_add_cstr(w->b, "\r\n");
+		line = str_skip(line, PH_MIN(line.len, (size_t)MAX_LINE));
+	} while (line.len > 0);
+}
+
+/* of the operator's template: as it is written, but for what mail does not allow */
+static void
+add_own_text(struct writer *w, struct report_needs *needs)
+{
+	bool is_ascii = quote_is_ascii(w->r->people);
+	struct str rest = w->r->people, line;
+
+	buf_addf(w->b,
+	    "Content-Type: text/plain; charset=%s\r\nContent-Transfer-Encoding: %s\r\n\r\n",
+	    is_ascii ? "us-ascii" : "utf-8", is_ascii ? "7bit" : "8bit");
+	needs->eight_bit |= !is_ascii;
+	while (rest.len > 0 && str_next(&rest, '\n', &line)) {
+		if (str_has_suffix(line, STR("\r")))
+			line.len--;
+		add_own_line(w, line);
+	}
+}
+
+static void
+add_people_part(struct writer *w, struct report_needs *needs)
 {
 	char date[MAIL_DATE_MAX];
 
 	add_boundary(w, "");
+	if (w->r->people.len > 0) {
+		add_own_text(w, needs);
+		return;
+	}
 	buf_addf(w->b,
 	    "Content-Type: text/plain; charset=%s\r\nContent-Transfer-Encoding: %s\r\n\r\n",
 	    w->utf8 ? "utf-8" : "us-ascii", w->utf8 ? "8bit" : "7bit");
@@ -185,15 +231,21 @@ add_rcpt_fields(struct writer *w, const struct report_rcpt_text *t)
 }
 
 static void
+add_program_text(struct writer *w)
+{
+	add_message_fields(w);
+	for (size_t i = 0; i < w->r->n_rcpts; i++)
+		add_rcpt_fields(w, &w->r->rcpts[i]);
+}
+
+static void
 add_program_part(struct writer *w)
 {
 	add_boundary(w, "");
 	buf_add_cstr(w->b, w->utf8 ? "Content-Type: message/global-delivery-status\r\n"
 				     "Content-Transfer-Encoding: 8bit\r\n\r\n"
 				   : "Content-Type: message/delivery-status\r\n\r\n");
-	add_message_fields(w);
-	for (size_t i = 0; i < w->r->n_rcpts; i++)
-		add_rcpt_fields(w, &w->r->rcpts[i]);
+	add_program_text(w);
 }
 
 /* ---- part 3: what is returned ---- */
@@ -281,6 +333,20 @@ count_dots(struct str s)
 	return n;
 }
 
+static void
+add_parts(struct writer *w, struct report_needs *needs)
+{
+	buf_add_cstr(w->b, "\r\nThis is a delivery report in MIME format.\r\n");
+	add_people_part(w, needs);
+	add_program_part(w);
+	add_boundary(w, "");
+	if (w->r->is_full)
+		add_full_part(w, needs);
+	else
+		add_header_part(w, needs);
+	add_boundary(w, "--");
+}
+
 int
 report_build(struct buf *b, const struct report *r, struct report_needs *needs)
 {
@@ -294,15 +360,12 @@ report_build(struct buf *b, const struct report *r, struct report_needs *needs)
 	mime = buf_len(b);
 	buf_init(&body, b->cap);
 	w.b = &body;
-	buf_add_cstr(&body, "\r\nThis is a delivery report in MIME format.\r\n");
-	add_people_part(&w);
-	add_program_part(&w);
-	add_boundary(&w, "");
-	if (r->is_full)
-		add_full_part(&w, needs);
-	else
-		add_header_part(&w, needs);
-	add_boundary(&w, "--");
+	if (r->is_plain) {
+		buf_add_cstr(&body, "\r\n");
+		add_program_text(&w);
+	} else {
+		add_parts(&w, needs);
+	}
 	if (needs->eight_bit)
 		buf_add_cstr(b, "Content-Transfer-Encoding: 8bit\r\n");
 	buf_add_str(b, buf_str(&body));

@@ -41,6 +41,9 @@ struct report {
 	/* what is returned of the message, wire form: its header section only, or all of it */
 	struct str content;
 	bool is_full;
+	bool is_plain; /* only what is for programs, as text: no parts, nothing is returned */
+	struct str subject,
+	    people; /* instead of the usual ones; the text for people with line ends of any kind */
 	const struct report_rcpt_text *rcpts;
 	size_t n_rcpts;
 };
