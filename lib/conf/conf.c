@@ -204,7 +204,14 @@ conf_load_lines(
 struct conf *
 conf_load_text(struct str text, const char *name, struct conf_messages *m, unsigned how)
 {
-	struct conf_load l = {.c = conf_new(), .m = m, .how = how};
+	return conf_load_text_lines(text, name, m, how, NULL);
+}
+
+struct conf *
+conf_load_text_lines(struct str text, const char *name, struct conf_messages *m, unsigned how,
+    struct conf_lines *lines)
+{
+	struct conf_load l = {.c = conf_new(), .m = m, .how = how, .lines = lines};
 
 	*m = (struct conf_messages){0};
 	conf_parse_text(&l, text, name);

@@ -294,6 +294,10 @@ enum { CONF_ANY_ADDRESS = 1, CONF_NO_INCLUDE = 2 };
 struct conf *conf_load_with(const char *path, struct conf_messages *m, unsigned how);
 struct conf *conf_load_text(
     struct str text, const char *name, struct conf_messages *m, unsigned how);
+/* `lines` empty at first, or NULL */
+struct conf_lines;
+struct conf *conf_load_text_lines(struct str text, const char *name, struct conf_messages *m,
+    unsigned how, struct conf_lines *lines);
 /* The text of a snapshot; it is written into (comments are blanked out). */
 struct conf *conf_load_snapshot(char *text, size_t len, struct conf_messages *m);
 int conf_parse_path(struct conf_load *l, const char *path);

@@ -1,5 +1,6 @@
 #include "lib/conf/lines.h"
 
+#include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/conf/parse_int.h"
 
@@ -34,6 +35,7 @@ add(struct conf_load *l, struct conf_at at, char *text)
 	struct conf_lines *lines = l->lines;
 
 	CONF_GROW(lines->list, lines->n, lines->cap);
+	ph_assert(lines->list != NULL);
 	/* the file's number stands here until the end, when its name does */
 	lines->list[lines->n++] = (struct conf_line){.file = NULL,
 	    .line = at.line,
@@ -41,6 +43,7 @@ add(struct conf_load *l, struct conf_at at, char *text)
 	    .text = text,
 	    .why = xstrdup("")};
 	CONF_GROW(l->line_at, l->n_line_at, l->cap_line_at);
+	ph_assert(l->line_at != NULL);
 	l->line_at[l->n_line_at++] = at;
 }
 

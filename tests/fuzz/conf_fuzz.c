@@ -5,6 +5,8 @@
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/conf/conf_int.h"
+#include "lib/conf/diff.h"
+#include "lib/conf/lines.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,6 +24,17 @@ printed(const struct conf *c)
 }
 
 static void
+check_same(const struct conf *c, const struct conf *again)
+{
+	struct conf_differences d;
+
+	conf_diff(c, again, &d);
+	if (d.n > 0)
+		panic("printed, it differs: %s %s", d.list[0].where, d.list[0].text);
+	conf_diff_clear(&d);
+}
+
+static void
 check_again(const struct conf *c)
 {
 	char *first = printed(c), *second;
@@ -35,6 +48,7 @@ check_again(const struct conf *c)
 	second = printed(again);
 	if (strcmp(first, second) != 0)
 		panic("printed differently:\n%s\n----\n%s", first, second);
+	check_same(c, again);
 	free(first);
 	free(second);
 	conf_messages_clear(&m);
@@ -61,18 +75,20 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const char needed[] = "log-file /l\nspool /s\n";
 	struct str text = str_from((const char *)data, size);
 	struct conf_messages m;
+	struct conf_lines lines = {0};
 	char *whole = xmalloc(size + sizeof needed);
 	struct conf *c;
 
 	memcpy(whole, needed, sizeof needed - 1);
 	memcpy(whole + sizeof needed - 1, data, size);
-	c = conf_load_text(str_from(whole, size + sizeof needed - 1), "fuzz", &m,
-	    CONF_ANY_ADDRESS | CONF_NO_INCLUDE);
+	c = conf_load_text_lines(str_from(whole, size + sizeof needed - 1), "fuzz", &m,
+	    CONF_ANY_ADDRESS | CONF_NO_INCLUDE, &lines);
 	if (c != NULL) {
 		check_again(c);
 		ask(c, text);
 	}
 	conf_messages_clear(&m);
+	conf_lines_clear(&lines);
 	conf_free(&c);
 	memcpy(whole, data, size);
 	c = conf_load_snapshot(whole, size, &m);
