@@ -92,6 +92,8 @@ hint_elsewhere(struct nearest *n, char *hint, size_t size)
 {
 	enum conf_block where = CONF_BLOCK_GLOBAL;
 
+	/* among so many words something is always near to a short one */
+	n->distance = PH_MIN(n->distance, (unsigned)n->word.len / 3 + 1);
 	for (unsigned i = 0; i < CONF_N_BLOCKS; i++) {
 		const char *before = n->best;
 		offer_all(n, (enum conf_block)i, false);

@@ -10,13 +10,14 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
-from cases import case, expect, expect_equal, main  # noqa: E402
+from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
 from posthaste import BUILD, DAEMONS, ROOT, World  # noqa: E402
 
 PAGES = [ROOT + "/README.md", ROOT + "/docs/operations.md", ROOT + "/docs/security.md",
          *sorted(glob.glob(ROOT + "/docs/guides/*.md"))]
 BLOCK = re.compile(r"^<(source|domain|virtual-mta|smtp-|acct-file|http>|spool|pattern-list|bounce|fbl|mx-rollup)")
 DIRECTIVES = ("host-name", "name-server", "postmaster", "smtp-listener", "max-queue-size", "http-access", "log-file", "dnsbl-")
+ELASTIC = ROOT + "/docs/guides/elasticsearch.md"
 NEEDED = "log-file {folder}/log/pmta.log\n<spool {folder}/spool>\n</spool>\n"
 # what fragments refer to and do not say
 NAMED = ("<virtual-mta campaigns>\n</virtual-mta>\n", "<virtual-mta news>\n</virtual-mta>\n",
@@ -134,8 +135,10 @@ def try_command(w, line):
 def all_commands():
     vmtas = "<virtual-mta bulk>\n</virtual-mta>\n<virtual-mta receipts>\n</virtual-mta>\n" + "".join(NAMED)
     policy = "port {mx_port}\nname-server {net}.53:{dns_port}\nprovider example.net { mx {net}.10; domains example.net example.com; }"
-    with World(policy=policy, config=vmtas) as w:
+    columns = fragments(ELASTIC)[0][1].replace("/var/log/pmta/acct.csv", "{folder}/acct/elastic.csv")
+    with World(policy=policy, config=vmtas + columns) as w:
         sending(w)
+        elastic(w)
         n_seen = 0
         for path in PAGES:
             for n, line in commands(path):
@@ -144,6 +147,15 @@ def all_commands():
                 expect(result is None or not (result[0] in (2, 64) or "There is no command" in result[1] or
                                               "no option" in result[1]), f"{os.path.basename(path)}:{n}: {line}: {result}")
         expect(n_seen >= 30, f"only {n_seen} commands were found")
+
+
+def elastic(w):
+    """The header line that the guide shows is what is written, and what the pipeline takes apart."""
+    wait_for("records for Elasticsearch", lambda: os.path.exists(w.folder + "/acct/elastic.csv"))
+    header = open(w.folder + "/acct/elastic.csv").readline().strip()
+    expect(any(text.strip() == header for _, text in blocks(ELASTIC)), f"the guide does not show {header}")
+    pipeline = json.load(open(ROOT + "/conf/monitoring/elasticsearch-pipeline.json"))
+    expect_equal(",".join(pipeline["processors"][0]["csv"]["target_fields"]), header, "the pipeline's columns")
 
 
 def program(name):
