@@ -234,6 +234,11 @@ step(void)
 		if (rec.is_first)
 			spool_record_moved(qd.store, &item.place);
 		return true;
+	case WALK_TORN:
+		log_warn("event=torn-group writer=%u segment=%08x offset=%lu bytes=%lu text=\"%s\"",
+		    item.place.writer, item.place.segment, item.place.offset, item.place.len,
+		    item.why.text);
+		return true;
 	case WALK_BAD:
 		set_aside(&item);
 		return true;

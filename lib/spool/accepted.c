@@ -162,7 +162,7 @@ part_has(struct scan *scan, const struct part *part, int fd, uint64_t id)
 	uint32_t n_rcpts;
 
 	scan_start(scan, fd, part->generation, BLOCK_BYTES, part->limit);
-	while ((e = scan_next(scan, &r)) == SCAN_RECORD || e == SCAN_BAD)
+	while ((e = scan_next(scan, &r)) <= SCAN_TORN)
 		if (e == SCAN_RECORD && record_peek(r.env, &its_id, &n_rcpts) && its_id == id)
 			return fdatasync(fd) == 0 ? 1 : -1;
 	return e == SCAN_ERROR ? -1 : 0;

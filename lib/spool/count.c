@@ -14,8 +14,8 @@ segment_count(int fd, uint32_t generation, struct segment_count *c)
 	*c = (struct segment_count){.end = BLOCK_BYTES};
 	scan_init(&scan);
 	scan_start(&scan, fd, generation, BLOCK_BYTES, SCAN_NO_LIMIT);
-	while ((what = scan_next(&scan, &r)) == SCAN_RECORD || what == SCAN_BAD) {
-		if (what == SCAN_BAD)
+	while ((what = scan_next(&scan, &r)) <= SCAN_TORN) {
+		if (what != SCAN_RECORD)
 			continue;
 		c->in.n_msgs++;
 		c->in.n_rcpts += record_peek(r.env, &id, &n) ? n : 0;

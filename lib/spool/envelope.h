@@ -1,7 +1,7 @@
 /*
  * A spool record's text: header line, envelope, empty line, message; the one form for journal and queue file.
  *
- *   posthaste-1 gen=GGGGGGGG len=LLLLLLLLLLLL env=EEEEEEEE sum=SSSSSSSSSSSSSSSS\n      (fixed width, hex)
+ *   posthaste-1 gen=GGGGGGGG from=FFFFFFFF len=LLLLLLLLLLLL env=EEEEEEEE sum=SSSSSSSSSSSSSSSS\n  (hex)
  *   id: 0123456789abcdef\n
  *   name: value\n …            percent-encoded values; `rcpt:` once a recipient, in the order of their index
  *   \n
@@ -20,7 +20,7 @@
 #include "lib/base/why.h"
 #include "lib/net/addr.h"
 
-#define SPOOL_HEADER_LEN 76 /* asserted where it is written */
+#define SPOOL_HEADER_LEN 90 /* asserted where it is written */
 #define SPOOL_MAX_ENV	 (64u * 1024 * 1024)
 #define SPOOL_MAX_RCPTS	 100000u
 
@@ -76,18 +76,18 @@ struct env_rcpt {
 /* Appends the envelope's lines (not header line, not empty line). -1: over the buffer's cap. */
 int envelope_write(struct buf *b, const struct envelope *e) PH_MUST_CHECK;
 int envelope_write_rcpt(struct buf *b, const struct env_rcpt *r) PH_MUST_CHECK;
-/* Fills header[SPOOL_HEADER_LEN] from the sizes and the checksum. */
-void envelope_header(
-    char *header, uint32_t generation, uint64_t len, uint32_t env_len, uint64_t sum);
-
-/* ---- reading ---- */
-
 struct record_header {
 	uint64_t len;
 	uint64_t sum;
 	uint32_t generation;
+	uint32_t from; /* journal: where the group begins with which it was written and flushed */
 	uint32_t env_len;
 };
+/* Fills header[SPOOL_HEADER_LEN]; the sum is made from `core` (record_core) and h's other fields. */
+void envelope_header(char *header, uint64_t core, const struct record_header *h);
+
+/* ---- reading ---- */
+
 /* The header line at the start of s. False when it is not one (wrong width, letters, limits). */
 bool record_header_parse(struct str s, struct record_header *h);
 

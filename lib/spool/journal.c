@@ -250,16 +250,17 @@ place_entries(
 
 	for (size_t i = from; i < to; i++) {
 		struct entry *e = &g->entry[i];
-		uint32_t gen = s->head.generation;
-
 		if (e->is_refused)
 			continue;
 		e->segment = s->head.segment;
-		e->generation = gen;
+		e->generation = s->head.generation;
 		e->offset = pos;
 		pos += e->len;
-		envelope_header(g->data + e->at, gen, e->len, e->env_len,
-		    record_sum(e->core, gen, e->len, e->env_len));
+		envelope_header(g->data + e->at, e->core,
+		    &(struct record_header){.len = e->len,
+			.generation = e->generation,
+			.from = (uint32_t)s->pos,
+			.env_len = e->env_len});
 		adds->n_msgs++;
 		adds->n_rcpts += e->n_rcpts;
 	}

@@ -466,8 +466,8 @@ make_front(struct journal_large *l, struct str env)
 	add_padding(l->front + SPOOL_HEADER_LEN + env.len, l->room - SPOOL_HEADER_LEN - env.len);
 	all = str_from(l->front + SPOOL_HEADER_LEN, l->room - SPOOL_HEADER_LEN);
 	core = record_core_of(all, XXH3_64bits_digest(l->hash));
-	envelope_header(l->front, 0, l->place.len, l->place.env_len,
-	    record_sum(core, 0, l->place.len, l->place.env_len));
+	envelope_header(l->front, core,
+	    &(struct record_header){.len = l->place.len, .env_len = l->place.env_len});
 }
 
 void

@@ -35,6 +35,7 @@ enum walk_event {
 	WALK_RECORD,  /* a live-or-done record: place, envelope (header + env bytes) */
 	WALK_SEGMENT, /* a segment was finished: its number, generation, bytes in use */
 	WALK_MOVED, /* a record whose message a good queue file has (a crash while it was moved): spool_record_moved() */
+	WALK_TORN, /* what the power left of the last group, which nobody was told of: where, and `why` */
 	WALK_BAD,   /* something cannot be believed or read: `why` */
 	WALK_AGAIN, /* the time slice is over: call again */
 	WALK_END

@@ -70,10 +70,11 @@ record_core(struct str env, struct str message)
 	return record_core_of(env, XXH3_64bits(message.p, message.len));
 }
 
-uint64_t
-record_sum(uint64_t core, uint32_t generation, uint64_t len, uint32_t env_len)
+/* what the header line says: binds the core to its place and sizes */
+static uint64_t
+record_sum(uint64_t core, const struct record_header *h)
 {
-	uint64_t all[4] = {core, generation, len, env_len};
+	uint64_t all[5] = {core, h->generation, h->from, h->len, h->env_len};
 
 	return XXH3_64bits(all, sizeof all);
 }
@@ -88,7 +89,7 @@ record_is_whole(struct str record, const struct record_header *h)
 	env = str_sub(record, SPOOL_HEADER_LEN, h->env_len - SPOOL_HEADER_LEN);
 	message = str_skip(record, h->env_len);
 	return env.len >= 2 && memcmp(env.p + env.len - 2, "\n\n", 2) == 0 &&
-	       record_sum(record_core(env, message), h->generation, h->len, h->env_len) == h->sum;
+	       record_sum(record_core(env, message), h) == h->sum;
 }
 
 bool
@@ -100,36 +101,43 @@ record_peek(struct str env, uint64_t *id, uint32_t *n_rcpts)
 	       env.p[8] == '\n';
 }
 
-#define HEADER_FORM "posthaste-1 gen=GGGGGGGG len=LLLLLLLLLLLL env=EEEEEEEE sum=SSSSSSSSSSSSSSSS\n"
+#define HEADER_FORM                                                                                \
+	"posthaste-1 gen=GGGGGGGG from=FFFFFFFF len=LLLLLLLLLLLL env=EEEEEEEE "                    \
+	"sum=SSSSSSSSSSSSSSSS\n"
 _Static_assert(sizeof HEADER_FORM - 1 == SPOOL_HEADER_LEN, "the header line's width");
 
 void
-envelope_header(char *header, uint32_t generation, uint64_t len, uint32_t env_len, uint64_t sum)
+envelope_header(char *header, uint64_t core, const struct record_header *h)
 {
 	memcpy(header, HEADER_FORM, SPOOL_HEADER_LEN);
-	put_hex(header + 16, 8, generation);
-	put_hex(header + 29, 12, len);
-	put_hex(header + 46, 8, env_len);
-	put_hex(header + 59, 16, sum);
+	put_hex(header + 16, 8, h->generation);
+	put_hex(header + 30, 8, h->from);
+	put_hex(header + 43, 12, h->len);
+	put_hex(header + 60, 8, h->env_len);
+	put_hex(header + 73, 16, record_sum(core, h));
 }
 
 bool
 record_header_parse(struct str s, struct record_header *h)
 {
-	uint64_t gen, env;
+	uint64_t gen, from, env;
 
-	if (!take_hex(&s, "posthaste-1 gen=", 8, &gen) || !take_hex(&s, " len=", 12, &h->len) ||
-	    !take_hex(&s, " env=", 8, &env) || !take_hex(&s, " sum=", 16, &h->sum) ||
-	    !take_lit(&s, "\n"))
+	if (!take_hex(&s, "posthaste-1 gen=", 8, &gen) || !take_hex(&s, " from=", 8, &from) ||
+	    !take_hex(&s, " len=", 12, &h->len) || !take_hex(&s, " env=", 8, &env) ||
+	    !take_hex(&s, " sum=", 16, &h->sum) || !take_lit(&s, "\n"))
 		return false;
 	h->generation = (uint32_t)gen;
+	h->from = (uint32_t)from;
 	h->env_len = (uint32_t)env;
 	return env > SPOOL_HEADER_LEN && env <= SPOOL_MAX_ENV && h->len >= env;
 }
 
 /* ---- the end of a segment ---- */
 
-#define END_FORM "posthaste-1 gen=GGGGGGGG end=MMMMMMMMMMMM rcp=RRRRRRRR sum=SSSSSSSSSSSSSSSS\n"
+#define END_FORM                                                                                   \
+	"posthaste-1 gen=GGGGGGGG ends-after=MMMMMMMMMMMM recipients=RRRRRRRR "                    \
+	"sum=SSSSSSSSSSSSSSSS\n"
+#define END_SUMMED 68
 _Static_assert(sizeof END_FORM - 1 == SPOOL_HEADER_LEN, "as wide as a header line");
 
 void
@@ -137,9 +145,9 @@ segment_end_write(char line[SPOOL_HEADER_LEN], const struct segment_end *e)
 {
 	memcpy(line, END_FORM, SPOOL_HEADER_LEN);
 	put_hex(line + 16, 8, e->generation);
-	put_hex(line + 29, 12, e->n_msgs);
-	put_hex(line + 46, 8, e->n_rcpts);
-	put_hex(line + 59, 16, XXH3_64bits(line, 54));
+	put_hex(line + 36, 12, e->n_msgs);
+	put_hex(line + 60, 8, e->n_rcpts);
+	put_hex(line + 73, 16, XXH3_64bits(line, END_SUMMED));
 }
 
 bool
@@ -148,12 +156,13 @@ segment_end_parse(struct str s, struct segment_end *e)
 	const char *line = s.p;
 	uint64_t gen, sum;
 
-	if (!take_hex(&s, "posthaste-1 gen=", 8, &gen) || !take_hex(&s, " end=", 12, &e->n_msgs) ||
-	    !take_hex(&s, " rcp=", 8, &e->n_rcpts) || !take_hex(&s, " sum=", 16, &sum) ||
+	if (!take_hex(&s, "posthaste-1 gen=", 8, &gen) ||
+	    !take_hex(&s, " ends-after=", 12, &e->n_msgs) ||
+	    !take_hex(&s, " recipients=", 8, &e->n_rcpts) || !take_hex(&s, " sum=", 16, &sum) ||
 	    !take_lit(&s, "\n"))
 		return false;
 	e->generation = (uint32_t)gen;
-	return sum == XXH3_64bits(line, 54);
+	return sum == XXH3_64bits(line, END_SUMMED);
 }
 
 /* ---- blocks ---- */

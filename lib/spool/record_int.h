@@ -22,8 +22,6 @@ bool take_lit(struct str *s, const char *lit);
 uint64_t record_core(struct str env, struct str message);
 /* The same when the message was hashed before: XXH3-64 without a seed. */
 uint64_t record_core_of(struct str env, uint64_t message_hash);
-/* What the header line says: binds the core to generation and sizes. */
-uint64_t record_sum(uint64_t core, uint32_t generation, uint64_t len, uint32_t env_len);
 /* A whole record in memory, its header already parsed: does the sum fit? */
 bool record_is_whole(struct str record, const struct record_header *h);
 /* Opens "id: …\nrcpts: …" at the front of an envelope. False when these are not its first lines. */

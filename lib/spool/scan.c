@@ -31,6 +31,8 @@ scan_start(struct scan *s, int fd, uint32_t generation, uint64_t from, uint64_t 
 	s->limit = PH_MIN(limit, (uint64_t)JOURNAL_SEGMENT_BYTES);
 	s->have = 0;
 	s->ended = s->was_bad = false;
+	s->n_good = 0;
+	s->is_whole = from == BLOCK_BYTES;
 }
 
 /*
@@ -123,13 +125,43 @@ find_candidate(struct scan *s)
 	}
 }
 
+/*
+ * Does all that is good from pos on belong to the group that [bad_from, pos) would belong to? A flush that was over
+ * before later records were written has covered it: then it is damage. So it is when the end line knows of more
+ * records than there are. pos stays.
+ */
+static int
+is_last_group(struct scan *s)
+{
+	struct scan_record r;
+	uint64_t pos = s->pos, n = s->n_good;
+	int what = 1, is_last = 1;
+
+	while (what > 0 && is_last > 0) {
+		what = look(s, &r);
+		if (what == 2) {
+			is_last = s->is_whole && s->end.n_msgs == n;
+			break;
+		}
+		if (what == 1) {
+			is_last = r.h.from <= s->bad_from;
+			s->pos += r.h.len;
+			n++;
+		} else if (what == 0) {
+			what = find_candidate(s);
+		}
+	}
+	s->pos = pos;
+	return what < 0 ? -1 : is_last;
+}
+
 /* Nothing good at pos: is there anything behind? Leaves pos there, or back where it was. */
 static enum scan_event
 resync(struct scan *s)
 {
 	struct scan_record r;
 	uint64_t from = s->pos;
-	int found, what = 0;
+	int found, what = 0, is_last;
 
 	while ((found = find_candidate(s)) > 0)
 		if ((what = look(s, &r)) != 0)
@@ -141,7 +173,10 @@ resync(struct scan *s)
 		return SCAN_END;
 	}
 	s->bad_from = from;
-	return SCAN_BAD;
+	is_last = what == 1 ? is_last_group(s) : 0;
+	if (is_last < 0)
+		return SCAN_ERROR;
+	return is_last ? SCAN_TORN : SCAN_BAD;
 }
 
 enum scan_event
@@ -162,5 +197,6 @@ scan_next(struct scan *s, struct scan_record *r)
 		s->generation = r->h.generation;
 	}
 	s->pos += r->h.len;
+	s->n_good++;
 	return SCAN_RECORD;
 }

@@ -16,6 +16,8 @@ struct scan {
 	uint64_t base; /* file offset of buf[0] */
 	uint64_t pos, limit;
 	uint64_t bad_from;
+	uint64_t n_good; /* records given since the start of the segment, if it began there */
+	bool is_whole;
 	int fd; /* borrowed */
 	uint32_t generation;
 	bool any_generation; /* the first good record's counts */
@@ -31,6 +33,7 @@ struct scan_record {
 enum scan_event {
 	SCAN_RECORD,
 	SCAN_BAD,  /* [bad_from, pos) is no record, but good ones follow */
+	SCAN_TORN, /* the same, within the last group of all: no flush need have covered it */
 	SCAN_END,  /* nothing good from pos on */
 	SCAN_ERROR /* errno: the disk does not give it */
 };

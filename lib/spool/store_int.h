@@ -20,6 +20,7 @@ struct log_file {
 	struct needs needs;
 	uint32_t number;
 	size_t n_lines;
+	bool may_go_on; /* its header is good and no write failed */
 };
 struct line_list {
 	struct done_line *line;
@@ -48,6 +49,7 @@ struct done_log {
 	size_t n_waiters, cap_waiters;
 	struct ev_defer kick;
 	bool syncing, recycling, compacting;
+	bool stays;	/* in the last file: there is no room for a new one */
 	struct why why; /* of the last failure */
 };
 

@@ -106,6 +106,7 @@ load_files(struct spool_store *s, const uint32_t *number, size_t n, const struct
 		if (done_file_read(&f, s->done_fd, number[i]) < 0)
 			return why_errno(why, "Cannot read the done log's file %08x", number[i]);
 		load_lines(s, &f, add_file(&s->log, number[i], f.n_lines), live, i >= checkpoint);
+		s->log.file[i].may_go_on = f.is_good;
 		done_file_clear(&f);
 	}
 	if (s->n_finished > 1)
@@ -380,7 +381,7 @@ start_sync(struct spool_store *s)
 		job->head.number = last->number;
 		job->at = last->n_lines;
 	}
-	if (log->fd < 0 || last->n_lines + log->pending.n > DONE_LINES)
+	if (log->fd < 0 || (!log->stays && last->n_lines + log->pending.n > DONE_LINES))
 		begin_file(s, job);
 	take_pending(s, job);
 	log->syncing = true;
@@ -406,8 +407,9 @@ account(struct spool_store *s, const struct sync_job *job)
 	bool counts;
 
 	if (log->fd < 0)
-		add_file(log, job->head.number, job->table.n);
+		add_file(log, job->head.number, job->table.n)->may_go_on = true;
 	log->fd = job->fd;
+	log->stays = false;
 	f = &log->file[log->n_files - 1];
 	f->n_lines += job->lines.n;
 	log->n_synced += job->lines.n;
@@ -430,6 +432,8 @@ take_back(struct spool_store *s, struct sync_job *job)
 
 	if (job->fd >= 0)
 		close(job->fd);
+	if (log->fd >= 0 && job->fd >= 0)
+		log->file[log->n_files - 1].may_go_on = false;
 	/* keep the failed new file's number from being tried again */
 	if (log->fd < 0 && job->fd >= 0)
 		add_file(log, job->head.number, 0);
@@ -458,12 +462,30 @@ tell_waiters(struct spool_store *s, const struct why *why)
 	}
 }
 
+/*
+ * No new file could be made: the last one is gone on with, as far as it has room. So a start, which begins a new one,
+ * never costs the room that a full disk has left.
+ */
+static bool
+go_on_in_last(struct spool_store *s)
+{
+	struct done_log *log = &s->log;
+	struct log_file *last = log->n_files == 0 ? NULL : &log->file[log->n_files - 1];
+	char name[SPOOL_NAME];
+
+	if (last == NULL || !last->may_go_on || last->n_lines >= DONE_LINES)
+		return false;
+	log->fd = open_file(s->done_fd, done_name(name, last->number), O_RDWR);
+	log->stays = log->fd >= 0;
+	return log->stays;
+}
+
 static void
 sync_done(struct spool_work *work)
 {
 	struct sync_job *job = ph_container_of(work, struct sync_job, work);
 	struct spool_store *s = job->s;
-	bool was_new = s->log.fd < 0, is_second;
+	bool was_new = s->log.fd < 0, is_second, has_no_file = job->fd < 0;
 
 	s->log.syncing = false;
 	if (job->failed) {
@@ -472,7 +494,9 @@ sync_done(struct spool_work *work)
 		s->log.why = job->why;
 		take_back(s, job);
 		job_free(job);
-		if (is_second)
+		if (has_no_file && go_on_in_last(s))
+			start_sync(s);
+		else if (is_second)
 			tell_waiters(s, &s->log.why);
 		else
 			start_sync(s);

@@ -95,8 +95,8 @@ make_file_text(char *record, struct spool_place *place)
 	struct str env = str_from(record + SPOOL_HEADER_LEN, place->env_len - SPOOL_HEADER_LEN);
 	struct str message = str_from(record + place->env_len, place->len - place->env_len);
 
-	envelope_header(record, 0, place->len, place->env_len,
-	    record_sum(record_core(env, message), 0, place->len, place->env_len));
+	envelope_header(record, record_core(env, message),
+	    &(struct record_header){.len = place->len, .env_len = place->env_len});
 	*place = (struct spool_place){.id = place->id,
 	    .len = place->len,
 	    .kind = SPOOL_FILE,

@@ -547,6 +547,10 @@ next_in_segment(struct spool_walk *w, struct walk_item *item)
 		set_place(item, g, w->scan.bad_from, w->scan.pos - w->scan.bad_from);
 		why_set(&item->why, "The journal is broken here; records follow.");
 		return WALK_BAD;
+	case SCAN_TORN:
+		set_place(item, g, w->scan.bad_from, w->scan.pos - w->scan.bad_from);
+		why_set(&item->why, "The last group was not flushed as a whole.");
+		return WALK_TORN;
 	case SCAN_ERROR:
 		set_place(item, g, w->scan.pos, 0);
 		item->is_unreadable = true;

@@ -26,8 +26,8 @@ add_record(struct buf *b, struct str env)
 	uint64_t len = SPOOL_HEADER_LEN + env.len + body.len;
 	uint32_t env_len = (uint32_t)(SPOOL_HEADER_LEN + env.len);
 
-	envelope_header(header, GENERATION, len, env_len,
-	    record_sum(record_core(env, body), GENERATION, len, env_len));
+	envelope_header(header, record_core(env, body),
+	    &(struct record_header){.len = len, .generation = GENERATION, .env_len = env_len});
 	ph_assert(buf_add(b, header, sizeof header) == 0 && buf_add_str(b, env) == 0 &&
 		  buf_add_str(b, body) == 0);
 }
@@ -43,8 +43,8 @@ scan_all(int fd, size_t size, uint32_t generation, unsigned *seen)
 
 	scan_init(&s);
 	scan_start(&s, fd, generation, 0, size);
-	while ((e = scan_next(&s, &r)) == SCAN_RECORD || e == SCAN_BAD) {
-		if (e == SCAN_BAD)
+	while ((e = scan_next(&s, &r)) <= SCAN_TORN) {
+		if (e != SCAN_RECORD)
 			continue;
 		ph_assert(r.offset + r.h.len <= size);
 		if (record_peek(r.env, &id, &n))

@@ -148,7 +148,7 @@ store_message(uint64_t id)
 	p.env_len = (uint32_t)(SPOOL_HEADER_LEN + buf_len(&b));
 	p.len = p.env_len + sizeof MESSAGE - 1;
 	core = record_core(buf_str(&b), STR(MESSAGE));
-	envelope_header(header, 0, p.len, p.env_len, record_sum(core, 0, p.len, p.env_len));
+	envelope_header(header, core, &(struct record_header){.len = p.len, .env_len = p.env_len});
 	snprintf(path, sizeof path, "%s/queue", t.spool);
 	mkdir(path, 0755);
 	snprintf(path, sizeof path, "%s/queue/%s", t.spool, queue_dir_name(dir, id));

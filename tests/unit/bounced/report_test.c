@@ -136,8 +136,8 @@ store_message(struct envelope *e, const struct env_rcpt *rcpts, const char *mess
 	buf_add_char(&b, '\n');
 	p.env_len = (uint32_t)(SPOOL_HEADER_LEN + buf_len(&b));
 	p.len = p.env_len + msg.len;
-	envelope_header(header, 0, p.len, p.env_len,
-	    record_sum(record_core(buf_str(&b), msg), 0, p.len, p.env_len));
+	envelope_header(header, record_core(buf_str(&b), msg),
+	    &(struct record_header){.len = p.len, .env_len = p.env_len});
 	snprintf(path, sizeof path, "%s/queue/%s/%s", t.top, queue_dir_name(dir, e->id),
 	    id_name(name, e->id));
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0644);

@@ -264,9 +264,8 @@ make_message(size_t bytes, bool dots, uint32_t n_rcpts)
 	    .kind = SPOOL_FILE,
 	    .len = SPOOL_HEADER_LEN + buf_len(&env) + buf_len(&content),
 	    .env_len = (uint32_t)(SPOOL_HEADER_LEN + buf_len(&env))};
-	envelope_header(header, 0, made.place.len, made.place.env_len,
-	    record_sum(record_core(buf_str(&env), buf_str(&content)), 0, made.place.len,
-		made.place.env_len));
+	envelope_header(header, record_core(buf_str(&env), buf_str(&content)),
+	    &(struct record_header){.len = made.place.len, .env_len = made.place.env_len});
 	write_file(e.id, str_from(header, sizeof header), buf_str(&env), buf_str(&content));
 	buf_clear(&content);
 	buf_clear(&env);

@@ -122,6 +122,46 @@ a_bit_turned_anywhere_in_a_record_sets_only_it_aside(void **state)
 			check_flip(at, bit, 1);
 }
 
+/* the power went while a group was written: of its three records any may be torn */
+static void
+what_is_torn_in_the_last_group_is_no_damage(void **state)
+{
+	static char torn[KEEP];
+
+	make_three(false);
+	for (size_t in = 0; in < 2; in++)
+		for (uint64_t at = end[in]; at + 20 < end[in + 1]; at += 7) {
+			memcpy(torn, whole, KEEP);
+			memset(torn + at, 0, 20);
+			put_segment(torn, KEEP);
+			walk(&w);
+			assert_int_equal(w.n, 2);
+			assert_int_equal(w.n_torn, 1);
+			/* only that the file was made short */
+			assert_int_equal(w.n_bad, 1);
+		}
+}
+
+static void
+what_is_broken_before_a_later_group_is_damage(void **state)
+{
+	static char bent[KEEP];
+	uint64_t end_of_first;
+
+	append(1, STR("first\r\n"));
+	append(1, STR("second\r\n"));
+	wait_for_fates();
+	end_of_first = h.fate[0].place.offset + h.fate[0].place.len;
+	make_three(false);
+	memcpy(bent, whole, KEEP);
+	memset(bent + h.fate[0].place.offset, 0, 20);
+	put_segment(bent, KEEP);
+	walk(&w);
+	assert_int_equal(w.n_torn, 0);
+	assert_int_equal(w.n_bad, 2);
+	assert_int_equal(w.bad[0].offset + w.bad[0].len, end_of_first);
+}
+
 static void
 a_bit_turned_in_a_segments_header_loses_no_record(void **state)
 {
@@ -386,6 +426,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	    T(a_tail_torn_at_any_byte_ends_the_segment_quietly),
+	    T(what_is_torn_in_the_last_group_is_no_damage),
+	    T(what_is_broken_before_a_later_group_is_damage),
 	    T(a_bit_turned_anywhere_in_a_record_sets_only_it_aside),
 	    T(a_bit_turned_in_a_segments_header_loses_no_record),
 	    T(a_header_that_the_power_cut_short_is_no_loss),

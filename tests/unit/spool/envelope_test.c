@@ -194,21 +194,25 @@ header_lines_have_one_spelling(void **state)
 	char line[SPOOL_HEADER_LEN];
 	struct record_header h;
 
-	envelope_header(line, 0xabcdef01, 0x123456789, 0x1234, UINT64_C(0xfedcba9876543210));
-	assert_memory_equal(line,
-	    "posthaste-1 gen=abcdef01 len=000123456789 env=00001234 sum=fedcba9876543210\n",
-	    SPOOL_HEADER_LEN);
+	envelope_header(line, UINT64_C(0x1122334455667788),
+	    &(struct record_header){.len = 0x123456789,
+		.generation = 0xabcdef01,
+		.from = 0xfedcba98,
+		.env_len = 0x1234});
+	assert_memory_equal(
+	    line, "posthaste-1 gen=abcdef01 from=fedcba98 len=000123456789 env=00001234 sum=", 73);
+	assert_int_equal(line[SPOOL_HEADER_LEN - 1], '\n');
 	assert_true(record_header_parse(str_from(line, sizeof line), &h));
-	assert_true(h.generation == 0xabcdef01 && h.len == 0x123456789 && h.env_len == 0x1234 &&
-		    h.sum == UINT64_C(0xfedcba9876543210));
+	assert_true(h.generation == 0xabcdef01 && h.from == 0xfedcba98 && h.len == 0x123456789 &&
+		    h.env_len == 0x1234);
 	for (size_t len = 0; len < sizeof line; len++)
 		assert_false(record_header_parse(str_from(line, len), &h));
 	line[16] = 'A';
 	assert_false(record_header_parse(str_from(line, sizeof line), &h));
 	/* the envelope cannot be longer than the record, nor shorter than its header line */
-	envelope_header(line, 1, 100, 101, 0);
+	envelope_header(line, 0, &(struct record_header){.len = 100, .env_len = 101});
 	assert_false(record_header_parse(str_from(line, sizeof line), &h));
-	envelope_header(line, 1, 100, SPOOL_HEADER_LEN, 0);
+	envelope_header(line, 0, &(struct record_header){.len = 100, .env_len = SPOOL_HEADER_LEN});
 	assert_false(record_header_parse(str_from(line, sizeof line), &h));
 }
 

@@ -246,7 +246,7 @@ make_body(unsigned seed, size_t len)
 
 struct walked {
 	struct spool_place place[MAX_DONE];
-	size_t n, n_bad, n_segments, n_files;
+	size_t n, n_bad, n_torn, n_segments, n_files;
 	struct spool_place bad[64];
 	char why[64][512];
 	struct ipc_segment segment[256];
@@ -274,6 +274,9 @@ walk_with(struct spool_walk *w, struct walked *r)
 			assert_int_equal(env.body_len, item.place.len - item.place.env_len);
 			r->n_files += item.place.kind == SPOOL_FILE;
 			r->place[r->n++] = item.place;
+			break;
+		case WALK_TORN:
+			r->n_torn++;
 			break;
 		case WALK_BAD:
 			r->bad[r->n_bad % 64] = item.place;

@@ -122,6 +122,48 @@ syncs_in_a_row_are_answered_each(void **state)
 	assert_audit(50, 0);
 }
 
+/* the number that the next file of the done log will have */
+static uint32_t
+next_done_file(void)
+{
+	int fd = openat(h.fd, "done", O_RDONLY | O_DIRECTORY);
+	uint32_t *number, last;
+	size_t n;
+
+	assert_int_equal(done_list(fd, &number, &n), 0);
+	close(fd);
+	last = n == 0 ? 0 : number[n - 1];
+	free(number);
+	return last + 1;
+}
+
+static void
+starts_without_room_for_a_new_file_go_on_in_the_last(void **state)
+{
+	struct fate *f = append(6, STR("x\r\n"));
+	char name[SPOOL_NAME + 8];
+
+	wait_for_fates();
+	done(f, 0, FINAL_DELIVERED);
+	sync_store();
+	for (uint32_t i = 1; i < 6; i++) {
+		reopen_store();
+		spool_recovered(h.store);
+		(void)unlinkat(h.fd, "done/spare", 0);
+		/* no file can be made where a directory is */
+		snprintf(name, sizeof name, "done/%08x", next_done_file());
+		assert_int_equal(mkdirat(h.fd, name, 0700), 0);
+		done(f, i, i % 2 == 0 ? FINAL_DELIVERED : FINAL_BOUNCED);
+		sync_store();
+		assert_true(h.synced);
+		assert_int_equal(unlinkat(h.fd, name, AT_REMOVEDIR), 0);
+		assert_audit(6, 5 - i);
+	}
+	reopen_store();
+	for (uint32_t i = 0; i < 6; i++)
+		assert_true(is_done(f, i));
+}
+
 static void
 a_torn_or_turned_line_is_never_believed(void **state)
 {
@@ -531,6 +573,7 @@ main(void)
 	    T(what_is_not_synced_is_not_done),
 	    T(a_sync_without_anything_to_write_still_answers),
 	    T(syncs_in_a_row_are_answered_each),
+	    T(starts_without_room_for_a_new_file_go_on_in_the_last),
 	    T(a_torn_or_turned_line_is_never_believed),
 	    T(a_broken_checkpoint_loses_no_line),
 	    T(done_files_go_when_their_segment_is_gone),
