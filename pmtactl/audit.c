@@ -8,57 +8,11 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/xalloc.h"
-#include "lib/spool/store.h"
 #include "pmtactl/client.h"
 
 /* a living server moves while it is read: look again until one look fits */
 #define LOOKS	50
 #define LOOK_MS 100
-
-static uint64_t
-n_final(const struct spool_ledger *l)
-{
-	uint64_t n = 0;
-
-	for (int k = FINAL_NONE + 1; k < FINAL_MAX; k++)
-		n += l->by_kind[k];
-	return n;
-}
-
-static bool
-is_balanced(const struct spool_audit *a)
-{
-	return a->ledger.accepted == n_final(&a->ledger) + a->queued && a->set_aside == 0;
-}
-
-/* Of what ended with a record, by the done log; whether a deletion has one is left open. */
-static bool
-fits_records(const struct spool_audit *a, const struct audit_records *r)
-{
-	const uint64_t *k = a->ledger.by_kind;
-
-	if (!r->has_ids || r->deleted)
-		return true;
-	return r->delivered >= k[FINAL_DELIVERED] &&
-	       r->bounced >= k[FINAL_BOUNCED] + k[FINAL_EXPIRED] &&
-	       r->delivered + r->bounced <= a->ledger.accepted;
-}
-
-/*
- * Records without a done mark. On the way that is so for a moment, and after a crash until the next start, which
- * sends those again; but where a server runs and nothing moves, marks are missing.
- */
-static uint64_t
-n_ahead(const struct spool_audit *a, const struct audit_records *r)
-{
-	const uint64_t *k = a->ledger.by_kind;
-	uint64_t bounced = k[FINAL_BOUNCED] + k[FINAL_EXPIRED] + k[FINAL_DELETED];
-
-	if (!r->has_ids || r->deleted)
-		return 0;
-	return (r->delivered > k[FINAL_DELIVERED] ? r->delivered - k[FINAL_DELIVERED] : 0) +
-	       (r->bounced > bounced ? r->bounced - bounced : 0);
-}
 
 static void
 add(struct tree *t, const char *path, uint64_t value)
@@ -124,12 +78,6 @@ look(int dirfd, const struct conf *c, struct spool_audit *a, struct audit_record
 }
 
 static bool
-fits(const struct view *v)
-{
-	return is_balanced(&v->a) && fits_records(&v->a, &v->r);
-}
-
-static bool
 is_same(const struct view *x, const struct view *y)
 {
 	return memcmp(&x->a.ledger, &y->a.ledger, sizeof x->a.ledger) == 0 &&
@@ -150,45 +98,19 @@ look_until_it_fits(int dirfd, const struct conf *c, struct view *v, bool *is_sti
 		if (i == 0)
 			first = *v;
 		*is_still = *is_still && is_same(&first, v);
-		if (fits(v) && (n_ahead(&v->a, &v->r) == 0 || !*is_still))
+		if (audit_fits(&v->a, &v->r) && (audit_ahead(&v->a, &v->r) == 0 || !*is_still))
 			return 0;
 		nanosleep(&pause, NULL);
 	}
 	return 0;
 }
 
-static char *
-verdict(const struct view *v, uint64_t n_missing)
-{
-	const struct spool_ledger *l = &v->a.ledger;
-	uint64_t accepted = l->accepted;
-	uint64_t sum = n_final(&v->a.ledger) + v->a.queued;
-
-	if (accepted != sum)
-		return xasprintf("NOT BALANCED: %lu accepted, %lu accounted for (difference %ld).",
-		    accepted, sum, (long)(accepted - sum));
-	if (v->a.set_aside > 0)
-		return xasprintf(
-		    "NOT CLEAN: %lu broken records were set aside (spool/bad).", v->a.set_aside);
-	if (!fits(v))
-		return xasprintf("NOT BALANCED: the accounting files do not agree with the spool.");
-	if (n_missing > 0)
-		return xasprintf(
-		    "NOT BALANCED: %lu recipients have a final record but no done mark.",
-		    n_missing);
-	return xasprintf("Balanced: %lu accepted = %lu delivered + %lu bounced + %lu expired + %lu "
-			 "deleted + %lu queued.",
-	    accepted, spool_ledger_ended(l, FINAL_DELIVERED), spool_ledger_ended(l, FINAL_BOUNCED),
-	    spool_ledger_ended(l, FINAL_EXPIRED), spool_ledger_ended(l, FINAL_DELETED),
-	    v->a.queued);
-}
-
 static void
 conclude(struct tree *t, const struct view *v, uint64_t n_missing)
 {
-	t->ok = fits(v) && n_missing == 0;
+	t->ok = audit_fits(&v->a, &v->r) && n_missing == 0;
 	free(t->message);
-	t->message = verdict(v, n_missing);
+	t->message = audit_verdict(&v->a, &v->r, n_missing);
 }
 
 static bool
@@ -216,7 +138,7 @@ audit_dir(const struct conf *c, const char *dir, struct tree *answer, struct why
 	if (result == -1)
 		return -1;
 	fill(answer, &v.a, &v.r);
-	conclude(answer, &v, is_still && is_running(dir) ? n_ahead(&v.a, &v.r) : 0);
+	conclude(answer, &v, is_still && is_running(dir) ? audit_ahead(&v.a, &v.r) : 0);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "pmtactl/audit.h"
@@ -105,6 +106,42 @@ remove_dir(void **state)
 	return rmdir(dir);
 }
 
+static void
+assert_verdict(const struct spool_audit *a, const struct audit_records *r, const char *wanted)
+{
+	char *text = audit_verdict(a, r, audit_ahead(a, r));
+
+	assert_non_null(strstr(text, wanted));
+	free(text);
+}
+
+static void
+records_that_were_deleted_are_not_missed(void **state)
+{
+	struct spool_audit a = {.ledger = {.accepted = 10}, .queued = 1};
+	struct audit_records r = {
+	    .delivered = 3, .bounced = 1, .kept_ms = 8 * INT64_C(86400000), .has_ids = true};
+
+	a.ledger.by_kind[FINAL_DELIVERED] = 7;
+	a.ledger.by_kind[FINAL_BOUNCED] = 2;
+	assert_false(audit_fits(&a, &r));
+	assert_verdict(&a, &r, "NOT BALANCED: the accounting files");
+	r.deleted = true;
+	assert_true(audit_fits(&a, &r));
+	assert_verdict(&a, &r,
+	    "Only 4 of 9 final records could be compared: accounting files are deleted after 8 "
+	    "days.");
+	/* all are there: nothing to say */
+	r.delivered = 7;
+	r.bounced = 2;
+	assert_verdict(&a, &r, "+ 1 queued.");
+	/* more than were marked */
+	r.delivered = 8;
+	assert_int_equal(audit_ahead(&a, &r), 1);
+	r.delivered = 20;
+	assert_false(audit_fits(&a, &r));
+}
+
 int
 main(void)
 {
@@ -112,6 +149,7 @@ main(void)
 	    cmocka_unit_test(records_are_counted_once),
 	    cmocka_unit_test(quoted_line_ends_and_commas_are_content),
 	    cmocka_unit_test(an_incomplete_last_line_is_no_record),
+	    cmocka_unit_test(records_that_were_deleted_are_not_missed),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
