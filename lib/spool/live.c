@@ -25,15 +25,6 @@ compare_keys(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static bool
-is_zero(const char *p, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (p[i] != 0)
-			return false;
-	return true;
-}
-
 struct newest {
 	uint32_t segment, generation;
 };

@@ -191,6 +191,15 @@ block_open(const char block[BLOCK_BYTES], struct str *text)
 	return sum == XXH3_64bits(block, BLOCK_SUM_AT);
 }
 
+bool
+is_zero(const char *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (p[i] != 0)
+			return false;
+	return true;
+}
+
 /* ---- a segment's header ---- */
 
 void

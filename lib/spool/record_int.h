@@ -44,6 +44,9 @@ void block_close(char block[BLOCK_BYTES], size_t len);
 /* The text if the block's checksum fits (with the filling), else false. */
 bool block_open(const char block[BLOCK_BYTES], struct str *text);
 
+/* never written */
+bool is_zero(const char *p, size_t len);
+
 /* ---- a segment's first block ---- */
 #define SEGMENT_MARKS 48
 

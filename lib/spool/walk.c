@@ -300,15 +300,6 @@ apply_stop(const struct spool_walk *w, struct walk_segment *g)
 	}
 }
 
-static bool
-is_zero(const char *p, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (p[i] != 0)
-			return false;
-	return true;
-}
-
 /* False: never used, or cannot be opened now. */
 static bool
 look_at_segment(
@@ -533,6 +524,14 @@ tell_record(struct spool_walk *w, const struct scan_record *r, struct walk_item 
 }
 
 static enum walk_event
+tell_stretch(struct spool_walk *w, struct walk_item *item, enum walk_event e, const char *text)
+{
+	set_place(item, &w->segment[w->at], w->scan.bad_from, w->scan.pos - w->scan.bad_from);
+	why_set(&item->why, "%s", text);
+	return e;
+}
+
+static enum walk_event
 next_in_segment(struct spool_walk *w, struct walk_item *item)
 {
 	struct walk_segment *g = &w->segment[w->at];
@@ -544,13 +543,11 @@ next_in_segment(struct spool_walk *w, struct walk_item *item)
 	case SCAN_RECORD:
 		return tell_record(w, &r, item);
 	case SCAN_BAD:
-		set_place(item, g, w->scan.bad_from, w->scan.pos - w->scan.bad_from);
-		why_set(&item->why, "The journal is broken here; records follow.");
-		return WALK_BAD;
+		return tell_stretch(
+		    w, item, WALK_BAD, "The journal is broken here; records follow.");
 	case SCAN_TORN:
-		set_place(item, g, w->scan.bad_from, w->scan.pos - w->scan.bad_from);
-		why_set(&item->why, "The last group was not flushed as a whole.");
-		return WALK_TORN;
+		return tell_stretch(
+		    w, item, WALK_TORN, "The last group was not flushed as a whole.");
 	case SCAN_ERROR:
 		set_place(item, g, w->scan.pos, 0);
 		item->is_unreadable = true;
