@@ -481,8 +481,7 @@ begin_segment(struct spool_walk *w, struct walk_item *item)
 		leave_segment(w);
 		return WALK_BAD;
 	}
-	/* a killed writer may have left records that are visible, but not on disk: what is told
-	 * must stay */
+	/* what a killed writer left is visible, but may not be on disk: what is told must stay */
 	if (g->is_newest)
 		(void)fdatasync(w->fd);
 	scan_start(&w->scan, w->fd, g->s.generation, g->from, g->limit);
