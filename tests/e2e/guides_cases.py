@@ -13,6 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) +
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
 from posthaste import BUILD, DAEMONS, ROOT, World  # noqa: E402
 
+MANUAL = [*sorted(glob.glob(ROOT + "/man/*.[1-8]")), BUILD + "/man/posthaste.conf.5"]
 PAGES = [ROOT + "/README.md", ROOT + "/docs/operations.md", ROOT + "/docs/security.md",
          *sorted(glob.glob(ROOT + "/docs/guides/*.md"))]
 BLOCK = re.compile(r"^<(source|domain|virtual-mta|smtp-|acct-file|http>|spool|pattern-list|bounce|fbl|mx-rollup)")
@@ -25,8 +26,16 @@ NAMED = ("<virtual-mta campaigns>\n</virtual-mta>\n", "<virtual-mta news>\n</vir
 PROGRAMS = ("pmtactl", "pmta", "posthaste")
 
 
+def manual_blocks(path):
+    """The examples of a manual page."""
+    text = open(path).read().replace("\\e", "\\")
+    return [(text[:m.start()].count("\n") + 1, m.group(1)) for m in re.finditer(r"^\.Bd -literal.*\n((?:.*\n)*?)\.Ed", text, re.M)]
+
+
 def blocks(path):
     """The indented blocks of a page: (first line's number, text)."""
+    if re.search(r"\.[1-8]$", path):
+        return manual_blocks(path)
     found, lines, began = [], [], 0
     for n, line in enumerate(open(path).read().splitlines() + ["end"], 1):
         if line.startswith("    ") or (not line.strip() and lines):
@@ -64,11 +73,11 @@ def missing_names(text):
     return "".join(v for v in NAMED if v.split(">")[0] + ">" not in text)
 
 
-@case("every piece of configuration in README and guides is accepted")
+@case("every piece of configuration in README, guides and manual pages is accepted")
 def configurations():
     n_seen = 0
     with World(start=False) as w:
-        for path in PAGES:
+        for path in PAGES + MANUAL:
             for line, text in fragments(path):
                 if not text:
                     continue
@@ -79,7 +88,7 @@ def configurations():
                                    text=True, timeout=60)
                 expect_equal(r.returncode, 0, f"{os.path.basename(path)}:{line}: {r.stderr}\n{text}")
                 n_seen += 1
-    expect(n_seen >= 12, f"only {n_seen} pieces were found")
+    expect(n_seen >= 14, f"only {n_seen} pieces were found")
 
 
 @case("the providers' policies and the sample are accepted, and the files for monitoring are well-formed")
