@@ -298,8 +298,12 @@ process_peer_gone(enum ipc_role role)
 	struct asked *a;
 
 	make_once();
-	a = TAILQ_FIRST(&proc.of[which]);
-	if (a == NULL || !a->is_begun || ++a->crashes < MAX_CRASHES)
+	TAILQ_FOREACH(a, &proc.of[which], link)
+	{
+		if (a->is_begun)
+			break;
+	}
+	if (a == NULL || ++a->crashes < MAX_CRASHES)
 		return;
 	log_error(
 	    "id=%016lx event=processor-killed by=%s text=\"its reader died of it twice; it is "

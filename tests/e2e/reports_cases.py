@@ -126,5 +126,60 @@ def complaints():
         w.ph.audit()
 
 
+@case("kill -9 of every daemon between a report's arrival and its record: exactly one record each, and the audit balances")
+def kills():
+    with world() as w:
+        n = 0
+        for name in ("bounced", "fbld", "acctd", "queued"):
+            with w.ph.client() as s:
+                for _ in range(10):
+                    n += 1
+                    s.sendmail("", ["bounce@mta.posthaste.test"], dsn(f"u{n}@far.test"))
+                    s.sendmail("", ["fbl@mta.posthaste.test"], arf("Subject: s\r\nTo: x@y.test", f"u{n}@far.test"))
+                w.ph.kill_daemon(name)
+        wanted = {f"u{i}@far.test" for i in range(1, n + 1)}
+        for kind in ("rb", "f"):
+            rows = reports(w, n, kind)
+            expect_equal({r["rcpt"] for r in rows}, wanted, f"recipients of {kind}")
+            expect_equal(len(rows), n, f"records {kind}")
+        w.drained()
+        w.ph.audit()
+
+
+PATTERNS = """
+<bounce-processor>
+	<address-list>
+		address bounce@mta.posthaste.test
+	</address-list>
+	<email-patterns>
+		body-pattern-file {folder}/ourform
+		log-match-info yes
+	</email-patterns>
+</bounce-processor>
+trust-reports {net}.0/24
+"""
+
+
+@case("email-patterns read forms of their own, and log what matched; a sender that names its recipient is tagged")
+def patterns():
+    with World(policy=POLICY, base=BASE.replace("<source 127.0.0.0/8>", "<source 127.0.0.0/8>\n\tverp-default yes"),
+               config=ACCT + PATTERNS, dump=True, start=False) as w:
+        with open(w.folder + "/ourform", "w") as f:
+            f.write(r"(?s)Nicht zustellbar: (?<r>\S+@\S+).*Grund: (?<diag>[^\r\n]+)" + "\n")
+        w.ph.start()
+        send(w, "bounce@mta.posthaste.test", b"From: x@far.test\r\nSubject: Ihre Nachricht\r\n\r\n"
+             b"Nicht zustellbar: who@far.test\r\nGrund: 552 5.2.2 Postfach voll\r\n", "x@far.test")
+        row = reports(w, 1, "rb")[0]
+        expect_equal((row["format"], row["rcpt"], row["dsnDiag"], row["dsnStatus"]),
+                     ("ourform", "who@far.test", "552 5.2.2 Postfach voll", "5.2.2 (mailbox full)"), "by the pattern")
+        expect("event=pattern-matched" in w.ph.said(), "nothing was logged")
+        _, entry = sent_message(w, "user@far.test", "bounce@mta.posthaste.test")
+        expect(re.fullmatch(r"bounce-user=far\.test=[a-z2-7]{10}@mta\.posthaste\.test", entry.sender), f"sender {entry.sender}")
+        _, entry = sent_message(w, "user@far.test", "other@b.test")
+        expect_equal(entry.sender, "other-user=far.test@b.test", "of mail whose reports go elsewhere")
+        w.drained()
+        w.ph.audit()
+
+
 if __name__ == "__main__":
     main()

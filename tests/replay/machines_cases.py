@@ -28,7 +28,7 @@ PROGRAMS = {
                     "lib/base"],
         "without": {"queued": ["main.c"], "lib/spool": ["worker.c"], "lib/ev": ["ev_libevent.c"]},
         "also": ["lib/ev/ev_fake", "tests/replay/queue_fakes", "tests/replay/queue_heard",
-                 "tests/replay/queue_more", "tests/replay/queue_orphans"],
+                 "tests/replay/queue_more", "tests/replay/queue_orphans", "tests/replay/queue_reports"],
         "link": ["-Wl,--wrap=ipc_chan_new"],
     },
 }

@@ -93,7 +93,8 @@ said_txn(const struct ipc_msg *m)
 static void
 said_record(const struct ipc_msg *m)
 {
-	static const char *const types[ACCT_TYPE_MAX] = {"?", "d", "b", "t", "tq", "r"};
+	static const char *const types[ACCT_TYPE_MAX] = {
+	    "?", "d", "b", "t", "tq", "r", "rb", "rs", "f"};
 	static const char *const finals[FINAL_MAX] = {
 	    "", " delivered", " bounced", " expired", " deleted"};
 	const struct ipc_record *r = m->head;
@@ -148,6 +149,34 @@ said_notice(const struct ipc_msg *m)
 }
 
 static void
+said_heard(const struct ipc_msg *m)
+{
+	const struct ipc_record *r = m->head;
+	struct ipc_record_ack ack = {.seq = r->seq};
+
+	event("record %s %s rcpt=%u nth=%u", r->type == ACCT_COMPLAINT ? "f" : "rb",
+	    name_of(r->place.id), r->rcpt, r->nth);
+	replay.last_seq = r->seq;
+	if (!replay.no_acks)
+		ipc_test_deliver(replay.chan[ROLE_ACCT], IPC_RECORD_ACK, &ack, NULL);
+}
+
+static void
+said_process(const struct ipc_msg *m)
+{
+	replay.process = *(const struct ipc_process *)m->head;
+	event("process %s rcpt=%u", name_of(replay.process.place.id), replay.process.rcpt);
+}
+
+static void
+said_copy(const struct ipc_msg *m)
+{
+	replay.copy = *(const struct ipc_copy *)m->head;
+	event("copy %s rcpt=%u to=\"%.*s\"%s", name_of(replay.copy.place.id), replay.copy.rcpt,
+	    STR_ARG(m->text[0]), replay.copy.also ? " and whom it is for" : "");
+}
+
+static void
 said_free(const struct ipc_msg *m)
 {
 	const struct ipc_segment *s = m->head;
@@ -167,6 +196,9 @@ static const struct {
     {IPC_REPORT_RCPT, said_report_rcpt},
     {IPC_REPORT, said_report},
     {IPC_NOTICE, said_notice},
+    {IPC_HEARD, said_heard},
+    {IPC_PROCESS, said_process},
+    {IPC_COPY, said_copy},
     {IPC_SEGMENT_FREE, said_free},
 };
 

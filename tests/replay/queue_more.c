@@ -22,7 +22,7 @@ role_of(struct str word)
 		enum ipc_role role;
 	} rows[] = {{STR("injectd"), ROLE_INJECT}, {STR("dnsd"), ROLE_DNS},
 	    {STR("deliverd"), ROLE_DELIVER}, {STR("bounced"), ROLE_BOUNCE},
-	    {STR("acctd"), ROLE_ACCT}};
+	    {STR("acctd"), ROLE_ACCT}, {STR("fbld"), ROLE_FBL}};
 
 	for (size_t i = 0; i < countof(rows); i++)
 		if (str_eq(rows[i].word, word))

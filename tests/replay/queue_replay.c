@@ -232,7 +232,7 @@ static void
 add_peers(void)
 {
 	static const enum ipc_role roles[] = {
-	    ROLE_INJECT, ROLE_DNS, ROLE_DELIVER, ROLE_BOUNCE, ROLE_ACCT};
+	    ROLE_INJECT, ROLE_DNS, ROLE_DELIVER, ROLE_BOUNCE, ROLE_ACCT, ROLE_FBL};
 
 	for (size_t i = 0; i < countof(roles); i++)
 		peers_add(roles[i], 0, -1);
@@ -546,7 +546,7 @@ run_line(struct str line)
 			return;
 		}
 	}
-	if (!replay_more(word, arg) && !replay_orphans(word, arg))
+	if (!replay_more(word, arg) && !replay_orphans(word, arg) && !replay_reports(word, arg))
 		replay_die("unknown word");
 }
 

@@ -34,6 +34,8 @@ struct replay {
 	uint8_t notify; /* of the message that is being made */
 	bool no_acks;	/* records are not acknowledged */
 	uint64_t last_seq;
+	struct ipc_process process; /* what the readers of reports were given last */
+	struct ipc_copy copy;	    /* and bounced to be copied */
 	enum { REPORTS_OK, REPORTS_FAIL, REPORTS_OFF } reports;
 	char folder[64];
 	uint32_t line;
@@ -46,6 +48,8 @@ struct replay_word {
 };
 /* queue_more.c's words; false: it is none of them. */
 bool replay_more(struct str word, struct str arg);
+/* queue_reports.c's. */
+bool replay_reports(struct str word, struct str arg);
 /* queue_orphans.c's. */
 bool replay_orphans(struct str word, struct str arg);
 /* The next word, a number; "CODE E.E.E TEXT", of which TEXT is left. */
