@@ -334,6 +334,7 @@ void
 conf_check(struct conf_load *l)
 {
 	conf_check_users(l);
+	conf_check_fields(l);
 	check_required(l);
 	check_unique(l);
 	check_names(l);

@@ -1,2 +1,2 @@
 sources := $(notdir $(wildcard lib/conf/*.c))
-uses := base net
+uses := base net acct

@@ -49,6 +49,14 @@ static const struct {
 	"unknown directive \"backoff-mode-max-msg-rate\"; did you mean "
 	"\"backoff-max-msg-rate\" in <domain>?",
 	NULL},
+    {"<acct-file /tmp/a.csv>", CONF_FATE_HONOURED, "", NULL},
+    {"record-fields d rcptt,header_x", CONF_FATE_HONOURED,
+	"record-fields: there is no field \"rcptt\", did you mean \"rcpt\"?; its column stays "
+	"empty",
+	NULL},
+    {"record-fields b *,dlvSize,!rcpt", CONF_FATE_HONOURED,
+	"record-fields: records b have no dlvSize; the column stays empty", NULL},
+    {"</acct-file>", CONF_FATE_HONOURED, "", ""},
     {"<smtp-user u>", CONF_FATE_HONOURED, NULL, NULL},
     {"\tpassword hidden", CONF_FATE_HONOURED, "", "password ********"},
     {"</smtp-user>", CONF_FATE_HONOURED, "", ""},
