@@ -1,8 +1,10 @@
 """What well-known articles about PowerMTA show works here: configurations of our own in the same spellings (articles/*.conf)
 are accepted whole, in both dialects, and the server does what they say; so do the commands."""
+import datetime
 import functools
 import json
 import os
+import re
 import shutil
 import smtplib
 import subprocess
@@ -21,6 +23,7 @@ provider outlook.test { mx {net}.11; domains outlook.test hotmail.test;
 	reply rcpt match:full* "421 4.7.650 too much mail from this address" }
 provider yahoo.test { mx {net}.12; reply rcpt match:gone* "550 5.1.1 no such user" }
 provider gmx.test { mx {net}.13; }
+provider slow.test { mx {net}.14; reply rcpt always "421 4.3.2 slow down" }
 """
 HTTP_PORT = 8081
 # what these configurations say and this version does not do yet
@@ -90,6 +93,14 @@ def queue(w, name):
     return w.ph.json("show", "queues", name)["queue"]
 
 
+def expect_waits(w, name, by, seconds):
+    """That queue waits so long, and `by` is why. The times are shown in whole seconds."""
+    said = wait_for(f"{name} waits by {by}", lambda: by in (t := w.ph.pmtactl("explain", name).stdout) and t)
+    since, until = (datetime.datetime.fromisoformat(re.search(rf"^  {word} +(.*)$", said, re.M).group(1))
+                    for word in ("since", "until"))
+    expect(abs((until - since).total_seconds() - seconds) <= 2, f"{name} waits from {since} to {until}, not {seconds} s")
+
+
 def pmta(w, *words):
     r = subprocess.run([BUILD + "/sbin/pmta", "-c", w.ph.config_path, *words], capture_output=True, text=True, timeout=60)
     expect_equal(r.returncode, 0, f"pmta {' '.join(words)}: {r.stdout}{r.stderr}")
@@ -115,7 +126,9 @@ def tuning():
         for ident, domain in (("receipt", "first.test"), ("pool", "sender.test"), ("client", "blue.test")):
             expect(any(f"d={domain}" in s for s in signed(w, seen[ident])), f"{ident} is not signed by {domain}")
         send(w.ph.listener, "waits", "full@hotmail.test", ["X-Binding: stream-receipts"])
-        wait_for("retry-after 421 4.7.650", lambda: "4.7.650" in w.ph.pmtactl("explain", "full@hotmail.test").stdout)
+        expect_waits(w, "hotmail.test/stream-receipts", "retry-after in", 1800)
+        send(w.ph.listener, "slow", "b@slow.test", ["X-Binding: stream-bulk"])
+        expect_waits(w, "slow.test/stream-bulk", "smtp-pattern in", 60)
         send(w.ph.listener, "gone", "gone@yahoo.test", ["X-Binding: stream-receipts"], "")
         wait_for("the bounce file", lambda: "gone@yahoo.test" in open(w.folder + "/acct/bounce.csv").read())
         rows = open(w.folder + "/acct/bounce.csv").read().splitlines()
