@@ -9,6 +9,7 @@
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/ipc/ipc.h"
+#include "lib/stats/metrics.h"
 #include "lib/stats/stats.h"
 #include "webd/webd.h"
 
@@ -23,7 +24,7 @@ struct point {
 	uint64_t v[STAT_MAX];
 };
 static struct {
-	const struct stats_page *pages[MAX_PAGES];
+	const struct stats_page *pages[MAX_PAGES + 1]; /* room for our own behind the others */
 	size_t n_pages;
 	struct ev_timer tick;
 	struct buf event;
@@ -126,4 +127,70 @@ live_history(struct request *r)
 	(void)buf_add_cstr(&b, "]},\"status\":\"success\",\"message\":\"\"}\n");
 	request_reply(r, MHD_HTTP_OK, "application/json", buf_str(&b));
 	buf_clear(&b);
+}
+
+void
+live_metrics(struct request *r)
+{
+	struct buf b;
+
+	buf_init(&b, METRICS_MAX);
+	live.pages[live.n_pages] = stats_own;
+	if (metrics_write(&b, live.pages, live.n_pages + 1) == -1)
+		request_say(r, MHD_HTTP_INTERNAL_SERVER_ERROR, "There are more metrics than fit.");
+	else
+		request_reply(r, MHD_HTTP_OK, METRICS_CONTENT_TYPE, buf_str(&b));
+	buf_clear(&b);
+}
+
+/* one family as `FAMILY[i].label`, `FAMILY[i].n`: of each process a row of its own, the page adds up */
+static void
+add_family(struct tree *t, enum stat_family f, const char *name)
+{
+	struct stats_labels *copy = xmalloc(sizeof *copy);
+	uint32_t n = 0;
+	char path[64], value[24];
+	bool ok = true;
+
+	for (size_t i = 0; i < live.n_pages; i++) {
+		if (!stats_labels_read(live.pages[i], f, copy))
+			continue;
+		for (uint32_t k = 0; k < copy->n && ok; k++, n++) {
+			snprintf(path, sizeof path, "%s[%u].label", name, n);
+			ok = tree_add(t, str_of(path), str_of(copy->rows[k].text), CTL_TEXT) == 0;
+			snprintf(path, sizeof path, "%s[%u].n", name, n);
+			snprintf(value, sizeof value, "%lu", copy->rows[k].value);
+			ok = ok && tree_add(t, str_of(path), str_of(value), CTL_NUMBER) == 0;
+		}
+	}
+	if (n == 0)
+		ok = tree_add(t, str_of(name), STR(""), CTL_NO_ROWS) == 0;
+	ph_assert(ok);
+	free(copy);
+}
+
+/* What is counted by label: categories, states, limits, the largest domains and VirtualMTAs. */
+void
+live_labels(struct request *r)
+{
+	static const struct {
+		enum stat_family family;
+		const char *name;
+	} shown[] = {
+	    {FAMILY_BOUNCES, "bounces"},
+	    {FAMILY_DEFERRALS, "deferrals"},
+	    {FAMILY_HELD, "states"},
+	    {FAMILY_BINDING, "limits"},
+	    {FAMILY_DOMAINS, "domains"},
+	    {FAMILY_VMTAS, "vmtas"},
+	    {FAMILY_OLDER, "ages"},
+	};
+	struct tree t;
+
+	tree_init(&t);
+	for (size_t i = 0; i < countof(shown); i++)
+		add_family(&t, shown[i].family, shown[i].name);
+	t.message = xstrdup("");
+	request_tree(r, MHD_HTTP_OK, &t);
+	tree_clear(&t);
 }

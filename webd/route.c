@@ -38,6 +38,8 @@ static const struct route routes[] = {
     {"/logout", true, ACCESS_NONE, session_logout},
     {"/events", false, ACCESS_MONITOR, serve_events},
     {"/history", false, ACCESS_MONITOR, live_history},
+    {"/labels", false, ACCESS_MONITOR, live_labels},
+    {"/metrics", false, ACCESS_MONITOR, live_metrics},
     {"/command", false, ACCESS_MONITOR, script_command},
     {"/command", true, ACCESS_MONITOR, script_command},
     {"/logs", false, ACCESS_MONITOR, log_page_serve},

@@ -304,6 +304,33 @@ set_words(struct draft *d, const struct ctl_row *row, const struct str *words, s
 	return true;
 }
 
+/* What cannot be one of the words, for it may hold a blank: target=, and options by their names. */
+static bool
+read_fields(struct request *r, struct draft *d, const struct ctl_row *row)
+{
+	static const char *const own[] = {"command", "format", "CSRFToken"};
+	bool is_own;
+
+	for (size_t i = 0; i < r->n_fields; i++) {
+		struct str name = str_of(r->fields[i].name), value = buf_str(&r->fields[i].value);
+		is_own = false;
+		for (size_t k = 0; k < countof(own); k++)
+			is_own |= str_eq(name, str_of(own[k]));
+		if (is_own)
+			continue;
+		if (str_eq(name, STR("target")) || (str_eq(name, STR("queue")) && has_option(row, name)))
+			d->q.args[ARG_TARGET] = value;
+		else if (str_eq(name, STR("source")))
+			d->q.args[ARG_SOURCE] = value;
+		else if (!has_option(row, name) || !set_option(d, name, value)) {
+			request_say(r, MHD_HTTP_BAD_REQUEST, "\"%s\" has no option %s.", row->words,
+			    log_quote(name));
+			return false;
+		}
+	}
+	return true;
+}
+
 /* False: it was answered. */
 static bool
 read_arguments(struct request *r, struct draft *d, const struct ctl_row *row, const struct line *l)
@@ -381,7 +408,7 @@ script_command(struct request *r)
 		return;
 	}
 	d.q.command = row->command;
-	if (!read_arguments(r, &d, row, &l))
+	if (!read_arguments(r, &d, row, &l) || !read_fields(r, &d, row))
 		return;
 	if (row->rights != CTL_RIGHT_READ)
 		log_change(r, command);

@@ -183,6 +183,8 @@ void script_command(struct request *r);
 void live_init(void);
 void live_page(uint32_t role, uint32_t instance, int fd);
 void live_history(struct request *r);
+void live_labels(struct request *r);
+void live_metrics(struct request *r);
 /* The last event as it is sent, and its number, from 1. */
 struct str live_event(uint64_t *number);
 
