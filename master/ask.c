@@ -48,7 +48,7 @@ static ask_handler *const handlers[] = {
 };
 
 void
-ask_handle(struct kid *k, const struct ipc_msg *m)
+ask_handle(struct kid *k, struct ipc_msg *m)
 {
 	const struct ipc_ask *a = m->head;
 

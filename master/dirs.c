@@ -25,6 +25,7 @@ static const struct dir_row {
     {"state", "pmta-queue", 02770},
     {"pipes", "pmta-acct", 02750},
     {"empty", NULL, 00755},
+    {"config", NULL, 02700},
 };
 
 /* sets owner and mode where they differ; without root only the mode */

@@ -94,7 +94,7 @@ check_all_ready(void)
 }
 
 static void
-on_ready(struct kid *k, const struct ipc_msg *m)
+on_ready(struct kid *k, struct ipc_msg *m)
 {
 	if (k->state == KID_STARTING)
 		k->state = KID_READY;
@@ -103,13 +103,13 @@ on_ready(struct kid *k, const struct ipc_msg *m)
 }
 
 static void
-on_pong(struct kid *k, const struct ipc_msg *m)
+on_pong(struct kid *k, struct ipc_msg *m)
 {
 	watch_heard(&k->watch);
 }
 
 static void
-on_config_answer(struct kid *k, const struct ipc_msg *m)
+on_config_answer(struct kid *k, struct ipc_msg *m)
 {
 	const struct ipc_config *c = m->head;
 	bool ok = m->type == IPC_CONFIG_OK;
@@ -121,13 +121,15 @@ on_config_answer(struct kid *k, const struct ipc_msg *m)
 		log_error("%s refused the configuration: %.*s", kid_name(k), STR_ARG(m->text[0]));
 }
 
-typedef void kid_msg_handler(struct kid *k, const struct ipc_msg *m);
+typedef void kid_msg_handler(struct kid *k, struct ipc_msg *m);
 static kid_msg_handler *const handlers[] = {
     [IPC_CONFIG_OK] = on_config_answer,
     [IPC_CONFIG_BAD] = on_config_answer,
     [IPC_READY] = on_ready,
     [IPC_PONG] = on_pong,
     [IPC_ASK] = ask_handle,
+    [IPC_EDIT_ASK] = edit_handle,
+    [IPC_EDIT_PUT] = edit_handle,
 };
 
 static void
@@ -394,5 +396,7 @@ kids_on_child(int signo, void *arg)
 			kid_ended(k, status);
 		else if (pid == master.reload.checker)
 			reload_on_checked(status);
+		else if (!edit_on_child(pid, status))
+			log_debug("event=unknown-child pid=%d", (int)pid);
 	}
 }

@@ -98,7 +98,7 @@ has_visitors(const struct conf *c, const struct conf_set *http)
 		if (!str_has_isuffix(conf_item(g, CONF_GLOBAL_HTTP_ACCESS, i), STR("none")))
 			return true;
 	return conf_n(g, CONF_GLOBAL_HTTP_API_KEY) > 0 ||
-	       (http != NULL && conf_str(http, CONF_HTTP_ACCESS_FILE).len > 0);
+	       conf_str(http, CONF_HTTP_ACCESS_FILE).len > 0;
 }
 
 /* where the web monitor is to be; false: nowhere */
@@ -106,12 +106,12 @@ static bool
 monitor_address(const struct conf *c, struct net_addr *addr)
 {
 	uint64_t port = conf_u64(conf_global(c), CONF_GLOBAL_HTTP_MGMT_PORT);
-	const struct conf_set *http =
-	    conf_n_blocks(c, CONF_BLOCK_HTTP) > 0 ? conf_block_at(c, CONF_BLOCK_HTTP, 0) : NULL;
+	const struct conf_set *http = conf_merged(c, CONF_BLOCK_HTTP);
 
 	if (port == 0 || !has_visitors(c, http))
 		return false;
-	if (http == NULL || !net_addr_parse_port(conf_str(http, CONF_HTTP_ADDRESS), addr))
+	if (!net_addr_parse_port(conf_str(http, CONF_HTTP_ADDRESS), addr) &&
+	    !net_addr_parse(conf_str(http, CONF_HTTP_ADDRESS), addr))
 		(void)net_addr_parse(STR("127.0.0.1"), addr);
 	if (addr->port == 0)
 		addr->port = (uint16_t)port;

@@ -243,8 +243,27 @@ void reload_on_checked(int status);
 /* A daemon died meanwhile, or we stop. */
 void reload_cancel(const char *reason);
 
+/* ---- edit.c ---- */
+/* The monitor asks for the configuration's files, or to change one. */
+void edit_handle(struct kid *k, struct ipc_msg *m);
+/* A checking process ended with this wait status; false: it was none. */
+bool edit_on_child(pid_t pid, int status);
+
+/* ---- edit_files.c: one file of the configuration, and its earlier versions ---- */
+#define EDIT_MAX_FILE (4u * 1024 * 1024)
+/* Is it one of the files that the configuration in force was read from? */
+bool edit_is_file(const char *name);
+int edit_read(const char *name, struct buf *to, struct why *why) PH_MUST_CHECK;
+/* Keeps what the file holds now as an earlier version, then replaces it whole, on disk when this returns. */
+int edit_replace(const char *name, struct str content, struct why *why) PH_MUST_CHECK;
+/* "file NAME" and "backup NAME" lines, the newest version first. */
+void edit_list(struct buf *to);
+/* An earlier version: its content, and whose it is. */
+int edit_read_backup(
+    const char *backup, char *name, size_t size, struct buf *to, struct why *why) PH_MUST_CHECK;
+
 /* ---- ask.c ---- */
-void ask_handle(struct kid *k, const struct ipc_msg *m);
+void ask_handle(struct kid *k, struct ipc_msg *m);
 void ask_answer(uint32_t token, bool ok, const char *text);
 
 /* ---- stop.c ---- */

@@ -202,7 +202,7 @@ take_blacklist(const struct conf *c, struct tls_files *f, struct why *why)
 static int
 take_access_file(const struct conf *c, struct tls_files *f, struct why *why)
 {
-	const struct conf_set *http;
+	const struct conf_set *http = conf_merged(c, CONF_BLOCK_HTTP);
 	struct access_file users;
 	struct conf_origin at;
 	struct buf text;
@@ -210,9 +210,6 @@ take_access_file(const struct conf *c, struct tls_files *f, struct why *why)
 	char *path;
 	int r;
 
-	if (conf_n_blocks(c, CONF_BLOCK_HTTP) == 0)
-		return 0;
-	http = conf_block_at(c, CONF_BLOCK_HTTP, 0);
 	at = conf_origin(http, CONF_HTTP_ACCESS_FILE);
 	path = xstrdup_str(conf_str(http, CONF_HTTP_ACCESS_FILE));
 	buf_init(&text, TLS_MAX_FILE);

@@ -49,9 +49,7 @@ static void
 use_conf(void)
 {
 	const struct conf *c = daemon_conf();
-	const struct conf_set *http =
-	    conf_n_blocks(c, CONF_BLOCK_HTTP) > 0 ? conf_block_at(c, CONF_BLOCK_HTTP, 0) : NULL;
-	struct str path = http == NULL ? STR_NULL : conf_str(http, CONF_HTTP_ACCESS_FILE);
+	struct str path = conf_str(conf_merged(c, CONF_BLOCK_HTTP), CONF_HTTP_ACCESS_FILE);
 
 	access_use_conf(c, given_file(path));
 	conns_use_tls(given_context(c));
@@ -72,6 +70,13 @@ on_stop(int64_t drain_ms)
 	daemon_exit();
 }
 
+static void
+on_msg(struct ipc_chan *c, struct ipc_msg *m)
+{
+	if (m->type == IPC_EDIT_ANSWER)
+		edit_answered(m);
+}
+
 static const struct daemon_ops webd_daemon = {
     .role = ROLE_WEB,
     .give_fd = on_give_fd,
@@ -79,6 +84,7 @@ static const struct daemon_ops webd_daemon = {
     .peer = on_peer,
     .config = on_config,
     .stop = on_stop,
+    .msg = on_msg,
 };
 
 static const struct sandbox webd_box = {

@@ -42,6 +42,8 @@ static const struct route routes[] = {
     {"/metrics", false, ACCESS_MONITOR, live_metrics},
     {"/command", false, ACCESS_MONITOR, script_command},
     {"/command", true, ACCESS_MONITOR, script_command},
+    {"/configFile", false, ACCESS_OPERATOR, edit_serve_get},
+    {"/configFile", true, ACCESS_ADMIN, edit_serve_post},
     {"/logs", false, ACCESS_MONITOR, log_page_serve},
     {"/getFile", false, ACCESS_MONITOR, log_page_serve},
 };

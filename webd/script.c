@@ -318,7 +318,8 @@ read_fields(struct request *r, struct draft *d, const struct ctl_row *row)
 			is_own |= str_eq(name, str_of(own[k]));
 		if (is_own)
 			continue;
-		if (str_eq(name, STR("target")) || (str_eq(name, STR("queue")) && has_option(row, name)))
+		if (str_eq(name, STR("target")) ||
+		    (str_eq(name, STR("queue")) && has_option(row, name)))
 			d->q.args[ARG_TARGET] = value;
 		else if (str_eq(name, STR("source")))
 			d->q.args[ARG_SOURCE] = value;

@@ -199,7 +199,9 @@ session_logout(struct request *r)
 void
 session_tell(struct request *r)
 {
-	const struct conf_set *g = conf_global(daemon_conf());
+	const struct conf *c = daemon_conf();
+	const struct conf_set *g = conf_global(c);
+	bool edits = conf_bool(conf_merged(c, CONF_BLOCK_HTTP), CONF_HTTP_ENABLE_CONFIG_EDITING);
 	char items[24];
 	struct tree t;
 	int n =
@@ -214,6 +216,7 @@ session_tell(struct request *r)
 		 CTL_BOOL) == 0 &&
 	     tree_add(&t, STR("session.mayReadLogs"), r->no_logs ? STR("no") : STR("yes"),
 		 CTL_BOOL) == 0 &&
+	     tree_add(&t, STR("session.edits"), edits ? STR("yes") : STR("no"), CTL_BOOL) == 0 &&
 	     tree_add(&t, STR("session.maxItems"), str_from(items, (size_t)n), CTL_NUMBER) == 0 &&
 	     tree_add(&t, STR("session.host"), conf_str(g, CONF_GLOBAL_HOST_NAME), CTL_TEXT) == 0;
 	ph_assert(ok);

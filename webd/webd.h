@@ -192,6 +192,14 @@ struct str live_event(uint64_t *number);
 
 bool pages_serve(struct request *r);
 
+/* ---- edit.c: the configuration's files ---- */
+
+void edit_serve_get(struct request *r);
+void edit_serve_post(struct request *r);
+struct ipc_msg;
+/* master's answer */
+void edit_answered(struct ipc_msg *m);
+
 /* ---- say.c: what the log tells ---- */
 
 void say_data(const struct request *r);

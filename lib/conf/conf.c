@@ -123,6 +123,24 @@ define_macros(struct conf_load *l)
 	}
 }
 
+/* blocks of which several are as one: what stands later holds */
+static void
+merge_blocks(struct conf *c)
+{
+	struct conf_blk **list = xcalloc(c->n_blocks, sizeof(struct conf_blk *));
+
+	for (unsigned kind = 0; kind < CONF_N_BLOCKS; kind++) {
+		size_t n = 0;
+		if (conf_block_row((enum conf_block)kind)->many != CONF_MERGED)
+			continue;
+		for (size_t i = c->n_blocks; i-- > 0;)
+			if (c->blocks[i]->kind == (enum conf_block)kind && !c->blocks[i]->is_dead)
+				list[n++] = c->blocks[i];
+		c->merged[kind] = conf_set_new(c, (enum conf_block)kind, list, n);
+	}
+	free(list);
+}
+
 static void
 finish(struct conf_load *l)
 {
@@ -143,6 +161,7 @@ finish(struct conf_load *l)
 			continue; /* only ever asked for together with others */
 		c->blocks[i]->set = conf_set_new(c, c->blocks[i]->kind, &c->blocks[i], 1);
 	}
+	merge_blocks(c);
 	conf_vmtas_build(l);
 	if (conf_macros_check(l)) {
 		conf_queues_build(l);
@@ -186,6 +205,28 @@ struct conf *
 conf_load(const char *path, struct conf_messages *m)
 {
 	return conf_load_with(path, m, 0);
+}
+
+struct conf *
+conf_load_instead(const char *path, const char *name, struct str text, struct conf_messages *m)
+{
+	struct conf_load l = {.c = conf_new(), .m = m, .instead_of = name, .instead = text};
+
+	*m = (struct conf_messages){0};
+	conf_parse_path(&l, path);
+	return result(&l);
+}
+
+size_t
+conf_n_files(const struct conf *c)
+{
+	return c->n_files;
+}
+
+const char *
+conf_file_at(const struct conf *c, size_t i)
+{
+	return c->files[i].path;
 }
 
 struct conf *

@@ -36,6 +36,12 @@ void conf_messages_clear(struct conf_messages *m);
 
 /* Reads the file and what it includes. NULL when there was any error; messages are filled in either case. */
 struct conf *conf_load(const char *path, struct conf_messages *m);
+/* The same as if the file `name`, it or one that it includes, held the text: a check before it is written. */
+struct conf *conf_load_instead(
+    const char *path, const char *name, struct str text, struct conf_messages *m);
+/* The files that it was read from, each as often as it was included; borrowed. */
+size_t conf_n_files(const struct conf *c);
+const char *conf_file_at(const struct conf *c, size_t i);
 /* Reads a snapshot (see conf_snapshot) from a descriptor, which stays the caller's. */
 struct conf *conf_load_fd(int fd, struct conf_messages *m);
 /* A sealed memfd with the whole configuration, includes expanded, every line with its origin. -1 with errno. */
@@ -169,6 +175,8 @@ const struct conf_set *conf_block_at(const struct conf *c, enum conf_block block
  */
 const struct conf_set *conf_block_saying(const struct conf *c, enum conf_block block, size_t *at,
     const enum conf_key *keys, size_t n, struct conf_origin *origin);
+/* All blocks of a kind that is written once, or in parts (<http>); none written: the defaults. */
+const struct conf_set *conf_merged(const struct conf *c, enum conf_block block);
 struct str conf_block_name(
     const struct conf *c, enum conf_block block, size_t i); /* <acct-file NAME> */
 struct conf_origin conf_block_origin(const struct conf *c, enum conf_block block, size_t i);

@@ -180,6 +180,7 @@ struct conf {
 	struct conf_range range[CONF_N_BLOCKS];
 	struct conf_value defaults[CONF_N_KEYS];
 	struct conf_set *empty[CONF_N_BLOCKS];
+	struct conf_set *merged[CONF_N_BLOCKS]; /* of blocks that go together, else NULL */
 	struct conf_queues *queues;
 	struct conf_sources *sources;
 	struct conf_names *names; /* VirtualMTAs and pools */
@@ -208,6 +209,8 @@ struct conf_load {
 	size_t n_errors;
 	bool is_snapshot;		      /* was checked when it was made */
 	unsigned how;			      /* CONF_ANY_ADDRESS, CONF_NO_INCLUDE */
+	const char *instead_of;		      /* this file is read as the text; NULL: none */
+	struct str instead;
 	struct conf_at at[CONF_MESSAGES_MAX]; /* of the messages */
 	bool said[CONF_N_KEYS];		      /* notes: once a directive */
 	bool said_block[CONF_N_BLOCKS];

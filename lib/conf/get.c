@@ -145,6 +145,13 @@ conf_n_blocks(const struct conf *c, enum conf_block block)
 }
 
 const struct conf_set *
+conf_merged(const struct conf *c, enum conf_block block)
+{
+	ph_assert(c->merged[block] != NULL);
+	return c->merged[block];
+}
+
+const struct conf_set *
 conf_block_at(const struct conf *c, enum conf_block block, size_t i)
 {
 	const struct conf_blk *b = nth(c, block, i);

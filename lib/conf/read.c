@@ -75,12 +75,30 @@ is_safe(struct parse *p, const struct source *s, const struct stat *st)
 	return true;
 }
 
+/* Is another text given for this file? Then that is its content. */
+static bool
+is_given(struct parse *p, struct source *s)
+{
+	const struct conf_load *l = p->l;
+
+	if (l->instead_of == NULL || strcmp(l->instead_of, s->path) != 0)
+		return false;
+	s->text = xmalloc(l->instead.len + 1);
+	s->len = PH_MIN(l->instead.len, (size_t)FILE_BYTES_MAX);
+	if (s->len > 0)
+		memcpy(s->text, l->instead.p, s->len);
+	return true;
+}
+
 static bool
 load_source(struct parse *p, struct source *s)
 {
 	struct stat st;
-	int fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd;
 
+	if (is_given(p, s))
+		return true;
+	fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd == -1 || fstat(fd, &st) == -1) {
 		conf_error(p->l, s->at, "%s: %s", s->path, strerror(errno));
 	} else if (is_open_already(p, &st)) {

@@ -26,7 +26,7 @@ enum sandbox_calls {
 	BOX_CONFIG = 1 << 6,
 	/* the filter of what starts commands, which they inherit: all but what only changes or spies on the machine */
 	BOX_COMMANDS = 1 << 7,
-	/* socketpair, which leads nowhere */
+	/* socketpair and memfd_create, which lead nowhere */
 	BOX_PAIRS = 1 << 8,
 };
 

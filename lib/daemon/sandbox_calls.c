@@ -41,6 +41,7 @@ static const int accept_calls[] = {SCMP_SYS(accept4), SCMP_SYS(getsockname), SCM
 static const int connect_calls[] = {SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(getsockopt),
     SCMP_SYS(setsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(sendfile),
     SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg)};
+static const int pair_calls[] = {SCMP_SYS(memfd_create)};
 /* a snapshot is a memfd, with every name and address in it already looked up */
 static const int config_calls[] = {SCMP_SYS(pread64)};
 
@@ -56,6 +57,7 @@ static const struct call_list lists[] = {
     {BOX_ACCEPT, accept_calls, countof(accept_calls)},
     {BOX_CONNECT, connect_calls, countof(connect_calls)},
     {BOX_CONFIG, config_calls, countof(config_calls)},
+    {BOX_PAIRS, pair_calls, countof(pair_calls)},
 };
 
 /* a call whose argument matters */

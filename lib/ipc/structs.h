@@ -470,6 +470,18 @@ struct ipc_ask {
 	uint32_t what; /* enum ask_what */
 };
 enum ask_what { ASK_RELOAD = 1, ASK_ROTATE_LOG, ASK_ROTATE_ACCT, ASK_STOP, ASK_PRECACHE, ASK_SPF };
+enum edit_what {
+	EDIT_LIST = 1, /* lines: "file NAME", "backup NAME" */
+	EDIT_READ,     /* the content of a file */
+	EDIT_ROLL_BACK,
+	EDIT_CHECK, /* with EDIT_PUT */
+	EDIT_WRITE, /* with EDIT_PUT */
+	EDIT_WHAT_MAX
+};
+struct ipc_edit {
+	uint32_t token; /* the asker's, given back */
+	uint32_t what;	/* enum edit_what */
+};
 struct ipc_answer {
 	uint32_t token;
 	uint32_t ok;

@@ -33,6 +33,7 @@ _world = None
 
 class Web(World):
     """A World with mail that waits: paused, so that there is something to see."""
+    is_up = False
 
     def __enter__(self):
         write_access_file(self.folder + "/access.json",
@@ -43,6 +44,7 @@ class Web(World):
         self.inject(n=6, rcpts="u%r@gmail.test", sessions=2, headers=["x-job: summer"])
         self.inject(n=3, rcpts="u%r@yahoo.test", sessions=1)
         wait_for("nine recipients", lambda: queued_recipients(self.ph) == 9, 20)
+        self.is_up = True
         return self
 
     def client(self, last=None, **options):
@@ -59,6 +61,7 @@ def world():
     if _world is None:
         _world = Web(config=CONFIG)
         _world.__enter__()
+    expect(_world.is_up, "it did not start")
     return _world
 
 
@@ -448,6 +451,69 @@ def listener():
     wait_for("none where nobody has a right", lambda: not is_there(8080), 20)
     w.use(str)
     wait_for("it is back", lambda: is_there(PORT), 20)
+
+
+@case("the configuration is read, checked, replaced with its earlier version kept, and gone back to; by an administrator alone")
+def editing():
+    w = world()
+    path = w.ph.config_path
+    c = w.client()
+    for r in (c.get("/configFile?op=listconfigfiles"), c.get("/configFile?op=read&filename=" + path),
+              c.post("/configFile", {"op": "write", "filename": path, "content": "x"})):
+        expect(r.status == 400 and "enable-config-editing" in r.json()["message"], f"not switched on: {r.body}")
+    w.use(lambda s: s + "<http>\n\tenable-config-editing yes\n</http>\n")
+    try:
+        _editing(w, path, c)
+    finally:
+        w.use(str)
+
+
+def _editing(w, path, c):
+    names = [f["name"] for f in c.get("/configFile?op=listconfigfiles").data()["file"]]
+    expect(path in names, f"files: {names}")
+    for evil in ("/etc/shadow", path + "/../config", os.path.dirname(path) + "/./config", "config", path + "\0x"):
+        r = c.ask("GET", "/configFile?op=read&filename=" + evil.replace("\0", "%00"))
+        expect_equal(r.status, 400, f"read {evil!r}")
+        expect_equal(c.post("/configFile", {"op": "write", "filename": evil, "content": "x"}).status, 400, f"write {evil!r}")
+    before = open(path).read()
+    file = c.get("/configFile?op=read&filename=" + path).data()["file"]
+    expect_equal(file["content"], before, "content")
+    bad = c.post("/configFile", {"op": "check", "filename": path, "content": before + "max-smpt-out 5\n"})
+    expect(bad.status == 400 and "max-smpt-out" in bad.json()["message"], f"a wrong word: {bad.body}")
+    bad = c.post("/configFile", {"op": "write", "filename": path, "content": before + "max-smpt-out 5\n"})
+    expect_equal((bad.status, open(path).read()), (400, before), "a wrong one is not written")
+    bad = c.post("/configFile", {"op": "check", "filename": path, "content": before + "http-tls-certificate /nowhere.pem\n"})
+    expect(bad.status == 400 and "nowhere.pem" in bad.json()["message"], f"a certificate that is not there: {bad.body}")
+    expect_equal(c.post("/configFile", {"op": "check", "filename": path, "content": before + "# fine\n"}).status, 200, "right")
+    os.chmod(path, 0o640)
+    new = before + "# changed here\n"
+    good = c.post("/configFile", {"op": "write", "filename": path, "content": new, "hash": file["hash"]})
+    expect_equal((good.status, open(path).read()), (200, new), f"{good.body}")
+    expect_equal(os.stat(path).st_mode & 0o777, 0o640, "the mode stays")
+    late = c.post("/configFile", {"op": "write", "filename": path, "content": before, "hash": file["hash"]})
+    expect(late.status == 400 and "meanwhile" in late.json()["message"], f"over another's change: {late.body}")
+    expect_equal(c.command("reload").status, 200, "reload")
+    versions = c.get("/configFile?op=listconfigfiles").data()["backup"]
+    expect_equal((len(versions), versions[0]["file"]), (1, path), "one earlier version")
+    operator = w.client(6)
+    expect_equal(operator.get("/configFile?op=read&filename=" + path).status, 200, "an operator reads")
+    for fields in ({"op": "write", "filename": path, "content": before}, {"op": "check", "filename": path, "content": before},
+                   {"op": "rollback", "backup": versions[0]["name"]}, {"file": before}):
+        expect_equal(operator.post("/configFile", fields).status, 403, f"an operator: {fields['op'] if 'op' in fields else 'file'}")
+        expect_equal(w.client(9).post("/configFile", fields).status, 403, "nobody")
+        expect_equal(c.post("/configFile", fields, token=False).status, 403, "without a token")
+    expect_equal(w.client(7).get("/configFile?op=listconfigfiles").status, 403, "a monitor")
+    for evil in ("../config", "..", ".", versions[0]["name"] + "x", "/etc/passwd", ""):
+        expect_equal(c.post("/configFile", {"op": "rollback", "backup": evil}).status, 400, f"back to {evil!r}")
+    expect_equal(open(path).read(), new, "unchanged by all these")
+    back = c.post("/configFile", {"op": "rollback", "backup": versions[0]["name"]})
+    expect_equal((back.status, open(path).read()), (200, before), f"back: {back.body}")
+    whole = c.post("/configFile", {"file": new}, token=False, X_API_Key=KEY)
+    expect_equal((whole.status, open(path).read()), (200, new), f"PowerMTA's field file: {whole.body}")
+    one = {"op": "commit", "file.1.name": path, "file.1.op": "write", "file.1.content": before}
+    commit = c.post("/configFile", one, token=False, X_API_Key=KEY)
+    expect_equal((commit.status, open(path).read()), (200, before), f"op=commit: {commit.body}")
+    expect("event=http-configuration" in w.ph.said() and "event=configuration-replaced" in w.ph.said(), "the log")
 
 
 @case("at the end the audit balances")
