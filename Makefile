@@ -31,7 +31,7 @@ endif
 PKGS	:= libevent_core libsodium libcares libxxhash libssl libcrypto libseccomp libpcre2-8 libidn2 libbsd-overlay libmicrohttpd jansson
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -I$(B)/gen $(WARN) $(HARDEN) -pthread $(CFLAGS) \
 	     $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LDLIBS	= -Wl,--as-needed -levent_core -lsodium -lcares -lxxhash -lssl -lcrypto -lseccomp -lpcre2-8 -lidn2 -ldb -lmicrohttpd -ljansson -lbsd -pthread
+LDLIBS	= -Wl,--as-needed -levent_core -lsodium -lcares -lxxhash -lssl -lcrypto -lseccomp -lpcre2-8 -lidn2 -ldb -lz -lmicrohttpd -ljansson -lbsd -pthread
 
 all: programs
 

@@ -204,7 +204,13 @@ load_kind(const struct conf *c, size_t i, const struct commands *list)
 	struct why why;
 	bool found;
 
-	if (str_has_prefix(name, STR("|"))) {
+	if (conf_str(s, CONF_ACCT_HTTP_WEBHOOK_URL).len > 0) {
+		d = new_fed(DEF_POST, name);
+		free(d->url);
+		d->url = xstrdup_str(conf_str(s, CONF_ACCT_HTTP_WEBHOOK_URL));
+		d->timeout_ms = conf_ms(s, CONF_ACCT_HTTP_WEBHOOK_MAX_INTERVAL);
+		found = commands_find(list, COMMAND_POST, &at, &d->number);
+	} else if (str_has_prefix(name, STR("|"))) {
 		d = new_fed(DEF_PIPE, name);
 		d->timeout_ms = conf_ms(s, CONF_ACCT_WRITE_TIMEOUT);
 		found = commands_find(list, COMMAND_ACCT, &at, &d->number);

@@ -135,8 +135,11 @@ on_started(void *ctx, int fd)
 /* ---- its end ---- */
 
 static void
-accepted(struct post *p)
+accepted(struct post *p, struct str said)
 {
+	if (said.len > 0) /* it was asked to tell */
+		log_info("acct posted to %s bytes=%zu answer=%s", log_quote(str_of(p->def->url)),
+		    p->in_batch, log_quote(said));
 	p->at = p->next;
 	spill_gave(p->spill, &p->at);
 	p->wait_ms = 0;
@@ -161,7 +164,7 @@ on_done(void *ctx, const struct run_end *end)
 	close_input(p);
 	ev_timer_stop(&p->limit);
 	if (end->how == EXEC_EXITED && end->status == 0 && was_whole) {
-		accepted(p);
+		accepted(p, end->output);
 	} else {
 		run_end_text(end, &why);
 		if (!p->is_wrong_said && end->how != EXEC_REFUSED && end->how != EXEC_LOST)
@@ -230,6 +233,13 @@ post_kick(struct post *p)
 		start(p);
 	else if (!ev_timer_is_armed(&p->due))
 		ev_timer_in_ms(&p->due, p->def->timeout_ms);
+}
+
+void
+post_now(struct post *p)
+{
+	if (p->is_begun && !ev_timer_is_armed(&p->again))
+		start(p);
 }
 
 /* ---- life ---- */

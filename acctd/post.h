@@ -16,6 +16,8 @@ struct post *post_new(struct runner *r, struct spill *s, const struct acct_def *
 void post_free(struct post **p);
 void post_use(struct post *p, const struct acct_def *def);
 void post_kick(struct post *p);
+/* What there is goes now, whatever its interval, if no failed post waits. */
+void post_now(struct post *p);
 /* No further one is begun. */
 void post_stop(struct post *p);
 bool post_is_idle(const struct post *p);

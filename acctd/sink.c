@@ -11,6 +11,7 @@ struct sink {
 	struct spill *spill;
 	struct feed *feed; /* DEF_PIPE */
 	struct post *post; /* DEF_POST */
+	bool is_flushed;   /* `rotate`: what there is goes now; the writer's until it comes back */
 };
 
 struct sink *
@@ -66,7 +67,7 @@ sink_use(struct sink *s, struct acct_def **def)
 		return true;
 	}
 	if (old->kind != (*def)->kind || old->same != (*def)->same ||
-	    strcmp(old->path, (*def)->path) != 0 || strcmp(old->url, (*def)->url) != 0)
+	    strcmp(old->path, (*def)->path) != 0)
 		return false;
 	s->def = *def;
 	*def = NULL;
@@ -91,6 +92,7 @@ sink_commit(struct sink *s, struct buf *data, struct wall now, bool rotate, stru
 {
 	if (s->file != NULL)
 		return acct_file_commit(s->file, data, now, rotate, why);
+	s->is_flushed |= rotate;
 	return spill_commit(s->spill, data, why);
 }
 
@@ -119,6 +121,9 @@ sink_written(struct sink *s)
 		return;
 	spill_written(s->spill);
 	sink_kick(s);
+	if (s->post != NULL && s->is_flushed)
+		post_now(s->post);
+	s->is_flushed = false;
 }
 
 void

@@ -17,7 +17,7 @@ const struct acct_def *sink_def(const struct sink *s);
 /* Can it go on as what `def` says? Then it does, and takes it (def is then NULL). While the writer is idle. */
 bool sink_use(struct sink *s, struct acct_def **def);
 
-/* As the functions of file.h; what is fed has no directories, no rotation and nothing due. */
+/* As the functions of file.h; what is fed has no directories and nothing due; `rotate` posts what there is. */
 void sink_set_dirs(struct sink *s, int dir_fd, int move_fd);
 int sink_commit(
     struct sink *s, struct buf *data, struct wall now, bool rotate, struct why *why) PH_MUST_CHECK;

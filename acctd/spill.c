@@ -47,11 +47,9 @@ static void
 make_key(struct spill *s, const struct acct_def *def)
 {
 	uint64_t h = UINT64_C(0xcbf29ce484222325);
-	const char *texts[] = {def->path, def->url};
 
-	for (size_t i = 0; i < countof(texts); i++)
-		for (const char *p = texts[i]; *p != '\0'; p++)
-			h = (h ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
+	for (const char *p = def->path; *p != '\0'; p++)
+		h = (h ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
 	h ^= def->same * UINT64_C(0x9e3779b97f4a7c15);
 	snprintf(s->key, sizeof s->key, "%016" PRIx64, h);
 }

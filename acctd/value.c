@@ -251,7 +251,8 @@ value_bounce_cat(const struct acct_event *e, struct str suffix, struct buf *scra
 static struct str
 value_dlv_type(const struct acct_event *e, struct str suffix, struct buf *scratch)
 {
-	static const struct str names[] = {STR("smtp"), STR("pipe"), STR("file"), STR("discard")};
+	static const struct str names[] = {
+	    STR("smtp"), STR("pipe"), STR("file"), STR("discard"), STR("http")};
 
 	return e->record->delivery < countof(names) ? names[e->record->delivery] : STR("smtp");
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "deliverd/deliver.h"
+#include "deliverd/local.h"
 #include "deliverd/mail.h"
 #include "deliverd/mail_edit.h"
 #include "deliverd/orphan.h"
@@ -377,7 +378,7 @@ conn_open(const struct ipc_conn_open *o, const struct str text[5], struct why *w
 	struct conn *c;
 	struct session_conf conf;
 
-	if (find(o->conn) != NULL)
+	if (find(o->conn) != NULL || local_has(o->conn))
 		return why_set(why, "connection %u is open already", o->conn);
 	if (o->window == 0 || o->window > MAX_WINDOW || !is_name(text[1]))
 		return why_set(why, "connection %u: window %u, EHLO name %s", o->conn, o->window,
@@ -423,6 +424,10 @@ conn_close(const struct ipc_conn_close *o, struct why *why)
 
 	if (o->how < CONN_QUIT || o->how >= CONN_CLOSE_MAX)
 		return why_set(why, "connection %u is to be closed in manner %u", o->conn, o->how);
+	if (local_has(o->conn)) {
+		local_close(o);
+		return 0;
+	}
 	/* it may have ended while the order was on its way */
 	if (c == NULL)
 		return 0;
@@ -449,7 +454,7 @@ conn_txn(const struct ipc_txn *t, struct str indices, struct why *why)
 	if (n == 0 || indices.len % sizeof *idx != 0)
 		return why_set(why, "transaction %u of connection %u has %zu bytes of recipients",
 		    t->txn, t->conn, indices.len);
-	if (c == NULL)
+	if (c == NULL && !local_has(t->conn))
 		return 0;
 	idx = xcalloc(n, sizeof *idx);
 	memcpy(idx, indices.p, indices.len);
@@ -458,10 +463,16 @@ conn_txn(const struct ipc_txn *t, struct str indices, struct why *why)
 			result = why_set(why,
 			    "transaction %u of connection %u has recipients out of order", t->txn,
 			    t->conn);
+	if (result == 0 && c == NULL) {
+		result = local_txn(t, idx, n, why);
+		free(idx);
+		return result;
+	}
 	if (result == 0 && !session_txn(c->session, ev_now(), t, idx, n))
 		result = why_set(why, "connection %u is given more than its window", t->conn);
 	free(idx);
-	conn_update(c);
+	if (c != NULL)
+		conn_update(c);
 	return result;
 }
 

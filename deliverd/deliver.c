@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "deliverd/deliver_int.h"
+#include "deliverd/local.h"
 #include "deliverd/orphan.h"
 #include "lib/base/log.h"
 #include "lib/daemon/daemon.h"
@@ -19,7 +20,11 @@ struct deliver deliver = {.spool_fd = -1};
 static int
 on_conn_open(const struct ipc_msg *m, struct why *why)
 {
-	return conn_open(m->head, m->text, why);
+	const struct ipc_conn_open *o = m->head;
+
+	if (o->type != DELIVERY_SMTP)
+		return local_open(o, m->text, why);
+	return conn_open(o, m->text, why);
 }
 
 static int
@@ -48,6 +53,7 @@ lose_queued(const char *what)
 	log_warn("event=queued-lost reason=\"%s\" connections=%llu", what,
 	    (unsigned long long)deliver.n_open);
 	orphan_all();
+	local_orphan_all();
 	if (deliver.is_held)
 		conn_hold_all(false);
 }
@@ -110,6 +116,10 @@ add_peer(enum ipc_role role, uint32_t instance, int fd)
 		dkim_peer(&deliver.dkim, instance, fd);
 		return;
 	}
+	if (role == ROLE_EXEC) {
+		local_peer(fd);
+		return;
+	}
 	if (role != ROLE_QUEUE) {
 		log_warn("event=strange-peer role=%s", ipc_role_name(role));
 		if (close(fd) == -1)
@@ -129,6 +139,7 @@ reload(const struct conf *old)
 	(void)old;
 	dkim_config(&deliver.dkim);
 	tls_use_files();
+	local_config();
 }
 
 static void
@@ -136,6 +147,7 @@ on_drain(struct ev_timer *t)
 {
 	(void)t;
 	conn_abort_all("deliverd is stopping");
+	local_abort_all();
 	daemon_exit();
 }
 
@@ -143,10 +155,13 @@ static void
 stop(int64_t drain_ms)
 {
 	deliver.is_stopping = true;
-	if (drain_ms > 0)
+	if (drain_ms > 0) {
 		conn_drain_all();
-	else
+		local_drain_all();
+	} else {
 		conn_abort_all("deliverd is stopping");
+		local_abort_all();
+	}
 	if (deliver.n_open == 0 || drain_ms == 0) {
 		daemon_exit();
 		return;
@@ -169,6 +184,7 @@ deliver_prepare(void)
 	hmap_init(&deliver.by_number);
 	memory_init(&deliver.memory, MEMORY_BYTES, MEMORY_RESULTS);
 	ev_timer_init(&deliver.drain, on_drain);
+	local_init();
 	dkim_prepare(&deliver.dkim);
 }
 
@@ -180,6 +196,7 @@ deliver_init(void)
 	tls_init();
 	dkim_config(&deliver.dkim);
 	tls_use_files();
+	local_config();
 	deliver.reader = spool_reader_new(deliver.spool_fd);
 }
 
@@ -193,5 +210,6 @@ deliver_finish(void)
 	tls_finish();
 	memory_clear(&deliver.memory);
 	dkim_clear(&deliver.dkim);
+	local_clear();
 	spool_reader_free(&deliver.reader);
 }

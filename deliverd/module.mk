@@ -1,3 +1,3 @@
 sources := $(notdir $(wildcard deliverd/*.c))
-uses := daemon dkim spool smtp mail tls track
+uses := command daemon dkim spool smtp mail tls track
 program := libexec/posthaste/deliverd

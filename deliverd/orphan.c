@@ -1,5 +1,7 @@
 #include "deliverd/orphan.h"
 
+#include "deliverd/local.h"
+
 /* ---- the channel went ---- */
 
 static void
@@ -98,5 +100,6 @@ orphan_tell_all(void)
 {
 	memory_each(&deliver.memory, ev_now(), tell_result);
 	conn_for_each(tell_pending, NULL);
+	local_tell_pending();
 	ipc_send(deliver.queued, IPC_ORPHANS_END, NULL, NULL, -1);
 }

@@ -287,7 +287,7 @@ job_order(struct asker *a, const struct ipc_exec_run *run, const struct str *val
 	if (!who->is_known)
 		tell_end(a, run->job, EXEC_NOT_STARTED, 0, str_of(who->why.text));
 	else if (!words_make(&execd.commands.list[run->number], run, values, &words, &why))
-		tell_end(a, run->job, EXEC_NOT_STARTED, 0, str_of(why.text));
+		tell_end(a, run->job, EXEC_BAD_VALUE, 0, str_of(why.text));
 	else
 		start(a, run, &words);
 }

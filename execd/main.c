@@ -17,7 +17,7 @@ struct execd execd;
 static void
 drop(struct asker *a, const char *why)
 {
-	log_warn("event=asker-lost peer=%s instance=%u reason=\"%s\"",
+	log_info("event=asker-lost peer=%s instance=%u reason=\"%s\"",
 	    ipc_role_name(ipc_peer(a->chan)), ipc_peer_instance(a->chan), why);
 	ipc_chan_free(&a->chan);
 	job_asker_gone(a);

@@ -66,7 +66,7 @@ take_limits(struct conn *c)
 {
 	struct queue *q = c->queue;
 
-	limit_take_for(&qd.total_out, q, 1);
+	limit_take_for(limit_of_all(c->type), q, 1);
 	limit_take_for(&q->vmta->out, q, 1);
 	for (size_t i = 0; i < c->pools.n; i++)
 		limit_take_for(&c->pools.list[i]->out, q, 1);
@@ -80,7 +80,7 @@ take_limits(struct conn *c)
 static void
 give_limits(struct conn *c)
 {
-	limit_give(&qd.total_out);
+	limit_give(limit_of_all(c->type));
 	limit_give(&c->queue->vmta->out);
 	for (size_t i = 0; i < c->pools.n; i++)
 		limit_give(&c->pools.list[i]->out);
@@ -106,8 +106,9 @@ make(struct queue *q, const struct way *w, uint32_t deliverer)
 	c->src = c->src_asked = w->src.addr;
 	c->source = w->source;
 	c->pools = q->vmta->pools;
-	c->to_host = target_of_host(q, w);
-	c->to_address = target_of_address(w);
+	c->type = q->policy->delivery;
+	c->to_host = c->type == DELIVERY_SMTP ? target_of_host(q, w) : NULL;
+	c->to_address = c->type == DELIVERY_SMTP ? target_of_address(w) : NULL;
 	c->opened = ev_now();
 	c->host = xstrdup(w->host->name);
 	STAILQ_INIT(&c->txns);
@@ -165,6 +166,7 @@ conn_open(struct queue *q, const struct way *w)
 	p->n_conns++;
 	take_limits(c);
 	msg.conn = c->number;
+	msg.type = c->type;
 	net_to_ipc(&w->host->addr, &msg.dst);
 	order_source(c, &w->src, &msg);
 	texts[0] = str_of(c->host);
@@ -183,7 +185,7 @@ window(const struct conn *c)
 
 	/* it is all there is: keep the pipe full */
 	if (q->n_conns >= queue_max_out(q) || !limit_has_room(&q->vmta->out) ||
-	    !limit_has_room(&qd.total_out))
+	    !limit_has_room(limit_of_all(c->type)))
 		return CONN_WINDOW;
 	if (c->txn_ms <= 0)
 		return c->n_delivered > 0 ? CONN_WINDOW / 2 : 2;
@@ -203,12 +205,13 @@ share(const struct conn *c)
 	const struct queue *q = c->queue;
 	uint32_t n = left_of(q->policy->max_msg_per_conn, c->n_given);
 
-	if (c->spent)
+	/* a reload may have made it a queue of another type */
+	if (c->spent || c->type != q->policy->delivery)
 		return 0;
 	/* what is under way may fail as well */
 	n = PH_MIN(n, left_of(q->policy->max_errors_per_conn, c->n_errors + c->n_txns));
 	if (c->n_given >= FAIR_SHARE &&
-	    (limit_has_others(&q->vmta->out, q) || limit_has_others(&qd.total_out, q)))
+	    (limit_has_others(&q->vmta->out, q) || limit_has_others(limit_of_all(c->type), q)))
 		return 0;
 	return n;
 }
@@ -301,7 +304,7 @@ is_wanted(const struct conn *c)
 		if (limit_has_others(&c->pools.list[i]->out, q))
 			return true;
 	}
-	return limit_has_others(&q->vmta->out, q) || limit_has_others(&qd.total_out, q);
+	return limit_has_others(&q->vmta->out, q) || limit_has_others(limit_of_all(c->type), q);
 }
 
 void

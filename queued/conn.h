@@ -41,6 +41,7 @@ struct conn {
 	struct limit *to_host;	  /* of target.h, NULL: none */
 	struct limit *to_address; /* the same */
 	uint32_t source;	  /* in the queue's `from`, 0: nothing limits it */
+	uint8_t type;		  /* enum delivery_type */
 	bool up;
 	bool is_idle; /* in its VirtualMTA's list of those */
 	bool is_interrupted;

@@ -127,7 +127,7 @@ post(struct queue *q, uint32_t rcpt, enum acct_type type, const struct final_fac
 	f = new_final(&texts);
 	fill(&f->record, facts);
 	f->record.type = (uint8_t)type;
-	f->record.delivery = q->policy->discard ? DELIVERY_DISCARD : DELIVERY_SMTP;
+	f->record.delivery = q->policy->delivery;
 	if (q->policy->no_acct & 1u << type)
 		f->record.quiet = 1;
 	if (m != NULL) {

@@ -66,6 +66,7 @@ config(const struct conf *old)
 	vmta_wake_all();
 	target_configure();
 	limit_wake_all(&qd.total_out);
+	limit_wake_all(&qd.total_file);
 }
 
 static void

@@ -57,7 +57,7 @@ delivered(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str 
 	    tick_diff_ms(message_at(rcpt_at(rcpt)->message)->counts_from, tick_now()));
 	queue_succeeded(c->queue);
 	route_host_worked(c->queue, &c->dst);
-	f.local = false;
+	f.local = c->type != DELIVERY_SMTP;
 	final_begin(c->queue, rcpt, FINAL_DELIVERED, &f);
 }
 

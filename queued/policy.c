@@ -96,6 +96,17 @@ bounce_no_mx_ms(const struct conf_set *set)
 	return conf_ms(set, CONF_DOMAIN_BOUNCE_UPON_NO_MX);
 }
 
+/* without what says where to */
+static bool
+is_incomplete(const struct conf_set *set, enum delivery_type type)
+{
+	if (type == DELIVERY_PIPE)
+		return conf_str(set, CONF_DOMAIN_COMMAND).len == 0;
+	if (type == DELIVERY_FILE)
+		return conf_str(set, CONF_DOMAIN_FILE_DESTINATION).len == 0;
+	return conf_str(set, CONF_DOMAIN_HTTP_DELIVERY_URL).len == 0;
+}
+
 static struct policy *
 make(const struct conf_set *set)
 {
@@ -121,8 +132,10 @@ make(const struct conf_set *set)
 	p->bounce_no_mx_ms = bounce_no_mx_ms(set);
 	p->port = (uint16_t)conf_u64(set, CONF_DOMAIN_DEFAULT_SMTP_PORT);
 	p->no_rollup = conf_bool(set, CONF_DOMAIN_DISABLE_MX_ROLLUP);
-	p->discard = conf_enum(set, CONF_DOMAIN_TYPE) == DELIVERY_DISCARD;
-	p->is_unsupported = !p->discard && conf_enum(set, CONF_DOMAIN_TYPE) != DELIVERY_SMTP;
+	p->delivery = (uint8_t)conf_enum(set, CONF_DOMAIN_TYPE);
+	p->discard = p->delivery == DELIVERY_DISCARD;
+	p->is_local = !p->discard && p->delivery != DELIVERY_SMTP;
+	p->is_unsupported = p->is_local && is_incomplete(set, p->delivery);
 	p->discard_as_bounce = conf_bool(set, CONF_DOMAIN_DISCARD_AS_BOUNCE);
 	p->hold = conf_bool(set, CONF_DOMAIN_HOLD_DOMAIN);
 	p->bounce_5xx_greeting = conf_bool(set, CONF_DOMAIN_BOUNCE_UPON_5XX_GREETING);

@@ -33,7 +33,9 @@ struct policy {
 	uint16_t port;
 	bool hold;
 	bool discard;	     /* type discard */
-	bool is_unsupported; /* type pipe, file, http-delivery: its mail waits */
+	uint8_t delivery;    /* enum delivery_type */
+	bool is_local;	     /* type pipe, file, http-delivery: no host, a command for each recipient */
+	bool is_unsupported; /* of these, but its command, path or URL is missing: its mail waits */
 	bool discard_as_bounce;
 	bool no_rollup; /* disable-mx-rollup */
 	bool bounce_5xx_greeting;

@@ -25,7 +25,7 @@
 	X(RCPT_WAIT, "every recipient was deferred and waits for its own retry time")              \
 	X(SCHEDULED, "all its mail is scheduled for later")                                        \
 	X(PAUSED, "paused by the operator")                                                        \
-	X(HELD_TYPE, "this version cannot deliver by the type that the configuration says")        \
+	X(HELD_TYPE, "the configuration names no command, path or URL for its type of delivery")   \
 	X(HELD_DOMAIN, "hold-domain is set in the configuration")                                  \
 	X(HELD_VMTA, "the VirtualMTA is held by the operator")                                     \
 	X(HELD_JOBS, "the jobs of all its mail are paused")                                        \

@@ -135,7 +135,9 @@ full_limit(struct queue *q)
 		if (!limit_has_room_for(&p->list[i]->out, q, 1))
 			return &p->list[i]->out;
 	}
-	return limit_has_room_for(&qd.total_out, q, 1) ? NULL : &qd.total_out;
+	return limit_has_room_for(limit_of_all(q->policy->delivery), q, 1)
+		   ? NULL
+		   : limit_of_all(q->policy->delivery);
 }
 
 /* no address of ours fits: looked at again when something changes, or in a minute */
@@ -155,6 +157,19 @@ no_host(struct queue *q)
 	if (!route_has_family(q))
 		return no_source(q);
 	return q->n_conns > 0 ? HOLD_DELIVERING : outcome_no_host(q);
+}
+
+/* deliverd has commands run for it: neither a host nor an address of ours */
+static enum queue_hold
+open_local(struct queue *q)
+{
+	static struct route_host nowhere = {.name = ""};
+	const struct way w = {.host = &nowhere};
+
+	if (conn_open(q, &w))
+		return HOLD_MAX;
+	limit_wait(&qd.no_deliverd, q, 1);
+	return HOLD_NO_DELIVERD;
 }
 
 /* one more connection, or why not */
@@ -180,6 +195,8 @@ open_one(struct queue *q)
 		preempt_for(q, full);
 		return HOLD_LIMIT;
 	}
+	if (q->policy->is_local)
+		return open_local(q);
 	state = route_ensure(q);
 	if (state == ROUTE_WAIT)
 		return HOLD_RESOLVING;
@@ -306,7 +323,8 @@ discard(struct queue *q)
 static enum queue_hold
 move(struct queue *q)
 {
-	enum queue_hold h = place_waits_for_mx(q) ? learn_mx(q) : HOLD_MAX;
+	bool asks = !q->policy->is_local && place_waits_for_mx(q);
+	enum queue_hold h = asks ? learn_mx(q) : HOLD_MAX;
 
 	if (h != HOLD_MAX)
 		return h;

@@ -19,6 +19,7 @@ state_init(void)
 	slab_init(&qd.segments, sizeof(struct segment));
 	TAILQ_INIT(&qd.run_line);
 	limit_init(&qd.total_out, "total-max-smtp-out", STR(""));
+	limit_init(&qd.total_file, "total-max-file", STR(""));
 	limit_init(&qd.accounting, "records not yet on disk", STR(""));
 	limit_init(&qd.no_deliverd, "deliverd", STR(""));
 	qd.accounting.max = MAX_UNACKED;
@@ -26,6 +27,12 @@ state_init(void)
 	qd.no_deliverd.max = 0;
 	qd.no_deliverd.is_shared = true;
 	ev_defer_init(&qd.run, run_turn);
+}
+
+struct limit *
+limit_of_all(unsigned type)
+{
+	return type == DELIVERY_FILE ? &qd.total_file : &qd.total_out;
 }
 
 static void
@@ -61,5 +68,8 @@ state_configure(void)
 	qd.total_out.max = conf_u64(g, CONF_GLOBAL_TOTAL_MAX_SMTP_OUT);
 	qd.total_out.set = g;
 	qd.total_out.key = CONF_GLOBAL_TOTAL_MAX_SMTP_OUT;
+	qd.total_file.max = conf_u64(g, CONF_GLOBAL_TOTAL_MAX_FILE);
+	qd.total_file.set = g;
+	qd.total_file.key = CONF_GLOBAL_TOTAL_MAX_FILE;
 	read_acct_wants();
 }

@@ -43,6 +43,7 @@ struct queued {
 	} told[16];
 
 	struct limit total_out;	 /* total-max-smtp-out */
+	struct limit total_file; /* total-max-file */
 	struct limit accounting; /* records not yet acknowledged */
 	struct limit no_deliverd;
 
@@ -58,6 +59,8 @@ struct queued {
 };
 extern struct queued qd;
 
+/* The limit of all deliveries of that type (enum delivery_type) together. */
+struct limit *limit_of_all(unsigned type);
 /* Makes the tables; before anything else. */
 void state_init(void);
 /* Reads what concerns the whole server; at the start and after a reload. */

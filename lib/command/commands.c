@@ -8,7 +8,6 @@ static const struct place {
 	enum conf_block block;
 	enum conf_key key, user;
 } places[] = {
-    {COMMAND_POST, CONF_BLOCK_ACCT, CONF_ACCT_HTTP_WEBHOOK_URL, CONF_NONE},
     {COMMAND_PIPE, CONF_BLOCK_DOMAIN, CONF_DOMAIN_COMMAND, CONF_DOMAIN_COMMAND_USER},
     {COMMAND_FILE, CONF_BLOCK_DOMAIN, CONF_DOMAIN_FILE_DESTINATION, CONF_DOMAIN_COMMAND_USER},
     {COMMAND_HTTP, CONF_BLOCK_DOMAIN, CONF_DOMAIN_HTTP_DELIVERY_URL, CONF_NONE},
@@ -58,7 +57,15 @@ add_acct(struct commands *l, const struct conf *c)
 		    .user = user_of(c, set, CONF_ACCT_COMMAND_USER),
 		    .set = set,
 		    .origin = conf_block_origin(c, CONF_BLOCK_ACCT, i)};
-		if (str_has_prefix(name, STR("|")))
+		const struct command post = {.kind = COMMAND_POST,
+		    .text = conf_str(set, CONF_ACCT_HTTP_WEBHOOK_URL),
+		    .name = name,
+		    .user = STR(POST_USER),
+		    .set = set,
+		    .origin = cmd.origin};
+		if (post.text.len > 0)
+			add(l, &post);
+		else if (str_has_prefix(name, STR("|")))
 			add(l, &cmd);
 	}
 }

@@ -21,6 +21,7 @@ enum command_kind {
 struct command {
 	enum command_kind kind;
 	struct str text;	    /* as written; borrowed from the configuration */
+	struct str name;	    /* COMMAND_POST: of its <acct-file> */
 	struct str user;	    /* whose rights it has */
 	const struct conf_set *set; /* of the block that it stands in, by itself */
 	struct conf_origin origin;
@@ -73,6 +74,11 @@ struct command_words {
 };
 bool command_split(
     struct str text, const struct str *values, struct command_words *w, struct why *why);
+/*
+ * Takes a $name from the front of *rest: which value it is; COMMAND_VALUES: there is none of that name. *rest begins
+ * with '$' and is moved behind the name.
+ */
+enum command_value command_value_named(struct str *rest);
 /* Is it one that command_split() takes, whatever the values? For the checker. */
 bool command_check(struct str text, struct why *why);
 

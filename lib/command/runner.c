@@ -222,6 +222,7 @@ run_end_text(const struct run_end *e, struct why *text)
 	static const char *const words[EXEC_END_MAX] = {[EXEC_EXITED] = "It ended with status",
 	    [EXEC_SIGNALED] = "It was ended by signal",
 	    [EXEC_NOT_STARTED] = "It could not be started",
+	    [EXEC_BAD_VALUE] = "A value cannot be given to it",
 	    [EXEC_REFUSED] = "It could not be started now",
 	    [EXEC_LOST] = "What starts commands is away"};
 	bool has_status = e->how == EXEC_EXITED || e->how == EXEC_SIGNALED;

@@ -61,21 +61,32 @@ is_name_char(char c)
 	return ascii_is_alnum(c) || c == '_';
 }
 
+enum command_value
+command_value_named(struct str *rest)
+{
+	size_t n = 1, i;
+	struct str name;
+
+	while (n < rest->len && is_name_char(rest->p[n]))
+		n++;
+	name = str_sub(*rest, 1, n - 1);
+	*rest = str_skip(*rest, n);
+	for (i = 0; i < COMMAND_VALUES; i++)
+		if (names[i].len > 0 && str_ieq(names[i], name))
+			break;
+	return (enum command_value)i;
+}
+
 static bool
 put_variable(struct split *s)
 {
-	size_t n = 1;
-	struct str name;
+	struct str before = s->rest;
+	enum command_value v = command_value_named(&s->rest);
 
-	while (n < s->rest.len && is_name_char(s->rest.p[n]))
-		n++;
-	name = str_sub(s->rest, 1, n - 1);
-	s->rest = str_skip(s->rest, n);
-	for (size_t i = 0; i < COMMAND_VALUES; i++) {
-		if (names[i].len > 0 && str_ieq(names[i], name))
-			return put_value(s, s->values == NULL ? STR("") : s->values[i]);
-	}
-	why_set(s->why, "There is no value $%.*s.", STR_ARG(str_sub(name, 0, 50)));
+	if (v != COMMAND_VALUES)
+		return put_value(s, s->values == NULL ? STR("") : s->values[v]);
+	why_set(s->why, "There is no value %.*s.",
+	    STR_ARG(str_sub(before, 0, PH_MIN(before.len - s->rest.len, (size_t)50))));
 	return false;
 }
 

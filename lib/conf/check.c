@@ -231,19 +231,6 @@ check_risks(struct conf_load *l)
 	}
 }
 
-/* Words of a directive of which only the first and "discard" are honoured. */
-static void
-check_types(struct conf_load *l)
-{
-	for (size_t i = 0; i < l->c->n_blocks; i++) {
-		struct conf_value *v = conf_blk_value(l->c->blocks[i], CONF_DOMAIN_TYPE);
-		bool is_other = v != NULL && v->n > 0 && v->items[0].num != 0;
-		if (is_other && !str_ieq(v->items[0].text, STR("discard")))
-			conf_note(l, v->at, "\"type %.*s\" is not yet honoured",
-			    STR_ARG(v->items[0].text));
-	}
-}
-
 /* What of signing is changed, or is better not done. */
 static const struct {
 	enum conf_key key;
@@ -345,5 +332,4 @@ conf_check(struct conf_load *l)
 	check_risks(l);
 	check_signing(l);
 	check_keys_are_used(l);
-	check_types(l);
 }

@@ -152,7 +152,7 @@ struct ipc_conn_open {
 	uint32_t conn;
 	uint32_t window;	/* most transactions that will be given ahead */
 	uint32_t proxy_version; /* of the PROXY protocol: 1 or 2; 0: no proxy */
-	uint32_t pad;
+	uint32_t type; /* enum delivery_type; with another than SMTP there are no addresses */
 };
 enum conn_close {
 	CONN_QUIT = 1,	/* after what was given */
@@ -278,7 +278,14 @@ enum final_kind {
 };
 #define FINAL_QUIETLY(kind) ((enum final_kind)((kind) + FINAL_DELETED))
 /* as the words of <domain>'s type stand */
-enum delivery_type { DELIVERY_SMTP, DELIVERY_PIPE, DELIVERY_FILE, DELIVERY_DISCARD };
+enum delivery_type {
+	DELIVERY_SMTP,
+	DELIVERY_PIPE,
+	DELIVERY_FILE,
+	DELIVERY_DISCARD,
+	DELIVERY_HTTP,
+	DELIVERY_TYPES
+};
 struct ipc_record {
 	struct spool_place place; /* kind 0: none (tq) */
 	struct ipc_addr src;
@@ -324,6 +331,7 @@ enum exec_end {
 	EXEC_EXITED = 1,  /* status: its exit status */
 	EXEC_SIGNALED,	  /* status: the signal */
 	EXEC_NOT_STARTED, /* the text says why; another try may be no better */
+	EXEC_BAD_VALUE, /* a value cannot stand in the command line */
 	EXEC_REFUSED, /* not now: another configuration is in force, too many run, or an earlier one has not ended */
 	EXEC_LOST, /* execd died; never sent */
 	EXEC_END_MAX

@@ -1,0 +1,3 @@
+sources := $(notdir $(wildcard posthttp/*.c))
+uses := acct command mail
+program := libexec/posthaste/posthttp

@@ -1,0 +1,49 @@
+/*
+ * posthttp: one HTTP POST of what is on its standard input, for web hooks of accounting and for deliveries of type
+ * http-delivery. It runs as pmta-hook for one post, is no daemon, and waits as it pleases within its times. Its exit
+ * status is 0 when the other side said 2xx, else 75; what it prints says why. It follows no redirection and shows
+ * nobody a body over TLS whose certificate does not fit.
+ */
+#ifndef PH_POSTHTTP_POSTHTTP_H
+#define PH_POSTHTTP_POSTHTTP_H
+
+#include "lib/base/buf.h"
+#include "lib/base/why.h"
+
+#define POST_MAX_BODY (256u * 1024u * 1024u)
+
+struct url {
+	bool is_tls;
+	char host[256]; /* without the brackets of an IPv6 address */
+	char port[8];
+	char target[2048];   /* path and query */
+	char authority[300]; /* as the Host field has it */
+};
+/* http://host[:port]/path or https://…; no user, no fragment. False with `why`. */
+bool url_parse(struct str text, struct url *u, struct why *why);
+
+struct post {
+	struct url url;
+	const char *certificate; /* file with certificate and key, empty: none */
+	const char *ca_file;	 /* empty: the system's authorities */
+	const char *type;	 /* Content-Type */
+	bool is_gzip;
+	int64_t connect_ms, io_ms;
+	struct buf headers; /* more fields, whole lines */
+	struct buf body;
+};
+/* Reads fields from a file: each line `Name: value`. */
+int post_add_headers(struct post *p, const char *file, struct why *why) PH_MUST_CHECK;
+int post_gzip(struct post *p, struct why *why) PH_MUST_CHECK;
+/* Posts; *status: of the answer; *said: its reason. -1 with why: none came. */
+int post_send(struct post *p, int *status, char said[200], struct why *why) PH_MUST_CHECK;
+
+/* ---- json.c ---- */
+/* A string with its quotes; what is no UTF-8 becomes U+FFFD. All return -1 when the buffer is full. */
+int json_string(struct buf *b, struct str s) PH_MUST_CHECK;
+/* CSV with a header line to a list of objects, one a record: a member for each column that is not empty. */
+int json_of_csv(struct str csv, struct buf *b, struct why *why) PH_MUST_CHECK;
+/* A message as SparkPost's transmissions want it: msg_from, rcpt_to, content. */
+int json_of_mail(struct str from, struct str to, struct str message, struct buf *b) PH_MUST_CHECK;
+
+#endif

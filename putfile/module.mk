@@ -1,0 +1,3 @@
+sources := $(notdir $(wildcard putfile/*.c))
+uses := command
+program := libexec/posthaste/putfile
