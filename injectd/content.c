@@ -1,4 +1,5 @@
 #include "injectd/head.h"
+#include "injectd/inbound.h"
 #include "injectd/txn.h"
 #include "lib/mail/header.h"
 
@@ -8,9 +9,12 @@ end_head(struct txn *t)
 {
 	struct str all = buf_str(&t->head);
 	struct str rest = str_skip(all, t->line_at);
+	bool is_separated = header_line_kind(rest) == HEADER_LINE_EMPTY;
 
-	head_process(t, t->line_at, rest.len > 0 && header_line_kind(rest) != HEADER_LINE_EMPTY);
+	head_process(t, t->line_at, rest.len > 0 && !is_separated);
 	t->in_body = true;
+	inbound_keep_head(t, str_sub(all, 0, t->line_at),
+	    buf_len(&t->text) + (is_separated ? sizeof "\r\n" - 1 : 0));
 	content_store(t, rest);
 	buf_clear(&t->head);
 }

@@ -6,7 +6,6 @@
 #include "lib/stats/stats.h"
 
 struct inbound {
-	unsigned n_pending;
 	bool has_iprev, has_spf;
 	enum spf_result iprev, spf; /* of the present sender */
 	char name[256];		    /* the client's, that leads back to it */
@@ -131,7 +130,7 @@ ask(struct session *s, enum check_kind kind)
 	q.max_void = (uint16_t)PH_MIN(max, (uint64_t)UINT16_MAX);
 	net_to_ipc(&s->client, &q.client);
 	if (s->world->checks != NULL && s->world->checks->ask(s, &q, text))
-		s->inbound->n_pending++;
+		s->n_asked++;
 	else
 		take(s, kind, SPF_TEMPERROR, none);
 }
@@ -156,7 +155,7 @@ inbound_check_sender(struct session *s)
 		ask(s, CHECK_IPREV);
 	if (wants_spf)
 		ask(s, CHECK_SPF);
-	if (s->inbound->n_pending == 0)
+	if (s->n_asked == 0)
 		decide(s);
 	else
 		session_enter(s, SESSION_CHECK);
@@ -165,19 +164,27 @@ inbound_check_sender(struct session *s)
 void
 session_checked(struct session *s, enum check_kind kind, unsigned result, const struct str text[3])
 {
-	take(s, kind, (enum spf_result)result, text);
-	if (--s->inbound->n_pending > 0)
-		return;
-	session_enter(s, SESSION_COMMAND);
-	decide(s);
+	s->n_asked--;
+	if (kind == CHECK_TXT) {
+		if (inbound_take_key(s, result, text[2]))
+			return;
+		session_submit(s);
+	} else {
+		take(s, kind, (enum spf_result)result, text);
+		if (s->n_asked > 0)
+			return;
+		session_enter(s, SESSION_COMMAND);
+		decide(s);
+	}
 	s->wake(s);
 }
 
 void
 inbound_clear(struct session *s)
 {
-	if (s->inbound != NULL && s->inbound->n_pending > 0)
+	if (s->n_asked > 0)
 		s->world->checks->cancel(s);
+	s->n_asked = 0;
 	xfree(&s->inbound);
 }
 
@@ -253,7 +260,8 @@ inbound_is_forged(struct session *s, struct str value)
 	struct str name = STR_NULL;
 
 	if (!conf_bool(set, CONF_SOURCE_CHECK_IPREV_INBOUND) &&
-	    !conf_bool(set, CONF_SOURCE_CHECK_SPF_INBOUND))
+	    !conf_bool(set, CONF_SOURCE_CHECK_SPF_INBOUND) &&
+	    !conf_bool(set, CONF_SOURCE_CHECK_DKIM_INBOUND))
 		return false;
 	value = str_trim(value);
 	name = str_trim(str_sub(value, 0, str_find(value, ';')));

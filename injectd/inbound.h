@@ -13,6 +13,17 @@ void inbound_check_sender(struct session *s);
 void inbound_add_fields(const struct session *s, const struct txn *t, struct buf *b);
 /* Is a value of Authentication-Results written as if it were ours (RFC 8601 5)? */
 bool inbound_is_forged(struct session *s, struct str value);
+/* Forgets what was asked and found out. */
 void inbound_clear(struct session *s);
+
+/* ---- DKIM ---- */
+
+/* The header section as it came, if signatures are to be verified; the body begins at body_at of the text. */
+void inbound_keep_head(struct txn *t, struct str head, size_t body_at);
+void inbound_forget_head(struct txn *t);
+/* The content is whole: verifies. True: something must be looked up first, then session_submit() is called. */
+bool inbound_check_content(struct session *s);
+/* A key's texts. True: another one is wanted. */
+bool inbound_take_key(struct session *s, unsigned result, struct str record);
 
 #endif

@@ -107,6 +107,8 @@ struct str tls_in_file(const char *path);
 void tls_in_use_conf(void);
 /* Of conf_listener_at(row); NULL: it has no certificate. Borrowed until the next configuration. */
 struct ssl_ctx_st *tls_in_context(size_t row);
+/* The same of a <transmissions-api-listener>. */
+struct ssl_ctx_st *tls_in_api_context(size_t i);
 void tls_in_free(void);
 
 /* ---- conn.c ---- */

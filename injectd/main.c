@@ -1,6 +1,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include "injectd/api.h"
 #include "injectd/checker.h"
 #include "injectd/injectd.h"
 #include "injectd/pickup.h"
@@ -9,6 +10,7 @@
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
 #include "lib/daemon/sandbox.h"
+#include "lib/dkim/hash.h"
 #include "lib/tls/server.h"
 
 #define MAX_FILES  65536
@@ -25,6 +27,8 @@ on_give_fd(const struct ipc_fd *what, struct str text, int fd)
 		injectd.board = board_map(fd);
 	else if (what->kind == FD_TLS_FILE)
 		tls_in_take(text, fd);
+	else if (what->kind == FD_LISTEN_API)
+		api_add(text, fd);
 	else if (what->kind == FD_PICKUP_DIR)
 		pickup_take_dir(fd);
 	else if (what->kind == FD_PICKUP_BAD)
@@ -42,6 +46,8 @@ on_take_fd(const struct ipc_fd *what, struct str text)
 		listen_remove(text);
 	else if (what->kind == FD_LISTEN_DUMMY)
 		dummy_remove();
+	else if (what->kind == FD_LISTEN_API)
+		api_remove(text);
 }
 
 static void
@@ -82,9 +88,11 @@ on_config(const struct conf *old)
 	world_use_conf(&injectd.world, daemon_conf());
 	conns_forget_conf();
 	pickup_forget_conf();
+	api_forget_conf();
 	use_users();
 	dummy_use_conf();
 	tls_in_use_conf();
+	api_use_conf();
 	listen_use_conf();
 	listen_slot_freed();
 	space_check();
@@ -127,6 +135,7 @@ init(void)
 	injectd.world.failures = &injectd.board->failures;
 	stop_init();
 	tls_server_init();
+	dkim_hash_prepare();
 	world_use_conf(&injectd.world, daemon_conf());
 	use_users();
 	dummy_use_conf();
@@ -148,6 +157,8 @@ begin(void)
 	space_check();
 	listen_start();
 	dummy_start();
+	api_use_conf();
+	api_start();
 }
 
 int
@@ -166,6 +177,7 @@ main(int argc, char **argv)
 	park_free();
 	dummy_stop();
 	conns_free();
+	api_close();
 	verify_close();
 	checker_close();
 	intake_close();

@@ -218,6 +218,7 @@ session_start(struct session *s, struct world *w, uint16_t door, const struct ne
 	s->tls = (struct session_tls){0};
 	s->n_behind = s->n_given = 0;
 	s->preset_id = 0;
+	s->n_asked = 0;
 	s->n_errors = s->n_messages = 0;
 	s->is_greeted = s->is_esmtp = s->is_last_chunk = s->is_overlong = s->is_polite = false;
 	s->helo = s->user = NULL;
@@ -376,9 +377,8 @@ count_progress(struct session *s, size_t n)
 	set_deadline(s);
 }
 
-/* The content is complete. */
-static void
-submit(struct session *s)
+void
+session_submit(struct session *s)
 {
 	struct why why = {0};
 	struct txn *t = s->txn;
@@ -394,6 +394,16 @@ submit(struct session *s)
 	session_reply_why(s, &why);
 }
 
+/* The content is complete. */
+static void
+end_content(struct session *s)
+{
+	if (inbound_check_content(s))
+		session_enter(s, SESSION_CHECK);
+	else
+		session_submit(s);
+}
+
 static size_t
 step_data(struct session *s, struct str in)
 {
@@ -401,7 +411,7 @@ step_data(struct session *s, struct str in)
 
 	count_progress(s, n);
 	if (s->txn->filter.is_over)
-		submit(s);
+		end_content(s);
 	return n;
 }
 
@@ -421,7 +431,7 @@ end_chunk(struct session *s)
 		refuse_chunk(s, &s->chunk_why);
 	} else if (s->is_last_chunk) {
 		data_end_chunks(&s->txn->filter);
-		submit(s);
+		end_content(s);
 	} else if (s->txn->fault.smtp_code != 0) {
 		refuse_chunk(s, &s->txn->fault);
 	} else {

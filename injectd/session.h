@@ -66,6 +66,7 @@ struct session {
 	uint64_t progress;   /* DATA, CHUNK: bytes since the deadline was moved */
 	struct why chunk_why; /* CHUNK: why it will be refused; smtp_code 0: taken */
 	size_t n_behind;      /* bytes that came with this command and follow it */
+	uint32_t n_asked;     /* of world.checks, without an answer yet */
 	uint32_t n_errors;    /* since the last message that was accepted */
 	uint32_t n_messages;
 	uint16_t door;
@@ -121,6 +122,9 @@ void session_enter(struct session *s, enum session_state state);
 /* What was asked through world.checks has an answer: of the message CHECKED; never from within the question. */
 void session_checked(
     struct session *s, enum check_kind kind, unsigned result, const struct str text[3]);
+
+/* The content is complete, and all about it is known: hands it over, or refuses. */
+void session_submit(struct session *s);
 
 /* The disk has answered for the transaction of this session: replies. why NULL: accepted under `id`. */
 void session_settled(struct session *s, uint64_t id, const struct why *why);

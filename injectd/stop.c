@@ -1,5 +1,6 @@
 #include "injectd/injectd.h"
 
+#include "injectd/api.h"
 #include "injectd/pickup.h"
 #include "lib/base/log.h"
 #include "lib/daemon/daemon.h"
@@ -11,7 +12,8 @@ struct injectd injectd = {.spool_fd = -1, .meminfo_fd = -1, .queue_fd = -1};
 void
 stop_check(void)
 {
-	if (!injectd.is_stopping || injectd.is_stop_due || injectd.n_conns > 0 || pickup_is_busy())
+	if (!injectd.is_stopping || injectd.is_stop_due || injectd.n_conns > 0 || pickup_is_busy() ||
+	    api_is_busy())
 		return;
 	if (journal_pending(injectd.journal) > 0)
 		return;
@@ -49,6 +51,7 @@ stop_begin(int64_t drain_ms)
 	park_free();
 	dummy_stop();
 	pickup_stop();
+	api_stop();
 	conns_stop();
 	stop_check();
 	if (!injectd.is_stop_due)

@@ -25,6 +25,8 @@ static struct {
 	size_t n;
 	struct ssl_ctx_st **contexts; /* by row of conf_listener_at() */
 	size_t n_contexts;
+	struct ssl_ctx_st **api; /* by number of <transmissions-api-listener> */
+	size_t n_api;
 } tls;
 
 static void
@@ -80,37 +82,54 @@ tls_in_file(const char *path)
 	return STR_NULL;
 }
 
+/* of a spec that is cleared with it; NULL: there is no certificate */
 static struct ssl_ctx_st *
-make(const struct conf_listener *row)
+make(struct tls_server_spec *spec)
 {
 	struct str keys = tls_in_file("");
 	struct ssl_ctx_st *ctx = NULL;
-	struct tls_server_spec spec;
 	struct why why;
 
-	tls_server_spec(daemon_conf(), row, &spec);
-	if (spec.cert[0] != '\0') {
-		ctx = tls_server_context(&spec, tls_in_file(spec.cert), tls_in_file(spec.ca), &why);
+	if (spec->cert[0] != '\0') {
+		ctx =
+		    tls_server_context(spec, tls_in_file(spec->cert), tls_in_file(spec->ca), &why);
 		/* master has tried it */
 		if (ctx == NULL)
 			log_error("event=tls-not-offered why=%s", log_quote(str_of(why.text)));
 		else if (keys.len == TLS_TICKET_KEYS)
 			tls_server_share_tickets(ctx, keys.p);
 	}
-	tls_server_spec_clear(&spec);
+	tls_server_spec_clear(spec);
 	return ctx;
+}
+
+static void
+make_api_contexts(const struct conf *c)
+{
+	struct tls_server_spec spec;
+
+	tls.n_api = conf_n_blocks(c, CONF_BLOCK_APILISTENER);
+	tls.api = xcalloc(tls.n_api + 1, sizeof *tls.api);
+	for (size_t i = 0; i < tls.n_api; i++) {
+		tls_server_spec_api(c, i, &spec);
+		tls.api[i] = make(&spec);
+	}
 }
 
 void
 tls_in_use_conf(void)
 {
 	const struct conf *c = daemon_conf();
+	struct tls_server_spec spec;
 
 	tls_in_free();
 	tls.n_contexts = conf_n_listeners(c);
 	tls.contexts = xcalloc(tls.n_contexts, sizeof *tls.contexts);
-	for (size_t i = 0; i < tls.n_contexts; i++)
-		tls.contexts[i] = make(conf_listener_at(c, i));
+	for (size_t i = 0; i < tls.n_contexts; i++) {
+		tls_server_spec(c, conf_listener_at(c, i), &spec);
+		tls.contexts[i] = make(&spec);
+	}
+	make_api_contexts(c);
 	forget_given();
 }
 
@@ -118,6 +137,12 @@ struct ssl_ctx_st *
 tls_in_context(size_t row)
 {
 	return row < tls.n_contexts ? tls.contexts[row] : NULL;
+}
+
+struct ssl_ctx_st *
+tls_in_api_context(size_t i)
+{
+	return i < tls.n_api ? tls.api[i] : NULL;
 }
 
 void
@@ -128,4 +153,8 @@ tls_in_free(void)
 		SSL_CTX_free(tls.contexts[i]);
 	tls.n_contexts = 0;
 	xfree(&tls.contexts);
+	for (size_t i = 0; i < tls.n_api; i++)
+		SSL_CTX_free(tls.api[i]);
+	tls.n_api = 0;
+	xfree(&tls.api);
 }

@@ -1,5 +1,6 @@
 #include "injectd/txn.h"
 
+#include "injectd/inbound.h"
 #include "injectd/session.h"
 #include "lib/base/xalloc.h"
 #include "lib/ev/ev.h"
@@ -49,6 +50,7 @@ txn_free(struct txn **tp)
 		return;
 	*tp = NULL;
 	drop_content(t);
+	inbound_forget_head(t);
 	buf_clear(&t->rcpts);
 	free(t->vmta);
 	free(t->pool);
@@ -176,6 +178,19 @@ content_store(struct txn *t, struct str piece)
 		flush_large(t);
 	else if (t->large == NULL && buf_len(&t->text) >= SPOOL_LARGE_BYTES && t->in_body)
 		start_large(t);
+}
+
+void
+txn_prepend(struct txn *t, struct str field)
+{
+	struct buf all;
+
+	buf_init(&all, t->text.cap + field.len);
+	(void)buf_add_str(&all, field);
+	(void)buf_add_str(&all, buf_str(&t->text));
+	buf_clear(&t->text);
+	t->text = all;
+	t->n_stored += field.len;
 }
 
 static int

@@ -11,6 +11,7 @@
 #include "lib/spool/envelope.h"
 
 struct session;
+struct dkim_check;
 
 #define TXN_MAX_RCPT_BYTES (8u * 1024 * 1024)  /* of recipients' lines: 452 4.5.3 beyond */
 #define TXN_MAX_HEADER	   (256u * 1024)       /* header section: 552 5.3.4 beyond */
@@ -36,6 +37,7 @@ struct txn {
 	struct buf rcpts;	     /* the envelope's lines */
 	uint32_t n_refused;	     /* recipients */
 	bool is_too_many;	     /* and the message fails for it */
+	struct dkim_check *dkim_check; /* owned; see inbound_dkim.c */
 	bool is_chunked;	     /* a BDAT has been seen */
 
 	/* the content */
@@ -76,6 +78,8 @@ void txn_fail(struct txn *t, int code, int a, int b, int c, const char *text);
 void content_add(void *txn, struct str piece);
 /* No more will come: a header section that was not ended is dealt with. */
 void content_end(struct txn *t);
+/* Puts a field in front of a message that is not large. */
+void txn_prepend(struct txn *t, struct str field);
 /* Stores bytes as they are. */
 void content_store(struct txn *t, struct str piece);
 

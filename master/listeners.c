@@ -138,19 +138,36 @@ add_monitor(const struct conf *c, struct listeners *l, const struct listeners *o
 	return 0;
 }
 
+/* Each has TLS: keys and mail go over it. */
+static int
+add_api(const struct conf *c, size_t i, struct listeners *l, const struct listeners *old,
+    struct why *why)
+{
+	struct conf_origin at = conf_block_origin(c, CONF_BLOCK_APILISTENER, i);
+	struct net_addr addr;
+
+	if (!net_addr_parse_port(conf_block_name(c, CONF_BLOCK_APILISTENER, i), &addr))
+		return why_set(why,
+		    "%s:%u: <transmissions-api-listener> needs an address and a port", at.file,
+		    at.line);
+	return add(l, old, &addr, FD_LISTEN_API, why);
+}
+
 int
 listeners_open(
     const struct conf *c, const struct listeners *old, struct listeners *l, struct why *why)
 {
-	size_t n = conf_n_listeners(c);
+	size_t n = conf_n_listeners(c), n_api = conf_n_blocks(c, CONF_BLOCK_APILISTENER);
 	int r = 0;
 
 	*l = (struct listeners){0};
 	if (n > MASTER_MAX_LISTENERS)
 		return why_set(why, "more than %d smtp-listeners", MASTER_MAX_LISTENERS);
-	l->list = xcalloc(n + 2, sizeof *l->list);
+	l->list = xcalloc(n + n_api + 2, sizeof *l->list);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = add(l, old, &conf_listener_at(c, i)->addr, FD_LISTEN_SMTP, why);
+	for (size_t i = 0; r == 0 && i < n_api; i++)
+		r = add_api(c, i, l, old, why);
 	if (r == 0)
 		r = add_dummy(c, l, old, why);
 	if (r == 0)

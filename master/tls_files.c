@@ -237,6 +237,23 @@ take_monitor(const struct conf *c, struct tls_files *f, struct why *why)
 }
 
 static int
+take_api(const struct conf *c, size_t i, struct tls_files *f, struct why *why)
+{
+	struct conf_origin at = conf_block_origin(c, CONF_BLOCK_APILISTENER, i);
+	struct tls_server_spec spec;
+	int r;
+
+	tls_server_spec_api(c, i, &spec);
+	if (spec.cert[0] == '\0')
+		r = why_set(why, "%s:%u: <transmissions-api-listener> needs a tls-certificate",
+		    at.file, at.line);
+	else
+		r = try_server(f, ROLE_BIT(ROLE_INJECT), &spec, why);
+	tls_server_spec_clear(&spec);
+	return r;
+}
+
+static int
 take_all(const struct conf *c, struct tls_files *f, struct why *why)
 {
 	for (size_t i = 0; i < conf_n_listeners(c); i++)
@@ -244,6 +261,9 @@ take_all(const struct conf *c, struct tls_files *f, struct why *why)
 			return -1;
 	for (size_t i = 0; i < conf_n_blocks(c, CONF_BLOCK_USER); i++)
 		if (take_user(c, i, f, why) == -1)
+			return -1;
+	for (size_t i = 0; i < conf_n_blocks(c, CONF_BLOCK_APILISTENER); i++)
+		if (take_api(c, i, f, why) == -1)
 			return -1;
 	if (take_monitor(c, f, why) == -1)
 		return -1;

@@ -50,6 +50,7 @@ enum ipc_fd_kind {
 	FD_STATS_PAGE, /* index: instance; role in `role` */
 	FD_LOG,
 	FD_TLS_FILE, /* text: path as configured; its contents, sealed. Before START, and before each CONFIG_USE */
+	FD_LISTEN_API, /* as FD_LISTEN_SMTP, for mail over HTTP */
 	FD_PICKUP_DIR, /* for the first injectd, before START and before each CONFIG_USE */
 	FD_PICKUP_BAD,
 	FD_TRACK_KEY, /* memory: the key of lib/track */

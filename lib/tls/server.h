@@ -32,6 +32,8 @@ void tls_server_spec(
     const struct conf *c, const struct conf_listener *row, struct tls_server_spec *spec);
 /* What holds for the web monitor (http-tls-…): authorities complete the chain that it shows, no client is asked. */
 void tls_server_spec_web(const struct conf *c, struct tls_server_spec *spec);
+/* What holds for a <transmissions-api-listener> (a number of conf_block_at()): its own alone. */
+void tls_server_spec_api(const struct conf *c, size_t i, struct tls_server_spec *spec);
 void tls_server_spec_clear(struct tls_server_spec *spec);
 
 /* Before the first context and before the sandbox: OpenSSL reads its own configuration and texts. */

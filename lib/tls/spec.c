@@ -113,6 +113,41 @@ tls_server_spec_web(const struct conf *c, struct tls_server_spec *spec)
 }
 
 void
+tls_server_spec_api(const struct conf *c, size_t i, struct tls_server_spec *spec)
+{
+	static const unsigned dh_bits[] = {1024, 2048, 4096};
+	static const struct {
+		enum conf_key key;
+		enum tls_bits bit;
+	} api_versions[] = {
+	    {CONF_APILISTENER_TLS_ALLOW_TLSV1, TLS_BIT_1_0},
+	    {CONF_APILISTENER_TLS_ALLOW_TLSV1_1, TLS_BIT_1_1},
+	    {CONF_APILISTENER_TLS_ALLOW_TLSV1_2, TLS_BIT_1_2},
+	    {CONF_APILISTENER_TLS_ALLOW_TLSV1_3, TLS_BIT_1_3},
+	};
+	const struct conf_set *set = conf_block_at(c, CONF_BLOCK_APILISTENER, i);
+	struct str cert_line = conf_str(set, CONF_APILISTENER_TLS_CERTIFICATE);
+
+	*spec =
+	    (struct tls_server_spec){.cert_at = conf_origin(set, CONF_APILISTENER_TLS_CERTIFICATE)};
+	(void)conf_arg(cert_line, 0, spec->cert, sizeof spec->cert);
+	(void)conf_arg(cert_line, 1, spec->password, sizeof spec->password);
+	spec->ca_at =
+	    take_text((struct found){set, CONF_APILISTENER_TLS_CA_FILE}, spec->ca, sizeof spec->ca);
+	spec->ciphers_at = take_text(
+	    (struct found){set, CONF_APILISTENER_TLS_CIPHERS}, spec->ciphers, sizeof spec->ciphers);
+	spec->suites_at = take_text((struct found){set, CONF_APILISTENER_TLS_TLSV1_3_CIPHERSUITES},
+	    spec->suites, sizeof spec->suites);
+	for (size_t k = 0; k < countof(api_versions); k++) {
+		spec->versions |=
+		    conf_bool(set, api_versions[k].key) ? (unsigned)api_versions[k].bit : 0;
+		if (conf_is_set(set, api_versions[k].key))
+			spec->versions_at = conf_origin(set, api_versions[k].key);
+	}
+	spec->dh_bits = dh_bits[conf_enum(set, CONF_APILISTENER_TLS_DH_KEY_LENGTH)];
+}
+
+void
 tls_server_spec_clear(struct tls_server_spec *spec)
 {
 	explicit_bzero(spec, sizeof *spec);

@@ -7,6 +7,12 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) +
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
 from dnssim import Dnssim  # noqa: E402
 from posthaste import BASE, World  # noqa: E402
+from verifiers import make_key  # noqa: E402
+
+try:
+    import dkim
+except ImportError:
+    dkim = None
 
 ZONE = {
     "gmail.test MX": "10 mx.gmail.test",
@@ -60,6 +66,15 @@ CONFIG = """\
 	check-iprev-inbound yes
 </source>
 """
+CONFIG += """\
+<source {net}.112/32>
+	check-dkim-inbound yes
+	trace-dkim-check yes
+</source>
+<source {net}.113/32>
+	check-dkim-inbound yes
+</source>
+"""
 POLICY = "port {mx_port}\nprovider gmail.test { mx {net}.10; }\n"
 
 
@@ -74,6 +89,10 @@ class Setup:
             zone[f"{host[1:]}.{c}.{b}.{a}.in-addr.arpa PTR"] = answers.get("PTR", "NODATA")
         zone["good.client.test A"] = self.w.net + ".101"
         zone["liar.client.test A"] = self.w.net + ".1"
+        for name, bits in (("rsa", 2048), ("short", 512), ("ed", 0)):
+            zone[f"{name}._domainkey.sign.test TXT"] = make_key(f"{self.w.folder}/{name}.key", bits)
+        zone["down._domainkey.sign.test TXT"] = "SERVFAIL"
+        zone["gone._domainkey.sign.test TXT"] = "v=DKIM1; p="
         self.dns = Dnssim(self.w.net + ".53", 5354, zone)
         self.dns.__enter__()
         self.w.__enter__()
@@ -148,6 +167,62 @@ def fields(t):
     expect("spf=" not in text, text)
 
 
+LETTER = "From: A <a@sign.test>\r\nTo: b@gmail.test\r\nSubject:  some\r\n\tthing \r\n\r\nOne\r\n.dot\r\n\r\nTwo  \r\n\r\n"
+
+
+def signed(t, ident, selector, key, canon="relaxed/relaxed", letter=LETTER):
+    """The letter with a signature of python3-dkim in front."""
+    letter = f"X-Id: {ident}\r\n{letter}".encode()
+    with open(f"{t.w.folder}/{key}.key", "rb") as f:
+        pem = f.read()
+    head, _, body = canon.partition("/")
+    return (dkim.sign(letter, selector.encode(), b"sign.test", pem, canonicalize=(head.encode(), body.encode()))
+            + letter).decode()
+
+
+def deliver(t, host, text, ident):
+    """The results of what is sent, as they came."""
+    with smtplib.SMTP(*t.w.ph.listener, timeout=30, source_address=(t.w.net + host, 0)) as s:
+        s.sendmail("s@sign.test", ["a@gmail.test"], text)
+    wait_for(f"{ident} came", lambda: ident in {a.id for a in t.w.mx.log()})
+    got = [t.w.mx.message(a).decode() for a in t.w.mx.log() if a.id == ident][0]
+    expect(got.endswith(text), f"{ident}: what came is not what was sent: {got}")
+    first = got.replace("\r\n\t", " ").partition("\r\n")[0]
+    expect(first.startswith("Authentication-Results: mta.posthaste.test; "), got)
+    return first.partition("; ")[2]
+
+
+def signatures(t):
+    expect_equal(deliver(t, ".112", "X-Id: k0\r\n" + LETTER, "k0"), "dkim=none", "without a signature")
+    if dkim is None:
+        return
+    good = "dkim=pass header.d=sign.test header.s=rsa"
+    for i, canon in enumerate(("relaxed/relaxed", "simple/simple", "relaxed/simple", "simple/relaxed")):
+        expect_equal(deliver(t, ".112", signed(t, f"k1{i}", "rsa", "rsa", canon), f"k1{i}"), good, canon)
+    expect_equal(deliver(t, ".112", signed(t, "k2", "rsa", "rsa").replace("Two", "Too"), "k2"),
+                 "dkim=fail (the body was changed) header.d=sign.test header.s=rsa", "body")
+    expect_equal(deliver(t, ".112", signed(t, "k3", "rsa", "rsa").replace("some", "any"), "k3"),
+                 "dkim=fail (the header was changed) header.d=sign.test header.s=rsa", "header")
+    for selector, wanted in (("down", "temperror (the key cannot be looked up now)"),
+                             ("gone", "permerror (the key was revoked)"), ("none", "permerror (there is no key)"),
+                             ("ed", "permerror (the key is of another kind)"),
+                             ("short", "permerror (the key is too short)")):
+        got = deliver(t, ".112", signed(t, "k4" + selector, selector, "rsa"), "k4" + selector)
+        expect_equal(got, f"dkim={wanted} header.d=sign.test header.s={selector}", selector)
+    twice = signed(t, "k5", "rsa", "rsa")
+    twice = twice.partition("X-Id")[0] + signed(t, "k5", "gone", "rsa")
+    expect_equal(deliver(t, ".112", twice, "k5"),
+                 good + "; dkim=permerror (the key was revoked) header.d=sign.test header.s=gone", "two")
+    large = signed(t, "k6", "rsa", "rsa", letter=LETTER + "0123456789" * 9 + "\r\n" + ("z" * 78 + "\r\n") * 14000)
+    with smtplib.SMTP(*t.w.ph.listener, timeout=30, source_address=(t.w.net + ".112", 0)) as s:
+        s.sendmail("s@sign.test", ["a@gmail.test"], large)
+    expect('event=dkim-check client=' + t.w.net + '.112 result=pass domain="sign.test" selector="rsa"' in t.w.ph.said(),
+           "no trace")
+    expect('reason="the message is too large"' in t.w.ph.said(), "large ones are not verified")
+    deliver(t, ".113", signed(t, "k7", "rsa", "rsa"), "k7")
+    expect("client=" + t.w.net + ".113 result" not in t.w.ph.said(), "a trace that nobody wants")
+
+
 def commands(t):
     said = t.w.ph.pmtactl("check", "spf", t.w.net + ".9", "x.test", "a@pass.test").stdout
     expect("result: pass" in said and "domain: pass.test" in said, said)
@@ -166,13 +241,14 @@ def without_dnsd(t):
         wait_for("it checks again", lambda: s.mail("a@pass.test")[0] == 250 or s.rset() is None)
 
 
-@case("SPF and the client's name are checked, refused and noted as the source says; pmtactl check spf; without dnsd mail "
-      "is put off until there is another")
+@case("SPF, the client's name and DKIM are checked, refused and noted as the source says; pmtactl check spf; without dnsd "
+      "mail is put off until there is another")
 def checks():
     with Setup() as t:
         spf(t)
         fields(t)
         commands(t)
+        signatures(t)
         without_dnsd(t)
         iprev(t)
         t.w.drained()

@@ -1,0 +1,2 @@
+sources := read.c
+uses := base
