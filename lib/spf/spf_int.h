@@ -80,7 +80,7 @@ struct spf {
 	unsigned n_terms, n_void, max_void;
 	enum spf_result result;
 	struct spf_vars vars;
-	char sender[512], local[320], origin[SPF_MAX_NAME], helo[SPF_MAX_NAME],
+	char sender[320 + SPF_MAX_NAME], local[320], origin[SPF_MAX_NAME], helo[SPF_MAX_NAME],
 	    receiver[SPF_MAX_NAME];
 	char ask[SPF_MAX_NAME];
 	enum spf_type type;
