@@ -23,7 +23,9 @@ HARDEN	+= $(call try,-fstack-clash-protection) $(call try,-fcf-protection) $(cal
 LDHARD	:= -pie -Wl,-z,relro,-z,now
 ifdef SAN
 override B := $(B)-san
-CFLAGS	:= -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+# with what the sanitizers put in, gcc no longer sees how long a text can be
+CFLAGS	:= -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all \
+	   $(call try,-Wno-format-truncation)
 LDHARD	+= -fsanitize=address,undefined
 else
 HARDEN	+= -D_FORTIFY_SOURCE=$(if $(call try,-O2 -include features.h -D_FORTIFY_SOURCE=3),3,2)
