@@ -1,14 +1,17 @@
 """A client of the control socket that can also lie: frames byte by byte, see lib/ipc/ipc.h."""
 import array
 import os
+import re
 import select
 import socket
 import struct
 
 from cases import Failed
+from posthaste import ROOT
 
 HELLO, REQUEST, FIELD, END = 1, 80, 81, 82
-ROLE_CTL = 9
+with open(os.path.join(ROOT, "lib/ipc/ipc.h")) as header:
+    ROLE_CTL = re.findall(r"^\tROLE_(\w+)", header.read(), re.M).index("CTL")
 TEXTS = {FIELD: 2, END: 1}
 HEADS = {FIELD: 8, END: 16}
 
