@@ -76,25 +76,26 @@ def point(world, scenario, mode, at, call_class="", before=None, after=None):
     if hit or scenario is scenarios.shutdown:
         world.process.wait()
         world.start()
+    crashes = [watcher.at_ns] if hit else []
     if hit and mode == "twice":
-        second_crash(world, watcher)
+        crashes.append(second_crash(world))
     world.settle()
-    world.check(watcher.at_ns if hit else None)
+    world.check(*crashes)
     return watcher.what if hit else ""
 
 
-def second_crash(world, watcher):
+def second_crash(world):
     """After a kill the server was started and went on; now the power goes: what it believed and what lay in the page
-    cache only is gone."""
+    cache only is gone. When that was."""
     world.page.disarm()
     world.settle()
     again = Watcher(world.page, world.kill, world.fs.mount)
     again.crash()
     again.end()
-    watcher.at_ns = again.at_ns
     world.after_power_cut()
     world.process.wait()
     world.start()
+    return again.at_ns
 
 
 def strata(entries):
