@@ -7,8 +7,8 @@
 
 #include "lib/conf/conf.h"
 
-#define USERS_MAX_NAME	   255u
-#define USERS_PRINT	   32u /* bytes of a certificate's fingerprint, SHA-256 */
+#define USERS_MAX_NAME 255u
+#define USERS_PRINT    32u /* bytes of a certificate's fingerprint, SHA-256 */
 
 enum user_kind {
 	USER_NONE,	  /* cannot log in: no password, or authentication-method system */

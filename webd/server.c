@@ -59,8 +59,7 @@ server_run_soon(void)
 }
 
 /* libmicrohttpd's own words: about clients, nothing to act upon */
-static void
-say(void *cls, const char *fmt, va_list ap)
+static void PH_PRINTF(2, 0) say(void *cls, const char *fmt, va_list ap)
 {
 	char text[256];
 
@@ -111,7 +110,7 @@ server_add(struct conn *c, int fd)
 {
 	struct sockaddr_storage ss = {.ss_family = AF_UNIX};
 	socklen_t len = sizeof(struct sockaddr_un);
-	int r;
+	enum MHD_Result r;
 
 	/* so that it does not take the pair for TCP */
 	if (c->tunnel == NULL)

@@ -332,7 +332,7 @@ enum exec_end {
 	EXEC_EXITED = 1,  /* status: its exit status */
 	EXEC_SIGNALED,	  /* status: the signal */
 	EXEC_NOT_STARTED, /* the text says why; another try may be no better */
-	EXEC_BAD_VALUE, /* a value cannot stand in the command line */
+	EXEC_BAD_VALUE,	  /* a value cannot stand in the command line */
 	EXEC_REFUSED, /* not now: another configuration is in force, too many run, or an earlier one has not ended */
 	EXEC_LOST, /* execd died; never sent */
 	EXEC_END_MAX
@@ -471,7 +471,8 @@ struct ipc_ctl_field {
 struct ipc_ctl_end {
 	uint64_t cursor; /* 0: complete */
 	uint32_t ok;
-	uint32_t exit; /* what a client that is a command ends with, of sysexits.h; 0: as `ok` says */
+	uint32_t
+	    exit; /* what a client that is a command ends with, of sysexits.h; 0: as `ok` says */
 };
 /* queued asks master, or acctd, on behalf of a client */
 struct ipc_ask {

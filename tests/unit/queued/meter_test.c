@@ -82,8 +82,8 @@ struct trial {
 	const char *name;
 	uint64_t max;
 	int64_t period_ms;
-	uint32_t latency_ms; /* at most */
-	uint32_t sizes;	     /* units of 1 to this */
+	uint32_t latency_ms;	/* at most */
+	uint32_t sizes;		/* units of 1 to this */
 	uint32_t least_percent; /* of the limit that gets through */
 };
 
