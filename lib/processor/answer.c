@@ -17,41 +17,50 @@ answer_put(struct reading *rd, const char *name, struct str value)
 }
 
 static void
-put_arf(struct reading *rd, struct str name, struct str suffix)
+keep_arf(struct reading *rd, struct str name, struct str suffix)
 {
 	char value[REMOTE_DIAG];
 	size_t n = remote_arf(&rd->report, suffix, value, sizeof value);
 
-	pairs_put(&rd->p->pairs, name, str_from(value, PH_MIN(n, sizeof value - 1)));
+	pairs_put(&rd->p->headers, name, str_from(value, PH_MIN(n, sizeof value - 1)));
 }
 
 static void
-put_header(struct reading *rd, const struct identity *id, struct str name, struct str suffix)
+keep_header(struct reading *rd, struct str name, struct str suffix)
 {
 	char value[2048];
 	struct header_field f;
 
 	if (header_find(rd->report.returned, suffix, &f)) {
 		(void)header_unfold(f.value, value, sizeof value);
-		pairs_put(&rd->p->pairs, name, str_of(value));
-	} else if (str_ieq(suffix, STR("x-job"))) {
+		pairs_put(&rd->p->headers, name, str_of(value));
+	} else if (rd->has_token && str_ieq(suffix, STR("x-job"))) {
 		/* it was taken out before it went over the wire */
-		pairs_put(&rd->p->pairs, name, id->job);
+		pairs_put(&rd->p->headers, name, rd->token.job);
 	}
 }
 
-void
-answer_put_headers(struct reading *rd, const struct identity *id)
+/* the columns header_NAME and arf_NAME that some file wants */
+static void
+keep_headers(struct reading *rd)
 {
+	buf_reset(&rd->p->headers);
 	for (size_t i = 0; i < rd->p->n_wanted; i++) {
 		struct str name = rd->p->wanted[i];
 		enum acct_field f = acct_field_find(name);
 		struct str suffix = str_skip(name, strlen(acct_field_name(f)));
 		if (f == ACCT_FIELD_ARF)
-			put_arf(rd, name, suffix);
+			keep_arf(rd, name, suffix);
 		else
-			put_header(rd, id, name, suffix);
+			keep_header(rd, name, suffix);
 	}
+}
+
+void
+answer_put_headers(struct reading *rd)
+{
+	if (buf_len(&rd->p->pairs) + buf_len(&rd->p->headers) <= PAIRS_MAX)
+		(void)buf_add_str(&rd->p->pairs, buf_str(&rd->p->headers));
 }
 
 void
@@ -91,6 +100,7 @@ processor_answer(struct processor *p, const struct ipc_process *what, struct ipc
 	} else {
 		remote_read(&rd.report, rd.message);
 		identity_prepare(&rd);
+		keep_headers(&rd);
 		done.verdict = (uint32_t)judge(&rd);
 		if (conf_fbl_of(p->conf, str_of(rd.rcpt), &fbl))
 			done.fbl = (uint32_t)fbl + 1;

@@ -60,7 +60,7 @@ tell(struct reading *rd, struct str complainant)
 		answer_put(rd, "feedbackType", STR("abuse"));
 	answer_put(rd, "orig", str_of(id.sender));
 	answer_put(rd, "rcpt", str_of(id.rcpt));
-	answer_put_headers(rd, &id);
+	answer_put_headers(rd);
 	answer_send(rd, ACCT_COMPLAINT, &id);
 }
 

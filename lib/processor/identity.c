@@ -67,7 +67,6 @@ begin(const struct reading *rd, struct identity *id)
 	if (!rd->has_token)
 		return;
 	id->envid = rd->token.envid;
-	id->job = rd->token.job;
 }
 
 static bool

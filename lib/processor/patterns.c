@@ -85,7 +85,7 @@ tell(struct matched *m)
 	answer_put(rd, "rcpt", str_of(id.rcpt));
 	answer_put(rd, "envId", id.envid);
 	answer_put(rd, "format", str_of(m->file));
-	answer_put_headers(rd, &id);
+	answer_put_headers(rd);
 	if (rd->p->which == CONF_BOUNCES)
 		tell_bounce(m, &id);
 	else

@@ -18,6 +18,7 @@ processor_new(int spool_fd, enum conf_processor which, const struct track *track
 	buf_init(&p->raw, SPOOL_MAX_ENV + PROCESSOR_MAX_READ);
 	buf_init(&p->scratch, SCRATCH_MAX);
 	buf_init(&p->pairs, IPC_MAX_FRAME);
+	buf_init(&p->headers, IPC_MAX_FRAME);
 	return p;
 }
 
@@ -43,6 +44,7 @@ processor_free(struct processor **pp)
 	buf_clear(&p->raw);
 	buf_clear(&p->scratch);
 	buf_clear(&p->pairs);
+	buf_clear(&p->headers);
 	drop_patterns(p);
 	free(p->trusted);
 	free(p);

@@ -17,6 +17,7 @@ struct processor {
 	const struct track *track; /* NULL: no key */
 	enum conf_processor which;
 	struct buf raw, scratch, pairs;
+	struct buf headers; /* of what comes back: the columns wanted, the same for each record */
 	processor_category *category;
 	void *category_ctx;
 	struct {
@@ -53,7 +54,7 @@ int message_read(struct reading *rd, struct why *why) PH_MUST_CHECK;
 /* identity.c: whose mail was it? */
 struct identity {
 	char rcpt[REMOTE_ADDRESS], sender[REMOTE_ADDRESS];
-	struct str envid, job;
+	struct str envid;
 	uint8_t proof; /* enum report_proof */
 };
 void identity_prepare(struct reading *rd);
@@ -71,7 +72,7 @@ bool patterns_tell(struct reading *rd);
 /* answer.c */
 void answer_begin(struct reading *rd);
 void answer_put(struct reading *rd, const char *name, struct str value);
-void answer_put_headers(struct reading *rd, const struct identity *id);
+void answer_put_headers(struct reading *rd);
 void answer_send(struct reading *rd, enum acct_type type, const struct identity *id);
 
 #endif

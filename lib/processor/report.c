@@ -51,7 +51,7 @@ put_rcpt(struct reading *rd, const struct remote_rcpt *rc, const struct identity
 	answer_put(rd, "format", str_of(remote_format_name(rd->report.format)));
 	if (rd->report.kind == REMOTE_BOUNCE)
 		answer_put(rd, "bounceCat", str_of(category_of_rcpt(rd, rc)));
-	answer_put_headers(rd, id);
+	answer_put_headers(rd);
 }
 
 /* a report of several recipients may tell of failures and of others */

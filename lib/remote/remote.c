@@ -42,7 +42,10 @@ remote_add_rcpt(struct remote_report *r)
 {
 	if (r->n_rcpts == REMOTE_MAX_RCPTS)
 		return NULL;
-	r->rcpts = xreallocarray(r->rcpts, r->n_rcpts + 1, sizeof *r->rcpts);
+	/* room for 1, 2, 4, …: it is full when their number is a power of two */
+	if ((r->n_rcpts & (r->n_rcpts - 1)) == 0)
+		r->rcpts =
+		    xreallocarray(r->rcpts, PH_MAX(2 * r->n_rcpts, (size_t)1), sizeof *r->rcpts);
 	memset(&r->rcpts[r->n_rcpts], 0, sizeof *r->rcpts);
 	return &r->rcpts[r->n_rcpts++];
 }

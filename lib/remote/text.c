@@ -7,6 +7,8 @@
 #include "lib/mail/header.h"
 #include "lib/remote/remote_int.h"
 
+#define MAX_REASON (4u * 1024)
+
 static const char *const pointing_words[] = {"rcpt to", "recipient", "deliver", "the following",
     "user", "mailbox", "unknown", "failed", "undeliver", "address", "message to", "account",
     "quota", "reject", NULL};
@@ -103,6 +105,8 @@ reason(struct str text, size_t from, struct str whose)
 	struct str line, address;
 	bool has_words = false;
 
+	/* what is kept is less; many entries must not each read the whole text */
+	text = str_sub(text, 0, from + MAX_REASON);
 	while (at < text.len) {
 		lf = str_find(str_skip(text, at), '\n');
 		line = str_sub(text, at, lf == STR_NPOS ? text.len - at : lf + 1);
@@ -166,16 +170,10 @@ read_entries(struct remote_report *r, const struct remote_head *h, bool only_kno
 /* ---- without entries: which address do the words point to? ---- */
 
 static int
-points_of(const struct remote_head *h, struct str line, struct str address)
+points_of_line(struct str line)
 {
-	int points = 1;
-
-	if (is_own(h, address))
-		return 0;
-	points += 3 * remote_has_word(line, pointing_words);
-	points -= 3 * remote_has_word(line, other_words);
-	points -= 2 * str_ieq(address, str_of(h->to));
-	return points;
+	return 1 + 3 * remote_has_word(line, pointing_words) -
+	       3 * remote_has_word(line, other_words);
 }
 
 static void
@@ -183,14 +181,15 @@ read_pointed(struct remote_report *r, const struct remote_head *h)
 {
 	struct str text = buf_str(&r->human), line, address, best = STR("");
 	size_t at = 0, lf, in;
-	int most = 0, points;
+	int most = 0, of_line, points;
 
 	while (at < text.len) {
 		lf = str_find(str_skip(text, at), '\n');
 		line = str_sub(text, at, lf == STR_NPOS ? text.len - at : lf + 1);
-		for (in = 0; remote_next_address(line, &in, &address);) {
-			points = points_of(h, line, address);
-			if (points > most) {
+		of_line = points_of_line(line);
+		for (in = 0; of_line > most && remote_next_address(line, &in, &address);) {
+			points = of_line - 2 * str_ieq(address, str_of(h->to));
+			if (points > most && !is_own(h, address)) {
 				most = points;
 				best = address;
 			}

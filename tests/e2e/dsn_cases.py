@@ -6,7 +6,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
 from posthaste import World  # noqa: E402
-from reports import dsn  # noqa: E402
+from written_reports import dsn  # noqa: E402
 
 POLICY = """port {mx_port}
 name-server {net}.53:{dns_port}

@@ -6,7 +6,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
 from posthaste import BASE, World  # noqa: E402
-from reports import arf, dsn  # noqa: E402
+from written_reports import arf, dsn  # noqa: E402
 
 ACCT = """
 <acct-file {folder}/acct/reports.csv>
