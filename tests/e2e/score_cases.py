@@ -3,12 +3,11 @@ import os
 import sys
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# both have a module of reports: here that of the score is meant
 sys.path[:0] = [HERE + "/score", HERE + "/lib"]
+import replies  # noqa: E402
+import reports  # noqa: E402  (tests/lib has one of that name, too, and puts itself first)
 from cases import Skip, case, expect, main  # noqa: E402
 from posthaste import BUILD, ROOT  # noqa: E402
-import replies  # noqa: E402
-import reports  # noqa: E402
 
 CORPUS = os.path.join(ROOT, "..", "shared", "corpus", "dsn")
 
