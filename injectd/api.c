@@ -187,7 +187,7 @@ on_sent(struct api_send *s)
 	buf_clear(&b);
 	api_send_clear(s);
 	api_mail_clear(&c->mail);
-	buf_reset(&c->in);
+	buf_clear(&c->in);
 	go_on(c);
 }
 
@@ -272,11 +272,11 @@ take_body(struct api_conn *c)
 	ev_timer_stop(&c->timer);
 	if (injectd.world.refusal.smtp_code != 0) {
 		answer_error(c, 503, injectd.world.refusal.text);
-		buf_reset(&c->in);
+		buf_clear(&c->in);
 	} else if (api_mail_read(&c->mail, c->in.base + c->in.head, in.len, &why) == -1) {
 		answer_error(c, 400, why.text);
 		api_mail_clear(&c->mail);
-		buf_reset(&c->in);
+		buf_clear(&c->in);
 	} else {
 		c->stage = WORK;
 		c->send.done = on_sent;

@@ -71,7 +71,10 @@ take_path(struct told *d, struct str word, struct str *arg, struct why *why)
 		return why_smtp(
 		    why, 501, 5, 5, 4, "The command needs %.*s<address>", STR_ARG(word));
 	*arg = str_skip(*arg, word.len);
-	return address_parse_path(arg, ADDRESS_UTF8 | ADDRESS_NO_DOMAIN, &d->address, why) ? 0 : -1;
+	return address_parse_path(
+		   arg, ADDRESS_UTF8 | ADDRESS_NO_DOMAIN | ADDRESS_LONG, &d->address, why)
+		   ? 0
+		   : -1;
 }
 
 static bool

@@ -32,6 +32,15 @@ struct arrival {
 	enum arrive_how how;
 };
 
+void
+arrive_set_aside(const struct spool_place *place, const struct why *why)
+{
+	if (conf_bool(conf_global(daemon_conf()), CONF_GLOBAL_SPOOL_DELETE_CORRUPTED))
+		spool_delete_broken(qd.store, place);
+	else
+		spool_set_aside(qd.store, place, why);
+}
+
 /* The name under which its mail is queued: the domain in lower case, or one of those that stand for many. */
 static struct str
 domain_of(const struct env_rcpt *er, char lower[256])
@@ -222,7 +231,7 @@ arrive_envelope(const struct spool_place *place, struct str text, enum arrive_ho
 	buf_reset(&scratch);
 	if (!envelope_parse(text, &a.env, &scratch, &why)) {
 		log_error("id=%016lx event=bad-envelope text=\"%s\"", place->id, why.text);
-		spool_set_aside(qd.store, place, &why);
+		arrive_set_aside(place, &why);
 		return;
 	}
 	if (how != ARRIVE_FIRST_SCAN) {

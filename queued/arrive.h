@@ -18,4 +18,7 @@ void arrive_envelope(const struct spool_place *place, struct str env, enum arriv
 struct queue;
 void arrive_unprocessed(struct queue *from, uint32_t rcpt);
 
+/* What cannot be read is kept for people to look at, or removed (spool-delete-corrupted). */
+void arrive_set_aside(const struct spool_place *place, const struct why *why);
+
 #endif

@@ -212,7 +212,7 @@ set_aside(const struct walk_item *item)
 	    item->is_unreadable ? "unreadable" : "set-aside", name[0] == '\0' ? "journal" : name,
 	    p->writer, p->segment, p->offset, p->len, item->why.text);
 	if (!item->is_unreadable)
-		spool_set_aside(qd.store, p, &item->why);
+		arrive_set_aside(p, &item->why);
 }
 
 /* one step of the walk; false: the turn is over */

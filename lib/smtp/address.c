@@ -256,8 +256,8 @@ scan_mailbox(struct str s, unsigned allow, struct address *a, struct why *why)
 	if (n == 0)
 		return (void)bad(why, "Bad address syntax: the local part is missing or malformed"),
 		       0;
-	if (n > ADDRESS_MAX_LOCAL)
-		return (void)bad(why, "The local part is longer than 64 octets"), 0;
+	if (n > ((allow & ADDRESS_LONG) != 0 ? ADDRESS_LONG_LOCAL : ADDRESS_MAX_LOCAL))
+		return (void)bad(why, "The local part is too long"), 0;
 	if (n == s.len || s.p[n] != '@') {
 		if ((allow & ADDRESS_NO_DOMAIN) != 0)
 			return n;

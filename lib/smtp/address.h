@@ -10,11 +10,14 @@
 #include "lib/base/why.h"
 
 #define ADDRESS_MAX_LOCAL  64u	/* octets, quotes included; RFC 5321 4.5.3.1.1 */
+#define ADDRESS_LONG_LOCAL 250u /* with ADDRESS_LONG */
 #define ADDRESS_MAX_DOMAIN 255u /* 4.5.3.1.2 */
 #define ADDRESS_MAX_PATH   256u /* with < and >; 4.5.3.1.3 */
 
 enum address_allow {
-	ADDRESS_UTF8 = 1,      /* SMTPUTF8 is in force */
+	ADDRESS_UTF8 = 1, /* SMTPUTF8 is in force */
+	ADDRESS_LONG =
+	    4, /* a longer local part too: addresses that name others in themselves (VERP) have them */
 	ADDRESS_NO_DOMAIN = 2, /* "postmaster", "user": the caller qualifies it */
 };
 struct address {

@@ -388,6 +388,22 @@ spool_set_aside(struct spool_store *s, const struct spool_place *place, const st
 		set_aside_record(s, place, why);
 }
 
+void
+spool_delete_broken(struct spool_store *s, const struct spool_place *place)
+{
+	char name[SPOOL_NAME];
+	int dir;
+
+	if (place->kind != SPOOL_FILE)
+		return;
+	dir = open_dir(s->queue_fd, queue_dir_name(name, place->id));
+	if (dir < 0)
+		return;
+	/* what cannot be removed is met again at the next start */
+	unlinkat(dir, id_name(name, place->id), 0);
+	close(dir);
+}
+
 int
 spool_space(const struct spool_store *s, uint64_t *bytes, uint64_t *files, struct why *why)
 {

@@ -87,6 +87,9 @@ void spool_record_moved(struct spool_store *s, const struct spool_place *record)
 /* Sets a broken record or file aside into spool/bad with its reason beside it. */
 void spool_set_aside(struct spool_store *s, const struct spool_place *place, const struct why *why);
 
+/* The same for whoever wants none of it kept: its file is removed; bytes in a segment go with the segment. */
+void spool_delete_broken(struct spool_store *s, const struct spool_place *place);
+
 /* Free bytes and files of the spool's file system. */
 int spool_space(
     const struct spool_store *s, uint64_t *bytes, uint64_t *files, struct why *why) PH_MUST_CHECK;

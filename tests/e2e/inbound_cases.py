@@ -223,6 +223,16 @@ def signatures(t):
     expect("client=" + t.w.net + ".113 result" not in t.w.ph.said(), "a trace that nobody wants")
 
 
+def long_addresses(t):
+    """Reports about mail whose sender names its recipient (VERP) come to long local parts."""
+    net = t.w.net
+    with smtplib.SMTP(*t.w.ph.listener, timeout=30, source_address=(net + ".1", 0)) as s:
+        s.sendmail("s@pass.test", ["b-" + "x" * 200 + "@gmail.test"], "X-Id: long\r\n\r\n")
+        s.mail("s@pass.test")
+        expect_equal(s.rcpt("b" * 251 + "@gmail.test")[0], 501, "251 octets")
+    wait_for("it came", lambda: "long" in {a.id for a in t.w.mx.log()})
+
+
 def commands(t):
     said = t.w.ph.pmtactl("check", "spf", t.w.net + ".9", "x.test", "a@pass.test").stdout
     expect("result: pass" in said and "domain: pass.test" in said, said)
@@ -248,6 +258,7 @@ def checks():
         spf(t)
         fields(t)
         commands(t)
+        long_addresses(t)
         signatures(t)
         without_dnsd(t)
         iprev(t)

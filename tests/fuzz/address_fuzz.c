@@ -45,7 +45,9 @@ try_path(struct str in, unsigned allow)
 		return;
 	}
 	assert(rest.len < in.len);
-	assert(a.local.len <= ADDRESS_MAX_LOCAL && a.domain.len <= ADDRESS_MAX_DOMAIN);
+	assert(
+	    a.local.len <= ((allow & ADDRESS_LONG) != 0 ? ADDRESS_LONG_LOCAL : ADDRESS_MAX_LOCAL) &&
+	    a.domain.len <= ADDRESS_MAX_DOMAIN);
 	check_text(a.local, (allow & ADDRESS_UTF8) != 0);
 	check_text(a.domain, (allow & ADDRESS_UTF8) != 0);
 	if (a.domain.len == 0)
