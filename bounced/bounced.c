@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "bounced/commands.h"
 #include "bounced/copy.h"
 #include "bounced/notice.h"
 #include "lib/base/log.h"
@@ -10,6 +11,7 @@
 #include "lib/stats/stats.h"
 
 #define SPARE_SEGMENTS 1
+#define ANSWER_MAX     (128 * 1024)
 #define MAX_TRIES      3
 /* of the journal's open bytes: above, queued is not listened to; below the half: again */
 #define HOLD_BYTES (8u * 1024 * 1024)
@@ -310,6 +312,23 @@ on_segment_free(struct bounced *b, const struct ipc_segment *s)
 	journal_segment_freed(b->journal, s->segment, s->generation);
 }
 
+/* by whoever may ask: the answer goes back by the same channel */
+static void
+on_is_suppressed(struct bounced *b, struct ipc_chan *c, const struct ipc_msg *m)
+{
+	const struct ipc_is_suppressed *head = m->head;
+	struct suppressed_question q = {
+	    .address = m->text[0], .lists = m->text[1], .vmta = m->text[2], .pool = m->text[3]};
+	struct ipc_suppressed answer = {.token = head->token};
+	struct suppressed_answer a;
+	struct str list;
+
+	suppressed_ask(&b->suppressed, &q, &a, &b->answer);
+	answer.is_suppressed = a.is_suppressed;
+	list = str_of(a.list);
+	ipc_send(c, IPC_SUPPRESSED, &answer, &list, -1);
+}
+
 static void
 on_msg(struct ipc_chan *c, struct ipc_msg *m)
 {
@@ -329,6 +348,12 @@ on_msg(struct ipc_chan *c, struct ipc_msg *m)
 		on_process(b, m->head);
 	else if (m->type == IPC_SEGMENT_FREE)
 		on_segment_free(b, m->head);
+	else if (m->type == IPC_JUDGE)
+		failures_judge(b, m);
+	else if (m->type == IPC_IS_SUPPRESSED)
+		on_is_suppressed(b, c, m);
+	else if (m->type == IPC_FORWARD)
+		commands_run(b, m);
 }
 
 static void
@@ -361,6 +386,30 @@ bounced_queue_up(struct bounced *b, int fd)
 	bounced_queue_chan(b, ipc_chan_new(fd, ROLE_BOUNCE, ROLE_QUEUE, 0, &bounced_events, b));
 }
 
+/* ---- injectd ---- */
+
+static void
+on_inject_down(struct ipc_chan *c, const struct why *why)
+{
+	struct bounced *b = ipc_ctx(c);
+
+	ipc_chan_free(&b->inject[ipc_peer_instance(c)]);
+}
+
+static const struct ipc_events inject_events = {.msg = on_msg, .down = on_inject_down};
+
+void
+bounced_inject_up(struct bounced *b, uint32_t instance, int fd)
+{
+	if (instance >= BOUNCED_INJECTORS) {
+		close(fd);
+		return;
+	}
+	ipc_chan_free(&b->inject[instance]);
+	b->inject[instance] =
+	    ipc_chan_new(fd, ROLE_BOUNCE, ROLE_INJECT, instance, &inject_events, b);
+}
+
 /* ---- life ---- */
 
 static void
@@ -387,6 +436,8 @@ bounced_init(struct bounced *b, int spool_fd, uint16_t host_id, void (*leave)(vo
 	*b = (struct bounced){.leave_cb = leave, .track = track, .has_track = has_track};
 	composer_init(&b->composer, spool_fd);
 	b->processor = processor_new(spool_fd, CONF_BOUNCES, has_track ? &b->track : NULL);
+	failures_init(&b->failures);
+	buf_init(&b->answer, ANSWER_MAX);
 	gather_init(&b->gather);
 	ev_timer_init(&b->leave, on_leave);
 	b->journal = journal_open(spool_fd, BOUNCED_WRITER, host_id, &journal_events, b, &why);
@@ -407,7 +458,11 @@ bounced_clear(struct bounced *b)
 		ipc_flush(b->queue);
 	ipc_chan_free(&b->queue);
 	ev_timer_stop(&b->leave);
+	for (size_t i = 0; i < BOUNCED_INJECTORS; i++)
+		ipc_chan_free(&b->inject[i]);
 	gather_clear(&b->gather);
+	failures_clear(&b->failures);
+	buf_clear(&b->answer);
 	composer_clear(&b->composer);
 	processor_free(&b->processor);
 	segments_clear(&b->segments);
@@ -418,6 +473,7 @@ void
 bounced_use_conf(struct bounced *b, const struct conf *c)
 {
 	composer_use_conf(&b->composer, c);
+	failures_use_conf(&b->failures, c);
 	processor_use_conf(b->processor, c);
 }
 

@@ -1,19 +1,23 @@
 /*
- * bounced: writes reports (RFC 3464) into a journal of its own and tells queued of them like any injector, and reads
- * those that others send us. What is to be reported comes from queued.
+ * bounced: judges failures, owns the suppression database, writes reports (RFC 3464) into a journal of its own, of which
+ * it tells queued like any injector, and reads those that others send us. What is to be judged or reported comes from
+ * queued.
  */
 #ifndef PH_BOUNCED_BOUNCED_H
 #define PH_BOUNCED_BOUNCED_H
 
 #include "bounced/compose.h"
+#include "bounced/failures.h"
 #include "bounced/segments.h"
+#include "bounced/suppressed.h"
 #include "lib/conf/conf.h"
 #include "lib/ev/ev.h"
 #include "lib/processor/processor.h"
 #include "lib/spool/journal.h"
 
-#define BOUNCED_WRITER	15
-#define BOUNCED_TROUBLE 32
+#define BOUNCED_WRITER	  15
+#define BOUNCED_INJECTORS 15
+#define BOUNCED_TROUBLE	  32
 
 /* a message that could not be read: after a few times there is no report about it */
 struct trouble {
@@ -24,6 +28,10 @@ struct trouble {
 struct bounced {
 	struct ipc_chan *queue; /* NULL while queued is away */
 	struct journal *journal;
+	struct ipc_chan *inject[BOUNCED_INJECTORS]; /* by instance; NULL: away */
+	struct failures failures;
+	struct suppressed suppressed;
+	struct buf answer; /* for one look-up */
 	struct composer composer;
 	struct track track; /* when has_track */
 	struct processor *processor;
@@ -51,6 +59,8 @@ void bounced_queue_up(struct bounced *b, int fd); /* takes fd */
 /* The same for a channel that was made already (tests); takes it. Its handlers are bounced_events, its context `b`. */
 void bounced_queue_chan(struct bounced *b, struct ipc_chan *c);
 extern const struct ipc_events bounced_events;
+/* An injectd that may ask who is suppressed; takes fd. */
+void bounced_inject_up(struct bounced *b, uint32_t instance, int fd);
 void bounced_stop(struct bounced *b, int64_t drain_ms);
 
 #endif

@@ -2,14 +2,59 @@
 
 #include "bounced/bounced.h"
 #include "lib/base/log.h"
+#include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
+#include "lib/daemon/paths.h"
 #include "lib/daemon/sandbox.h"
 
 static struct {
 	struct bounced bounced;
-	bool is_up; /* bounced_init() was called */
+	bool is_up;   /* bounced_init() was called */
+	bool is_open; /* so is the suppression database */
 	int spool_fd, queue_fd;
+	int inject_fd[BOUNCED_INJECTORS]; /* plus one; 0: none came yet */
+	struct list_file *files;	  /* of the configuration that comes next */
+	size_t n_files;
 } state = {.spool_fd = -1, .queue_fd = -1};
+
+/* to master, who gives it to those who ask us */
+static void
+tell_filter(enum suppressed_filter which, const struct filter *f)
+{
+	const struct ipc_filter head = {.index = which};
+	struct filter *none;
+	struct why why;
+
+	if (f != NULL) {
+		ipc_send(daemon_master(), IPC_FILTER, &head, NULL, filter_fd(f));
+		return;
+	}
+	none = filter_new(1, suppress_key(state.bounced.suppressed.store), &why);
+	if (none == NULL)
+		fatal("event=no-filter text=\"%s\"", why.text);
+	ipc_send(daemon_master(), IPC_FILTER, &head, NULL, filter_fd(none));
+	filter_free(&none);
+}
+
+static void
+add_file(struct str path, int fd)
+{
+	state.files = xreallocarray(state.files, state.n_files + 1, sizeof *state.files);
+	state.files[state.n_files++] = (struct list_file){.path = xstrdup_str(path), .fd = fd};
+}
+
+/* those that nobody took are of paths that are named no more */
+static void
+drop_files(void)
+{
+	for (size_t i = 0; i < state.n_files; i++) {
+		if (state.files[i].fd != -1)
+			close(state.files[i].fd);
+		free(state.files[i].path);
+	}
+	xfree(&state.files);
+	state.n_files = 0;
+}
 
 static void
 on_give_fd(const struct ipc_fd *what, struct str text, int fd)
@@ -18,14 +63,32 @@ on_give_fd(const struct ipc_fd *what, struct str text, int fd)
 		state.spool_fd = fd;
 	else if (what->kind == FD_TRACK_KEY)
 		bounced_take_key(&state.bounced, fd);
+	else if (what->kind == FD_ADDRESS_FILE)
+		add_file(text, fd);
 	else
 		close(fd);
 }
 
 static void
+inject_came(uint32_t instance, int fd)
+{
+	if (state.is_open) {
+		bounced_inject_up(&state.bounced, instance, fd);
+	} else if (instance >= BOUNCED_INJECTORS) {
+		close(fd);
+	} else {
+		if (state.inject_fd[instance] != 0)
+			close(state.inject_fd[instance] - 1);
+		state.inject_fd[instance] = fd + 1;
+	}
+}
+
+static void
 on_peer(enum ipc_role role, uint32_t instance, int fd)
 {
-	if (role != ROLE_QUEUE) {
+	if (role == ROLE_INJECT) {
+		inject_came(instance, fd);
+	} else if (role != ROLE_QUEUE) {
 		close(fd);
 	} else if (state.is_up) {
 		bounced_queue_up(&state.bounced, fd);
@@ -40,6 +103,9 @@ static void
 on_config(const struct conf *old)
 {
 	bounced_use_conf(&state.bounced, daemon_conf());
+	suppressed_use_conf(
+	    &state.bounced.suppressed, daemon_conf(), state.files, state.n_files, false);
+	drop_files();
 }
 
 static void
@@ -58,7 +124,8 @@ static const struct daemon_ops bounced_daemon = {
 
 static const struct sandbox bounced_box = {
     .user = "pmta-bounce",
-    .calls = BOX_LOOP | BOX_FILES_READ | BOX_FILES_WRITE | BOX_THREADS | BOX_CONFIG,
+    .root_spool = true,
+    .calls = BOX_LOOP | BOX_FILES_READ | BOX_FILES_WRITE | BOX_THREADS | BOX_CONFIG | BOX_STORE,
 };
 
 static void
@@ -70,12 +137,32 @@ init(void)
 		fatal("event=no-spool text=\"master gave no spool directory\"");
 	bounced_init(&state.bounced, state.spool_fd, (uint16_t)(host_id & 1023), daemon_exit);
 	bounced_use_conf(&state.bounced, daemon_conf());
+	suppressed_init(&state.bounced.suppressed, tell_filter);
 	state.is_up = true;
+}
+
+/* Berkeley DB goes by paths: as they are behind the walls. */
+static void
+open_store(void)
+{
+	char *dir = daemon_is_unprivileged() ? paths_in_spool(daemon_conf(), "suppress")
+					     : xstrdup("/suppress");
+
+	suppressed_open(&state.bounced.suppressed, dir);
+	free(dir);
+	suppressed_use_conf(
+	    &state.bounced.suppressed, daemon_conf(), state.files, state.n_files, true);
+	drop_files();
+	state.is_open = true;
 }
 
 static void
 begin(void)
 {
+	open_store();
+	for (uint32_t i = 0; i < BOUNCED_INJECTORS; i++)
+		if (state.inject_fd[i] != 0)
+			bounced_inject_up(&state.bounced, i, state.inject_fd[i] - 1);
 	if (state.queue_fd != -1)
 		bounced_queue_up(&state.bounced, state.queue_fd);
 	state.queue_fd = -1;
@@ -90,6 +177,7 @@ main(int argc, char **argv)
 	begin();
 	daemon_ready();
 	daemon_run();
+	suppressed_close(&state.bounced.suppressed);
 	bounced_clear(&state.bounced);
 	return 0;
 }

@@ -1,3 +1,3 @@
 sources := $(notdir $(wildcard bounced/*.c))
-uses := daemon spool smtp mail processor track
+uses := daemon ctl processor track spool smtp mail suppress classify
 program := libexec/posthaste/bounced

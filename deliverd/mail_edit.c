@@ -28,7 +28,7 @@ struct plan {
 static void
 add_include(struct plan *p, struct str path)
 {
-	struct str text = path.len > 0 ? conf_header_text(p->how->conf, path) : STR_NULL;
+	struct str text = path.len > 0 ? conf_file_text(p->how->conf, path) : STR_NULL;
 
 	if (text.len > 0)
 		p->include[p->n_includes++] = text;

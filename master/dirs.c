@@ -24,6 +24,7 @@ static const struct dir_row {
     {"bad", "pmta-queue", 02770},
     {"state", "pmta-queue", 02770},
     {"pipes", "pmta-acct", 02750},
+    {"suppress", "pmta-bounce", 00700},
     {"empty", NULL, 00755},
     {"config", NULL, 02700},
 };

@@ -237,6 +237,7 @@ give_start_set(struct kid *k, struct why *why)
 	if (give_config(k, master.conf, master.generation, why) == -1)
 		return -1;
 	give_tls_files(k, &master.tls_files);
+	give_filters(k);
 	if (k->role == ROLE_INJECT)
 		give(k, FD_INJECT_BOARD, 0, "", master.board_fd);
 	if (k->role == ROLE_INJECT && k->instance == 0 &&
@@ -245,6 +246,8 @@ give_start_set(struct kid *k, struct why *why)
 	give_listeners(k);
 	if (k->role == ROLE_QUEUE)
 		give(k, FD_LISTEN_CONTROL, 0, "control", master.control_fd);
+	if (k->role == ROLE_BOUNCE)
+		return give_address_files(k, master.conf, why);
 	if (k->role == ROLE_ACCT)
 		return give_acct_dirs(k, master.conf, why);
 	return 0;
@@ -289,7 +292,7 @@ static const unsigned sign_askers = ROLE_BIT(ROLE_DELIVER);
 static const unsigned exec_askers =
     ROLE_BIT(ROLE_ACCT) | ROLE_BIT(ROLE_DELIVER) | ROLE_BIT(ROLE_BOUNCE);
 
-/* queued is everybody else's peer; injectd has checks made by dnsd */
+/* queued is everybody else's peer; injectd has checks made by dnsd, and asks bounced */
 static bool
 are_peers(enum ipc_role a, enum ipc_role b)
 {
@@ -299,7 +302,8 @@ are_peers(enum ipc_role a, enum ipc_role b)
 		return (both & sign_askers) != 0;
 	if ((both & ROLE_BIT(ROLE_EXEC)) != 0)
 		return (both & exec_askers) != 0;
-	if (both == (ROLE_BIT(ROLE_INJECT) | ROLE_BIT(ROLE_DNS)))
+	if (both == (ROLE_BIT(ROLE_INJECT) | ROLE_BIT(ROLE_DNS)) ||
+	    both == (ROLE_BIT(ROLE_INJECT) | ROLE_BIT(ROLE_BOUNCE)))
 		return true;
 	return (both & ROLE_BIT(ROLE_QUEUE)) != 0;
 }

@@ -130,6 +130,7 @@ static kid_msg_handler *const handlers[] = {
     [IPC_ASK] = ask_handle,
     [IPC_EDIT_ASK] = edit_handle,
     [IPC_EDIT_PUT] = edit_handle,
+    [IPC_FILTER] = filter_came,
 };
 
 static void

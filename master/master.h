@@ -17,6 +17,7 @@
 struct buf;
 
 #define MASTER_MAX_LISTENERS 256
+#define MASTER_FILTERS	     2 /* of bounced, for others */
 
 enum kid_state {
 	KID_DOWN,     /* not started yet, or ended and not wanted */
@@ -105,8 +106,9 @@ struct master {
 	int lock_fd;  /* shared with the daemons */
 	int own_lock_fd;
 	int log_fd;
-	int keys_fd;  /* of the configuration in force; -1: none yet */
-	int ready_fd; /* the waiting parent's pipe, -1 in the foreground */
+	int filter_fd[MASTER_FILTERS]; /* -1: none came yet */
+	int keys_fd;		       /* of the configuration in force; -1: none yet */
+	int ready_fd;		       /* the waiting parent's pipe, -1 in the foreground */
 	bool is_root;
 };
 extern struct master master;
@@ -229,6 +231,15 @@ void take_listeners(struct kid *k);
 int give_acct_dirs(struct kid *k, const struct conf *c, struct why *why) PH_MUST_CHECK;
 /* The pickup directories of `c`, if it has any. k NULL: only opens them, as a check. */
 int give_pickup_dirs(struct kid *k, const struct conf *c, struct why *why) PH_MUST_CHECK;
+/* ---- suppress.c ---- */
+/* The files of `c`'s address lists, for bounced. k NULL: only opens them, as a check. */
+int give_address_files(struct kid *k, const struct conf *c, struct why *why) PH_MUST_CHECK;
+/* To injectd and queued: what bounced told last. */
+void give_filters(struct kid *k);
+/* From bounced: kept, and given to all who use it. */
+void filter_came(struct kid *k, struct ipc_msg *m);
+
+/* ---- give.c, again ---- */
 /* Socket pairs between k and each of its peers that runs, both ends given. */
 void give_peers(struct kid *k);
 /* The same for all, each pair once. */

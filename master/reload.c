@@ -124,6 +124,8 @@ try_new(struct why *why)
 		return why_set(why, "another spool directory needs a restart");
 	if (tls_files_open(r->conf, &r->tls_files, why) == -1)
 		return -1;
+	if (give_address_files(NULL, r->conf, why) == -1)
+		return -1;
 	if (log_file_check(r->conf, why) == -1 || give_acct_dirs(NULL, r->conf, why) == -1 ||
 	    give_pickup_dirs(NULL, r->conf, why) == -1)
 		return -1;
@@ -150,6 +152,8 @@ hand_over(struct kid *k, bool new_listeners)
 	if (k->role == ROLE_INJECT && k->instance == 0 &&
 	    give_pickup_dirs(k, master.reload.conf, &why) == -1)
 		log_error("pickup: %s", why.text);
+	if (k->role == ROLE_BOUNCE && give_address_files(k, master.reload.conf, &why) == -1)
+		log_error("%s", why.text);
 	ipc_send(k->chan, IPC_CONFIG_USE,
 	    &(struct ipc_config){.generation = master.reload.generation}, NULL, -1);
 }

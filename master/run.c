@@ -117,7 +117,8 @@ read_config(void)
 		fprintf(stderr, "posthaste: the configuration is not usable\n");
 		exit(EXIT_CONF);
 	}
-	if (tls_files_open(master.conf, &master.tls_files, &why) == -1) {
+	if (tls_files_open(master.conf, &master.tls_files, &why) == -1 ||
+	    give_address_files(NULL, master.conf, &why) == -1) {
 		fprintf(
 		    stderr, "error: %s\nposthaste: the configuration is not usable\n", why.text);
 		exit(EXIT_CONF);

@@ -10,5 +10,6 @@ struct master master = {
     .own_lock_fd = -1,
     .log_fd = -1,
     .keys_fd = -1,
+    .filter_fd = {-1, -1},
     .ready_fd = -1,
 };

@@ -19,6 +19,7 @@
 #include "pmtactl/digest.h"
 #include "pmtactl/hash.h"
 #include "pmtactl/options.h"
+#include "pmtactl/suppression.h"
 #include "pmtactl/text.h"
 
 #define EXIT_USAGE 2
@@ -195,6 +196,23 @@ socket_path(const struct options *o)
 	return path;
 }
 
+/* Whether the address is suppressed, behind what explain says; nothing when that cannot be known. */
+static void
+add_suppressed(const char *path, const struct str *args, struct tree *t)
+{
+	struct tree more;
+	struct why why;
+
+	tree_init(&more);
+	if (client_ask(path, CTL_SHOW_SUPPRESSED, args, 0, &more, &why) == 0 && more.ok)
+		for (size_t i = 0; i < more.n; i++)
+			if (more.leaves[i].kind != CTL_NO_ROWS &&
+			    tree_add(t, str_of(more.leaves[i].path), str_of(more.leaves[i].value),
+				more.leaves[i].kind) == -1)
+				break;
+	tree_clear(&more);
+}
+
 static int
 ask(const struct options *o, struct tree *t)
 {
@@ -208,6 +226,10 @@ ask(const struct options *o, struct tree *t)
 		return EX_UNAVAILABLE;
 	}
 	r = client_ask(path, o->row->command, o->args, o->max, t, &why);
+	/* what has ended because it was suppressed waits nowhere */
+	if (r == 0 && t->ok && o->row->command == CTL_EXPLAIN &&
+	    str_find(o->args[ARG_TARGET], '@') != STR_NPOS)
+		add_suppressed(path, o->args, t);
 	if (r == -1) {
 		fprintf(stderr, "%s\n", why.text);
 		r = access(path, R_OK | W_OK) == -1 && errno == EACCES ? EX_NOPERM : EX_UNAVAILABLE;
@@ -251,6 +273,25 @@ say(const struct options *o, const char *sentence)
 	return r;
 }
 
+/* export and import ask many times, and say themselves what they did */
+static int
+transfer(const struct options *o)
+{
+	char *path = socket_path(o), *file = xstrdup_str(o->args[ARG_TARGET]);
+	struct why why = {.text = "The configuration cannot be read; say the socket with -s."};
+	int r = -1;
+
+	if (path != NULL && o->local == LOCAL_EXPORT)
+		r = suppression_export(path, file, &why);
+	else if (path != NULL)
+		r = suppression_import(path, file, &why);
+	if (r == -1)
+		fprintf(stderr, "%s\n", why.text);
+	free(path);
+	free(file);
+	return r == -1 ? 1 : 0;
+}
+
 static int
 run(const struct options *o)
 {
@@ -277,6 +318,9 @@ run(const struct options *o)
 	case LOCAL_NO_CACHE:
 		return say(o, "There is no cache of secrets: passwords and keys are read when the "
 			      "configuration is loaded; \"reload\" reads them anew.");
+	case LOCAL_EXPORT:
+	case LOCAL_IMPORT:
+		return transfer(o);
 	case LOCAL_LATER:
 		fprintf(stderr, "\"%s\" is not supported yet.\n", o->words);
 		return 1;

@@ -29,7 +29,7 @@ static const struct {
 };
 
 /* PowerMTA's commands that this version does not have; they are told by name */
-static const char *const later[] = {"show suppressed", "trace"};
+static const char *const later[] = {"trace"};
 
 /* short forms that guides to PowerMTA print */
 static const struct {
@@ -52,6 +52,8 @@ static const struct {
     {"mode", ARG_MODE, false},
     {"sort", ARG_SORT, false},
     {"vmta", ARG_VMTA, false},
+    {"reason", ARG_REASON, false},
+    {"mx", ARG_MX, false},
     {"errors", ARG_FLAGS, true},
     {"mode-events", ARG_FLAGS, true},
     {"dsn", ARG_FLAGS, true},
@@ -221,9 +223,9 @@ read_named(struct options *o, struct str opt, struct why *why)
 	struct str name = eq == STR_NPOS ? opt : str_sub(opt, 0, eq);
 	struct str value = eq == STR_NPOS ? STR("") : str_skip(opt, eq + 1);
 
-	if (eq != STR_NPOS &&
-	    (str_eq(name, STR("maxitems")) || str_eq(name, STR("older-than")) ||
-		str_eq(name, STR("reenable-after")) || str_eq(name, STR("connect"))))
+	if (eq != STR_NPOS && (str_eq(name, STR("maxitems")) || str_eq(name, STR("older-than")) ||
+				  str_eq(name, STR("for")) || str_eq(name, STR("reenable-after")) ||
+				  str_eq(name, STR("connect"))))
 		return read_number(o, name, value, why);
 	for (size_t i = 0; i < countof(named); i++) {
 		if (!str_ieq(name, str_of(named[i].name)) || named[i].is_flag != (eq == STR_NPOS))
@@ -394,6 +396,10 @@ options_read(int argc, char **argv, struct options *o, struct why *why)
 		o->local = LOCAL_CAT;
 	if (m.row != NULL && m.row->command == CTL_RESOLVE)
 		o->local = LOCAL_RESOLVE;
+	if (m.row != NULL && m.row->command == CTL_SUPPRESSION_EXPORT)
+		o->local = LOCAL_EXPORT;
+	if (m.row != NULL && m.row->command == CTL_SUPPRESSION_IMPORT)
+		o->local = LOCAL_IMPORT;
 	return m.local == LOCAL_LATER ? 0 : read_arguments(&m, &s, o, why);
 }
 

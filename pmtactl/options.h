@@ -21,6 +21,8 @@ enum local_command {
 	LOCAL_DIGEST,
 	LOCAL_COMPLETION,
 	LOCAL_RESOLVE,
+	LOCAL_EXPORT, /* of the suppression database, by many requests */
+	LOCAL_IMPORT,
 	LOCAL_LATER
 };
 

@@ -332,6 +332,23 @@ explain_queue(const struct tree *t, size_t i, FILE *out)
 }
 
 static void
+print_suppressed(const struct tree *t, FILE *out)
+{
+	static const char *const leaves[] = {
+	    "list", "scope", "since", "until", "source", "category", "vmta", "job", "event"};
+	size_t n = tree_count(t, "suppressed");
+
+	for (size_t i = 0; i < n; i++) {
+		fprintf(out, "%s%s is suppressed\n", i == 0 ? "" : "\n",
+		    get(t, "suppressed", i, "address"));
+		for (size_t k = 0; k < countof(leaves); k++)
+			if (get(t, "suppressed", i, leaves[k])[0] != '\0')
+				fprintf(out, "  %-10s%s\n", leaves[k],
+				    get(t, "suppressed", i, leaves[k]));
+	}
+}
+
+static void
 print_explain(const struct tree *t, FILE *out)
 {
 	for (size_t i = 0; i < tree_count(t, "rcpt"); i++) {
@@ -340,9 +357,15 @@ print_explain(const struct tree *t, FILE *out)
 		say(out, "attempts", get(t, "rcpt", i, "attempts"));
 		say(out, "queued", get(t, "rcpt", i, "timeQueued"));
 		say(out, "until", get(t, "rcpt", i, "until"));
+		say(out, "category", get(t, "rcpt", i, "category"));
+		if (get(t, "rcpt", i, "file")[0] != '\0') {
+			fprintf(out, "  %-10s%s", "line", get(t, "rcpt", i, "file"));
+			fprintf(out, ":%s\n", get(t, "rcpt", i, "line"));
+		}
 	}
 	for (size_t i = 0; i < tree_count(t, "queue"); i++)
 		explain_queue(t, i, out);
+	print_suppressed(t, out);
 }
 
 static void
@@ -372,6 +395,24 @@ print_plain(const struct tree *t, FILE *out)
 		fprintf(out, "%-24s %s\n", t->leaves[i].path, t->leaves[i].value);
 }
 
+static void
+print_classify(const struct tree *t, FILE *out)
+{
+	const char *file = tree_get(t, "classify.file"), *action = tree_get(t, "classify.action");
+
+	fprintf(out, "category  %s\n", tree_get(t, "classify.category"));
+	fprintf(out, "verdict   %s\n", tree_get(t, "classify.verdict"));
+	fprintf(out, "status    %s\n", tree_get(t, "classify.status"));
+	if (file[0] != '\0') {
+		fprintf(out, "rule      %s\n", tree_get(t, "classify.rule"));
+		fprintf(out, "line      %s:%s\n", file, tree_get(t, "classify.line"));
+	}
+	if (action[0] != '\0') {
+		fprintf(out, "action    %s (%s:", action, tree_get(t, "classify.actionFile"));
+		fprintf(out, "%s)\n", tree_get(t, "classify.actionLine"));
+	}
+}
+
 static const struct {
 	enum ctl_command command;
 	text_fn *fn;
@@ -391,6 +432,8 @@ static const struct {
     {CTL_EXPLAIN, print_explain},
     {CTL_SHOW_DISABLED_SOURCES, print_sources},
     {CTL_SHOW_METRICS, print_lines},
+    {CTL_SHOW_SUPPRESSED, print_suppressed},
+    {CTL_CLASSIFY, print_classify},
 };
 
 void

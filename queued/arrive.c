@@ -18,6 +18,7 @@
 #include "queued/reroute.h"
 #include "queued/segment.h"
 #include "queued/state.h"
+#include "queued/suppress.h"
 #include "queued/vmta.h"
 #include "queued/window.h"
 
@@ -122,7 +123,8 @@ bounce_invalid(struct queue *q, uint32_t rcpt)
 {
 	struct final_facts f = {.reply = STR("bad destination mailbox address syntax"),
 	    .enh = {5, 1, 3},
-	    .local = true};
+	    .local = true,
+	    .is_ours = true};
 
 	final_begin(q, rcpt, FINAL_BOUNCED, &f);
 }
@@ -170,6 +172,7 @@ add_rcpt(struct arrival *a, uint32_t index, const struct env_rcpt *er)
 	r->index = index;
 	r->domain = domain_add_rcpt(domain);
 	r->notify = er->notify;
+	suppress_note(r, er->address);
 	r->priority = a->m->priority;
 	a->m->n_open++;
 	q->bytes += a->m->len;

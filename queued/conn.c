@@ -5,6 +5,7 @@
 #include "queued/outcome.h"
 #include "queued/route.h"
 #include "queued/state.h"
+#include "queued/suppress.h"
 #include "queued/target.h"
 #include "queued/vmta.h"
 #include "queued/way.h"
@@ -232,6 +233,7 @@ fly(struct queue *q, struct txn *t, uint32_t rcpt)
 {
 	queue_take(q, rcpt);
 	rcpt_at(rcpt)->state = RCPT_FLIGHT;
+	rcpt_at(rcpt)->cleared = 0; /* for this attempt only */
 	rlist_push_back(&t->rcpts, rcpt);
 	q->n_flight++;
 	message_at(t->message)->n_busy++;
@@ -250,6 +252,8 @@ gather(struct queue *q, struct txn *t, uint32_t *indices, size_t max)
 	while (n < max && (rcpt = order_first(&q->ready)) != 0) {
 		if (rcpt_at(rcpt)->message != t->message)
 			break;
+		if (suppress_stops(q, rcpt))
+			continue;
 		indices[n++] = rcpt_at(rcpt)->index;
 		fly(q, t, rcpt);
 	}

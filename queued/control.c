@@ -23,7 +23,8 @@
 struct client {
 	enum ctl_rights rights;
 	uid_t uid;
-	uint32_t token; /* of the question that another process answers, 0: none */
+	uint32_t token;	   /* of the question that another process answers, 0: none */
+	bool is_forwarded; /* the process is bounced */
 	struct ipc_chan *chan;
 	struct client *next;
 	bool is_high; /* it does not read */
@@ -92,64 +93,16 @@ static const struct {
     {CTL_RESET_STATUS, control_reset_counters},
     {CTL_STOP, control_stop},
     {CTL_LEDGER, control_ledger},
+    {CTL_SHOW_SUPPRESSED, control_forward},
+    {CTL_SUPPRESS, control_forward},
+    {CTL_UNSUPPRESS, control_forward},
+    {CTL_SUPPRESSION_EXPORT, control_forward},
+    {CTL_SUPPRESSION_IMPORT, control_forward},
+    {CTL_CLASSIFY, control_forward},
     {CTL_SHOW_METRICS, control_show_metrics},
 };
 
 /* ---- answering ---- */
-
-static void PH_PRINTF(4, 0)
-    leaf(struct control *c, enum ctl_value kind, struct str value, const char *fmt, va_list ap)
-{
-	struct ipc_ctl_field f = {.kind = (uint32_t)kind};
-	char path[256];
-	struct str texts[2];
-	int n = vsnprintf(path, sizeof path, fmt, ap);
-
-	texts[0] = str_from(path, PH_MIN((size_t)PH_MAX(n, 0), sizeof path - 1));
-	texts[1] = str_sub(value, 0, 4096);
-	ipc_send(c->chan, IPC_CTL_FIELD, &f, texts, -1);
-}
-
-void
-control_text(struct control *c, struct str value, const char *path, ...)
-{
-	va_list ap;
-
-	va_start(ap, path);
-	leaf(c, CTL_TEXT, value, path, ap);
-	va_end(ap);
-}
-
-void
-control_number(struct control *c, uint64_t value, const char *path, ...)
-{
-	char text[24];
-	va_list ap;
-	int n = snprintf(text, sizeof text, "%lu", value);
-
-	va_start(ap, path);
-	leaf(c, CTL_NUMBER, str_from(text, (size_t)n), path, ap);
-	va_end(ap);
-}
-
-void
-control_bool(struct control *c, bool value, const char *path, ...)
-{
-	va_list ap;
-
-	va_start(ap, path);
-	leaf(c, CTL_BOOL, value ? STR("yes") : STR("no"), path, ap);
-	va_end(ap);
-}
-
-void
-control_no_rows(struct control *c, const char *name)
-{
-	struct ipc_ctl_field f = {.kind = CTL_NO_ROWS};
-	struct str texts[2] = {str_of(name), STR("")};
-
-	ipc_send(c->chan, IPC_CTL_FIELD, &f, texts, -1);
-}
 
 static void
 send_end(struct ipc_chan *chan, const struct ipc_ctl_end *end, struct str text)
@@ -290,6 +243,14 @@ control_go_on(struct control *c, control_step *step, void (*done)(void *state), 
 
 /* ---- answers of others ---- */
 
+static uint32_t
+new_token(void)
+{
+	if (++ctl.token == 0)
+		ctl.token = 1;
+	return ctl.token;
+}
+
 void
 control_ask(struct control *c, struct ipc_chan *whom, enum ask_what what, struct str argument)
 {
@@ -301,9 +262,8 @@ control_ask(struct control *c, struct ipc_chan *whom, enum ask_what what, struct
 		control_end(c, false, "The process that does this is away; try again.");
 		return;
 	}
-	if (++ctl.token == 0)
-		ctl.token = 1;
-	ask.token = cl->token = ctl.token;
+	ask.token = cl->token = new_token();
+	cl->is_forwarded = false;
 	ipc_send(whom, IPC_ASK, &ask, &argument, -1);
 	c->later = true;
 	hold_or_resume(cl);
@@ -322,6 +282,85 @@ control_answer(const struct ipc_msg *m)
 		hold_or_resume(cl);
 		return;
 	}
+}
+
+/* ---- commands of bounced ---- */
+
+void
+control_forward(struct control *c)
+{
+	struct client *cl = ipc_ctx(c->chan);
+	struct ipc_forward head = {.request = *c->req};
+
+	if (qd.bounce.chan == NULL) {
+		control_end(c, false, "The bounce processor is away; try again.");
+		return;
+	}
+	head.token = cl->token = new_token();
+	cl->is_forwarded = true;
+	ipc_send(qd.bounce.chan, IPC_FORWARD, &head, c->args, -1);
+	c->later = true;
+	hold_or_resume(cl);
+}
+
+static struct client *
+client_of(uint32_t token)
+{
+	struct client *cl = ctl.clients;
+
+	while (cl != NULL && (!cl->is_forwarded || cl->token != token))
+		cl = cl->next;
+	return cl;
+}
+
+void
+control_forward_field(const struct ipc_msg *m)
+{
+	const struct ipc_forward_field *f = m->head;
+	struct ipc_ctl_field head = {.kind = f->kind};
+	struct client *cl = client_of(f->token);
+
+	if (cl != NULL)
+		ipc_send(cl->chan, IPC_CTL_FIELD, &head, m->text, -1);
+}
+
+static void
+end_forwarded(struct client *cl, bool ok, uint64_t cursor, struct str text)
+{
+	cl->token = 0;
+	cl->is_forwarded = false;
+	send_end(cl->chan, &(struct ipc_ctl_end){.ok = ok, .cursor = cursor}, text);
+	hold_or_resume(cl);
+}
+
+void
+control_forward_end(const struct ipc_msg *m)
+{
+	const struct ipc_forward_end *e = m->head;
+	struct client *cl = client_of(e->token);
+
+	if (cl != NULL)
+		end_forwarded(cl, e->ok != 0, e->cursor, m->text[0]);
+}
+
+void
+control_forward_gone(void)
+{
+	for (struct client *cl = ctl.clients; cl != NULL; cl = cl->next)
+		if (cl->is_forwarded)
+			end_forwarded(
+			    cl, false, 0, STR("The bounce processor went away; try again."));
+}
+
+/* rows of an import are many, and parted by line ends and TABs */
+static bool
+are_rows(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (((unsigned char)s.p[i] < 0x20 && s.p[i] != '\n' && s.p[i] != '\t') ||
+		    s.p[i] == 0x7f)
+			return false;
+	return s.len <= CONTROL_MAX_ROWS;
 }
 
 static bool
@@ -355,11 +394,13 @@ answer(struct ipc_chan *chan, struct ipc_msg *m)
 		control_end(&c, false, "You may not use \"%s\".", row->words);
 		return;
 	}
-	if (!are_texts(c.args)) {
+	if (row->command == CTL_SUPPRESSION_IMPORT ? !are_rows(c.args[ARG_TARGET])
+						   : !are_texts(c.args)) {
 		control_end(&c, false, "An argument is too long or holds a control character.");
 		return;
 	}
-	if (row->rights > CTL_RIGHT_READ)
+	if (row->rights > CTL_RIGHT_READ && row->command != CTL_SUPPRESSION_IMPORT &&
+	    row->command != CTL_SUPPRESSION_EXPORT)
 		log_info("event=control client=%s uid=%u command=\"%s\" argument=%s",
 		    ipc_role_name(ipc_peer(chan)), cl->uid, row->words,
 		    log_quote(c.args[ARG_TARGET]));

@@ -13,6 +13,7 @@
 #include "queued/traffic.h"
 
 #define CONTROL_MAX_ARG	  1000
+#define CONTROL_MAX_ROWS  (48 * 1024) /* of an import, in one argument */
 #define CONTROL_MAX_PAGES 128
 
 struct stats_page;
@@ -49,6 +50,12 @@ struct str control_arg(const struct control *c, enum ctl_arg a);
 bool control_flag(const struct control *c, const char *word);
 /* Asks master or acctd; its answer ends the request. */
 void control_ask(struct control *c, struct ipc_chan *whom, enum ask_what what, struct str argument);
+/* Passes the request on to bounced, which answers it. */
+void control_forward(struct control *c);
+void control_forward_field(const struct ipc_msg *m);
+void control_forward_end(const struct ipc_msg *m);
+/* bounced died: who waits for it is told. */
+void control_forward_gone(void);
 /*
  * The answer goes on in later turns of the loop: `step` does a bounded piece of work, and returns true once it has
  * called control_end(). It is not called while the client does not read. Takes `state`; `done` (NULL: free) frees it.

@@ -6,6 +6,7 @@
 #include "queued/events.h"
 #include "queued/domain.h"
 #include "queued/job.h"
+#include "queued/judge.h"
 #include "queued/move.h"
 #include "queued/pause.h"
 #include "queued/retry.h"
@@ -66,10 +67,20 @@ cause_of_sources(const struct queue *q, struct reason *k)
 static void
 cause_of_rcpts(const struct queue *q, struct reason *k)
 {
+	const struct judge_cause *by;
+
 	k->set = q->policy->set;
 	k->key = CONF_DOMAIN_RETRY_RECIPIENTS_AFTER;
-	if (q->deferred.n > 0)
-		k->until = tick_to_wall(rcpt_at(due_first(&q->deferred))->due);
+	if (q->deferred.n == 0)
+		return;
+	k->until = tick_to_wall(rcpt_at(due_first(&q->deferred))->due);
+	by = judge_cause(due_first(&q->deferred));
+	if (by == NULL)
+		return;
+	/* the first that comes back waits by a <bounce-action> */
+	k->set = NULL;
+	snprintf(k->detail, sizeof k->detail, "a bounce action for %s: %.120s:%u", by->category,
+	    by->file, by->line);
 }
 
 static void
@@ -239,6 +250,7 @@ static void
 explain_rcpt(struct control *c, const struct queue *q, uint32_t rcpt, uint32_t i)
 {
 	const struct rcpt *r = rcpt_at(rcpt);
+	const struct judge_cause *cause = judge_cause(rcpt);
 	char id[20], when[32];
 	struct wall until = {0};
 
@@ -247,7 +259,16 @@ explain_rcpt(struct control *c, const struct queue *q, uint32_t rcpt, uint32_t i
 	snprintf(id, sizeof id, "%016lx", message_at(r->message)->id);
 	control_text(c, str_of(id), "rcpt[%u].id", i);
 	control_text(c, str_of(q->name), "rcpt[%u].queue", i);
-	control_text(c, str_of(rcpt_why(q, r)), "rcpt[%u].why", i);
+	control_text(c,
+	    cause != NULL ? STR("it was deferred, and a bounce action (bounce-action, "
+				"bounce-handling) says when it is tried again")
+			  : str_of(rcpt_why(q, r)),
+	    "rcpt[%u].why", i);
+	if (cause != NULL) {
+		control_text(c, str_of(cause->category), "rcpt[%u].category", i);
+		control_text(c, str_of(cause->file), "rcpt[%u].file", i);
+		control_number(c, cause->line, "rcpt[%u].line", i);
+	}
 	control_text(c, control_time(until, when), "rcpt[%u].until", i);
 	control_number(c, r->tries, "rcpt[%u].attempts", i);
 	control_text(c, control_time(tick_to_wall(message_at(r->message)->born), when),

@@ -2,6 +2,7 @@
 
 #include "lib/spool/envelope.h"
 #include "queued/final.h"
+#include "queued/judge.h"
 #include "queued/report.h"
 #include "queued/state.h"
 #include "queued/window.h"
@@ -97,7 +98,7 @@ sweep(struct queue *q, enum rcpt_state state)
 		if (!expire_is_over(q, r)) {
 			maybe_notify(q, h);
 			expire_note(q, r);
-		} else if (limit_has_room(&qd.accounting))
+		} else if (limit_has_room(&qd.accounting) && !judge_holds(q))
 			final_expired(q, h, NULL);
 		else
 			return false;

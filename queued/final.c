@@ -3,15 +3,16 @@
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
-#include "lib/mail/category.h"
 #include "queued/copy.h"
 #include "queued/events.h"
+#include "queued/judge.h"
 #include "queued/names.h"
 #include "queued/report.h"
 #include "queued/state.h"
 #include "queued/vmta.h"
 
-#define N_TEXTS	      8
+#define N_TEXTS	      FINAL_TEXTS
+#define TEXT_MAX      1200
 #define SYNC_AGAIN_MS 1000
 
 struct record_texts {
@@ -68,19 +69,51 @@ send_record(const struct final *f)
 static struct final *
 new_final(const struct record_texts *texts)
 {
-	size_t len = 0, at = 0;
+	size_t len = FINAL_CATEGORY_MAX, at = 0;
 	struct final *f;
 
 	for (size_t i = 0; i < N_TEXTS; i++)
-		len += PH_MIN(texts->t[i].len, (size_t)1200);
+		len += PH_MIN(texts->t[i].len, (size_t)TEXT_MAX);
 	f = xcalloc(1, sizeof *f + len);
+	f->room = (uint16_t)len;
 	for (size_t i = 0; i < N_TEXTS; i++) {
-		f->text_len[i] = (uint16_t)PH_MIN(texts->t[i].len, (size_t)1200);
+		f->text_len[i] = (uint16_t)PH_MIN(texts->t[i].len, (size_t)TEXT_MAX);
 		if (f->text_len[i] > 0)
 			memcpy(f->texts + at, texts->t[i].p, f->text_len[i]);
 		at += f->text_len[i];
 	}
 	return f;
+}
+
+struct str
+final_text(const struct final *f, enum final_which which)
+{
+	size_t at = 0;
+
+	for (unsigned i = 0; i < which; i++)
+		at += f->text_len[i];
+	return str_from(f->texts + at, f->text_len[which]);
+}
+
+void
+final_set_category(struct final *f, struct str category)
+{
+	struct str last = final_text(f, FINAL_CATEGORY);
+	size_t at = (size_t)(last.p - f->texts);
+
+	category = str_sub(category, 0, PH_MIN((size_t)FINAL_CATEGORY_MAX, f->room - at));
+	if (category.len > 0)
+		memcpy(f->texts + at, category.p, category.len);
+	f->text_len[FINAL_CATEGORY] = (uint16_t)category.len;
+}
+
+struct final *
+final_copy(const struct final *f)
+{
+	struct final *g = xmalloc(sizeof *g + f->room);
+
+	memcpy(g, f, sizeof *g + f->room);
+	return g;
 }
 
 static struct record_texts
@@ -101,7 +134,6 @@ texts_of(const struct queue *q, uint32_t pool, const struct final_facts *facts)
 static void
 fill(struct ipc_record *r, const struct final_facts *facts)
 {
-	r->seq = ++fin.seq;
 	r->logged_ns = ev_wall().ns;
 	r->bytes = facts->bytes;
 	r->code = facts->code;
@@ -116,8 +148,9 @@ fill(struct ipc_record *r, const struct final_facts *facts)
 	r->extensions = facts->conn->extensions;
 }
 
+/* not on its way yet */
 static struct final *
-post(struct queue *q, uint32_t rcpt, enum acct_type type, const struct final_facts *facts)
+make(struct queue *q, uint32_t rcpt, enum acct_type type, const struct final_facts *facts)
 {
 	struct message *m = rcpt == 0 ? NULL : message_at(rcpt_at(rcpt)->message);
 	struct record_texts texts = texts_of(q, m == NULL ? 0 : m->pool, facts);
@@ -128,6 +161,8 @@ post(struct queue *q, uint32_t rcpt, enum acct_type type, const struct final_fac
 	fill(&f->record, facts);
 	f->record.type = (uint8_t)type;
 	f->record.delivery = q->policy->delivery;
+	f->queue = q->handle;
+	f->of_rcpt = facts->of_rcpt;
 	if (q->policy->no_acct & 1u << type)
 		f->record.quiet = 1;
 	if (m != NULL) {
@@ -135,9 +170,17 @@ post(struct queue *q, uint32_t rcpt, enum acct_type type, const struct final_fac
 		f->record.place = message_place(m);
 		f->record.rcpt = rcpt_at(rcpt)->index;
 	}
+	return f;
+}
+
+/* records are acknowledged in the order of their numbers, so each has its own when it goes */
+void
+final_post(struct final *f)
+{
+	f->record.seq = ++fin.seq;
 	limit_take(&qd.accounting);
 	TAILQ_INSERT_TAIL(&fin.unacked, f, link);
-	return f;
+	send_record(f);
 }
 
 static bool
@@ -196,6 +239,16 @@ shown(const struct queue *q, struct str reply)
 	return STR("421 service unavailable");
 }
 
+/* what becomes of our own reports and notices says nothing about those whom we send mail for */
+static uint8_t
+kind_of_end(enum final_kind kind, const struct rcpt *r, const struct final_facts *facts)
+{
+	if (facts->is_ours || kind == FINAL_EXPIRED ||
+	    (message_at(r->message)->flags & MSG_REPORT) != 0)
+		return JUDGE_ENDED;
+	return JUDGE_PERMANENT;
+}
+
 void
 final_begin(struct queue *q, uint32_t rcpt, enum final_kind kind, const struct final_facts *given)
 {
@@ -204,17 +257,40 @@ final_begin(struct queue *q, uint32_t rcpt, enum final_kind kind, const struct f
 	struct rcpt *r = rcpt_at(rcpt);
 	struct final *f;
 
-	if (kind == FINAL_BOUNCED || kind == FINAL_EXPIRED)
-		stat_label_add(FAMILY_BOUNCES, str_of(category_of(given->code, given->enh)), 1);
 	facts_shown.reply = shown(q, given->reply);
 	to_ending(q, r, rcpt);
-	f = post(q, rcpt, kind == FINAL_DELIVERED ? ACCT_DELIVERED : ACCT_BOUNCED, facts);
+	f = make(q, rcpt, kind == FINAL_DELIVERED ? ACCT_DELIVERED : ACCT_BOUNCED, facts);
 	f->record.final = (uint8_t)kind;
 	f->rcpt = rcpt;
-	f->queue = q->handle;
 	f->report_due = is_report_due(q, r, kind, facts);
 	f->copy_due = is_copy_due(q, r, kind, facts);
-	send_record(f);
+	f->judge = kind_of_end(kind, r, facts);
+	if (kind == FINAL_BOUNCED || kind == FINAL_EXPIRED) {
+		judge_ask(f);
+		return;
+	}
+	if (kind == FINAL_DELETED)
+		final_set_category(f, STR("other"));
+	final_post(f);
+}
+
+void
+final_end_by(struct final *f, struct queue *q, uint32_t rcpt)
+{
+	struct rcpt *r = rcpt_at(rcpt);
+	struct final_facts none = {.local = true};
+
+	to_ending(q, r, rcpt);
+	f->record.type = ACCT_BOUNCED;
+	f->record.final = FINAL_BOUNCED;
+	f->record.quiet = (q->policy->no_acct & 1u << ACCT_BOUNCED) != 0;
+	f->rcpt = rcpt;
+	f->queue = q->handle;
+	f->report_due = is_report_due(q, r, FINAL_BOUNCED, &none);
+	q->n_bounced++;
+	stat_inc(STAT_Q_BOUNCED);
+	stat_label_add(FAMILY_BOUNCES, final_text(f, FINAL_CATEGORY), 1);
+	final_post(f);
 }
 
 void
@@ -241,7 +317,7 @@ final_expired(struct queue *q, uint32_t rcpt, const struct final_facts *last)
 	final_begin(q, rcpt, FINAL_EXPIRED, &f);
 }
 
-/* acctd will read the envelope where it is now: the message must not move before */
+/* acctd will read the envelope where it is now: the message must not move or go before */
 static struct final *
 pin(struct final *f)
 {
@@ -249,18 +325,56 @@ pin(struct final *f)
 	return f;
 }
 
+/* the outcome of an attempt after which the recipient waits: judged, and recorded where that is wanted */
 void
 final_transient(struct queue *q, uint32_t rcpt, const struct final_facts *facts)
 {
-	if (is_wanted(ACCT_TRANSIENT))
-		send_record(pin(post(q, rcpt, ACCT_TRANSIENT, facts)));
+	struct final *f = pin(make(q, rcpt, ACCT_TRANSIENT, facts));
+
+	f->about = rcpt;
+	f->tries = rcpt_at(rcpt)->tries;
+	f->is_wanted = is_wanted(ACCT_TRANSIENT);
+	f->judge = facts->is_ours ? JUDGE_ENDED : JUDGE_TRANSIENT;
+	judge_ask(f);
+}
+
+void
+final_post_transient(struct final *f)
+{
+	if (f->is_wanted) {
+		final_post(f);
+		return;
+	}
+	message_release(f->message);
+	free(f);
+}
+
+void
+final_make_transient(struct final *f)
+{
+	f->record.type = ACCT_TRANSIENT;
+	f->record.final = FINAL_NONE;
+	f->is_wanted = is_wanted(ACCT_TRANSIENT);
+	f->report_due = false;
+	f->rcpt = 0;
+	final_post_transient(pin(f));
 }
 
 void
 final_queue_transient(struct queue *q, const struct final_facts *facts)
 {
 	if (is_wanted(ACCT_QUEUE))
-		send_record(post(q, 0, ACCT_QUEUE, facts));
+		final_post(make(q, 0, ACCT_QUEUE, facts));
+}
+
+void
+final_queue_failed(struct queue *q, const struct final_facts *facts)
+{
+	struct final *f = make(q, 0, ACCT_QUEUE, facts);
+
+	final_queue_transient(q, facts);
+	f->judge = JUDGE_QUEUE;
+	judge_ask(f);
 }
 
 void
@@ -269,7 +383,7 @@ final_received(struct queue *q, uint32_t rcpt)
 	struct final_facts f = {.reply = STR("")};
 
 	if (is_wanted(ACCT_RECEIVED))
-		send_record(pin(post(q, rcpt, ACCT_RECEIVED, &f)));
+		final_post(pin(make(q, rcpt, ACCT_RECEIVED, &f)));
 }
 
 uint32_t
@@ -410,7 +524,7 @@ final_acknowledged(uint64_t seq)
 		if (f->rcpt == 0) {
 			limit_give(&qd.accounting);
 			if (f->message != 0)
-				message_at(f->message)->n_busy--;
+				message_release(f->message);
 			if (f->acked != NULL)
 				f->acked(f->ctx);
 			free(f);
@@ -438,5 +552,5 @@ final_is_idle(void)
 {
 	make_once();
 	return TAILQ_EMPTY(&fin.unacked) && TAILQ_EMPTY(&fin.ended) && TAILQ_EMPTY(&fin.syncing) &&
-	       report_is_idle();
+	       report_is_idle() && judge_is_idle();
 }

@@ -16,8 +16,10 @@ struct final_facts {
 	uint16_t code;
 	uint8_t enh[3];
 	bool dsn_relayed;
-	bool local; /* our own verdict, not a remote's reply */
-	bool quiet; /* no accounting line */
+	bool local;   /* our own verdict, not a remote's reply */
+	bool of_rcpt; /* it may concern the recipient's address, not only the way to it */
+	bool is_ours; /* we end it, whatever was said last: no action follows */
+	bool quiet;   /* no accounting line */
 	bool no_report;
 };
 
@@ -29,6 +31,8 @@ void final_expired(struct queue *q, uint32_t rcpt, const struct final_facts *las
 void final_transient(struct queue *q, uint32_t rcpt, const struct final_facts *f);
 /* A `tq` record: the queue could not be tried at all. */
 void final_queue_transient(struct queue *q, const struct final_facts *f);
+/* The same, and a <bounce-action> may say how long it waits. */
+void final_queue_failed(struct queue *q, const struct final_facts *f);
 /* An `r` record. */
 void final_received(struct queue *q, uint32_t rcpt);
 

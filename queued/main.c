@@ -26,6 +26,7 @@
 #include "queued/own.h"
 #include "queued/segment.h"
 #include "queued/state.h"
+#include "queued/suppress.h"
 #include "queued/survey.h"
 #include "queued/target.h"
 #include "queued/vmta.h"
@@ -48,6 +49,10 @@ give_fd(const struct ipc_fd *what, struct str text, int fd)
 	}
 	if (what->kind == FD_STATS_PAGE) {
 		control_stats_page(what, fd);
+		return;
+	}
+	if (what->kind == FD_SUPPRESS_FILTER) {
+		suppress_take_filter(what->index, fd);
 		return;
 	}
 	if (close(fd) == -1)
@@ -140,6 +145,7 @@ queued_init(void)
 
 	if (qd.spool_fd == -1)
 		fatal("event=no-spool text=\"master gave no spool directory\"");
+	suppress_await();
 	control_init();
 	own_init();
 	state_configure();

@@ -94,6 +94,26 @@ rlist_remove(struct rlist *l, uint32_t rcpt)
 	l->n--;
 }
 
+static void
+forget_if_done(uint32_t message)
+{
+	struct message *m = message_at(message);
+
+	if (m->n_open > 0 || m->n_busy > 0)
+		return;
+	qd.n_queued_bytes -= m->len;
+	segment_message_gone(message);
+	window_put(m->windows);
+	slab_free(&qd.messages, message);
+}
+
+void
+message_release(uint32_t message)
+{
+	message_at(message)->n_busy--;
+	forget_if_done(message);
+}
+
 void
 rcpt_forget(uint32_t rcpt)
 {
@@ -105,10 +125,6 @@ rcpt_forget(uint32_t rcpt)
 	if (m->job != 0)
 		job_drop_rcpt(m->job);
 	m->n_busy--;
-	if (--m->n_open > 0)
-		return;
-	qd.n_queued_bytes -= m->len;
-	segment_message_gone(message);
-	window_put(m->windows);
-	slab_free(&qd.messages, message);
+	m->n_open--;
+	forget_if_done(message);
 }

@@ -47,8 +47,13 @@ struct rcpt {
 	uint8_t priority;  /* 0-100 */
 	uint8_t shutoff;   /* attempts it still has while its queue is shut off (shutoff.h) */
 	uint16_t n_delays; /* notices of delay sent, or passed over by a restart */
+	uint32_t hash;	   /* of the address, as the suppression filter has it; 0: not known */
+	uint16_t
+	    cause; /* deferred: which line of the configuration says until when (judge.h), 0: none */
+	uint8_t cleared; /* asked, and not suppressed: it may be tried once */
+	uint8_t pad;
 };
-_Static_assert(sizeof(struct rcpt) <= 40 && sizeof(struct message) <= 64,
+_Static_assert(sizeof(struct rcpt) <= 48 && sizeof(struct message) <= 64,
     "a waiting recipient must stay cheap");
 
 /* a doubly linked list of recipients by handle */
@@ -69,5 +74,7 @@ void rlist_remove(struct rlist *l, uint32_t rcpt);
 
 /* The recipient is finished and its done record durable: forgets it, and with the last one the message. */
 void rcpt_forget(uint32_t rcpt);
+/* A record of the message, which was counted in n_busy, is on disk: the message may move, or go when nobody is left. */
+void message_release(uint32_t message);
 
 #endif

@@ -7,6 +7,7 @@ sources := age.c \
 	   control_act.c \
 	   control_dry.c \
 	   control_explain.c \
+	   control_leaf.c \
 	   control_limit.c \
 	   control_list.c \
 	   control_metrics.c \
@@ -22,6 +23,7 @@ sources := age.c \
 	   failover.c \
 	   final.c \
 	   job.c \
+	   judge.c \
 	   keep.c \
 	   limit.c \
 	   limit_file.c \
@@ -64,6 +66,7 @@ sources := age.c \
 	   shutoff.c \
 	   source.c \
 	   state.c \
+	   suppress.c \
 	   survey.c \
 	   target.c \
 	   ticks.c \
@@ -71,5 +74,5 @@ sources := age.c \
 	   vmta.c \
 	   way.c \
 	   window.c
-uses := daemon spool ctl conf mail net ipc ev stats base
+uses := daemon suppress spool ctl conf mail net ipc ev stats base
 program := libexec/posthaste/queued

@@ -1,10 +1,10 @@
 #include "queued/outcome.h"
 
 #include "lib/daemon/daemon.h"
-#include "lib/mail/category.h"
 #include "queued/events.h"
 #include "queued/expire.h"
 #include "queued/final.h"
+#include "queued/judge.h"
 #include "queued/place.h"
 #include "queued/react.h"
 #include "queued/retry.h"
@@ -43,6 +43,7 @@ facts_of(const struct conn *c, const struct ipc_result *r, struct str reply)
 	    .enh = {r->enh[0], r->enh[1], r->enh[2]},
 	    .bytes = r->bytes,
 	    .dsn_relayed = r->dsn_relayed != 0,
+	    .of_rcpt = r->stage >= STAGE_RCPT && r->stage <= STAGE_BODY,
 	    .local = r->code == 0};
 }
 
@@ -66,6 +67,8 @@ failed(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str rep
 {
 	struct final_facts f = facts_of(c, r, reply);
 
+	/* a pattern makes it final, not the remote */
+	f.is_ours = r->code < 500;
 	/* a bare 553 at RCPT speaks of the mailbox */
 	if (r->code == 553 && r->enh[1] == 0 && r->enh[2] == 0 &&
 	    c->queue->policy->means_invalid_553)
@@ -84,12 +87,12 @@ deferred(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str r
 
 	q->n_deferred++;
 	stat_inc(STAT_Q_DEFERRED);
-	stat_label_add(FAMILY_DEFERRALS, str_of(category_of(r->code, r->enh)), 1);
 	events_add(q, reply);
 	rc->tries = (uint16_t)PH_MIN(rc->tries + 1, UINT16_MAX);
 	final_transient(q, rcpt, &f);
 	if (q->policy->max_retries != UINT32_MAX && rc->tries > q->policy->max_retries) {
 		f.enh[0] = 5; /* it was temporary, we give up */
+		f.is_ours = true;
 		q->n_bounced++;
 		stat_inc(STAT_Q_BOUNCED);
 		final_begin(q, rcpt, FINAL_BOUNCED, &f);
@@ -196,9 +199,9 @@ bounce_one(struct queue *q, const struct final_facts *f)
 static void
 all_failed(struct queue *q, const struct final_facts *f)
 {
-	final_queue_transient(q, f);
 	route_forgive(q);
 	queue_retry_later(q, -1);
+	final_queue_failed(q, f);
 }
 
 /* bounce-upon-5xx-greeting, and no more than so many messages a moment */
@@ -353,6 +356,8 @@ bounce_list(
 			limit_wait(&qd.accounting, q, 1);
 			return false;
 		}
+		if (judge_holds(q))
+			return false;
 		q->n_bounced++;
 		stat_inc(STAT_Q_BOUNCED);
 		final_begin(q, h, FINAL_BOUNCED, f);
@@ -378,8 +383,10 @@ outcome_bounce_all(struct queue *q, const struct final_facts *f, struct tick bor
 void
 outcome_no_vmta(struct queue *q)
 {
-	struct final_facts f = {
-	    .reply = STR("specified VirtualMTA does not exist"), .enh = {5, 3, 5}, .local = true};
+	struct final_facts f = {.reply = STR("specified VirtualMTA does not exist"),
+	    .enh = {5, 3, 5},
+	    .local = true,
+	    .is_ours = true};
 
 	bounce_all(q, &f, &everyone);
 }
@@ -413,13 +420,14 @@ outcome_no_route(struct queue *q)
 	events_add(q, f.reply);
 	if (route_rows[status].is_final || (by_no_mx && age != CONF_NEVER)) {
 		f.enh[0] = 5;
+		f.of_rcpt = status != ROUTE_TO_SELF;
 		if (!bounce_list(q, RCPT_READY, &f, &w) || !bounce_list(q, RCPT_DEFERRED, &f, &w))
 			return HOLD_ACCOUNTING; /* the route is kept, so that it goes on with the same answer */
 	}
 	if (q->ready.n + q->deferred.n > 0) {
 		f.enh[0] = 4;
-		final_queue_transient(q, &f);
 		queue_retry_later(q, q->policy->retry_dns_ms);
+		final_queue_failed(q, &f);
 	}
 	route_drop(q);
 	return q->retrying ? HOLD_RETRY : HOLD_DELIVERING;

@@ -10,6 +10,7 @@
 #include "queued/control.h"
 #include "queued/copy.h"
 #include "queued/final.h"
+#include "queued/judge.h"
 #include "queued/notice.h"
 #include "queued/orphan.h"
 #include "queued/process.h"
@@ -17,6 +18,7 @@
 #include "queued/route.h"
 #include "queued/segment.h"
 #include "queued/state.h"
+#include "queued/suppress.h"
 
 #define BOUNCE_WRITER 15
 
@@ -164,6 +166,30 @@ on_report_done(struct ipc_chan *c, struct ipc_msg *m)
 }
 
 static void
+on_judged(struct ipc_chan *c, struct ipc_msg *m)
+{
+	judge_verdict(m);
+}
+
+static void
+on_suppressed(struct ipc_chan *c, struct ipc_msg *m)
+{
+	suppress_answered(m);
+}
+
+static void
+on_forward_field(struct ipc_chan *c, struct ipc_msg *m)
+{
+	control_forward_field(m);
+}
+
+static void
+on_forward_end(struct ipc_chan *c, struct ipc_msg *m)
+{
+	control_forward_end(m);
+}
+
+static void
 on_notice_done(struct ipc_chan *c, struct ipc_msg *m)
 {
 	notice_done(m->head);
@@ -216,6 +242,10 @@ static const struct {
     {IPC_PROCESSED_RCPT, on_processed_rcpt},
     {IPC_PROCESSED, on_processed},
     {IPC_COPIED, on_copied},
+    {IPC_JUDGED, on_judged},
+    {IPC_SUPPRESSED, on_suppressed},
+    {IPC_FORWARD_FIELD, on_forward_field},
+    {IPC_FORWARD_END, on_forward_end},
     {IPC_ANSWER, on_answer},
 };
 
@@ -250,8 +280,10 @@ gone(enum ipc_role role, uint32_t instance)
 		route_dns_gone();
 	else if (role == ROLE_INJECT)
 		writer_gone((uint16_t)instance);
-	else if (role == ROLE_BOUNCE)
+	else if (role == ROLE_BOUNCE) {
 		writer_gone(BOUNCE_WRITER);
+		control_forward_gone();
+	}
 	if (role == ROLE_BOUNCE || role == ROLE_FBL)
 		process_peer_gone(role);
 }
@@ -294,6 +326,7 @@ came(enum ipc_role role, uint32_t instance)
 		segment_writer_came((uint16_t)instance);
 	else if (role == ROLE_BOUNCE) {
 		segment_writer_came(BOUNCE_WRITER);
+		judge_resend();
 		final_resend_reports();
 		notice_resend();
 		copy_resend();

@@ -32,9 +32,9 @@ struct policy {
 	int64_t bounce_no_mx_ms; /* CONF_NEVER: defer; else bounce when queued so long */
 	uint16_t port;
 	bool hold;
-	bool discard;	     /* type discard */
-	uint8_t delivery;    /* enum delivery_type */
-	bool is_local;	     /* type pipe, file, http-delivery: no host, a command for each recipient */
+	bool discard;	  /* type discard */
+	uint8_t delivery; /* enum delivery_type */
+	bool is_local; /* type pipe, file, http-delivery: no host, a command for each recipient */
 	bool is_unsupported; /* of these, but its command, path or URL is missing: its mail waits */
 	bool discard_as_bounce;
 	bool no_rollup; /* disable-mx-rollup */

@@ -179,9 +179,9 @@ queue_get(struct str domain, struct str vmta)
 void
 queue_maybe_free(struct queue *q)
 {
-	if (queue_n_rcpts(q) > 0 || q->n_conns > 0 || q->retrying || q->in_run_line ||
-	    !tick_is_due(q->keep_until) || mode_remembers(q) || source_remembers(q) ||
-	    mono_is_before(ev_now(), rate_over(q)))
+	if (queue_n_rcpts(q) > 0 || q->n_conns > 0 || q->n_judging > 0 || q->retrying ||
+	    q->in_run_line || !tick_is_due(q->keep_until) || mode_remembers(q) ||
+	    source_remembers(q) || mono_is_before(ev_now(), rate_over(q)))
 		return;
 	limit_leave(q);
 	limit_hope_no_more(q);

@@ -33,6 +33,7 @@
 	X(NO_PROCESSOR, "the process that reads these messages is away and will be restarted")     \
 	X(NO_DELIVERD, "the delivery process is away and will be restarted")                       \
 	X(ACCOUNTING, "accounting records or reports are not yet on disk, so deliveries wait")     \
+	X(JUDGING, "failures wait for the bounce processor to judge them, and it does not answer") \
 	X(BOUNCING, "a reply ordered that all its mail bounces")                                   \
 	X(NO_VMTA, "its VirtualMTA does not exist")                                                \
 	X(NO_SOURCE, "the VirtualMTA has no source address of the destination's family")           \
@@ -74,6 +75,7 @@ struct queue {
 	struct due deferred;
 	struct rlist held;
 	uint32_t n_flight, n_ending;
+	uint32_t n_judging; /* outcomes that bounced has not judged yet (judge.h) */
 	uint64_t bytes;
 
 	struct conn_list conns;

@@ -174,7 +174,7 @@ react_to_reply(struct conn *c, uint32_t rcpt, uint8_t stage, const struct final_
 bool
 react_purge_run(struct queue *q)
 {
-	struct final_facts f = {.local = true};
+	struct final_facts f = {.local = true, .is_ours = true};
 
 	if (q->purge == NULL)
 		return false;

@@ -108,6 +108,17 @@ retry_order(struct queue *q, int64_t ms, const struct cause *c)
 }
 
 void
+retry_set(struct queue *q, int64_t ms, const struct cause *c)
+{
+	if (!q->retrying || q->ordered != NULL || q->retry_hold != HOLD_RETRY)
+		return;
+	q->retry_at = tick_add_ms(q->retry_since, ms);
+	q->ordered = xcalloc(1, sizeof *q->ordered);
+	cause_keep(q->ordered, c);
+	queue_kick(q);
+}
+
+void
 retry_forget_wait(struct queue *q)
 {
 	if (q->ordered == NULL)

@@ -28,6 +28,8 @@ int64_t retry_rcpt_ms(const struct queue *q, uint32_t nth, uint64_t seed);
  * do not end it. False: the queue waits at least as long already.
  */
 bool retry_order(struct queue *q, int64_t ms, const struct cause *c);
+/* The wait that has just begun, for no connection worked, lasts so long instead. */
+void retry_set(struct queue *q, int64_t ms, const struct cause *c);
 /* The reply also halves the concurrency; once a wait. `full`: the limit in force. */
 void retry_halve(struct queue *q, uint32_t full, int64_t ms, const struct cause *c);
 /* What is left of a limit of connections. */

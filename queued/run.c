@@ -4,6 +4,7 @@
 #include "queued/expire.h"
 #include "queued/failover.h"
 #include "queued/final.h"
+#include "queued/judge.h"
 #include "queued/keep.h"
 #include "queued/move.h"
 #include "queued/outcome.h"
@@ -18,6 +19,7 @@
 #include "queued/shutoff.h"
 #include "queued/source.h"
 #include "queued/state.h"
+#include "queued/suppress.h"
 #include "queued/vmta.h"
 #include "queued/way.h"
 
@@ -91,6 +93,10 @@ feed_round(struct queue *q, int *left)
 			return false;
 		if (conn_room(c) == 0)
 			continue;
+		while (q->ready.n > 0 && suppress_stops(q, order_first(&q->ready)))
+			;
+		if (q->ready.n == 0)
+			return false;
 		n = rate_rcpts(q, c);
 		if (n == 0 && rate_is_of_source(q))
 			continue;
@@ -304,8 +310,10 @@ static enum queue_hold
 discard(struct queue *q)
 {
 	bool bounces = q->policy->discard_as_bounce;
-	struct final_facts f = {
-	    .reply = STR("discarded"), .enh = {bounces ? 5 : 2, 0, 0}, .local = true};
+	struct final_facts f = {.reply = STR("discarded"),
+	    .enh = {bounces ? 5 : 2, 0, 0},
+	    .local = true,
+	    .is_ours = true};
 	uint32_t rcpt;
 
 	for (int n = 0; n < DISCARDS_A_TURN && (rcpt = order_first(&q->ready)) != 0; n++) {
@@ -331,6 +339,8 @@ move(struct queue *q)
 	q->bound = (struct bound){.kind = BOUND_NONE};
 	if (waits_for_accounting(q))
 		return HOLD_ACCOUNTING;
+	if (judge_holds(q) || !suppress_is_ready())
+		return HOLD_JUDGING;
 	feed(q);
 	if (q->ready.n == 0)
 		return HOLD_DELIVERING;
@@ -398,7 +408,7 @@ run_queue(struct queue *q)
 	else if (h == HOLD_MAX)
 		h = q->policy->discard ? discard(q) : move(q);
 	let_idle(q);
-	if (q->waits_for != NULL && h != HOLD_LIMIT && h != HOLD_ACCOUNTING &&
+	if (q->waits_for != NULL && h != HOLD_LIMIT && h != HOLD_ACCOUNTING && h != HOLD_JUDGING &&
 	    h != HOLD_NO_DELIVERD && h != HOLD_NO_VMTA)
 		limit_leave(q);
 	connects = h == HOLD_RESOLVING || (q->ready.n > 0 && q->n_conns > q->n_up);

@@ -6,6 +6,7 @@
 #include "queued/segment.h"
 
 #define MAX_UNACKED 20000
+#define MAX_JUDGING 50000
 
 struct queued qd = {.spool_fd = -1};
 
@@ -21,9 +22,12 @@ state_init(void)
 	limit_init(&qd.total_out, "total-max-smtp-out", STR(""));
 	limit_init(&qd.total_file, "total-max-file", STR(""));
 	limit_init(&qd.accounting, "records not yet on disk", STR(""));
+	limit_init(&qd.judging, "failures not yet judged", STR(""));
 	limit_init(&qd.no_deliverd, "deliverd", STR(""));
 	qd.accounting.max = MAX_UNACKED;
 	qd.accounting.is_shared = true;
+	qd.judging.max = MAX_JUDGING;
+	qd.judging.is_shared = true;
 	qd.no_deliverd.max = 0;
 	qd.no_deliverd.is_shared = true;
 	ev_defer_init(&qd.run, run_turn);

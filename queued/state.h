@@ -45,6 +45,7 @@ struct queued {
 	struct limit total_out;	 /* total-max-smtp-out */
 	struct limit total_file; /* total-max-file */
 	struct limit accounting; /* records not yet acknowledged */
+	struct limit judging;	 /* outcomes not yet judged */
 	struct limit no_deliverd;
 
 	TAILQ_HEAD(, queue) run_line;

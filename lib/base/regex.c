@@ -32,6 +32,12 @@ regex_allow_jit(bool allow)
 	re.no_jit = !allow;
 }
 
+bool
+regex_may_jit(void)
+{
+	return !re.no_jit;
+}
+
 static void
 make_once(void)
 {

@@ -27,5 +27,6 @@ typedef void regex_group_cb(void *ctx, const char *name, struct str value);
 bool regex_groups(const struct regex *r, struct str text, regex_group_cb *cb, void *ctx);
 /* May patterns that are compiled from now on be translated to machine code? Yes at first. */
 void regex_allow_jit(bool allow);
+bool regex_may_jit(void);
 
 #endif

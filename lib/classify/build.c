@@ -3,6 +3,7 @@
  * become one expression, in the rules' order: so a word of the text costs only the rules that begin like it. Which
  * begin how, PCRE2 says itself: it is given the two bytes and asked whether more could make a match.
  */
+#include "lib/base/regex.h"
 #include "lib/base/xalloc.h"
 #include "lib/classify/classify_int.h"
 
@@ -240,7 +241,7 @@ finish(struct buf *out, pcre2_code **code, struct why *why)
 		return true;
 	*code = compile(buf_str(out), why);
 	/* without JIT it is only slower */
-	if (*code != NULL)
+	if (*code != NULL && regex_may_jit())
 		(void)pcre2_jit_compile(*code, PCRE2_JIT_COMPLETE);
 	return *code != NULL;
 }

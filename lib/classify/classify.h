@@ -17,13 +17,15 @@ struct classifier;
 struct failure {
 	uint16_t code;	/* SMTP reply code, 0: none */
 	uint8_t enh[3]; /* enhanced status, enh[0] 0: none */
+	bool is_local;	/* our own verdict, not a remote's reply */
 	struct str text;
-	struct str mta; /* host that said it, may be empty */
+	struct str mta; /* host that said it, or the domain; may be empty */
 };
 struct verdict {
 	const char *category; /* of the classifier's memory */
 	bool is_hard;	      /* not to be tried again, the address is no good */
-	uint32_t line;	      /* of the rule; 0: none fitted, the category is "other" */
+	const char *file; /* the operator's, for a pattern of his (categories.h); NULL: the rules */
+	uint32_t line;	  /* of the rule; 0: none fitted, the category is "other" */
 };
 
 /* What the checker found, a call each: a sentence about the rule at that line. */

@@ -1,4 +1,4 @@
-sources := build.c classify.c lint.c normalise.c rules.c builtin.c
+sources := build.c classify.c lint.c normalise.c categories.c categories_lint.c rules.c builtin.c
 uses := base
 
 $(B)/obj/lib/classify/builtin.o: $(B)/gen/bounce_rules.inc

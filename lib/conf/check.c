@@ -332,4 +332,5 @@ conf_check(struct conf_load *l)
 	check_risks(l);
 	check_signing(l);
 	check_keys_are_used(l);
+	conf_check_bounces(l);
 }

@@ -163,8 +163,11 @@ const struct conf_vmta *conf_vmta_at(const struct conf *c, size_t i);
 size_t conf_n_pools(const struct conf *c);
 const struct conf_pool *conf_pool_at(const struct conf *c, size_t i);
 
-/* The header fields of a file that include-headers-from names: whole lines with CRLF. p NULL: it was not read. */
-struct str conf_header_text(const struct conf *c, struct str path);
+/*
+ * The content of a file that include-headers-from names (header fields: whole lines with CRLF), or bounce-rules,
+ * body-pattern-file and the like (as it is). p NULL: it was not read.
+ */
+struct str conf_file_text(const struct conf *c, struct str path);
 
 /* Blocks of which there may be many: <acct-file>, <spool>, <smtp-listener>, <smtp-user>, … by number in file order. */
 size_t conf_n_blocks(const struct conf *c, enum conf_block block);
@@ -180,6 +183,9 @@ const struct conf_set *conf_merged(const struct conf *c, enum conf_block block);
 struct str conf_block_name(
     const struct conf *c, enum conf_block block, size_t i); /* <acct-file NAME> */
 struct conf_origin conf_block_origin(const struct conf *c, enum conf_block block, size_t i);
+/* The block that it stands in, and that one's name; CONF_BLOCK_GLOBAL: in none. */
+enum conf_block conf_block_parent(
+    const struct conf *c, enum conf_block block, size_t i, struct str *name);
 /* All listeners, one-line directives and blocks alike; none written: one on 0.0.0.0:25. */
 struct conf_listener {
 	struct net_addr addr;	    /* with port */

@@ -353,6 +353,8 @@ void conf_choices_free(struct conf_choices **t);
 void conf_check(struct conf_load *l);
 void conf_check_users(struct conf_load *l);
 void conf_check_fields(struct conf_load *l);
+/* Patterns and rules of bounce categories, and the actions that follow. */
+void conf_check_bounces(struct conf_load *l);
 /* Patterns that do not compile are complained about. */
 void conf_regex_check(struct conf_load *l, const struct conf_row *row, const struct conf_item *it);
 

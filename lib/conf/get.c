@@ -215,3 +215,14 @@ conf_block_origin(const struct conf *c, enum conf_block block, size_t i)
 	ph_assert(b != NULL);
 	return (struct conf_origin){.file = c->files[b->at.file].path, .line = b->at.line};
 }
+
+enum conf_block
+conf_block_parent(const struct conf *c, enum conf_block block, size_t i, struct str *name)
+{
+	const struct conf_blk *b = nth(c, block, i), *parent;
+
+	ph_assert(b != NULL);
+	parent = c->blocks[b->parent];
+	*name = parent->name;
+	return parent->kind;
+}

@@ -1,2 +1,2 @@
 sources := $(notdir $(wildcard lib/conf/*.c))
-uses := base net acct
+uses := base net classify acct

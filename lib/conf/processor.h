@@ -21,7 +21,5 @@ bool conf_fbl_of(const struct conf *c, struct str address, size_t *fbl);
 
 /* What <email-patterns> of the processor says: CONF_EMAILPATTERNS_…; NULL: nothing. */
 const struct conf_set *conf_email_patterns(const struct conf *c, enum conf_processor which);
-/* The text of a body-pattern-file; p NULL: it was not read. */
-struct str conf_file_text(const struct conf *c, struct str path);
 
 #endif

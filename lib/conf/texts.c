@@ -1,5 +1,5 @@
-/* Files whose content is part of the configuration (include-headers-from, body-pattern-file, …): read once, carried in
- * the snapshot. */
+/* Files whose content is part of the configuration (include-headers-from, bounce-rules, …): read once, carried in the
+ * snapshot. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -11,7 +11,7 @@
 #include "lib/conf/conf_int.h"
 #include "lib/conf/processor.h"
 
-#define TEXT_MAX (64u * 1024)
+#define TEXT_MAX (256u * 1024)
 
 static const struct {
 	enum conf_key key;
@@ -21,6 +21,7 @@ static const struct {
     {CONF_GLOBAL_INCLUDE_HEADERS_FROM, true, ~UINT64_C(0)},
     {CONF_VMTA_INCLUDE_HEADERS_FROM, true, ~UINT64_C(0)},
     {CONF_POOL_INCLUDE_HEADERS_FROM, true, ~UINT64_C(0)},
+    {CONF_GLOBAL_BOUNCE_RULES, false, ~UINT64_C(0)},
     {CONF_EMAILPATTERNS_BODY_PATTERN_FILE, false, ~UINT64_C(0)},
     {CONF_GLOBAL_DSN_FAILED_BODY_TEMPLATE_FROM, false, ~UINT64_C(0)},
     {CONF_ADDRESSES_ADDRESS_FILE, false,
@@ -34,12 +35,6 @@ conf_file_text(const struct conf *c, struct str path)
 		if (str_eq(c->texts[i].path, path))
 			return c->texts[i].text;
 	return STR_NULL;
-}
-
-struct str
-conf_header_text(const struct conf *c, struct str path)
-{
-	return conf_file_text(c, path);
 }
 
 static void

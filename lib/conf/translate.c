@@ -97,7 +97,6 @@ do_bounce_patterns(struct parse *p, struct str name, struct str rest)
 	if (!one_word(p, name, rest, &file))
 		return;
 	b = conf_blk_of(p->l->c, CONF_BLOCK_CATEGORIES, 0, STR_NULL, at);
-	conf_note(p->l, at, "\"bounce-patterns\" is not yet honoured");
 	parse_push(p, CONF_BLOCK_CATEGORIES, b->index, STR("bounce-category-patterns"), at);
 	if (p->depth > depth)
 		read_include(p, file, at, true);

@@ -32,6 +32,9 @@ enum ctl_arg {
 	ARG_MAX,
 	ARG_SOURCE = ARG_ORIG,	  /* disable source, enable source: an address */
 	ARG_REENABLE = ARG_OLDER, /* disable source: seconds */
+	ARG_FOR = ARG_OLDER,	  /* suppress: seconds */
+	ARG_REASON = ARG_ENVID,	  /* suppress */
+	ARG_MX = ARG_ORIG,	  /* classify */
 };
 
 struct ctl_row {

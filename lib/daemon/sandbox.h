@@ -28,6 +28,8 @@ enum sandbox_calls {
 	BOX_COMMANDS = 1 << 7,
 	/* socketpair and memfd_create, which lead nowhere */
 	BOX_PAIRS = 1 << 8,
+	/* what Berkeley DB calls by names of old (unlink, rename, mkdir, access, select), and sealed memory of one's own */
+	BOX_STORE = 1 << 9,
 };
 
 struct sandbox {

@@ -42,6 +42,9 @@ static const int connect_calls[] = {SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(
     SCMP_SYS(setsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(sendfile),
     SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg)};
 static const int pair_calls[] = {SCMP_SYS(memfd_create)};
+static const int store_calls[] = {SCMP_SYS(unlink), SCMP_SYS(rename), SCMP_SYS(mkdir),
+    SCMP_SYS(access), SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(select), SCMP_SYS(pselect6),
+    SCMP_SYS(chmod), SCMP_SYS(getcwd), SCMP_SYS(memfd_create)};
 /* a snapshot is a memfd, with every name and address in it already looked up */
 static const int config_calls[] = {SCMP_SYS(pread64)};
 
@@ -58,6 +61,7 @@ static const struct call_list lists[] = {
     {BOX_CONNECT, connect_calls, countof(connect_calls)},
     {BOX_CONFIG, config_calls, countof(config_calls)},
     {BOX_PAIRS, pair_calls, countof(pair_calls)},
+    {BOX_STORE, store_calls, countof(store_calls)},
 };
 
 /* a call whose argument matters */
@@ -94,6 +98,7 @@ static const struct call_rule rules[] = {
     {BOX_FILES_READ, SCMP_SYS(openat), MASKED(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)},
     {BOX_FILES_WRITE, SCMP_SYS(fcntl), EQUAL(1, F_SETLK)},
     {BOX_FILES_WRITE, SCMP_SYS(fcntl), EQUAL(1, F_OFD_SETLK)},
+    {BOX_STORE, SCMP_SYS(fcntl), EQUAL(1, F_ADD_SEALS)},
     {BOX_CONNECT, SCMP_SYS(socket), EQUAL(0, AF_INET)},
     {BOX_CONNECT, SCMP_SYS(socket), EQUAL(0, AF_INET6)},
     {BOX_PAIRS, SCMP_SYS(socketpair), EQUAL(0, AF_UNIX)},

@@ -56,7 +56,9 @@ enum ipc_fd_kind {
 	FD_TRACK_KEY, /* memory: the key of lib/track */
 	FD_INJECT_BOARD, /* IPC_BOARD_BYTES of memory that all injectd share: counts of connections and failures */
 	FD_LISTEN_HTTP,
-	FD_LOG_READ, /* the log as it is now, for reading */
+	FD_LOG_READ,	    /* the log as it is now, for reading */
+	FD_SUPPRESS_FILTER, /* index: 0 the store's, 1 the lists'; to be read (lib/suppress/filter.h) */
+	FD_ADDRESS_FILE, /* of an <address-list>; text: path as configured. Before START and CONFIG_USE */
 	FD_KIND_MAX
 };
 #define IPC_BOARD_BYTES (256u * 1024)
@@ -420,6 +422,56 @@ struct ipc_notice_done {
 	uint32_t pad;
 };
 
+/* What of a failure is asked: its category, and what is to follow. */
+enum judge_kind {
+	JUDGE_PERMANENT = 1, /* refused for good */
+	JUDGE_TRANSIENT,     /* for now */
+	JUDGE_ENDED,	     /* our own end of it (expired, deleted, …): nothing follows */
+	JUDGE_QUEUE,	     /* no recipient's: no host could be reached */
+	JUDGE_KIND_MAX
+};
+struct ipc_judge {
+	struct spool_place place; /* where the recipient's address is; kind 0: it has none */
+	uint64_t seq;		  /* the asker's number, given back */
+	uint32_t rcpt;
+	uint16_t code;
+	uint8_t enh[3];
+	uint8_t kind;  /* enum judge_kind */
+	uint8_t local; /* 1: our own verdict, not a remote's reply */
+	uint8_t
+	    of_rcpt; /* 1: it may concern the recipient's address, not only the connection or the sender */
+	uint8_t pad[4];
+};
+enum judge_action {
+	JUDGED_NOTHING,	   /* it goes on as without an action */
+	JUDGED_RETRY,	   /* after retry_ms (0: as without) */
+	JUDGED_BOUNCE,	   /* ends now */
+	JUDGED_SUPPRESSED, /* the address is, durably; this one goes on as without */
+	JUDGED_MAX
+};
+struct ipc_judged {
+	uint64_t seq;
+	int64_t retry_ms;
+	uint32_t max_tries; /* of the recipient; UINT32_MAX: any number */
+	uint32_t line;	    /* of the action in the configuration; 0: none */
+	uint8_t action;	    /* enum judge_action */
+	uint8_t is_hard;
+	uint8_t pad[6];
+};
+
+struct ipc_is_suppressed {
+	uint64_t token; /* the asker's */
+};
+struct ipc_suppressed {
+	uint64_t token;
+	uint32_t is_suppressed;
+	uint32_t pad;
+};
+struct ipc_filter {
+	uint32_t index; /* as of FD_SUPPRESS_FILTER */
+	uint32_t pad;
+};
+
 /* The descriptor holds for each key uint32_t length, uint32_t enum dkim_algorithm, and so many bytes of PEM. */
 struct ipc_keys {
 	uint64_t generation; /* of the configuration that names them */
@@ -473,6 +525,20 @@ struct ipc_ctl_end {
 	uint32_t ok;
 	uint32_t
 	    exit; /* what a client that is a command ends with, of sysexits.h; 0: as `ok` says */
+};
+struct ipc_forward {
+	struct ipc_ctl_request request;
+	uint32_t token;
+	uint32_t pad;
+};
+struct ipc_forward_field {
+	uint32_t token;
+	uint32_t kind; /* enum ctl_value */
+};
+struct ipc_forward_end {
+	uint64_t cursor;
+	uint32_t token;
+	uint32_t ok;
 };
 /* queued asks master, or acctd, on behalf of a client */
 struct ipc_ask {

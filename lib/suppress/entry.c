@@ -58,8 +58,8 @@ entry_write(const struct suppression *e, struct buf *value)
 	add_field(value, e->text);
 }
 
-static bool
-parse_source(struct str s, enum suppress_source *source)
+bool
+suppress_source_parse(struct str s, enum suppress_source *source)
 {
 	for (size_t i = 0; i < SUPPRESS_SOURCES; i++) {
 		if (!str_eq(s, str_of(source_names[i])))
@@ -92,7 +92,7 @@ entry_parse(struct str key, struct str value, struct suppression *e)
 		if (!str_next(&rest, '\t', &f[i]))
 			return false;
 	if (nul == STR_NPOS || !str_eq(f[0], STR(VERSION)) || !parse_time(f[1], &e->since) ||
-	    !parse_time(f[2], &e->until) || !parse_source(f[3], &e->source))
+	    !parse_time(f[2], &e->until) || !suppress_source_parse(f[3], &e->source))
 		return false;
 	e->scope = str_skip(key, nul + 1);
 	e->address = f[4];

@@ -20,18 +20,20 @@
 #define MIN_BLOCKS	64
 #define MAX_BLOCKS	(UINT64_C(1) << 30)
 #define MAX_ADDRESS	1024
+/* a reader's mapping must stay backed, and nobody but the owner writes */
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE)
 
 struct shared {
 	uint64_t magic, n_blocks, capacity;
 	_Atomic uint64_t n;
-	unsigned char key[crypto_shorthash_siphashx24_KEYBYTES];
+	struct filter_key key;
 	char pad[16];
 	_Atomic uint64_t block[][WORDS];
 };
 struct filter {
 	struct shared *s;
 	size_t size;
-	int fd; /* readers' end, -1: not the owner */
+	int fd; /* for the readers, -1: not the owner */
 };
 
 static size_t
@@ -45,30 +47,23 @@ size_of(uint64_t n_blocks)
 static int
 make_memory(struct filter *f, uint64_t n_blocks, struct why *why)
 {
-	char path[64];
-	int fd = memfd_create("suppression-filter", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
 	f->size = size_of(n_blocks);
-	if (fd == -1 || ftruncate(fd, (off_t)f->size) == -1) {
-		why_errno(why, "Cannot make the suppression filter");
-		if (fd != -1)
-			close(fd);
-		return -1;
+	f->fd = memfd_create("suppression-filter", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (f->fd == -1 || ftruncate(f->fd, (off_t)f->size) == -1)
+		return why_errno(why, "Cannot make the suppression filter");
+	f->s = mmap(NULL, f->size, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
+	if (f->s == MAP_FAILED) {
+		f->s = NULL;
+		return why_errno(why, "Cannot map the suppression filter");
 	}
-	(void)fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
-	f->s = mmap(NULL, f->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	f->fd = open(path, O_RDONLY | O_CLOEXEC);
-	close(fd);
-	if (f->s != MAP_FAILED && f->fd != -1)
-		return 0;
-	why_errno(why, "Cannot map the suppression filter");
-	f->s = f->s == MAP_FAILED ? NULL : f->s;
-	return -1;
+	/* from here on it is written through this mapping only, whoever has the descriptor */
+	if (fcntl(f->fd, F_ADD_SEALS, SEALS | F_SEAL_SEAL) == -1)
+		return why_errno(why, "Cannot seal the suppression filter");
+	return 0;
 }
 
 struct filter *
-filter_new(uint64_t capacity, struct why *why)
+filter_new(uint64_t capacity, const struct filter_key *key, struct why *why)
 {
 	struct filter *f = xcalloc(1, sizeof *f);
 	uint64_t n_blocks = capacity * BITS_AN_ADDRESS / (WORDS * 64) + MIN_BLOCKS;
@@ -86,7 +81,7 @@ filter_new(uint64_t capacity, struct why *why)
 	f->s->magic = MAGIC;
 	f->s->n_blocks = n_blocks;
 	f->s->capacity = capacity;
-	randombytes_buf(f->s->key, sizeof f->s->key);
+	f->s->key = *key;
 	return f;
 }
 
@@ -97,7 +92,8 @@ filter_map(int fd, struct why *why)
 	struct stat st;
 
 	f->fd = -1;
-	if (fstat(fd, &st) == -1 || st.st_size < (off_t)sizeof(struct shared)) {
+	if (fstat(fd, &st) == -1 || st.st_size < (off_t)sizeof(struct shared) ||
+	    (fcntl(fd, F_GET_SEALS) & SEALS) != SEALS) {
 		why_set(why, "This is no suppression filter.");
 		filter_free(&f);
 		return NULL;
@@ -145,20 +141,36 @@ struct place {
 	uint64_t bits; /* six for each word */
 };
 
+/* splitmix64 */
+static uint64_t
+mix(uint64_t x)
+{
+	x += UINT64_C(0x9e3779b97f4a7c15);
+	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return x ^ (x >> 31);
+}
+
 static struct place
-place_of(const struct shared *s, struct str address)
+place_of(const struct shared *s, uint32_t hash)
+{
+	return (struct place){
+	    .block = mix(hash) % s->n_blocks, .bits = mix(hash + (UINT64_C(1) << 32))};
+}
+
+uint32_t
+filter_hash(const struct filter *f, struct str address)
 {
 	char text[MAX_ADDRESS];
-	unsigned char h[16];
-	uint64_t a, b;
+	unsigned char h[crypto_shorthash_siphash24_BYTES];
+	uint32_t hash;
 
 	address = str_sub(address, 0, sizeof text);
 	for (size_t i = 0; i < address.len; i++)
 		text[i] = ascii_lower(address.p[i]);
-	crypto_shorthash_siphashx24(h, (const unsigned char *)text, address.len, s->key);
-	memcpy(&a, h, 8);
-	memcpy(&b, h + 8, 8);
-	return (struct place){.block = a % s->n_blocks, .bits = b};
+	crypto_shorthash_siphash24(h, (const unsigned char *)text, address.len, f->s->key.bytes);
+	memcpy(&hash, h, sizeof hash);
+	return hash;
 }
 
 static uint64_t
@@ -170,7 +182,13 @@ mask_of(struct place p, unsigned word)
 void
 filter_add(struct filter *f, struct str address)
 {
-	struct place p = place_of(f->s, address);
+	filter_add_hash(f, filter_hash(f, address));
+}
+
+void
+filter_add_hash(struct filter *f, uint32_t hash)
+{
+	struct place p = place_of(f->s, hash);
 
 	for (unsigned i = 0; i < WORDS; i++)
 		atomic_fetch_or_explicit(
@@ -181,7 +199,13 @@ filter_add(struct filter *f, struct str address)
 bool
 filter_may_have(const struct filter *f, struct str address)
 {
-	struct place p = place_of(f->s, address);
+	return filter_may_have_hash(f, filter_hash(f, address));
+}
+
+bool
+filter_may_have_hash(const struct filter *f, uint32_t hash)
+{
+	struct place p = place_of(f->s, hash);
 
 	for (unsigned i = 0; i < WORDS; i++)
 		if ((atomic_load_explicit(&f->s->block[p.block][i], memory_order_relaxed) &

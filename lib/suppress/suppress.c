@@ -1,5 +1,7 @@
 #include "lib/suppress/suppress.h"
 
+#include <sodium.h>
+
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/kv/kv.h"
@@ -7,56 +9,158 @@
 
 #define TABLE	     "suppressed"
 #define MIN_CAPACITY 65536
+#define STEP_KEYS    4000 /* looked at in one step of growing or sweeping: a few milliseconds */
+
+/* Records of the store itself: no address begins with NUL. */
+#define KEY_RECORD	STR("\0filter-key")
+#define CAPACITY_RECORD STR("\0capacity")
 
 struct suppress {
 	struct kv *kv;
 	struct filter *filter;
+	struct filter_key key;
+	struct filter *next; /* a larger one in the making, or NULL */
+	uint64_t next_capacity, capacity;
+	char at[ENTRY_KEY + 1]; /* how far it is filled: keys behind this one are missing */
+	size_t at_len;
+	char swept[ENTRY_KEY + 1];
+	size_t swept_len;
 };
+
+/* ---- records of its own ---- */
+
+static int
+get_record(struct suppress *s, struct str name, void *value, size_t len, struct why *why)
+{
+	struct buf b;
+	int r;
+
+	buf_init(&b, 256);
+	r = kv_get(s->kv, name, &b, why);
+	if (r == 1 && buf_len(&b) == len)
+		memcpy(value, buf_str(&b).p, len);
+	else if (r == 1)
+		r = 0;
+	buf_clear(&b);
+	return r;
+}
+
+static int
+put_record(struct suppress *s, struct str name, const void *value, size_t len, struct why *why)
+{
+	return kv_put(s->kv, name, str_from(value, len), why);
+}
+
+/* The key stays the same for the store's whole life: readers keep hashes. */
+static int
+read_records(struct suppress *s, struct why *why)
+{
+	int r = get_record(s, KEY_RECORD, &s->key, sizeof s->key, why);
+
+	if (r == -1 || get_record(s, CAPACITY_RECORD, &s->capacity, sizeof s->capacity, why) == -1)
+		return -1;
+	s->capacity = PH_MIN(PH_MAX(s->capacity, (uint64_t)MIN_CAPACITY), UINT64_C(1) << 34);
+	if (r == 1)
+		return 0;
+	randombytes_buf(&s->key, sizeof s->key);
+	if (put_record(s, KEY_RECORD, &s->key, sizeof s->key, why) == -1)
+		return -1;
+	return kv_commit(s->kv, why);
+}
 
 /* ---- the filter ---- */
 
-struct filling {
-	struct filter *filter;
-	uint64_t n;
-};
-
 static bool
-count_one(void *arg, struct str key, struct str value)
+is_entry(struct str key)
 {
-	struct filling *f = arg;
+	return key.len > 0 && key.p[0] != '\0';
+}
 
-	f->n++;
-	return true;
+static struct str
+address_of(struct str key)
+{
+	return str_sub(key, 0, str_find(key, '\0'));
 }
 
 static bool
 fill_one(void *arg, struct str key, struct str value)
 {
-	struct filling *f = arg;
-
-	filter_add(f->filter, str_sub(key, 0, str_find(key, '\0')));
+	if (is_entry(key))
+		filter_add(arg, address_of(key));
 	return true;
 }
 
-/* twice the room that is needed now */
+/* all at once: at the start, when nobody waits yet */
 static int
 fill(struct suppress *s, struct why *why)
 {
-	struct filling f = {0};
-	struct filter *old = s->filter;
-
-	if (kv_each(s->kv, STR(""), count_one, &f, why) == -1)
-		return -1;
-	f.filter = filter_new(PH_MAX(f.n * 2, (uint64_t)MIN_CAPACITY), why);
-	if (f.filter == NULL)
-		return -1;
-	if (kv_each(s->kv, STR(""), fill_one, &f, why) == -1) {
-		filter_free(&f.filter);
-		return -1;
+	for (;;) {
+		s->filter = filter_new(s->capacity, &s->key, why);
+		if (s->filter == NULL || kv_each(s->kv, STR(""), fill_one, s->filter, why) == -1)
+			return -1;
+		if (!filter_is_full(s->filter))
+			return 0;
+		s->capacity = filter_count(s->filter) * 2;
+		filter_free(&s->filter);
 	}
-	s->filter = f.filter;
-	filter_free(&old);
-	return 0;
+}
+
+static int
+begin_growing(struct suppress *s, struct why *why)
+{
+	s->next_capacity = s->capacity * 4;
+	s->next = filter_new(s->next_capacity, &s->key, why);
+	s->at_len = 0;
+	return s->next == NULL ? -1 : 0;
+}
+
+struct piece {
+	struct suppress *s;
+	unsigned left;
+};
+
+static bool
+grow_one(void *arg, struct str key, struct str value)
+{
+	struct piece *p = arg;
+
+	if (p->left == 0)
+		return false;
+	p->left--;
+	if (is_entry(key))
+		filter_add(p->s->next, address_of(key));
+	/* the next step begins behind it */
+	memcpy(p->s->at, key.p, PH_MIN(key.len, sizeof p->s->at - 1));
+	p->s->at_len = PH_MIN(key.len, sizeof p->s->at - 1);
+	p->s->at[p->s->at_len++] = '\0';
+	return true;
+}
+
+int
+suppress_grow(struct suppress *s, struct why *why)
+{
+	struct piece p = {s, STEP_KEYS};
+
+	if (s->next == NULL)
+		return 0;
+	if (kv_each(s->kv, str_from(s->at, s->at_len), grow_one, &p, why) == -1)
+		return -1;
+	if (p.left == 0)
+		return 0;
+	s->capacity = s->next_capacity;
+	if (put_record(s, CAPACITY_RECORD, &s->capacity, sizeof s->capacity, why) == -1 ||
+	    kv_commit(s->kv, why) == -1)
+		return -1;
+	filter_free(&s->filter);
+	s->filter = s->next;
+	s->next = NULL;
+	return 1;
+}
+
+bool
+suppress_is_growing(const struct suppress *s)
+{
+	return s->next != NULL;
 }
 
 /* ---- life ---- */
@@ -67,7 +171,7 @@ suppress_open(const char *dir, unsigned cache_mb, struct why *why)
 	struct suppress *s = xcalloc(1, sizeof *s);
 
 	s->kv = kv_open(dir, TABLE, cache_mb, why);
-	if (s->kv == NULL || fill(s, why) == -1)
+	if (s->kv == NULL || read_records(s, why) == -1 || fill(s, why) == -1)
 		suppress_close(&s);
 	return s;
 }
@@ -81,6 +185,7 @@ suppress_close(struct suppress **sp)
 		return;
 	kv_close(&s->kv);
 	filter_free(&s->filter);
+	filter_free(&s->next);
 	xfree(sp);
 }
 
@@ -90,7 +195,21 @@ suppress_filter(const struct suppress *s)
 	return s->filter;
 }
 
+const struct filter_key *
+suppress_key(const struct suppress *s)
+{
+	return &s->key;
+}
+
 /* ---- changes ---- */
+
+bool
+suppress_is_good(const struct suppression *e)
+{
+	char key[ENTRY_KEY];
+
+	return entry_key(e->address, e->scope, key) > 0;
+}
 
 int
 suppress_add(struct suppress *s, const struct suppression *e, struct why *why)
@@ -110,6 +229,8 @@ suppress_add(struct suppress *s, const struct suppression *e, struct why *why)
 		return -1;
 	/* before it is durable: a needless maybe does no harm, a wrong no would */
 	filter_add(s->filter, e->address);
+	if (s->next != NULL)
+		filter_add(s->next, e->address);
 	return 0;
 }
 
@@ -127,9 +248,10 @@ suppress_commit(struct suppress *s, struct why *why)
 {
 	if (kv_commit(s->kv, why) == -1)
 		return -1;
-	if (!filter_is_full(s->filter))
-		return 0;
-	return fill(s, why) == -1 ? -1 : 1;
+	/* without a larger one "maybe" is said more often, and that is all */
+	if (filter_is_full(s->filter) && s->next == NULL && begin_growing(s, why) == -1)
+		log_warn("suppress event=filter-full text=\"%s\"", why->text);
+	return 0;
 }
 
 /* ---- questions ---- */
@@ -187,7 +309,7 @@ visit_one(void *arg, struct str key, struct str value)
 	struct visiting *v = arg;
 	struct suppression e;
 
-	return !entry_parse(key, value, &e) || v->visit(v->arg, &e);
+	return !is_entry(key) || !entry_parse(key, value, &e) || v->visit(v->arg, &e);
 }
 
 int
@@ -199,4 +321,82 @@ suppress_each(struct suppress *s, struct str from,
 	size_t len = from.len == 0 ? 0 : entry_key(from, STR(""), key);
 
 	return kv_each(s->kv, str_from(key, len), visit_one, &v, why);
+}
+
+int
+suppress_after(struct suppress *s, struct str address, struct str scope,
+    bool (*visit)(void *arg, const struct suppression *e), void *arg, struct why *why)
+{
+	struct visiting v = {visit, arg};
+	char key[ENTRY_KEY + 1];
+	size_t len = entry_key(address, scope, key);
+
+	if (len == 0)
+		return why_set(why, "The address or the scope is empty or too long.");
+	key[len++] = '\0';
+	return kv_each(s->kv, str_from(key, len), visit_one, &v, why);
+}
+
+/* ---- what has expired ---- */
+
+#define MAX_EXPIRED 500 /* of one step: each takes a lock until the commit */
+
+struct sweep {
+	struct suppress *s;
+	struct wall now;
+	struct buf keys; /* of what has expired, each with its length in front */
+	unsigned left, n;
+};
+
+static bool
+sweep_one(void *arg, struct str key, struct str value)
+{
+	struct sweep *w = arg;
+	struct suppression e;
+	uint16_t len = (uint16_t)key.len;
+
+	if (w->left == 0 || w->n == MAX_EXPIRED)
+		return false;
+	w->left--;
+	memcpy(w->s->swept, key.p, PH_MIN(key.len, sizeof w->s->swept - 1));
+	w->s->swept_len = PH_MIN(key.len, sizeof w->s->swept - 1);
+	w->s->swept[w->s->swept_len++] = '\0';
+	if (!is_entry(key) || !entry_parse(key, value, &e) || is_in_force(&e, w->now))
+		return true;
+	(void)buf_add(&w->keys, &len, sizeof len);
+	(void)buf_add_str(&w->keys, key);
+	w->n++;
+	return true;
+}
+
+static int
+remove_swept(struct suppress *s, struct str keys, struct why *why)
+{
+	uint16_t len;
+
+	while (keys.len >= sizeof len) {
+		memcpy(&len, keys.p, sizeof len);
+		if (kv_del(s->kv, str_sub(keys, sizeof len, len), why) == -1)
+			return -1;
+		keys = str_skip(keys, sizeof len + len);
+	}
+	return kv_commit(s->kv, why);
+}
+
+int
+suppress_sweep(struct suppress *s, struct wall now, struct why *why)
+{
+	struct sweep w = {.s = s, .now = now, .left = STEP_KEYS};
+	bool is_over;
+	int r;
+
+	buf_init(&w.keys, MAX_EXPIRED * (ENTRY_KEY + sizeof(uint16_t)));
+	r = kv_each(s->kv, str_from(s->swept, s->swept_len), sweep_one, &w, why);
+	is_over = w.left > 0 && w.n < MAX_EXPIRED;
+	if (r == 0)
+		r = remove_swept(s, buf_str(&w.keys), why);
+	buf_clear(&w.keys);
+	if (is_over)
+		s->swept_len = 0;
+	return r == -1 ? -1 : is_over ? 0 : 1;
 }

@@ -148,6 +148,23 @@ said_notice(const struct ipc_msg *m)
 		ipc_test_deliver(replay.chan[ROLE_BOUNCE], IPC_NOTICE_DONE, &done, NULL);
 }
 
+/* bounced's verdict, as `judge` said it; the category is told apart by the status */
+static void
+said_judge(const struct ipc_msg *m)
+{
+	const struct ipc_judge *q = m->head;
+	struct ipc_judged v = replay.verdict;
+	struct str texts[2] = {STR("of-a-test"), STR("actions")};
+
+	if (replay.no_verdicts)
+		return;
+	v.seq = q->seq;
+	v.line = 7;
+	if (q->kind == JUDGE_ENDED || (v.action == JUDGED_BOUNCE && q->kind == JUDGE_QUEUE))
+		v.action = JUDGED_NOTHING;
+	ipc_test_deliver(replay.chan[ROLE_BOUNCE], IPC_JUDGED, &v, texts);
+}
+
 static void
 said_heard(const struct ipc_msg *m)
 {
@@ -199,6 +216,7 @@ static const struct {
     {IPC_HEARD, said_heard},
     {IPC_PROCESS, said_process},
     {IPC_COPY, said_copy},
+    {IPC_JUDGE, said_judge},
     {IPC_SEGMENT_FREE, said_free},
 };
 

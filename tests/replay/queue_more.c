@@ -61,6 +61,28 @@ do_acks(struct str arg)
 		ipc_test_deliver(replay.chan[ROLE_ACCT], IPC_RECORD_ACK, &ack, NULL);
 }
 
+/* nothing | off | bounce | retry TIME [TRIES] */
+static void
+do_judge(struct str arg)
+{
+	struct str word;
+
+	replay.verdict = (struct ipc_judged){.max_tries = UINT32_MAX};
+	if (!str_next_word(&arg, &word))
+		replay_die("judge what?");
+	replay.no_verdicts = str_eq(word, STR("off"));
+	if (str_eq(word, STR("bounce")))
+		replay.verdict.action = JUDGED_BOUNCE;
+	if (!str_eq(word, STR("retry")))
+		return;
+	replay.verdict.action = JUDGED_RETRY;
+	if (!str_next_word(&arg, &word))
+		replay_die("retry when?");
+	replay.verdict.retry_ms = replay_ms(word);
+	if (str_trim(arg).len > 0)
+		replay.verdict.max_tries = (uint32_t)replay_number(&arg);
+}
+
 static void
 do_reports(struct str arg)
 {
@@ -333,6 +355,7 @@ static const struct replay_word words[] = {
     {"came", do_came},
     {"acks", do_acks},
     {"reports", do_reports},
+    {"judge", do_judge},
     {"pause", do_pause},
     {"resume", do_resume},
     {"schedule", do_schedule},

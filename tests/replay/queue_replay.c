@@ -30,6 +30,7 @@
  *   anew … conf LINE … reload     another configuration
  *   gone DAEMON | came DAEMON     injectd, dnsd, deliverd, bounced, acctd dies; a new one is there
  *   acks off|on                   accounting keeps its acknowledgements; on: gives them all
+ *   judge nothing|off|bounce|retry TIME [TRIES]   what bounced makes of every failure from now on
  *   reports off|fail|ok           bounced says nothing, that it could not, that it did
  *   pause QUEUE | resume QUEUE | schedule QUEUE | backoff QUEUE on|off
  *   limit accounting N            so many records may be unacknowledged

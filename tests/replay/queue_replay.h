@@ -37,6 +37,8 @@ struct replay {
 	struct ipc_process process; /* what the readers of reports were given last */
 	struct ipc_copy copy;	    /* and bounced to be copied */
 	enum { REPORTS_OK, REPORTS_FAIL, REPORTS_OFF } reports;
+	struct ipc_judged verdict; /* of every failure */
+	bool no_verdicts;
 	char folder[64];
 	uint32_t line;
 };

@@ -13,6 +13,8 @@
 
 #define N 100000
 
+static const struct filter_key key = {"0123456789abcde"};
+
 static struct str
 address(char text[64], const char *what, unsigned i)
 {
@@ -23,7 +25,7 @@ static void
 what_was_added_is_never_denied_and_others_mostly_are(void **state)
 {
 	struct why why;
-	struct filter *f = filter_new(N, &why), *r;
+	struct filter *f = filter_new(N, &key, &why), *r;
 	char text[64];
 	unsigned maybe = 0;
 
@@ -49,7 +51,7 @@ static void
 a_readers_descriptor_cannot_be_written(void **state)
 {
 	struct why why;
-	struct filter *f = filter_new(10, &why);
+	struct filter *f = filter_new(10, &key, &why);
 
 	assert_non_null(f);
 	assert_true(
@@ -68,7 +70,7 @@ anything_else_is_no_filter(void **state)
 	assert_int_equal(ftruncate(fd, 8192), 0);
 	assert_null(filter_map(fd, &why));
 	assert_null(filter_map(-1, &why));
-	assert_null(filter_new(UINT64_MAX / 64, &why));
+	assert_null(filter_new(UINT64_MAX / 64, &key, &why));
 	close(fd);
 }
 

@@ -181,14 +181,51 @@ the_filter_grows_with_the_store(void **state)
 		struct suppression e = {
 		    .address = str_from(text, (size_t)snprintf(text, sizeof text, "u%u@x", i))};
 		assert_int_equal(suppress_add(s, &e, &why), 0);
-		if (i % 1000 == 999)
-			r = suppress_commit(s, &why);
+		if (i % 1000 != 999)
+			continue;
+		assert_int_equal(suppress_commit(s, &why), 0);
+		r = suppress_grow(s, &why);
 	}
+	assert_true(suppress_is_growing(s));
+	while (r == 0)
+		r = suppress_grow(s, &why);
 	assert_int_equal(r, 1);
 	assert_ptr_not_equal(suppress_filter(s), first);
 	assert_false(filter_is_full(suppress_filter(s)));
 	assert_int_equal(find("u0@x", "", 1), 1);
 	assert_int_equal(find("u65000@x", "", 1), 1);
+	assert_int_equal(find("u69999@x", "", 1), 1);
+	reopen();
+	assert_false(filter_is_full(suppress_filter(s)));
+	assert_int_equal(find("u69999@x", "", 1), 1);
+}
+
+static void
+the_filter_keeps_its_key_and_what_was_hashed_is_found_again(void **state)
+{
+	uint32_t hash = filter_hash(suppress_filter(s), STR("A@x.example"));
+
+	add("a@x.example", "", 0);
+	reopen();
+	assert_true(filter_may_have_hash(suppress_filter(s), hash));
+	assert_false(filter_may_have_hash(suppress_filter(s), hash + 1));
+}
+
+static void
+what_has_expired_is_swept(void **state)
+{
+	struct why why;
+
+	add("old@x.example", "", 2000);
+	add("new@x.example", "", 4000);
+	add("ever@x.example", "", 0);
+	assert_int_equal(suppress_sweep(s, at(3000), &why), 0);
+	assert_int_equal(find("old@x.example", "", 1), 0);
+	assert_int_equal(find("new@x.example", "", 1), 1);
+	assert_int_equal(find("ever@x.example", "", 1), 1);
+	buf_reset(&b);
+	assert_int_equal(suppress_after(s, STR("EVER@x.example"), STR(""), gather, NULL, &why), 0);
+	assert_string_equal(buf_cstr(&b), "new@x.example/ ");
 }
 
 static void
@@ -218,6 +255,8 @@ main(void)
 	    T(what_was_not_committed_is_not_there),
 	    T(all_are_visited_in_order),
 	    T(the_filter_grows_with_the_store),
+	    T(the_filter_keeps_its_key_and_what_was_hashed_is_found_again),
+	    T(what_has_expired_is_swept),
 	    T(damaged_entries_are_told_apart),
 	};
 
