@@ -102,7 +102,7 @@ add_human(struct reading *rd, const struct mime_part *p)
 		return;
 	buf_init(&b, REMOTE_HUMAN);
 	mime_decode(p->type.encoding, str_sub(p->body, 0, (size_t)2 * REMOTE_HUMAN), &b);
-	if (str_has_prefix(str_of(p->type.charset), STR("iso-2022")))
+	if (buf_len(&b) > 0 && str_has_prefix(str_of(p->type.charset), STR("iso-2022")))
 		drop_wide(b.base + b.head, buf_len(&b));
 	(void)buf_add_str(&rd->r->human,
 	    str_sub(buf_str(&b), 0,
