@@ -1,6 +1,7 @@
 #include "acctd/acctd.h"
 
 #include "acctd/record.h"
+#include "acctd/spill.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/stats/stats.h"
@@ -111,6 +112,18 @@ slot_init(struct slot *s, struct sink *sink)
 }
 
 static void
+tell_strangers(struct acctd *a)
+{
+	struct spill *known[ACCTD_MAX_FILES];
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->n_slots; i++)
+		if (sink_spill(a->slots[i].sink) != NULL)
+			known[n++] = sink_spill(a->slots[i].sink);
+	spill_tell_strangers(a->spool_fd, known, n);
+}
+
+static void
 switch_files(struct acctd *a)
 {
 	struct slot *old = xcalloc(ACCTD_MAX_FILES, sizeof *old);
@@ -132,6 +145,7 @@ switch_files(struct acctd *a)
 	a->is_reloading = false;
 	a->source.is_loaded = false; /* it may lack the header section */
 	use_dirs(a);
+	tell_strangers(a);
 }
 
 static bool

@@ -114,6 +114,12 @@ sink_note(struct sink *s, struct why *note)
 	return s->file != NULL && acct_file_note(s->file, note);
 }
 
+struct spill *
+sink_spill(const struct sink *s)
+{
+	return s->spill;
+}
+
 void
 sink_written(struct sink *s)
 {

@@ -9,6 +9,7 @@
 #include "lib/command/runner.h"
 
 struct sink;
+struct spill;
 
 /* Takes def. A file has no directories yet; spool_fd and r are borrowed. */
 struct sink *sink_new(struct acct_def *def, int spool_fd, struct runner *r);
@@ -25,6 +26,8 @@ bool sink_is_due(struct sink *s, struct wall now);
 int64_t sink_interval_left_ms(const struct sink *s, struct wall now);
 bool sink_note(struct sink *s, struct why *note);
 
+/* What of it lies on disk before it is fed; NULL: it is a file. */
+struct spill *sink_spill(const struct sink *s);
 /* The writer came back: what is durable may be fed. */
 void sink_written(struct sink *s);
 /* execd came or went. */

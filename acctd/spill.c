@@ -220,7 +220,7 @@ open_left(struct spill *s, struct why *why)
 {
 	char name[KEY_LEN + 12];
 	uint32_t last = 0;
-	bool has_any;
+	bool has_any = false;
 
 	s->dir_fd = openat(s->spool_fd, "pipes", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (s->dir_fd == -1)
@@ -498,4 +498,30 @@ spill_bytes_after(const struct spill *s, const struct spill_at *at)
 		return s->known.offset - at->offset;
 	return whole - PH_MIN(at->offset, whole) + (s->known.segment - at->segment - 1) * whole +
 	       s->known.offset;
+}
+
+void
+spill_tell_strangers(int spool_fd, struct spill *const *known, size_t n)
+{
+	int fd = openat(spool_fd, "pipes", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	size_t i;
+
+	if (d == NULL) {
+		close_fd(&fd);
+		return;
+	}
+	while ((e = readdir(d)) != NULL) {
+		struct str name = str_of(e->d_name);
+		for (i = 0; i < n; i++)
+			if (str_has_prefix(name, str_of(known[i]->key)))
+				break;
+		if (i == n && name.p[0] != '.' && !str_has_suffix(name, STR(".at")))
+			log_warn(
+			    "acct spool/pipes/%s waits for a command that is not configured any "
+			    "more: it is kept",
+			    e->d_name);
+	}
+	closedir(d);
 }

@@ -29,6 +29,9 @@ const char *spill_key(const struct spill *s);
 /* In the writer's thread: as acct_file_commit(). */
 int spill_commit(struct spill *s, struct buf *data, struct why *why) PH_MUST_CHECK;
 
+/* Says in the log what lies there for none of these: it goes on when its <acct-file> is back. */
+void spill_tell_strangers(int spool_fd, struct spill *const *known, size_t n);
+
 /* ---- in the loop, the writer being busy or not ---- */
 
 /* The writer came back: what it made durable may be read. */

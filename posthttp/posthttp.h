@@ -7,6 +7,8 @@
 #ifndef PH_POSTHTTP_POSTHTTP_H
 #define PH_POSTHTTP_POSTHTTP_H
 
+#include <sys/types.h>
+
 #include "lib/base/buf.h"
 #include "lib/base/why.h"
 
@@ -37,6 +39,9 @@ int post_add_headers(struct post *p, const char *file, struct why *why) PH_MUST_
 int post_gzip(struct post *p, struct why *why) PH_MUST_CHECK;
 /* Posts; *status: of the answer; *said: its reason. -1 with why: none came. */
 int post_send(struct post *p, int *status, char said[200], struct why *why) PH_MUST_CHECK;
+
+/* "HTTP/1.1 200 OK" and the fields behind it. 0: more is needed; -1: it is none; else its length. */
+ssize_t post_parse_answer(struct str s, int *status, char said[200]);
 
 /* ---- json.c ---- */
 /* A string with its quotes; what is no UTF-8 becomes U+FFFD. All return -1 when the buffer is full. */

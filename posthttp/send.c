@@ -215,9 +215,8 @@ write_all(struct line *l, struct str s, struct why *why)
 
 /* ---- the answer ---- */
 
-/* "HTTP/1.1 200 OK" and what belongs to it. 0: more is needed; -1: it is none; else its length */
-static ssize_t
-parse_answer(struct str s, int *status, char said[200])
+ssize_t
+post_parse_answer(struct str s, int *status, char said[200])
 {
 	size_t end = str_find_str(s, STR("\r\n\r\n"));
 	struct str line = str_sub(s, 0, str_find_str(s, STR("\r\n")));
@@ -243,7 +242,7 @@ read_answer(struct line *l, int *status, char said[200], struct why *why)
 
 	buf_init(&in, MAX_ANSWER);
 	while (used >= 0) {
-		used = parse_answer(buf_str(&in), status, said);
+		used = post_parse_answer(buf_str(&in), status, said);
 		if (used > 0 && *status >= 200)
 			break;
 		if (used > 0) {

@@ -28,7 +28,7 @@ take_port(struct str *host, struct url *u)
 bool
 url_parse(struct str text, struct url *u, struct why *why)
 {
-	struct str rest = text, host;
+	struct str rest, host;
 	size_t slash;
 
 	*u = (struct url){.is_tls = str_has_iprefix(text, STR("https://"))};
