@@ -71,6 +71,14 @@ score:
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all
 	@$(PY) tests/score/score.py $(B) $(CORPUS) $(MISSES)
 
+#: make pictures       of the monitor's pages, into docs/pictures, by headless Chromium
+pictures:
+	@scripts/deps.sh check
+	@scripts/users.sh
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all
+	@mkdir -p docs/pictures
+	@PH_BUILD=$(abspath $(B)) PH_PICTURES=$(abspath docs/pictures) $(PY) tests/e2e/browser_cases.py
+
 #: make clean
 clean:
 	rm -rf $(B) $(B)-san $(B)-fuzz

@@ -54,7 +54,7 @@ use_conf(void)
 	access_use_conf(c, given_file(path));
 	conns_use_tls(given_context(c));
 	given_forget();
-	session_forget_all();
+	session_use_conf();
 }
 
 static void

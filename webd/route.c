@@ -40,6 +40,7 @@ static const struct route routes[] = {
     {"/history", false, ACCESS_MONITOR, live_history},
     {"/labels", false, ACCESS_MONITOR, live_labels},
     {"/metrics", false, ACCESS_MONITOR, live_metrics},
+    {"/commands", false, ACCESS_MONITOR, script_list},
     {"/command", false, ACCESS_MONITOR, script_command},
     {"/command", true, ACCESS_MONITOR, script_command},
     {"/configFile", false, ACCESS_OPERATOR, edit_serve_get},

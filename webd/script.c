@@ -415,3 +415,30 @@ script_command(struct request *r)
 		log_change(r, command);
 	put_question(r, &d);
 }
+
+/* Which commands there are, for the page that offers them. */
+void
+script_list(struct request *r)
+{
+	static const char *const names[] = {"read", "operate", "admin"};
+	char path[40];
+	struct tree t;
+	bool ok = true;
+
+	tree_init(&t);
+	for (size_t i = 0; i < ctl_n_rows(); i++) {
+		const struct ctl_row *row = ctl_row_at(i);
+		const struct {
+			const char *leaf, *value;
+		} leaves[] = {{"words", row->words}, {"args", row->args},
+		    {"rights", names[row->rights]}, {"help", row->help}};
+		for (size_t k = 0; k < countof(leaves); k++) {
+			snprintf(path, sizeof path, "command[%zu].%s", i, leaves[k].leaf);
+			ok &= tree_add(&t, str_of(path), str_of(leaves[k].value), CTL_TEXT) == 0;
+		}
+	}
+	ph_assert(ok);
+	t.message = xstrdup("");
+	request_tree(r, MHD_HTTP_OK, &t);
+	tree_clear(&t);
+}

@@ -20,6 +20,7 @@
 struct session {
 	char id[SESSION_TOKEN + 1]; /* empty: free */
 	char user[64];
+	char hash[crypto_pwhash_STRBYTES]; /* of the password that it began with */
 	enum access access;
 	struct mono used, began;
 };
@@ -35,10 +36,17 @@ session_init(void)
 }
 
 void
-session_forget_all(void)
+session_use_conf(void)
 {
-	/* a user may be gone, or have other rights now */
-	explicit_bzero(sessions.list, sizeof sessions.list);
+	struct str hash;
+
+	/* a user may be gone, have another password or other rights now */
+	for (size_t i = 0; i < MAX_SESSIONS; i++) {
+		struct session *s = &sessions.list[i];
+		hash = access_user(str_of(s->user), &s->access);
+		if (hash.len == 0 || !str_eq(hash, str_of(s->hash)))
+			explicit_bzero(s, sizeof *s);
+	}
 }
 
 static bool
@@ -149,9 +157,10 @@ on_verified(void *ctx, bool is_right)
 	struct str name = request_field(r, "user");
 	char client[NET_ADDR_TEXT];
 	struct session *s;
+	struct str hash;
 	enum access a;
 
-	if (!is_right || access_user(name, &a).len == 0) {
+	if (!is_right || (hash = access_user(name, &a)).len == 0) {
 		guard_count_failure(&r->conn->client);
 		request_say(r, MHD_HTTP_FORBIDDEN, "The name or the password is wrong.");
 		return;
@@ -159,6 +168,7 @@ on_verified(void *ctx, bool is_right)
 	s = new_session();
 	s->access = a;
 	(void)str_copy(s->user, sizeof s->user, name);
+	(void)str_copy(s->hash, sizeof s->hash, hash);
 	log_info("event=http-login client=%s user=%s role=%s",
 	    net_addr_text(&r->conn->client, client), log_quote(name), access_name(a));
 	request_say(r, MHD_HTTP_OK, "Logged in.");

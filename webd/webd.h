@@ -154,8 +154,8 @@ bool session_is_token(const struct request *r, struct str token);
 void session_login(struct request *r);
 void session_logout(struct request *r);
 void session_tell(struct request *r);
-/* Users may have gone. */
-void session_forget_all(void);
+/* Users may have gone, or changed: then their log-ins end. */
+void session_use_conf(void);
 
 /* ---- ask.c: questions to queued ---- */
 
@@ -177,6 +177,7 @@ void ask_free(void);
 /* True: it is one of them, and was answered or will be. */
 bool script_serve(struct request *r);
 void script_command(struct request *r);
+void script_list(struct request *r);
 
 /* ---- live.c: statistics ---- */
 

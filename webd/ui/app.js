@@ -4,7 +4,7 @@ import {el, toast} from "./dom.js";
 import {PAGES, login} from "./pages.js";
 
 const REFRESH_MS = 5000, KEPT = 300;
-const app = {session: null, samples: [], refresh: null, draws: [], busy: false, generation: 0};
+const app = {session: null, commands: [], samples: [], refresh: null, draws: [], busy: false, generation: 0};
 
 const main = document.getElementById("main");
 
@@ -21,7 +21,7 @@ function current() {
 
 function drawNavigation() {
 	const nav = document.getElementById("nav"), here = current();
-	const groups = [...new Set(PAGES.filter((p) => p.group).map((p) => p.group))];
+	const groups = [...new Set(PAGES.filter((p) => p.group && may(p.may || "monitor")).map((p) => p.group))];
 	nav.replaceChildren(...groups.flatMap((g) => [
 		el("h2", {}, g),
 		el("ul", {}, PAGES.filter((p) => p.group === g && may(p.may || "monitor")).map((p) => el("li", {},
@@ -69,7 +69,7 @@ async function open(moves) {
 }
 
 function makeContext(box) {
-	return {box, session: app.session, may, go, samples: app.samples, draws: [], refresh: null,
+	return {box, session: app.session, commands: app.commands, may, go, samples: app.samples, draws: [], refresh: null,
 		query: new URLSearchParams(location.search), start, reopen: () => open(false)};
 }
 
@@ -131,6 +131,7 @@ async function start() {
 		setLive("off", "no access");
 		return;
 	}
+	app.commands = may("monitor") ? (await get("/commands")).command : [];
 	drawWho();
 	listen();
 	await open(false);

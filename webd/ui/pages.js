@@ -229,15 +229,9 @@ async function bounces(context) {
 }
 
 // pages of a command that a server may not have: then that is said
-async function orNot(context, what, make) {
-	await part(context, async () => {
-		try {
-			return await make();
-		} catch (e) {
-			if (e.status !== 404) throw e;
-			return card(null, el("p", {}, `${what} is not available: this server has no such command.`));
-		}
-	});
+async function orNot(context, what, command, make) {
+	if (context.commands.some((c) => c.words === command)) await part(context, make);
+	else context.box.append(card(null, el("p", {}, `${what} is not available: this server has no command "${command}".`)));
 }
 
 function columnsOf(rows) {
@@ -274,7 +268,7 @@ async function events(context) {
 
 async function complaints(context) {
 	title(context, "Complaints");
-	await orNot(context, "A list of complaints", async () => {
+	await orNot(context, "A list of complaints", "show complaints", async () => {
 		const d = await show("show complaints");
 		const rows = rowsOf(d);
 		return card(null, table("Complaints", columnsOf(rows), rows, "No complaint came in."));
@@ -286,7 +280,7 @@ async function suppression(context) {
 	filter(context, "/ui/suppression", text(context, "address", "Address"));
 	const address = context.query.get("address");
 	if (!address) return;
-	await orNot(context, "The suppression list", async () => {
+	await orNot(context, "The suppression list", "show suppressed", async () => {
 		const rows = rowsOf(await show("show suppressed", {target: address}));
 		return card(address, table("On the list", columnsOf(rows), rows, "This address is not suppressed."));
 	});
@@ -294,7 +288,7 @@ async function suppression(context) {
 
 async function alerts(context) {
 	title(context, "Alerts");
-	await orNot(context, "The list of alerts", async () => {
+	await orNot(context, "The list of alerts", "show alerts", async () => {
 		const rows = rowsOf(await show("show alerts"));
 		return card(null, table("Raised now", columnsOf(rows), rows, "No alert is raised."));
 	});
@@ -333,7 +327,8 @@ async function dns(context) {
 async function commands(context) {
 	title(context, "Commands");
 	const out = el("pre", {id: "command-output", tabindex: "0", "aria-live": "polite"}, "");
-	const input = el("input", {name: "command", required: true, size: "60", autocomplete: "off", placeholder: "show status"});
+	const input = el("input", {name: "command", required: true, size: "60", autocomplete: "off", placeholder: "show status", list: "command-list"});
+	const known = el("datalist", {id: "command-list"}, context.commands.map((c) => el("option", {value: c.words}, c.args)));
 	const go = async (e) => {
 		e.preventDefault();
 		try {
@@ -343,11 +338,13 @@ async function commands(context) {
 			out.textContent = error.message;
 		}
 	};
-	context.box.append(el("form", {class: "row", onsubmit: go}, field("A command of pmtactl", input), el("button", {type: "submit", class: "main"}, "Run")), card("Answer", out));
+	context.box.append(el("form", {class: "row", onsubmit: go}, field("A command of pmtactl", input), known, el("button", {type: "submit", class: "main"}, "Run")), card("Answer", out));
 	if (context.may("admin"))
 		context.box.append(card("The server", el("div", {class: "actions"},
 			act(context, "Reload the configuration", "reload", {}, {asks: "Load the configuration anew?"}),
 			act(context, "Rotate the log", "rotate log", {}), act(context, "Reset the counters", "reset counters", {}, {asks: "Start the counters anew?"}))));
+	context.box.append(card("All commands", table("With the right that each takes", [{title: "Command", kind: "mono", value: (c) => c.words}, {title: "Arguments", kind: "text", value: (c) => c.args},
+		{title: "Right", value: (c) => c.rights}, {title: "What it does", kind: "text", value: (c) => c.help}], context.commands)));
 }
 
 export async function login(context) {

@@ -1,0 +1,295 @@
+"""The web monitor as people see it: every page and every action in a headless Chromium, without a word on its console.
+With PH_PICTURES=FOLDER the pictures of the documentation are made on the way."""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
+from browser import Browser, missing  # noqa: E402
+from cases import Skip, case, expect, expect_equal, main, wait_for  # noqa: E402
+from posthaste import World, queued_recipients  # noqa: E402
+from web import PASSWORD, PORT, hash_of, write_access_file  # noqa: E402
+
+CONFIG = """
+http-mgmt-port 8080
+http-access {net}.9 admin
+http-default-max-items 20
+<http>
+	address {net}.1
+	access-file {folder}/access.json
+	enable-config-editing yes
+</http>
+<virtual-mta mta-a>
+	smtp-source-host {net}.200 a.mta.test
+</virtual-mta>
+<virtual-mta mta-b>
+	smtp-source-host {net}.201 b.mta.test
+</virtual-mta>
+"""
+PAGES = ["", "queues", "queues?queue=gmail.test/*", "queue?name=gmail.test/mta-a", "domains", "vmtas", "jobs", "sources", "recipients",
+         "recipients?jobid=summer", "alerts", "events", "bounces", "complaints", "suppression?address=u1@gmail.test", "logs",
+         "logs?search=webd", "dns?name=gmail.test", "configuration", "commands", "login", "nowhere"]
+EVIL = "</script><img src=x onerror=alert(1)>"
+_state = {}
+
+
+def world():
+    if missing():
+        print(f"# NOT TESTED: the pages, for want of {missing()}; scripts/deps.sh check installs it", flush=True)
+        raise Skip(f"there is no {missing()}")
+    if "world" not in _state:
+        w = World(config=CONFIG, start=False)
+        _state["world"] = w
+        write_access_file(w.folder + "/access.json", [("anna", hash_of(), "admin"), ("mona", hash_of(), "monitor")])
+        w.__enter__()
+        w.ph.start()
+        fill(w)
+        _state["browser"] = Browser(f"http://{w.net}.1:{PORT}", w.folder)
+    expect("browser" in _state, "it did not start")
+    return _state["world"], _state["browser"]
+
+
+def fill(w):
+    """Delivered mail, bounced mail, and mail that waits: paused."""
+    if os.environ.get("PH_PICTURES"):
+        w.inject(n=400, rcpts="d%r@gmail.test", sessions=4)
+        w.inject(n=150, rcpts="d%r@yahoo.test", sessions=4)
+        w.mx.wait_recipients(550)
+    w.inject(n=3, rcpts="u%r@nowhere.test", sessions=1)
+    w.ph.pmtactl("pause", "queue", "*/*")
+    w.inject(n=40, rcpts="u%r@gmail.test", sessions=4, headers=["x-virtual-mta: mta-a", "x-job: summer"])
+    w.inject(n=25, rcpts="u%r@yahoo.test", sessions=2, headers=["x-virtual-mta: mta-b", "x-job: summer"])
+    w.inject(n=12, rcpts="u%r@outlook.test", sessions=2, headers=["x-virtual-mta: mta-b", "x-job: invoices"])
+    w.inject(n=1, rcpts="u%r@web.test", sessions=1, headers=["x-job: " + EVIL])
+    wait_for("78 wait", lambda: sum(j["rcp"] for j in w.ph.json("show", "jobs").get("job", [])) == 78, 30)
+
+
+def log_in(b, user):
+    b.open("/ui/")
+    b.fill("input[name=user]", user)
+    b.fill("input[name=password]", PASSWORD)
+    b.click("form button", "Log in")
+    b.wait_text("Queues", "#nav")
+
+
+@case("without a right there is the log-in and nothing else; a wrong password is told, the right one opens the monitor")
+def log_ins():
+    _, b = world()
+    b.open("/ui/queues")
+    expect(b.find("input[name=password]") is not None and "gmail" not in b.text("body"), b.text("body"))
+    b.fill("input[name=user]", "anna")
+    b.fill("input[name=password]", "wrong")
+    b.click("form button", "Log in")
+    b.told("wrong")
+    b.no_complaints("a wrong password", "403")
+    log_in(b, "mona")
+    b.open("/ui/queue?name=gmail.test/mta-a")
+    expect(b.find("[data-command]") is None, "a monitor was offered an action")
+    expect(b.find("nav a", "Configuration") is None, "a monitor was offered the configuration")
+    b.click("#logout")
+    wait_for("logged out", lambda: b.find("input[name=password]") is not None, 20)
+    log_in(b, "anna")
+    b.no_complaints("log-ins")
+
+
+@case("every page opens, shows what there is, says nothing on the console, and has a heading, a title and named parts")
+def pages():
+    _, b = world()
+    wanted = {"": "Largest queues", "queues": "gmail.test/mta-a", "queue?name=gmail.test/mta-a": "Why it is where it is", "domains": "yahoo.test",
+              "vmtas": "mta-b", "jobs": "summer", "recipients?jobid=summer": "@gmail.test", "bounces": "by category", "logs": "webd",
+              "dns?name=gmail.test": "gmail.test", "configuration": "Earlier versions", "nowhere": "no such page"}
+    for page in PAGES:
+        b.open("/ui/" + page)
+        if page in wanted:
+            b.wait_text(wanted[page])
+        expect("is not defined" not in b.text() and "undefined" not in b.text(), f"{page}: {b.text()[:200]}")
+        problems = b.script("""const bad = [];
+            if (document.querySelectorAll("h1").length !== 1) bad.push("not one h1");
+            if (!document.title.includes("Posthaste")) bad.push("title");
+            for (const e of document.querySelectorAll("input, select, textarea"))
+                if (!e.labels.length && !e.getAttribute("aria-label")) bad.push("no label: " + e.name);
+            for (const e of document.querySelectorAll("button, a"))
+                if (!e.textContent.trim() && !e.getAttribute("aria-label")) bad.push("no name: " + e.outerHTML);
+            for (const t of document.querySelectorAll("table")) if (!t.caption) bad.push("no caption");
+            if (document.querySelector("[style], script:not([src])")) bad.push("inline");
+            if (document.documentElement.scrollWidth > innerWidth) bad.push("wider than the window");
+            return bad.join(", ")""")
+        expect_equal(problems, "", page)
+        b.no_complaints("/ui/" + page)
+
+
+@case("what strangers wrote is text: a job's name with markup runs nothing")
+def strangers():
+    _, b = world()
+    b.open("/ui/jobs")
+    b.wait_text(EVIL)
+    expect(b.find("main img") is None, "an image out of a job's name")
+    b.no_complaints("jobs")
+
+
+@case("the charts move by events, without a request of the page's for each")
+def live():
+    _, b = world()
+    b.open("/ui/")
+    b.wait_text("live", "#live")
+    wait_for("two points", lambda: b.script("return document.querySelectorAll('svg.chart polyline').length") >= 2, 20)
+    label = b.script("return document.querySelector('svg.chart').getAttribute('aria-label')")
+    expect("in now" in label, f"the chart's description: {label}")
+    b.no_complaints("home")
+
+
+@case("pages work by keyboard, on a phone, and in the dark")
+def ways():
+    w, b = world()
+    from selenium.webdriver.common.keys import Keys
+    b.open("/ui/")
+    body = b.driver.switch_to.active_element
+    body.send_keys(Keys.TAB)
+    expect_equal(b.driver.switch_to.active_element.text, "Skip to the content", "the first stop")
+    links = []
+    for _ in range(30):
+        b.driver.switch_to.active_element.send_keys(Keys.TAB)
+        links.append(b.driver.switch_to.active_element.text)
+        if "Queues" in links:
+            break
+    expect("Queues" in links, f"stops: {links}")
+    b.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    b.wait("/ui/queues")
+    b.driver.set_window_size(390, 800)
+    try:
+        b.open("/ui/queues")
+        width = b.script("return document.documentElement.scrollWidth - innerWidth")
+        expect(width <= 0, f"{width} pixels too wide for a phone")
+        b.click("#menu")
+        b.click("nav a", "Jobs")
+        b.wait("/ui/jobs")
+        b.picture_if("phone")
+    finally:
+        b.driver.set_window_size(1280, 900)
+    b.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]})
+    b.open("/ui/")
+    ground = b.script("return getComputedStyle(document.body).backgroundColor")
+    expect_equal(ground, "rgb(17, 22, 29)", "the ground in the dark")
+    b.picture_if("dark")
+    b.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    b.no_complaints("phone, dark")
+
+
+@case("each action does what it says: pause, resume, try now, modes, hold, jobs, sources, DNS, counters, log, reload, commands")
+def actions():
+    w, b = world()
+    queue = "gmail.test/mta-a"
+
+    def state():
+        return {q["name"]: q for q in w.ph.json("show", "queues")["queue"]}[queue]
+
+    b.open("/ui/queue?name=" + queue)
+    b.click("button[data-command='set queue']", "Back-off mode")
+    b.told("")
+    wait_for("back-off", lambda: state()["mode"] == "backoff", 20)
+    b.wait("/ui/queue?name=" + queue)
+    b.click("button[data-command='set queue']", "Normal mode")
+    wait_for("normal", lambda: state()["mode"] == "normal", 20)
+    b.fill("input[name=ip]", f"{w.net}.200")
+    b.fill("input[name=after]", "1h")
+    b.click("button[data-command='disable source']")
+    wait_for("disabled", lambda: "source" in w.ph.json("show", "disabled", "sources"), 20)
+    b.open("/ui/sources")
+    b.wait_text(f"{w.net}.200")
+    b.click("td button[data-command='enable source']")
+    b.wait_text("All are in use")
+    b.open("/ui/vmtas")
+    b.click("button[data-command=hold]")
+    b.click("#dialog-no")
+    expect(not any(v["held"] for v in w.ph.json("show", "vmtas")["vmta"]), "held although cancelled")
+    b.click("button[data-command=hold]")
+    b.click("#dialog-yes")
+    b.click("button[data-command=release]")
+    wait_for("released", lambda: not any(v["held"] for v in w.ph.json("show", "vmtas")["vmta"]), 20)
+    b.open("/ui/jobs")
+    b.click("button[data-command='pause job']")
+    b.click("button[data-command='resume job']")
+    wait_for("resumed", lambda: not any(j["paused"] for j in w.ph.json("show", "jobs")["job"]), 20)
+    b.open("/ui/dns?name=gmail.test")
+    b.click("button[data-command='clear dnscache']")
+    b.open("/ui/commands")
+    b.fill("input[name=command]", "show version")
+    b.click("form button", "Run")
+    b.wait_text("Posthaste", "#command-output")
+    for words in ("rotate log", "reset counters", "reload"):
+        b.click(f"button[data-command='{words}']")
+        if words != "rotate log":
+            b.click("#dialog-yes")
+        b.told("")
+        b.wait("/ui/commands")
+    b.open("/ui/queue?name=" + queue)
+    for words in ("resume queue", "pause queue", "schedule"):
+        b.click(f"button[data-command='{words}']")
+        b.told("")
+        b.wait("/ui/queue?name=" + queue)
+    b.no_complaints("actions")
+
+
+@case("to delete, it is tried dry first, told how many, asked, and then done")
+def deletion():
+    w, b = world()
+    b.open("/ui/recipients?jobid=invoices")
+    b.click("button[data-command=delete]")
+    b.wait_text("12 recipients", "#dialog")
+    b.picture_if("delete")
+    b.click("#dialog-no")
+    n = queued_recipients(w.ph)
+    b.click("button[data-command=delete]")
+    b.click("#dialog-yes")
+    wait_for("twelve fewer", lambda: queued_recipients(w.ph) == n - 12, 20)
+    b.no_complaints("delete")
+
+
+@case("the configuration: a mistake is told with its line, what differs is shown, it is replaced, loaded, and gone back to")
+def configuration():
+    w, b = world()
+    b.open("/ui/configuration")
+    before = open(w.ph.config_path).read()
+    b.script("document.getElementById('config-text').value += 'max-smpt-out 5\\n'")
+    b.click("#config-check")
+    b.wait_text("max-smpt-out", "#config-result")
+    b.no_complaints("a mistake", "400")
+    b.script("const t = document.getElementById('config-text'); t.value = t.value.replace('max-smpt-out 5', 'http-default-max-items 7')")
+    b.click("#config-apply")
+    b.wait_text("+ http-default-max-items 7", "#dialog")
+    b.picture_if("configuration")
+    b.click("#dialog-yes")
+    wait_for("written", lambda: "http-default-max-items 7" in open(w.ph.config_path).read(), 20)
+    b.told("reloaded")
+    b.click("button[data-command='roll back']")
+    b.click("#dialog-yes")
+    wait_for("back", lambda: open(w.ph.config_path).read() == before, 20)
+    b.told("reloaded")
+    b.no_complaints("configuration")
+
+
+@case("pictures for the documentation")
+def pictures():
+    if not os.environ.get("PH_PICTURES"):
+        return
+    _, b = world()
+    for name, page in (("home", ""), ("queues", "queues"), ("queue", "queue?name=gmail.test/mta-a"), ("bounces", "bounces"), ("logs", "logs")):
+        b.open("/ui/" + page)
+        if name == "home":
+            wait_for("a chart", lambda: b.script("return (document.querySelector('svg.chart polyline') || {points: []}).points.length") > 8, 30)
+        b.picture_if(name)
+
+
+def main_and_close():
+    Browser.picture_if = lambda self, name: os.environ.get("PH_PICTURES") and self.picture(
+        f"{os.environ['PH_PICTURES']}/{name}.png")
+    try:
+        main()
+    finally:
+        if "browser" in _state:
+            _state["browser"].close()
+        if "world" in _state:
+            _state["world"].close(False)
+
+
+if __name__ == "__main__":
+    main_and_close()
