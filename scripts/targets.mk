@@ -106,4 +106,4 @@ $(B)/tests/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDHARD) -o $@ $< $(LDLIBS)
 
-.PHONY: deb help demo check score install lint format fuzz fault bench clean fuzz-replays bench-programs
+.PHONY: deb help demo check pictures score install lint format fuzz fault bench clean fuzz-replays bench-programs
