@@ -131,9 +131,8 @@ def live():
     _, b = world()
     b.open("/ui/")
     b.wait_text("live", "#live")
-    wait_for("two points", lambda: b.script("return document.querySelectorAll('svg.chart polyline').length") >= 2, 20)
-    label = b.script("return document.querySelector('svg.chart').getAttribute('aria-label')")
-    expect("in now" in label, f"the chart's description: {label}")
+    wait_for("two points, and the chart's description", lambda: "in now" in b.script(
+        "return document.querySelector('svg.chart').getAttribute('aria-label')"), 20)
     b.no_complaints("home")
 
 

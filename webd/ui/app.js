@@ -64,6 +64,7 @@ async function open(moves) {
 	main.replaceChildren(box);
 	app.refresh = context.refresh;
 	app.draws = context.draws;
+	if (context.drawn) await context.drawn();
 	main.dataset.ready = location.pathname + location.search;
 	if (moves) main.focus();
 }

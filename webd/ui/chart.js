@@ -1,7 +1,7 @@
 // Lines over time, as SVG: series = [{name, points: [[time in ms, value], …]}]. One scale, from zero.
 
 const NS = "http://www.w3.org/2000/svg";
-const WIDTH = 600, HEIGHT = 160, LEFT = 44, BOTTOM = 18, TOP = 6;
+const HEIGHT = 160, LEFT = 44, BOTTOM = 18, TOP = 6;
 
 function node(name, attributes, text) {
 	const n = document.createElementNS(NS, name);
@@ -28,18 +28,18 @@ function clock(ms) {
 	return new Date(ms).toLocaleTimeString([], {hour: "2-digit", minute: "2-digit", second: "2-digit"});
 }
 
-function axes(svg, top, from, to) {
+function axes(svg, width, top, from, to) {
 	for (let i = 0; i <= 4; i++) {
 		const y = TOP + (HEIGHT - TOP - BOTTOM) * (1 - i / 4);
-		svg.append(node("line", {x1: LEFT, x2: WIDTH, y1: y, y2: y, class: "grid"}));
+		svg.append(node("line", {x1: LEFT, x2: width, y1: y, y2: y, class: "grid"}));
 		svg.append(node("text", {x: LEFT - 6, y: y + 4, "text-anchor": "end"}, short(top * i / 4)));
 	}
 	svg.append(node("text", {x: LEFT, y: HEIGHT - 3}, clock(from)));
-	svg.append(node("text", {x: WIDTH, y: HEIGHT - 3, "text-anchor": "end"}, clock(to)));
+	svg.append(node("text", {x: width, y: HEIGHT - 3, "text-anchor": "end"}, clock(to)));
 }
 
 export function chart(title, unit) {
-	const svg = node("svg", {class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img"});
+	const svg = node("svg", {class: "chart", role: "img", "aria-label": title});
 	const legend = document.createElement("p");
 	const figure = document.createElement("figure");
 	legend.className = "legend";
@@ -53,9 +53,11 @@ export function chart(title, unit) {
 		svg.replaceChildren();
 		legend.replaceChildren();
 		if (all.length < 2) return;
-		axes(svg, top, from, to);
+		const width = svg.clientWidth || 600; // so that text is not stretched
+		svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+		axes(svg, width, top, from, to);
 		series.forEach((s, i) => {
-			const at = ([t, v]) => [LEFT + (WIDTH - LEFT) * (t - from) / Math.max(1, to - from),
+			const at = ([t, v]) => [LEFT + (width - LEFT) * (t - from) / Math.max(1, to - from),
 				TOP + (HEIGHT - TOP - BOTTOM) * (1 - v / top)].map((x) => x.toFixed(1)).join(",");
 			svg.append(node("polyline", {points: s.points.map(at).join(" "), class: "c" + i}));
 			const mark = document.createElement("i"), item = document.createElement("span");

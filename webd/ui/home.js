@@ -85,5 +85,6 @@ export async function home(context) {
 	context.box.append(el("h1", {}, "Now"), head, tiles(context), liveChart(context), hour.box, box);
 	await draw();
 	context.refresh = async () => { await draw(); await hour.draw(); };
+	context.drawn = hour.draw; // again, once its width is known
 	if (context.samples.length) context.draws.forEach((f) => f());
 }
