@@ -100,6 +100,8 @@ def scripts():
     expect_equal(rows, {"gmail.test": 6, "yahoo.test": 3}, "queues")
     vmta = ET.fromstring(c.get("/vmtas?format=xml").body).find("./data/vmta")
     expect_equal((vmta.find("rcp").text, vmta.find("name").text), ("9", "{default}"), "//rsp/data/vmta")
+    r = c.get("/metrics")
+    expect(r.headers["content-type"].startswith("text/plain; version=0.0.4") and b"# TYPE" in r.body, f"metrics: {r.body[:100]}")
     expect_equal(c.get("/queues?format=yaml").status, 400, "an unknown form")
     expect_equal(c.get("/queues?nonsense=1&format=json").status, 400, "an unknown field")
     expect_equal(c.get("/status", Accept="text/html").status, 303, "a browser is sent to the page")
@@ -129,7 +131,7 @@ def lists():
 
 READS = ["/status?format=json", "/queues?format=json", "/domains?format=json", "/vmtas?format=json", "/jobs?format=json",
          "/queueDetail?queue=*&format=json", "/domainDetail?domain=*&format=json", "/jobDetail?jobid=summer&format=json",
-         "/listqueue?queue=*&format=json", "/events", "/history", "/logs", "/getFile?file=log.txt",
+         "/listqueue?queue=*&format=json", "/events", "/history", "/labels", "/commands", "/metrics", "/logs", "/getFile?file=log.txt",
          "/command?command=show+status", "/command?command=list+--queue=*"]
 CHANGES = ["pause queue gmail.test", "resume queue */*", "schedule */*", "delete --queue=*/*", "reload", "stop",
            "set queue --mode=backoff gmail.test", "disable source 127.0.0.1 gmail.test", "reset counters",
