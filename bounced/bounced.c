@@ -6,6 +6,7 @@
 #include "bounced/commands.h"
 #include "bounced/copy.h"
 #include "bounced/notice.h"
+#include "bounced/proof.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/stats/stats.h"
@@ -299,6 +300,32 @@ on_report_rcpt(struct bounced *b, const struct ipc_msg *m)
 	drop_queue(b);
 }
 
+static const char *
+category_of_report(void *ctx, uint16_t code, const uint8_t enh[3], struct str diag, struct str mta)
+{
+	struct failure f = {
+	    .code = code, .enh = {enh[0], enh[1], enh[2]}, .text = diag, .mta = mta};
+
+	return proof_judge(ctx, &f).category;
+}
+
+static void
+on_failed(void *ctx, const struct processor_failure *f)
+{
+	struct failure failure = {.code = f->code,
+	    .enh = {f->enh[0], f->enh[1], f->enh[2]},
+	    .text = f->diag,
+	    .mta = f->mta};
+	struct proof p = {.address = f->rcpt,
+	    .vmta = f->vmta,
+	    .job = f->job,
+	    .source = SUPPRESS_REPORT,
+	    .failure = &failure,
+	    .text = f->diag};
+
+	(void)proof_apply(ctx, &p);
+}
+
 static void
 on_process(struct bounced *b, const struct ipc_process *what)
 {
@@ -436,6 +463,8 @@ bounced_init(struct bounced *b, int spool_fd, uint16_t host_id, void (*leave)(vo
 	*b = (struct bounced){.leave_cb = leave, .track = track, .has_track = has_track};
 	composer_init(&b->composer, spool_fd);
 	b->processor = processor_new(spool_fd, CONF_BOUNCES, has_track ? &b->track : NULL);
+	processor_set_category(b->processor, category_of_report, b);
+	processor_set_failed(b->processor, on_failed, b);
 	failures_init(&b->failures);
 	buf_init(&b->answer, ANSWER_MAX);
 	gather_init(&b->gather);

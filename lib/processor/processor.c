@@ -57,6 +57,13 @@ processor_set_category(struct processor *p, processor_category *category, void *
 	p->category_ctx = ctx;
 }
 
+void
+processor_set_failed(struct processor *p, processor_failed *failed, void *ctx)
+{
+	p->failed = failed;
+	p->failed_ctx = ctx;
+}
+
 /* ---- the configuration ---- */
 
 static void

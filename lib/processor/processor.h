@@ -23,6 +23,14 @@ void processor_free(struct processor **p);
 typedef const char *processor_category(
     void *ctx, uint16_t code, const uint8_t enh[3], struct str diag, struct str mta);
 void processor_set_category(struct processor *p, processor_category *category, void *ctx);
+/* A recipient of ours who, it is proved, does not get our mail: what a report says of him. Views, for the call. */
+struct processor_failure {
+	struct str rcpt, vmta, job, diag, mta;
+	uint16_t code;
+	uint8_t enh[3];
+};
+typedef void processor_failed(void *ctx, const struct processor_failure *f);
+void processor_set_failed(struct processor *p, processor_failed *failed, void *ctx);
 /* Compiles the patterns. `c` is borrowed until the next call. */
 void processor_use_conf(struct processor *p, const struct conf *c);
 /*

@@ -20,6 +20,8 @@ struct processor {
 	struct buf headers; /* of what comes back: the columns wanted, the same for each record */
 	processor_category *category;
 	void *category_ctx;
+	processor_failed *failed; /* may be NULL */
+	void *failed_ctx;
 	struct {
 		struct regex *regex;
 		char *name; /* of the file, owned */

@@ -63,6 +63,25 @@ type_of(const struct reading *rd, const struct remote_rcpt *rc)
 	return rd->report.kind == REMOTE_BOUNCE ? ACCT_REMOTE_BOUNCE : ACCT_REMOTE_STATUS;
 }
 
+/* only what is proved: everything else is told in the record alone */
+static void
+say_failed(const struct reading *rd, const struct remote_rcpt *rc, const struct identity *id)
+{
+	struct processor_failure f = {.rcpt = str_of(id->rcpt),
+	    .diag = str_of(rc->diag),
+	    .mta = str_of(rc->mta),
+	    .code = rc->code,
+	    .enh = {rc->enh[0], rc->enh[1], rc->enh[2]}};
+
+	if (rd->p->failed == NULL || id->proof == PROOF_NONE)
+		return;
+	if (rd->has_token) {
+		f.vmta = rd->token.vmta;
+		f.job = rd->token.job;
+	}
+	rd->p->failed(rd->p->failed_ctx, &f);
+}
+
 static void
 tell(struct reading *rd, const struct remote_rcpt *rc)
 {
@@ -72,6 +91,8 @@ tell(struct reading *rd, const struct remote_rcpt *rc)
 	identity_of_bounce(rd, str_of(rc->original), str_of(rc->final), &id);
 	put_rcpt(rd, rc, &id);
 	answer_send(rd, type_of(rd, rc), &id);
+	if (type_of(rd, rc) == ACCT_REMOTE_BOUNCE)
+		say_failed(rd, rc, &id);
 }
 
 bool

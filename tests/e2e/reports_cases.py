@@ -146,6 +146,33 @@ def kills():
         w.ph.audit()
 
 
+ACTION = """
+<bounce-action>
+	type permanent
+	match bad-mailbox
+	action suppress
+</bounce-action>
+"""
+
+
+@case("a report that is proved to be about our mail suppresses its recipient; a forged one does not, however it looks")
+def proved():
+    with world(ACTION) as w:
+        header, _ = sent_message(w, "user@far.test", "bounce@mta.posthaste.test")
+        # forged: nothing of ours; our field with another recipient; a sender as VERP makes it, without its tag
+        send(w, "bounce@mta.posthaste.test", dsn("victim1@far.test"))
+        send(w, "bounce@mta.posthaste.test", dsn("victim2@far.test", headers=header))
+        send(w, "bounce-victim3=far.test@mta.posthaste.test", dsn("victim3@far.test"))
+        send(w, "bounce@mta.posthaste.test", dsn("user@far.test", headers=header))
+        rows = reports(w, 4, "rb")
+        expect_equal({r["rcpt"] for r in rows}, {"user@far.test"} | {f"victim{i}@far.test" for i in (1, 2, 3)}, "records")
+        wait_for("the suppression", lambda: "event=suppressed address=\"user@far.test\"" in w.ph.said())
+        expect("event=suppressed address=\"victim" not in w.ph.said(), "a forged report suppressed somebody")
+        expect("report" in w.ph.pmtactl("show", "suppressed", "user@far.test").stdout, "show suppressed")
+        w.drained()
+        w.ph.audit()
+
+
 PATTERNS = """
 <bounce-processor>
 	<address-list>
