@@ -145,7 +145,6 @@ queued_init(void)
 
 	if (qd.spool_fd == -1)
 		fatal("event=no-spool text=\"master gave no spool directory\"");
-	suppress_await();
 	control_init();
 	own_init();
 	state_configure();
@@ -196,6 +195,7 @@ main(int argc, char **argv)
 	init_tables();
 	daemon_begin(argc, argv, &ops);
 	ticks_init();
+	suppress_await();
 	queued_init();
 	sandbox_enter(&box);
 	daemon_ready();
