@@ -49,7 +49,7 @@ put_char(struct buf *b, unsigned char c)
 }
 
 int
-json_string(struct buf *b, struct str s)
+post_string(struct buf *b, struct str s)
 {
 	int r = buf_add_char(b, '"');
 
@@ -71,9 +71,9 @@ put_member(struct buf *b, struct str name, struct str value, bool first)
 {
 	if (!first && buf_add_char(b, ',') == -1)
 		return -1;
-	if (json_string(b, name) == -1 || buf_add_char(b, ':') == -1)
+	if (post_string(b, name) == -1 || buf_add_char(b, ':') == -1)
 		return -1;
-	return json_string(b, value);
+	return post_string(b, value);
 }
 
 static int
@@ -168,7 +168,7 @@ json_of_mail(struct str from, struct str to, struct str message, struct buf *b)
 	    put_member(b, STR("rcpt_to"), to, false) == -1 ||
 	    buf_add_cstr(b, ",\"content\":{\"email_rfc822\":") == -1)
 		return -1;
-	if ((is_utf8(message) ? json_string(b, message) : put_base64(b, message)) == -1)
+	if ((is_utf8(message) ? post_string(b, message) : put_base64(b, message)) == -1)
 		return -1;
 	if (put_headers(b, message) == -1)
 		return -1;

@@ -45,7 +45,7 @@ ssize_t post_parse_answer(struct str s, int *status, char said[200]);
 
 /* ---- json.c ---- */
 /* A string with its quotes; what is no UTF-8 becomes U+FFFD. All return -1 when the buffer is full. */
-int json_string(struct buf *b, struct str s) PH_MUST_CHECK;
+int post_string(struct buf *b, struct str s) PH_MUST_CHECK;
 /* CSV with a header line to a list of objects, one a record: a member for each column that is not empty. */
 int json_of_csv(struct str csv, struct buf *b, struct why *why) PH_MUST_CHECK;
 /* A message as SparkPost's transmissions want it: msg_from, rcpt_to, content. */
