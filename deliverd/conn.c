@@ -10,6 +10,7 @@
 #include "deliverd/mail_edit.h"
 #include "deliverd/orphan.h"
 #include "deliverd/settings.h"
+#include "deliverd/talk.h"
 #include "lib/base/log.h"
 #include "lib/base/num.h"
 #include "lib/base/xalloc.h"
@@ -116,6 +117,7 @@ on_up(void *ctx, uint32_t offered)
 	struct str texts[2] = {STR(""), STR("")};
 
 	note_bound(c);
+	talk_up(c);
 	net_to_ipc(&c->bound, &up.src);
 	c->extensions = offered;
 	if (c->tls != NULL) {
@@ -149,6 +151,7 @@ on_result(void *ctx, const struct session_result *r)
 		stat_inc(STAT_OUT_RCPTS);
 		stat_add(STAT_OUT_BYTES, r->bytes);
 	}
+	talk_result(c, r);
 	orphan_result(c, r, &res);
 	if (is_heard(c))
 		ipc_send(deliver.queued, IPC_RESULT, &res, &text, -1);
@@ -227,6 +230,7 @@ on_down(void *ctx, const struct session_end *e)
 		tls_avoid(&c->dst, c->tls_context, ev_now());
 	note_bound(c);
 	net_to_ipc(&c->bound, &down.src);
+	talk_down(c, e);
 	say_goodbye(c, e);
 	take_back(c, e);
 	hang_up(c);
@@ -238,6 +242,12 @@ on_down(void *ctx, const struct session_end *e)
 	conn_forget_number(c);
 	if (is_heard(c))
 		ipc_send(deliver.queued, IPC_CONN_DOWN, &down, &text, -1);
+}
+
+static void
+on_spoken(void *ctx, bool from_peer, struct str line)
+{
+	talk_spoken(ctx, from_peer, line);
 }
 
 static void
@@ -253,6 +263,7 @@ static const struct session_ops session_ops = {
     .txn_done = on_txn_done,
     .down = on_down,
     .start_tls = on_start_tls,
+    .spoken = on_spoken,
 };
 
 /* ---- life ---- */
@@ -346,10 +357,14 @@ static void
 fill_conf(const struct ipc_conn_open *o, const struct str text[5], struct conn *c,
     struct session_conf *conf)
 {
+	const struct conf_set *queue = conf_queue(daemon_conf(), text[2], text[3]);
 	struct settings set;
 
-	settings_read(conf_queue(daemon_conf(), text[2], text[3]), &set);
+	settings_read(queue, &set);
 	*conf = set.session;
+	c->log_bits = (uint8_t)talk_bits(queue);
+	c->trace_bits = (uint8_t)o->talk;
+	conf->is_told = ((c->log_bits | c->trace_bits) & TALK_COMMANDS) != 0;
 	conf->window = o->window;
 	/* behind another port of this host there may be a relay with our own name */
 	conf->detect_loop = c->dst.port == 25 || !net_addr_is_loopback(&c->dst);
@@ -409,6 +424,7 @@ conn_open(const struct ipc_conn_open *o, const struct str text[5], struct why *w
 	stat_inc(STAT_OUT_CONNS_TOTAL);
 	stat_set(STAT_OUT_CONNS, ++deliver.n_open);
 	c->session = session_new(&conf, &session_ops, c, ev_now());
+	talk_connecting(c);
 	if (deliver.is_stopping)
 		session_lost(c->session, ev_now(), END_LOCAL, "deliverd is stopping");
 	else

@@ -8,6 +8,7 @@
 
 #include "deliverd/deliver.h"
 #include "deliverd/proxy.h"
+#include "deliverd/talk.h"
 #include "lib/base/log.h"
 
 #define READ_SIZE	65536
@@ -176,6 +177,7 @@ read_all(struct conn *c)
 		n = read_some(c, bytes, sizeof bytes);
 		if (n <= 0)
 			return;
+		talk_bytes(c, true, str_from(bytes, (size_t)n));
 		session_input(c->session, ev_now(), str_from(bytes, (size_t)n));
 		if (c->in_handshake || (c->tls == NULL && (size_t)n < sizeof bytes))
 			return;
@@ -250,6 +252,7 @@ write_out(struct conn *c)
 			write_failed(c, n == 0 ? ESTALE : errno);
 			return;
 		}
+		talk_written(c, &v, (size_t)n);
 		written += (uint64_t)n;
 		session_sent(c->session, ev_now(), (uint64_t)n);
 	}

@@ -54,11 +54,13 @@ struct conn {
 	struct ev_timer timer;
 	struct ev_defer flush; /* writes at the end of the turn */
 	struct ev_defer reap;
-	uint32_t handle;     /* of the slab; 0 marks a free slot */
-	uint32_t number;     /* queued's */
-	uint32_t n_counted;  /* one past the last transaction that statistics count as delivered */
-	int fd;		     /* -1: none */
-	uint32_t extensions; /* as offered */
+	uint32_t handle;      /* of the slab; 0 marks a free slot */
+	uint32_t number;      /* queued's */
+	uint32_t n_counted;   /* one past the last transaction that statistics count as delivered */
+	int fd;		      /* -1: none */
+	uint32_t extensions;  /* as offered */
+	uint64_t n_in, n_out; /* bytes, without TLS */
+	uint8_t log_bits, trace_bits; /* enum talk_bit: into the log, to queued */
 	uint8_t proxy_version;
 	bool is_orphan; /* of a queued that is gone; its number means nothing */
 	bool is_connecting;

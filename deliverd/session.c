@@ -68,10 +68,51 @@ grow(struct expects *e)
 	e->head = 0;
 }
 
+/* what follows the mechanism, and every answer to a challenge, may be a password */
+static struct str
+without_secret(struct str line, char text[64])
+{
+	struct str rest = line, verb, mechanism;
+	int n;
+
+	if (!str_next_word(&rest, &verb) || !str_ieq(verb, STR("AUTH")) ||
+	    !str_next_word(&rest, &mechanism))
+		return STR("(not shown)");
+	n = snprintf(text, 64, "AUTH %.*s (not shown)", STR_ARG(str_sub(mechanism, 0, 20)));
+	return str_from(text, (size_t)n);
+}
+
+/* the command that was just queued, which `state` is the reply to */
+static void
+tell_said(struct session *s, enum session_state state)
+{
+	struct str all = buf_str(&s->out.text), line;
+	uint64_t n = s->out.queued - s->told;
+	char text[64];
+
+	s->told = s->out.queued;
+	if (state == SESSION_GREETING)
+		return;
+	if (state == SESSION_DOT || state == SESSION_BDAT) {
+		snprintf(text, sizeof text, "(%s, %llu bytes)",
+		    state == SESSION_DOT ? "content and final dot" : "BDAT LAST and content",
+		    (unsigned long long)n);
+		s->ops->spoken(s->ctx, false, str_of(text));
+		return;
+	}
+	line = n > all.len ? STR("") : str_trim(str_skip(all, all.len - (size_t)n));
+	if (state == SESSION_AUTH)
+		line = without_secret(line, text);
+	s->ops->spoken(s->ctx, false, line);
+}
+
 void
 session_expect(struct session *s, enum session_state state, struct txn *t, uint32_t rcpt)
 {
 	struct expects *e = &s->expects;
+
+	if (s->conf.is_told)
+		tell_said(s, state);
 
 	if (e->count == e->size)
 		grow(e);
@@ -517,6 +558,14 @@ bool
 session_is_idle(const struct session *s)
 {
 	return s->state == SESSION_IDLE && s->first == NULL;
+}
+
+bool
+session_is_in_auth(const struct session *s)
+{
+	const struct expect *first = session_first(s);
+
+	return first != NULL && first->state == SESSION_AUTH;
 }
 
 enum smtp_stage

@@ -34,6 +34,7 @@ struct session_conf {
 	bool detect_loop;	/* a peer that greets with our own name is us */
 	bool auth_in_clear;	/* PLAIN and LOGIN also without TLS */
 	bool pix_workaround;	/* the final dot apart, behind a firewall that hides the greeting */
+	bool is_told;		/* somebody reads the dialogue: session_ops.spoken */
 	bool bounce_broken;	/* a connection lost in the data is a failure for good */
 	bool bounce_broken_pix; /* the same behind such a firewall only */
 	struct str auth_user;	/* empty: no AUTH; borrowed by session_new() for the call */
@@ -78,6 +79,8 @@ struct session_ops {
 	void (*down)(void *ctx, const struct session_end *e);
 	/* Begin the handshake; answer with session_tls_up() or session_tls_failed(). */
 	void (*start_tls)(void *ctx);
+	/* Where the conf says is_told: each command and each reply, without what may be a secret; contents by size. */
+	void (*spoken)(void *ctx, bool from_peer, struct str line);
 };
 
 struct session;
@@ -122,6 +125,8 @@ void session_each_undecided(
 bool session_is_dead(const struct session *s);
 /* Up, without transactions, nothing outstanding. */
 bool session_is_idle(const struct session *s);
+/* Is what is said now an answer to AUTH, which nobody may see? */
+bool session_is_in_auth(const struct session *s);
 enum smtp_stage session_stage(const struct session *s);
 const char *session_state_name(const struct session *s);
 

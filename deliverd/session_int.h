@@ -91,6 +91,7 @@ struct session {
 	void *ctx;
 	struct mono now;
 	struct mono deadline;
+	uint64_t told;	     /* offset in the output up to which `spoken` knows of it */
 	uint64_t armed_for;  /* expects.popped when the deadline was set */
 	uint64_t armed_sent; /* out.sent at that time */
 	struct outq out;

@@ -327,6 +327,8 @@ session_on_reply(struct session *s)
 	bool early = session_first(s)->end > s->out.sent;
 	struct expect e;
 
+	if (s->conf.is_told)
+		s->ops->spoken(s->ctx, true, str_from(s->parser.reply.text, s->parser.reply.len));
 	if (s->doubt != NULL) {
 		session_doubt_reply(s);
 		return;

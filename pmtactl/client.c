@@ -122,6 +122,47 @@ client_ask(const char *path, enum ctl_command command, const struct str *args, u
 	return r;
 }
 
+static int
+follow(struct ipc_chan *chan, client_event *event, void *ctx, struct tree *answer, struct why *why)
+{
+	struct ipc_msg m;
+
+	for (;;) {
+		if (ipc_read_blocking(chan, &m, -1, why) == -1)
+			return -1;
+		if (m.type == IPC_CTL_EVENT && !event(m.head, m.text, ctx))
+			return 0;
+		if (m.type != IPC_CTL_END)
+			continue;
+		answer->ok = ((const struct ipc_ctl_end *)m.head)->ok != 0;
+		answer->exit = (int)PH_MIN(((const struct ipc_ctl_end *)m.head)->exit, 125u);
+		answer->message = xstrdup_str(m.text[0]);
+		return 0;
+	}
+}
+
+int
+client_follow(const char *path, enum ctl_command command, const struct str *args,
+    client_event *event, void *ctx, struct tree *answer, struct why *why)
+{
+	static const struct ipc_events events = {.msg = on_msg, .down = on_down};
+	struct ipc_ctl_request req = {.command = (uint32_t)command};
+	struct ipc_chan *chan;
+	int fd = connect_to(path, why), r;
+
+	if (fd == -1)
+		return -1;
+	ev_init();
+	chan = ipc_chan_new(fd, ROLE_CTL, ROLE_QUEUE, 0, &events, NULL);
+	ipc_send(chan, IPC_CTL_REQUEST, &req, args, -1);
+	r = ipc_flush_blocking(chan, ANSWER_MS, why);
+	if (r == 0)
+		r = follow(chan, event, ctx, answer, why);
+	ipc_chan_free(&chan);
+	ev_fini();
+	return r;
+}
+
 bool
 client_is_there(const char *path)
 {

@@ -19,6 +19,7 @@
 #include "pmtactl/digest.h"
 #include "pmtactl/hash.h"
 #include "pmtactl/options.h"
+#include "pmtactl/stream.h"
 #include "pmtactl/suppression.h"
 #include "pmtactl/text.h"
 
@@ -225,7 +226,11 @@ ask(const struct options *o, struct tree *t)
 		    o->config);
 		return EX_UNAVAILABLE;
 	}
-	r = client_ask(path, o->row->command, o->args, o->max, t, &why);
+	if (o->local == LOCAL_STREAM)
+		r = client_follow(
+		    path, o->row->command, o->args, stream_print, (void *)(uintptr_t)o, t, &why);
+	else
+		r = client_ask(path, o->row->command, o->args, o->max, t, &why);
 	/* what has ended because it was suppressed waits nowhere */
 	if (r == 0 && t->ok && o->row->command == CTL_EXPLAIN &&
 	    str_find(o->args[ARG_TARGET], '@') != STR_NPOS)
@@ -321,9 +326,6 @@ run(const struct options *o)
 	case LOCAL_EXPORT:
 	case LOCAL_IMPORT:
 		return transfer(o);
-	case LOCAL_LATER:
-		fprintf(stderr, "\"%s\" is not supported yet.\n", o->words);
-		return 1;
 	default:
 		break;
 	}

@@ -28,9 +28,6 @@ static const struct {
     {"clear secretscache", LOCAL_NO_CACHE, "", "there is no cache of secrets"},
 };
 
-/* PowerMTA's commands that this version does not have; they are told by name */
-static const char *const later[] = {"trace"};
-
 /* short forms that guides to PowerMTA print */
 static const struct {
 	const char *words, *meant;
@@ -63,6 +60,11 @@ static const struct {
     {"priority", ARG_FLAGS, true},
     {"schedule", ARG_FLAGS, true},
     {"pause", ARG_FLAGS, true},
+    {"event", ARG_EVENT, false},
+    {"log-data", ARG_FLAGS, true},
+    {"log-resolution", ARG_FLAGS, true},
+    {"to-log", ARG_FLAGS, true},
+    {"source-ip", ARG_SOURCE, false},
     {"no-rcpt-events", ARG_FLAGS, true},
     {"interactive", ARG_FLAGS, true},
     {"tls", ARG_FLAGS, true},
@@ -137,9 +139,6 @@ find_command(char **argv, int argc)
 					.words = shorts[k].words, .args = row->args, .row = row},
 				    argv, argc);
 	}
-	for (size_t i = 0; i < countof(later); i++)
-		consider(&m, (struct match){.words = later[i], .args = "", .local = LOCAL_LATER},
-		    argv, argc);
 	return m;
 }
 
@@ -400,7 +399,9 @@ options_read(int argc, char **argv, struct options *o, struct why *why)
 		o->local = LOCAL_EXPORT;
 	if (m.row != NULL && m.row->command == CTL_SUPPRESSION_IMPORT)
 		o->local = LOCAL_IMPORT;
-	return m.local == LOCAL_LATER ? 0 : read_arguments(&m, &s, o, why);
+	if (m.row != NULL && (m.row->command == CTL_TAIL || m.row->command == CTL_TRACE))
+		o->local = LOCAL_STREAM;
+	return read_arguments(&m, &s, o, why);
 }
 
 void

@@ -8,7 +8,7 @@
 #include "lib/ctl/commands.h"
 
 enum output_form { FORM_TEXT, FORM_JSON, FORM_XML, FORM_DOM };
-/* what pmtactl does by itself, or with several questions; LATER: PowerMTA has it, this version not yet */
+/* what pmtactl does by itself, or with several questions */
 enum local_command {
 	LOCAL_NONE,
 	LOCAL_HELP,
@@ -23,7 +23,7 @@ enum local_command {
 	LOCAL_RESOLVE,
 	LOCAL_EXPORT, /* of the suppression database, by many requests */
 	LOCAL_IMPORT,
-	LOCAL_LATER
+	LOCAL_STREAM
 };
 
 struct options {

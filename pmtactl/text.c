@@ -117,6 +117,25 @@ state_of(const struct tree *t, size_t i, char text[32])
 }
 
 static void
+print_rcpt_events(const struct tree *t, size_t i, FILE *out)
+{
+	if (tree_get(t, "queue[%zu].rcptEvent[0].type", i)[0] == '\0')
+		return;
+	fprintf(out, "  Recipient Events (deliveries:%s, bounces:%s,",
+	    get(t, "queue", i, "deliveries"), get(t, "queue", i, "bounces"));
+	fprintf(out, " deferrals:%s)\n", get(t, "queue", i, "deferrals"));
+	for (size_t k = 0; tree_get(t, "queue[%zu].rcptEvent[%zu].%s", i, k, "type")[0] != '\0';
+	     k++) {
+		static const char *const parts[] = {
+		    "type", "time", "source", "rcpt", "jobId", "host", "text"};
+		for (size_t p = 0; p < countof(parts); p++)
+			fprintf(out, "%s%s", p == 0 ? "    " : " | ",
+			    tree_get(t, "queue[%zu].rcptEvent[%zu].%s", i, k, parts[p]));
+		fputc('\n', out);
+	}
+}
+
+static void
 print_queues(const struct tree *t, FILE *out)
 {
 	size_t n = tree_count(t, "queue");
@@ -131,6 +150,7 @@ print_queues(const struct tree *t, FILE *out)
 		    get(t, "queue", i, "retryTime"));
 		fprintf(out, " %s\n", get(t, "queue", i, "lastError"));
 		print_mode_events(t, i, out);
+		print_rcpt_events(t, i, out);
 		for (size_t k = 0; tree_get(t, "queue[%zu].event[%zu].text", i, k)[0] != '\0';
 		     k++) {
 			fprintf(out, "    %s ", tree_get(t, "queue[%zu].event[%zu].time", i, k));

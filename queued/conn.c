@@ -6,7 +6,9 @@
 #include "queued/route.h"
 #include "queued/state.h"
 #include "queued/suppress.h"
+#include "queued/tail.h"
 #include "queued/target.h"
+#include "queued/trace.h"
 #include "queued/vmta.h"
 #include "queued/way.h"
 
@@ -168,6 +170,7 @@ conn_open(struct queue *q, const struct way *w)
 	take_limits(c);
 	msg.conn = c->number;
 	msg.type = c->type;
+	msg.talk = trace_conn(q, c);
 	net_to_ipc(&w->host->addr, &msg.dst);
 	order_source(c, &w->src, &msg);
 	texts[0] = str_of(c->host);
@@ -351,6 +354,21 @@ conn_of(const struct peer *p, uint32_t number)
 	return c != NULL && &qd.deliverers[c->deliverer] == p ? c : NULL;
 }
 
+/* for who follows the events */
+static void
+tell(enum tail_kind kind, const struct conn *c, struct str text)
+{
+	char source[NET_ADDR_TEXT], dst[NET_ADDR_TEXT], host[400];
+	struct tail_event e = {.kind = kind, .queue = str_of(c->queue->name), .text = text};
+
+	if (!tail_is_wanted(kind))
+		return;
+	snprintf(host, sizeof host, "[%.255s] (%s)", c->host, net_addr_text(&c->dst, dst));
+	e.host = str_of(host);
+	e.source = str_of(net_addr_text(&c->src, source));
+	tail_tell(&e);
+}
+
 void
 conn_came_up(struct peer *p, const struct ipc_msg *m)
 {
@@ -369,6 +387,7 @@ conn_came_up(struct peer *p, const struct ipc_msg *m)
 		c->tls_protocol = xstrdup_str(m->text[0]);
 		c->tls_cipher = xstrdup_str(m->text[1]);
 	}
+	tell(TAIL_CONNECT, c, m->text[0]);
 	queue_kick(c->queue);
 }
 
@@ -487,6 +506,8 @@ conn_went_down(struct peer *p, const struct ipc_msg *m)
 		net_from_ipc(&d->src, &c->src);
 	give_back_all(c, d->end != END_CLOSED || c->is_interrupted);
 	rate_open_answered(c, d->end != END_LOCAL);
+	trace_conn_gone(c->number, STR(""));
+	tell(TAIL_DISCONNECT, c, m->text[0]);
 	outcome_conn(c, d, m->text[0]);
 	p->n_conns--;
 	unmake(c);
@@ -515,6 +536,7 @@ conn_deliverer_gone(uint32_t instance)
 		q = c->queue;
 		give_back_all(c, true);
 		rate_open_answered(c, true);
+		trace_conn_gone(c->number, STR("the delivery process died"));
 		unmake(c);
 		queue_kick(q);
 	}

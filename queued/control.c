@@ -13,6 +13,8 @@
 #include "lib/daemon/daemon.h"
 #include "queued/control_int.h"
 #include "queued/state.h"
+#include "queued/tail.h"
+#include "queued/trace.h"
 
 #define MAX_CLIENTS 1024
 /* between two pieces of a long answer: others have their turn */
@@ -28,6 +30,7 @@ struct client {
 	struct ipc_chan *chan;
 	struct client *next;
 	bool is_high; /* it does not read */
+	bool streams; /* events go to it until it leaves */
 
 	/* the answer that goes on; step NULL: none */
 	struct control c;
@@ -62,6 +65,8 @@ static const struct {
     {CTL_SHOW_JOBS, control_show_jobs},
     {CTL_SHOW_SETTINGS, control_show_settings},
     {CTL_SHOW_VMTA_SETTINGS, control_show_vmta_settings},
+    {CTL_TAIL, control_tail},
+    {CTL_TRACE, control_trace},
     {CTL_SHOW_VERSION, control_show_version},
     {CTL_LIST, control_list},
     {CTL_CAT, control_cat},
@@ -148,7 +153,7 @@ control_flag(const struct control *c, const char *word)
 static void
 hold_or_resume(struct client *cl)
 {
-	ipc_hold(cl->chan, cl->step != NULL || cl->token != 0 || cl->is_high);
+	ipc_hold(cl->chan, cl->step != NULL || cl->token != 0 || (cl->is_high && !cl->streams));
 }
 
 /* ---- answers that go on ---- */
@@ -363,6 +368,27 @@ are_rows(struct str s)
 	return s.len <= CONTROL_MAX_ROWS;
 }
 
+/* ---- answers without an end ---- */
+
+void
+control_stream(struct control *c)
+{
+	struct client *cl = ipc_ctx(c->chan);
+
+	cl->streams = true;
+	c->later = true;
+}
+
+void
+control_stream_end(struct ipc_chan *chan, bool ok, const char *text)
+{
+	struct client *cl = ipc_ctx(chan);
+
+	cl->streams = false;
+	send_end(chan, &(struct ipc_ctl_end){.ok = ok}, str_of(text));
+	hold_or_resume(cl);
+}
+
 static bool
 are_texts(const struct str *args)
 {
@@ -378,6 +404,18 @@ are_texts(const struct str *args)
 }
 
 static void
+note_command(const struct client *cl, const struct ctl_row *row, struct str argument)
+{
+	char text[300];
+	int n = snprintf(text, sizeof text, "uid %u: %s %.*s", cl->uid, row->words,
+	    STR_ARG(str_sub(argument, 0, 200)));
+
+	log_info("event=control client=%s uid=%u command=\"%s\" argument=%s",
+	    ipc_role_name(ipc_peer(cl->chan)), cl->uid, row->words, log_quote(argument));
+	tail_queue(TAIL_COMMAND, "", str_from(text, PH_MIN((size_t)n, sizeof text - 1)));
+}
+
+static void
 answer(struct ipc_chan *chan, struct ipc_msg *m)
 {
 	const struct ipc_ctl_request *req = m->head;
@@ -385,6 +423,10 @@ answer(struct ipc_chan *chan, struct ipc_msg *m)
 	const struct ctl_row *row = ctl_row_of(req->command);
 	struct control c = {.chan = chan, .req = req, .args = m->text, .rights = cl->rights};
 
+	if (cl->streams) {
+		drop(ipc_ctx(chan)); /* it was to listen */
+		return;
+	}
 	if (row == NULL) {
 		control_end(&c, false, "This server does not know that command.");
 		return;
@@ -401,9 +443,7 @@ answer(struct ipc_chan *chan, struct ipc_msg *m)
 	}
 	if (row->rights > CTL_RIGHT_READ && row->command != CTL_SUPPRESSION_IMPORT &&
 	    row->command != CTL_SUPPRESSION_EXPORT)
-		log_info("event=control client=%s uid=%u command=\"%s\" argument=%s",
-		    ipc_role_name(ipc_peer(chan)), cl->uid, row->words,
-		    log_quote(c.args[ARG_TARGET]));
+		note_command(cl, row, c.args[ARG_TARGET]);
 	if (control_flag(&c, "dry-run") && control_dry_run(&c, row))
 		return;
 	for (size_t i = 0; i < countof(functions); i++) {
@@ -426,6 +466,8 @@ drop(struct client *cl)
 	*at = cl->next;
 	ctl.n_clients--;
 	stop_going_on(cl);
+	tail_gone(cl->chan);
+	trace_gone(cl->chan);
 	ipc_chan_free(&cl->chan);
 	free(cl);
 }
@@ -445,7 +487,8 @@ drop_oldest_idle(void)
 	struct client *oldest = NULL;
 
 	for (struct client *cl = ctl.clients; cl != NULL; cl = cl->next) {
-		if (cl->step == NULL && cl->token == 0 && ipc_peer(cl->chan) == ROLE_CTL)
+		if (cl->step == NULL && cl->token == 0 && !cl->streams &&
+		    ipc_peer(cl->chan) == ROLE_CTL)
 			oldest = cl;
 	}
 	if (oldest != NULL)

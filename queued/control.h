@@ -64,6 +64,13 @@ void control_forward_gone(void);
 typedef bool control_step(struct control *c, void *state);
 void control_go_on(struct control *c, control_step *step, void (*done)(void *state), void *state);
 
+/*
+ * The answer goes on without an end: events are sent over c->chan as they happen, until the client leaves
+ * (tail_gone(), trace_gone()), asks something else, which ends it, or control_stream_end() is called.
+ */
+void control_stream(struct control *c);
+void control_stream_end(struct ipc_chan *chan, bool ok, const char *text);
+
 /* Traffic, counted once a second from all daemons' pages. */
 const struct traffic *control_traffic(void);
 void control_traffic_reset(void);

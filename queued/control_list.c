@@ -2,10 +2,10 @@
 #include "lib/base/num.h"
 #include "lib/base/xalloc.h"
 #include "lib/mail/schedule.h"
-#include "lib/spool/reader.h"
 #include "queued/control_int.h"
 #include "queued/job.h"
 #include "queued/pause.h"
+#include "queued/peek.h"
 #include "queued/state.h"
 #include "queued/window.h"
 
@@ -49,51 +49,6 @@ selection_is_empty(const struct selection *s)
 	       s->envid.len == 0 && !s->has_age;
 }
 
-/* the last envelope that was read: recipients of one message follow each other */
-static struct {
-	struct buf record, scratch;
-	struct envelope env;
-	struct env_iter it;
-	uint64_t id;
-	struct env_rcpt rcpt;
-} last;
-
-static bool
-load(const struct message *m)
-{
-	struct spool_place p = message_place(m);
-	struct why why;
-
-	if (last.record.cap == 0) {
-		buf_init(&last.record, SPOOL_MAX_ENV);
-		buf_init(&last.scratch, SPOOL_MAX_ENV);
-	}
-	if (last.id == m->id)
-		return true;
-	last.id = 0;
-	buf_reset(&last.scratch);
-	if (spool_read(qd.reader, &p, p.env_len, &last.record, NULL, NULL, &why) == -1)
-		return false;
-	if (!envelope_parse(
-		str_skip(buf_str(&last.record), SPOOL_HEADER_LEN), &last.env, &last.scratch, &why))
-		return false;
-	last.id = m->id;
-	return true;
-}
-
-static bool
-find_rcpt(uint32_t index)
-{
-	uint32_t i;
-
-	env_iter_init(&last.it, str_skip(buf_str(&last.record), SPOOL_HEADER_LEN));
-	while (env_iter_next(&last.it, &i, &last.rcpt)) {
-		if (i == index)
-			return true;
-	}
-	return false;
-}
-
 static bool
 fits(struct str pattern, struct str text)
 {
@@ -104,12 +59,11 @@ fits(struct str pattern, struct str text)
 static bool
 envelope_fits(struct selection *s, const struct rcpt *r, struct str *address, struct str *sender)
 {
-	if (!load(message_at(r->message)) || !find_rcpt(r->index))
+	struct str envid;
+
+	if (!peek_rcpt(r, address, sender, &envid))
 		return false;
-	*address = last.rcpt.address;
-	*sender = last.env.sender;
-	return fits(s->orig, last.env.sender) && fits(s->rcpt, last.rcpt.address) &&
-	       fits(s->envid, last.env.envid);
+	return fits(s->orig, *sender) && fits(s->rcpt, *address) && fits(s->envid, envid);
 }
 
 static bool

@@ -8,6 +8,7 @@
 #include "queued/conn.h"
 #include "queued/control_int.h"
 #include "queued/events.h"
+#include "queued/happen.h"
 #include "queued/pause.h"
 #include "queued/recover.h"
 #include "queued/segment.h"
@@ -87,8 +88,6 @@ show_gauges(struct control *c)
 	control_text(c, qd.stopping ? STR("stopping") : STR("running"), "status.status");
 }
 
-static void show_vmtas(struct control *c);
-
 void
 control_show_status(struct control *c)
 {
@@ -113,7 +112,7 @@ control_show_status(struct control *c)
 	show_traffic(c);
 	show_gauges(c);
 	if (what.len > 0)
-		show_vmtas(c);
+		control_show_vmtas(c);
 }
 
 void
@@ -268,6 +267,24 @@ next_try(const struct queue *q)
 }
 
 static void
+show_rcpt_events(struct control *c, const struct queue *q, uint32_t i)
+{
+	const struct rcpt_event *e;
+	char when[32];
+
+	for (uint32_t k = 0; (e = happen_event(q, k)) != NULL; k++) {
+		control_text(c, str_of(tail_kind_name((enum tail_kind)e->kind)),
+		    "queue[%u].rcptEvent[%u].type", i, k);
+		control_text(c, control_time(e->when, when), "queue[%u].rcptEvent[%u].time", i, k);
+		control_text(c, str_of(e->source), "queue[%u].rcptEvent[%u].source", i, k);
+		control_text(c, str_of(e->rcpt), "queue[%u].rcptEvent[%u].rcpt", i, k);
+		control_text(c, str_of(e->job), "queue[%u].rcptEvent[%u].jobId", i, k);
+		control_text(c, str_of(e->host), "queue[%u].rcptEvent[%u].host", i, k);
+		control_text(c, str_of(e->text), "queue[%u].rcptEvent[%u].text", i, k);
+	}
+}
+
+static void
 show_queue(struct control *c, const struct queue *q, uint32_t i)
 {
 	const struct event *e = events_last(q, 0);
@@ -289,6 +306,8 @@ show_queue(struct control *c, const struct queue *q, uint32_t i)
 		show_errors(c, q, i);
 	if (control_flag(c, "mode-events"))
 		control_mode_events(c, q, i);
+	if (!control_flag(c, "no-rcpt-events"))
+		show_rcpt_events(c, q, i);
 }
 
 static bool
@@ -484,103 +503,4 @@ control_show_domains(struct control *c)
 	d->n_all = n;
 	free(sums);
 	control_go_on(c, step_domains, free_domains, d);
-}
-
-/* ---- VirtualMTAs ---- */
-
-struct vmta_sum {
-	const struct vmta *v;
-	uint64_t rcpts, bytes;
-	uint32_t domains;
-};
-
-static int
-by_vmta(const void *a, const void *b)
-{
-	const struct vmta_sum *x = a, *y = b;
-
-	return x->v < y->v ? -1 : x->v > y->v;
-}
-
-static int
-by_vmta_rcpts(const void *a, const void *b)
-{
-	const struct vmta_sum *x = a, *y = b;
-
-	return (x->rcpts < y->rcpts) - (x->rcpts > y->rcpts);
-}
-
-static int
-by_vmta_size(const void *a, const void *b)
-{
-	const struct vmta_sum *x = a, *y = b;
-
-	return (x->bytes < y->bytes) - (x->bytes > y->bytes);
-}
-
-static int
-by_vmta_name(const void *a, const void *b)
-{
-	const struct vmta_sum *x = a, *y = b;
-
-	return str_icmp(x->v->name, y->v->name);
-}
-
-/* all VirtualMTAs by name, the default first; owned by the caller */
-static struct vmta_sum *
-sum_vmtas(size_t *n)
-{
-	const struct conf *conf = daemon_conf();
-	struct vmta_sum *sums, *s;
-
-	vmta_get(STR(""));
-	for (size_t i = 0; i < conf_n_vmtas(conf); i++)
-		vmta_get(conf_vmta_at(conf, i)->name);
-	*n = vmta_n();
-	sums = xcalloc(*n, sizeof *sums);
-	for (size_t i = 0; i < *n; i++)
-		sums[i].v = vmta_at(i);
-	qsort(sums, *n, sizeof *sums, by_vmta);
-	for (uint32_t h = 0; (h = queue_next(h)) != 0;) {
-		const struct queue *q = queue_at(h);
-		struct vmta_sum key = {.v = q->vmta};
-		s = bsearch(&key, sums, *n, sizeof *sums, by_vmta);
-		s->rcpts += queue_n_rcpts(q);
-		s->bytes += q->bytes;
-		s->domains += queue_n_rcpts(q) > 0;
-	}
-	qsort(sums, *n, sizeof *sums, by_vmta_name);
-	return sums;
-}
-
-static void
-show_vmtas(struct control *c)
-{
-	size_t n, max;
-	struct vmta_sum *s = sum_vmtas(&n);
-
-	if (str_ieq(control_arg(c, ARG_SORT), STR("rcpt")))
-		qsort(s, n, sizeof *s, by_vmta_rcpts);
-	else if (str_ieq(control_arg(c, ARG_SORT), STR("size")))
-		qsort(s, n, sizeof *s, by_vmta_size);
-	max = c->req->max == 0 ? n : PH_MIN(n, (size_t)c->req->max);
-	for (size_t i = 0; i < max; i++) {
-		control_text(c, s[i].v->name.len == 0 ? STR("{default}") : s[i].v->name,
-		    "vmta[%zu].name", i);
-		control_number(c, s[i].domains, "vmta[%zu].dom", i);
-		control_number(c, s[i].rcpts, "vmta[%zu].rcp", i);
-		control_number(c, s[i].bytes / 1024, "vmta[%zu].kb", i);
-		control_number(c, s[i].v->out.used, "vmta[%zu].conn", i);
-		control_bool(c, s[i].v->is_held, "vmta[%zu].held", i);
-	}
-	free(s);
-	control_number(c, qd.rcpts.n_used, "totalRcp");
-	if (c->req->command == CTL_SHOW_VMTAS)
-		control_end(c, true, "%zu of %zu virtual MTAs.", max, n);
-}
-
-void
-control_show_vmtas(struct control *c)
-{
-	show_vmtas(c);
 }

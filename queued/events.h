@@ -1,5 +1,6 @@
 /*
- * The last errors of a queue, for `show queues --errors` and for explain. A queue without errors has none.
+ * The last errors of a queue, for `show queues --errors` and for explain: as many as max-events-recorded says. A queue
+ * without errors has none.
  */
 #ifndef PH_QUEUED_EVENTS_H
 #define PH_QUEUED_EVENTS_H
@@ -7,15 +8,14 @@
 #include "lib/base/clock.h"
 #include "lib/base/str.h"
 
-#define EVENTS_KEPT 10
-
 struct queue;
 struct event {
 	struct wall when;
 	char *text;
 };
 struct events {
-	struct event ring[EVENTS_KEPT];
+	struct event *ring;
+	uint32_t room;
 	uint32_t n; /* ever */
 };
 

@@ -5,6 +5,7 @@
 #include "lib/daemon/daemon.h"
 #include "queued/copy.h"
 #include "queued/events.h"
+#include "queued/happen.h"
 #include "queued/judge.h"
 #include "queued/names.h"
 #include "queued/report.h"
@@ -249,6 +250,13 @@ kind_of_end(enum final_kind kind, const struct rcpt *r, const struct final_facts
 	return JUDGE_PERMANENT;
 }
 
+static const enum tail_kind kinds[FINAL_MAX] = {
+    [FINAL_DELIVERED] = TAIL_DELIVERED,
+    [FINAL_BOUNCED] = TAIL_BOUNCED,
+    [FINAL_EXPIRED] = TAIL_EXPIRED,
+    [FINAL_DELETED] = TAIL_DELETED,
+};
+
 void
 final_begin(struct queue *q, uint32_t rcpt, enum final_kind kind, const struct final_facts *given)
 {
@@ -257,6 +265,7 @@ final_begin(struct queue *q, uint32_t rcpt, enum final_kind kind, const struct f
 	struct rcpt *r = rcpt_at(rcpt);
 	struct final *f;
 
+	happen_to_rcpt(kinds[kind], q, rcpt, given);
 	facts_shown.reply = shown(q, given->reply);
 	to_ending(q, r, rcpt);
 	f = make(q, rcpt, kind == FINAL_DELIVERED ? ACCT_DELIVERED : ACCT_BOUNCED, facts);

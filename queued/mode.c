@@ -5,6 +5,7 @@
 #include "lib/ev/ev.h"
 #include "queued/notice.h"
 #include "queued/queue.h"
+#include "queued/tail.h"
 #include "queued/retry.h"
 
 #define NEVER		((struct tick){.t = INT32_MAX})
@@ -98,6 +99,7 @@ changed(struct queue *q, bool backoff, const struct cause *c)
 	add_event(m, backoff, c);
 	log_info("event=mode queue=%s mode=%s text=%s", q->name, backoff ? "backoff" : "normal",
 	    log_quote(c->text));
+	tail_queue(TAIL_MODE, q->name, str_of(m->ring[(m->n - 1) % MODE_EVENTS].text));
 	retry_mode_changed(q);
 	if (!c->of_report && notice_is_wanted(q, CONF_DOMAIN_BACKOFF_NOTIFY))
 		m->notice_due = true;

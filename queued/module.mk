@@ -15,6 +15,7 @@ sources := age.c \
 	   control_priority.c \
 	   control_show.c \
 	   control_stats.c \
+	   control_vmtas.c \
 	   copy.c \
 	   domain.c \
 	   due.c \
@@ -23,6 +24,7 @@ sources := age.c \
 	   failover.c \
 	   final.c \
 	   job.c \
+	   happen.c \
 	   judge.c \
 	   keep.c \
 	   limit.c \
@@ -42,6 +44,7 @@ sources := age.c \
 	   pattern_pairs.c \
 	   pattern_rule.c \
 	   pause.c \
+	   peek.c \
 	   peers.c \
 	   place.c \
 	   policy.c \
@@ -68,8 +71,10 @@ sources := age.c \
 	   state.c \
 	   suppress.c \
 	   survey.c \
+	   tail.c \
 	   target.c \
 	   ticks.c \
+	   trace.c \
 	   traffic.c \
 	   vmta.c \
 	   way.c \

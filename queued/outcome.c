@@ -4,6 +4,7 @@
 #include "queued/events.h"
 #include "queued/expire.h"
 #include "queued/final.h"
+#include "queued/happen.h"
 #include "queued/judge.h"
 #include "queued/place.h"
 #include "queued/react.h"
@@ -88,6 +89,7 @@ deferred(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str r
 	q->n_deferred++;
 	stat_inc(STAT_Q_DEFERRED);
 	events_add(q, reply);
+	happen_to_rcpt(TAIL_DEFERRED, q, rcpt, &f);
 	rc->tries = (uint16_t)PH_MIN(rc->tries + 1, UINT16_MAX);
 	final_transient(q, rcpt, &f);
 	if (q->policy->max_retries != UINT32_MAX && rc->tries > q->policy->max_retries) {

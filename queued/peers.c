@@ -19,6 +19,7 @@
 #include "queued/segment.h"
 #include "queued/state.h"
 #include "queued/suppress.h"
+#include "queued/trace.h"
 
 #define BOUNCE_WRITER 15
 
@@ -113,6 +114,12 @@ static void
 on_result(struct ipc_chan *c, struct ipc_msg *m)
 {
 	conn_result(peer_of_chan(c), m);
+}
+
+static void
+on_conn_talk(struct ipc_chan *c, struct ipc_msg *m)
+{
+	trace_line(((const struct ipc_conn_talk *)m->head)->conn, m->text[0]);
 }
 
 static void
@@ -232,6 +239,7 @@ static const struct {
     {IPC_CONN_DOWN, on_conn_down},
     {IPC_RESULT, on_result},
     {IPC_TXN_DONE, on_txn_done},
+    {IPC_CONN_TALK, on_conn_talk},
     {IPC_ORPHAN_RESULT, on_orphan_result},
     {IPC_ORPHAN_PENDING, on_orphan_pending},
     {IPC_ORPHAN_UNTRIED, on_orphan_untried},

@@ -151,6 +151,10 @@ make(const struct conf_set *set)
 		      conf_str(set, CONF_DOMAIN_BACKOFF_REROUTE_TO_VIRTUAL_MTA).len > 0;
 	p->patterns = patterns_of(set);
 	p->no_acct = disabled_records(set);
+	p->max_events = (uint32_t)PH_MAX(
+	    PH_MIN(conf_u64(set, CONF_DOMAIN_MAX_EVENTS_RECORDED), (uint64_t)1000), (uint64_t)1);
+	p->tracks_rcpts = conf_bool(set, CONF_DOMAIN_TRACK_RECIPIENT_EVENTS);
+	p->logs_resolution = conf_bool(set, CONF_DOMAIN_LOG_RESOLUTION);
 	p->priority = (uint8_t)conf_u64(set, CONF_DOMAIN_QUEUE_PRIORITY);
 	p->may_interrupt = conf_bool(set, CONF_DOMAIN_ALLOW_PRIORITY_INTERRUPTION);
 	p->may_interrupt_transfer =

@@ -31,6 +31,9 @@ struct policy {
 	int64_t idle_ms;
 	int64_t bounce_no_mx_ms; /* CONF_NEVER: defer; else bounce when queued so long */
 	uint16_t port;
+	uint32_t max_events; /* max-events-recorded, at least 1: explain needs the last one */
+	bool tracks_rcpts;   /* track-recipient-events */
+	bool logs_resolution;
 	bool hold;
 	bool discard;	  /* type discard */
 	uint8_t delivery; /* enum delivery_type */

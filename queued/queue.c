@@ -4,6 +4,7 @@
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
 #include "queued/events.h"
+#include "queued/happen.h"
 #include "queued/expire.h"
 #include "queued/job.h"
 #include "queued/move.h"
@@ -190,6 +191,7 @@ queue_maybe_free(struct queue *q)
 	route_drop(q);
 	move_stop(q);
 	events_free(q);
+	happen_free(q);
 	due_clear(&q->deferred);
 	mode_free(q);
 	source_free(q);

@@ -54,6 +54,7 @@ struct route;
 struct move_target;
 struct vmta;
 struct events;
+struct rcpt_events;
 struct mode;
 struct sources_off;
 struct throttle;
@@ -110,7 +111,8 @@ struct queue {
 	struct sources *from;	    /* the same of its source addresses; NULL: none is limited */
 	struct move_target *leaves; /* where its mail goes instead, NULL: it stays (move.c) */
 	struct events *events;	    /* the last errors, NULL: none */
-	struct mode *mode;	    /* NULL: it was never in another (mode.h) */
+	struct rcpt_events *rcpt_events; /* of its recipients (happen.h), NULL: none */
+	struct mode *mode;		 /* NULL: it was never in another (mode.h) */
 	struct sources_off *sources_off; /* NULL: none is disabled (source.h) */
 	struct throttle *throttle;	 /* NULL: no reply took connections away (retry.h) */
 	struct cause_kept *ordered;	 /* the reply that ordered the wait, NULL: none */

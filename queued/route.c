@@ -1,11 +1,13 @@
 #include "queued/route.h"
 
 #include "lib/base/num.h"
+#include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
 #include "queued/own.h"
 #include "queued/place.h"
 #include "queued/state.h"
+#include "queued/trace.h"
 #include "queued/vmta.h"
 
 #define ROUTE_MIN_MS 1000
@@ -407,6 +409,31 @@ route_dns_addr(const struct ipc_msg *m)
 	    q->asking, &addr, q->asking->is_static ? a->pref : d->pref, m->text[0], m->text[1]);
 }
 
+/* log-resolution, and who traces the queue */
+static void
+tell_answer(const struct queue *q, const struct ipc_dns_done *d, struct str text)
+{
+	const struct route *r = q->asking;
+	char line[400], addr[NET_ADDR_TEXT];
+	int n;
+
+	if (!q->policy->logs_resolution && !trace_wants_resolution(q))
+		return;
+	n = snprintf(line, sizeof line, "resolved: %u address%s, %us to live%s%s%.*s", r->n,
+	    r->n == 1 ? "" : "es", d->ttl_s, d->ad ? ", authenticated" : "",
+	    text.len > 0 ? ", " : "", STR_ARG(str_sub(text, 0, 200)));
+	for (uint32_t i = 0;; i++) {
+		struct str s = str_from(line, PH_MIN((size_t)n, sizeof line - 1));
+		if (q->policy->logs_resolution)
+			log_info("event=resolution queue=%s text=%s", q->name, log_quote(s));
+		trace_resolution(q, s);
+		if (i >= r->n)
+			return;
+		n = snprintf(line, sizeof line, "host: preference %u %.255s (%s)", r->hosts[i].pref,
+		    r->hosts[i].name, net_addr_text(&r->hosts[i].addr, addr));
+	}
+}
+
 static void
 take_answer(struct queue *q, const struct ipc_dns_done *d, struct str text)
 {
@@ -421,6 +448,7 @@ take_answer(struct queue *q, const struct ipc_dns_done *d, struct str text)
 	}
 	if (until.t < r->valid_until.t)
 		r->valid_until = until;
+	tell_answer(q, d, text);
 	if (r->n_pending > 0)
 		return;
 	complete(q);

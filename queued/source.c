@@ -5,6 +5,7 @@
 #include "queued/events.h"
 #include "queued/notice.h"
 #include "queued/queue.h"
+#include "queued/tail.h"
 #include "queued/vmta.h"
 
 #define NEVER ((struct tick){.t = INT32_MAX})
@@ -107,6 +108,22 @@ all_are_disabled(struct queue *q, const struct cause *c)
 	mode_set_backoff(q, -1, &why);
 }
 
+static void
+tell_events(const struct queue *q, const struct net_addr *addr, const char *what, struct str why)
+{
+	char text[NET_ADDR_TEXT], line[400];
+	struct tail_event e = {.kind = TAIL_SOURCE, .queue = str_of(q->name)};
+	int n;
+
+	if (!tail_is_wanted(TAIL_SOURCE))
+		return;
+	e.source = str_of(addr_text(addr, text));
+	n = snprintf(line, sizeof line, "%s%s%.*s", what, why.len > 0 ? ": " : "",
+	    STR_ARG(str_sub(why, 0, 300)));
+	e.text = str_from(line, PH_MIN((size_t)n, sizeof line - 1));
+	tail_tell(&e);
+}
+
 bool
 source_disable(struct queue *q, const struct net_addr *addr, int64_t ms, const struct cause *c)
 {
@@ -131,6 +148,7 @@ source_disable(struct queue *q, const struct net_addr *addr, int64_t ms, const s
 	if (conf_bool(q->policy->set, CONF_DOMAIN_LOG_DISABLED_IPS))
 		log_info("event=source-disabled queue=%s source=%s text=%s", q->name,
 		    addr_text(addr, text), log_quote(c->text));
+	tell_events(q, addr, "disabled", c->text);
 	if (!c->of_report)
 		tell(q, s);
 	if (off->all && !was_all)

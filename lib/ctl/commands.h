@@ -30,6 +30,7 @@ enum ctl_arg {
 		      schedule */
 	ARG_VMTA,
 	ARG_MAX,
+	ARG_EVENT = ARG_MODE,	  /* of tail: kinds, parted by commas */
 	ARG_SOURCE = ARG_ORIG,	  /* disable source, enable source: an address */
 	ARG_REENABLE = ARG_OLDER, /* disable source: seconds */
 	ARG_FOR = ARG_OLDER,	  /* suppress: seconds */

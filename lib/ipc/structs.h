@@ -156,6 +156,19 @@ struct ipc_conn_open {
 	uint32_t window;	/* most transactions that will be given ahead */
 	uint32_t proxy_version; /* of the PROXY protocol: 1 or 2; 0: no proxy */
 	uint32_t type; /* enum delivery_type; with another than SMTP there are no addresses */
+	uint32_t talk; /* enum talk_bit: what of the dialogue is told to queued, beside the log */
+	uint32_t pad;
+};
+enum talk_bit {
+	TALK_CONNECTIONS = 1,
+	TALK_COMMANDS = 2,
+	TALK_DATA = 4,
+	TALK_TLS = 8,
+	TALK_FAILURES = 16
+};
+struct ipc_conn_talk {
+	uint32_t conn;
+	uint32_t pad;
 };
 enum conn_close {
 	CONN_QUIT = 1,	/* after what was given */
@@ -518,6 +531,12 @@ enum ctl_value {
 /* one leaf of the answer's tree: text 0 its path ("queue[3].name"), text 1 its value */
 struct ipc_ctl_field {
 	uint32_t kind; /* enum ctl_value */
+	uint32_t pad;
+};
+/* of a request that goes on until the client leaves */
+struct ipc_ctl_event {
+	int64_t when_ns;
+	uint32_t n_dropped; /* events before this one that the client was too slow for */
 	uint32_t pad;
 };
 struct ipc_ctl_end {

@@ -1,6 +1,8 @@
 """What operators see: metrics, completion, digests, settings, logs of the dialogue, events, alerts."""
+import json
 import os
 import re
+import select
 import shutil
 import subprocess
 import sys
@@ -108,6 +110,110 @@ def resolve_connect():
         expect(re.search(r">>> 220 .*\n  <<< EHLO .*\n  >>> 250[ -]", said), said)
         r = w.ph.pmtactl("resolve", "--connect", "nowhere.example", check=False)
         expect_equal(r.returncode, 1, "a name without hosts")
+
+
+AUTH_POLICY = """port {mx_port}
+name-server {net}.53:{dns_port}
+provider auth.test { mx {net}.20; auth ann opensesame PLAIN LOGIN; }
+provider gmail.test { mx {net}.10; reply rcpt match:late* "450 4.2.1 come back later"; reply rcpt match:no* "550 5.1.1 no such user"; }
+"""
+LOGGED = DOMAIN + """<domain auth.test>
+	auth-username ann
+	auth-password opensesame
+	use-unencrypted-plain-auth yes
+	log-connections yes
+	log-commands yes
+	log-data yes
+	log-tls yes
+</domain>
+<domain gmail.test>
+	log-resolution yes
+	log-transfer-failures yes
+	track-recipient-events yes
+	max-events-recorded 2
+	retry-recipients-after 1h
+</domain>
+"""
+# "opensesame" in clear, as AUTH PLAIN and AUTH LOGIN say it, and as a row of log-data would show it
+SECRETS = ("opensesame", "AGFubgBvcGVuc2VzYW1l", "b3BlbnNlc2FtZQ", "6f 70 65 6e 73 65", "62 33 42 6c")
+
+
+def follow(w, *words):
+    """pmtactl tail or trace in the background, its lines as JSON."""
+    return subprocess.Popen([PMTACTL, "-c", w.ph.config_path, "--json", *words], stdout=subprocess.PIPE, text=True,
+                            stdin=subprocess.DEVNULL)
+
+
+def event(line):
+    return json.loads(line)["data"]["event"]
+
+
+def talk(w, word, queue):
+    return [line for line in w.ph.said().splitlines() if f"queue={queue}/" in line and word in line]
+
+
+@case("the dialogue is logged as log-connections, -commands, -data and -resolution say, tail and trace show it, never a password")
+def dialogue():
+    with World(policy=AUTH_POLICY, domain=LOGGED) as w:
+        tail = follow(w, "tail", "--event=delivered,deferred,bounced,command")
+        wait_for("the tail follows", lambda: w.ph.pmtactl("schedule", "none.test")
+                 and select.select([tail.stdout], [], [], 0.1)[0])
+        w.inject(3, "u%r@auth.test")
+        w.inject(1, "good@gmail.test", headers=("X-Job: j1",))
+        w.inject(1, "late@gmail.test")
+        w.inject(1, "no@gmail.test")
+        w.ph.wait_records(4, "d")
+        w.ph.wait_records(1, "b")
+        wait_for("the late one waits", lambda: queued_recipients(w.ph) == 1)
+        # ---- the log
+        for word in ("connecting to", "connected to", "closed ", "<<< EHLO ", ">>> 250 ", "<<< MAIL FROM:", "(BDAT LAST and content, ",
+                     "<<< AUTH PLAIN (not shown)", "wr ", "rd "):
+            wait_for(f"the log of {word!r}", lambda w_=word: talk(w, w_, "auth.test"))
+        expect(not talk(w, "<<< ", "gmail.test"), "commands are logged that nobody asked for")
+        expect("event=resolution queue=gmail.test" in w.ph.said(), "log-resolution")
+        expect(talk(w, "transfer failed", "gmail.test"), "log-transfer-failures")
+        said = w.ph.said() + w.ph.pmtactl("show", "settings", "auth.test").stdout
+        for secret in SECRETS:
+            expect(secret not in w.ph.said(), f"a password is in the log: {secret}")
+        # ---- the last events of recipients
+        queue = w.ph.json("show", "queues", "gmail.test")["queue"][0]
+        found = {e["type"]: e for e in queue["rcptEvent"]}
+        expect_equal((found["delivered"]["rcpt"], found["delivered"]["jobId"]), ("good@gmail.test", "j1"), "delivered")
+        expect_equal(found["bounced"]["rcpt"], "no@gmail.test", "bounced")
+        expect("450 4.2.1" in found["deferred"]["text"], f"{found['deferred']}")
+        expect("rcptEvent" not in w.ph.json("show", "queues", "--no-rcpt-events", "gmail.test")["queue"][0], "left out")
+        text = w.ph.pmtactl("show", "queues", "gmail.test").stdout
+        expect("Recipient Events (deliveries:1, bounces:1, deferrals:1)" in text and "bounced | " in text, text)
+        # ---- tail
+        seen = {}
+        while len(seen) < 4:
+            e = event(tail.stdout.readline())
+            if "auth.test" not in e.get("queue", ""):
+                seen[e["type"]] = e
+        expect_equal(seen.pop("command")["text"].split(": ")[1], "schedule none.test", "a command")
+        tail.kill()
+        tail.wait()
+        expect_equal({k: v["rcpt"] for k, v in seen.items()}, {"delivered": "good@gmail.test",
+                     "deferred": "late@gmail.test", "bounced": "no@gmail.test"}, "events of tail")
+        expect("from" not in seen["delivered"] and seen["delivered"]["jobId"] == "j1", f"{seen['delivered']}")
+        # ---- trace
+        trace = follow(w, "trace", "--log-resolution", "--log-data", "--retry-recipients", "gmail.test")
+        out, _ = trace.communicate(timeout=60)
+        lines = [json.loads(line)["data"].get("event", {}).get("text", "") for line in out.splitlines()]
+        for wanted in ("starting", "resolved: ", "connecting to ", "<<< EHLO ", ">>> 450 ", "<<< wr ", "closed "):
+            expect(any(line.startswith(wanted) for line in lines), f"{wanted!r} is not traced: {lines}")
+        expect_equal(trace.returncode, 0, "exit status of trace")
+        expect(not talk(w, "<<< ", "gmail.test"), "what is traced is not logged")
+        for i in range(5):
+            w.inject(1, "late%r@gmail.test")
+        wait_for("6 wait", lambda: queued_recipients(w.ph) == 6)
+        errors = w.ph.json("show", "queues", "--errors", "gmail.test")["queue"][0]["event"]
+        expect_equal(len(errors), 2, "errors kept, by max-events-recorded")
+        r = w.ph.pmtactl("trace", "none.test", check=False)
+        expect_equal(r.returncode, 1, "no such queue")
+        w.ph.pmtactl("delete", "--queue=gmail.test")
+        w.ph.audit()
+        expect(said, "something was said")
 
 
 main()

@@ -113,13 +113,13 @@ hostile_arguments_are_told(void **state)
 }
 
 static void
-what_comes_later_is_named(void **state)
+what_pmtactl_does_by_itself_is_named(void **state)
 {
 	assert_int_equal(read_line("show license"), 0);
 	assert_int_equal(o.local, LOCAL_NO_LICENSE);
 	assert_string_equal(o.words, "show license");
 	assert_int_equal(read_line("trace a.test"), 0);
-	assert_int_equal(o.local, LOCAL_LATER);
+	assert_int_equal(o.local, LOCAL_STREAM);
 	assert_int_equal(read_line("test conf x"), 0);
 	assert_int_equal(o.local, LOCAL_TEST_CONFIG);
 	assert_int_equal(read_line("audit"), 0);
@@ -137,7 +137,7 @@ main(void)
 	    cmocka_unit_test(what_does_not_belong_is_refused),
 	    cmocka_unit_test(ages_have_units),
 	    cmocka_unit_test(hostile_arguments_are_told),
-	    cmocka_unit_test(what_comes_later_is_named),
+	    cmocka_unit_test(what_pmtactl_does_by_itself_is_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,9 +65,10 @@ a_walk_over_jobs_meets_each_once_and_no_free_slot(void **state)
 }
 
 static void
-a_queue_keeps_its_last_ten_events(void **state)
+a_queue_keeps_as_many_of_its_last_events_as_asked(void **state)
 {
-	struct queue q = {0};
+	struct policy ten = {.max_events = 10}, three = {.max_events = 3};
+	struct queue q = {.policy = &ten};
 	char text[400];
 
 	assert_null(events_last(&q, 0));
@@ -75,11 +76,21 @@ a_queue_keeps_its_last_ten_events(void **state)
 		snprintf(text, sizeof text, "event %u", i);
 		events_add(&q, str_of(text));
 	}
-	for (uint32_t i = 0; i < EVENTS_KEPT; i++) {
+	for (uint32_t i = 0; i < 10; i++) {
 		snprintf(text, sizeof text, "event %u", 25 - i);
 		assert_string_equal(events_last(&q, i)->text, text);
 	}
-	assert_null(events_last(&q, EVENTS_KEPT));
+	assert_null(events_last(&q, 10));
+	/* less room after a reload: the newest stay */
+	q.policy = &three;
+	events_add(&q, STR("event 26"));
+	assert_string_equal(events_last(&q, 0)->text, "event 26");
+	assert_string_equal(events_last(&q, 2)->text, "event 24");
+	assert_null(events_last(&q, 3));
+	q.policy = &ten;
+	events_add(&q, STR("event 27"));
+	assert_string_equal(events_last(&q, 3)->text, "event 24");
+	assert_null(events_last(&q, 4));
 	/* however long a reply is */
 	memset(text, 'x', sizeof text);
 	events_add(&q, str_from(text, sizeof text));
@@ -156,7 +167,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    T(a_job_lives_as_long_as_its_mail_or_its_pause),
 	    T(a_walk_over_jobs_meets_each_once_and_no_free_slot),
-	    T(a_queue_keeps_its_last_ten_events),
+	    T(a_queue_keeps_as_many_of_its_last_events_as_asked),
 	    T(patterns_of_pauses_match_as_operators_write_them),
 	    T(a_pattern_of_many_stars_costs_no_more_than_its_text),
 	    T(ticks_round_up_and_never_wrap),
