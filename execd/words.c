@@ -101,6 +101,7 @@ words_make(const struct command *c, const struct ipc_exec_run *run, const struct
 	case COMMAND_HTTP:
 		return post_program(c, values, w, why);
 	case COMMAND_ACCT:
+	case COMMAND_ALERT:
 	case COMMAND_HANDLER:
 	case COMMAND_PIPE:
 		return command_split(c->text, values, w, why);

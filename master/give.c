@@ -290,7 +290,7 @@ join(struct kid *a, struct kid *b)
 /* who has anything to ask of these two */
 static const unsigned sign_askers = ROLE_BIT(ROLE_DELIVER);
 static const unsigned exec_askers =
-    ROLE_BIT(ROLE_ACCT) | ROLE_BIT(ROLE_DELIVER) | ROLE_BIT(ROLE_BOUNCE);
+    ROLE_BIT(ROLE_ACCT) | ROLE_BIT(ROLE_DELIVER) | ROLE_BIT(ROLE_BOUNCE) | ROLE_BIT(ROLE_QUEUE);
 
 /* queued is everybody else's peer; injectd has checks made by dnsd, and asks bounced */
 static bool

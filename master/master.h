@@ -185,6 +185,8 @@ int listeners_open_control(struct why *why) PH_MUST_CHECK;
  * Reads what listeners and users name, and tries whether TLS can be served with it: `why` names file and line. On
  * failure nothing stays open.
  */
+/* When they run out, onto the statistics page. */
+void certificates_tell(const struct tls_files *files);
 int tls_files_open(const struct conf *c, struct tls_files *f, struct why *why) PH_MUST_CHECK;
 void tls_files_close(struct tls_files *f);
 /* Into `to` and the list, for those roles; an empty path is nothing. */

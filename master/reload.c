@@ -175,6 +175,7 @@ switch_to_new(void)
 	master.listeners = r->listeners;
 	tls_files_close(&master.tls_files);
 	master.tls_files = r->tls_files;
+	certificates_tell(&master.tls_files);
 	master.generation = r->generation;
 	close(master.keys_fd);
 	master.keys_fd = r->keys_fd;

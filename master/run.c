@@ -139,6 +139,7 @@ open_all(struct why *why)
 	if (master.stats_fd == -1 || stats_map_own(master.stats_fd) == -1)
 		return why_errno(why, "a page of statistics cannot be made");
 	stats_own->started_ns = ev_wall().ns;
+	certificates_tell(&master.tls_files);
 	master.board_fd = memfd_create("posthaste-board", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (master.board_fd == -1 || ftruncate(master.board_fd, IPC_BOARD_BYTES) == -1 ||
 	    fcntl(master.board_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == -1)

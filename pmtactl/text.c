@@ -402,6 +402,20 @@ print_vmta_settings(const struct tree *t, FILE *out)
 }
 
 static void
+print_alerts(const struct tree *t, FILE *out)
+{
+	for (size_t i = 0; i < tree_count(t, "alert"); i++) {
+		fprintf(out, "%-6s %-8s %-15s", get(t, "alert", i, "state"),
+		    get(t, "alert", i, "level"), get(t, "alert", i, "kind"));
+		fprintf(out, " since %s", get(t, "alert", i, "since"));
+		if (get(t, "alert", i, "ended")[0] != '\0')
+			fprintf(out, " until %s", get(t, "alert", i, "ended"));
+		fprintf(out, " %s:", get(t, "alert", i, "subject"));
+		fprintf(out, " %s\n", get(t, "alert", i, "text"));
+	}
+}
+
+static void
 print_lines(const struct tree *t, FILE *out)
 {
 	for (size_t i = 0; i < tree_count(t, "line"); i++)
@@ -454,6 +468,7 @@ static const struct {
     {CTL_SHOW_METRICS, print_lines},
     {CTL_SHOW_SUPPRESSED, print_suppressed},
     {CTL_CLASSIFY, print_classify},
+    {CTL_SHOW_ALERTS, print_alerts},
 };
 
 void

@@ -3,6 +3,7 @@
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
+#include "queued/alert_rate.h"
 #include "queued/copy.h"
 #include "queued/events.h"
 #include "queued/happen.h"
@@ -265,6 +266,8 @@ final_begin(struct queue *q, uint32_t rcpt, enum final_kind kind, const struct f
 	struct rcpt *r = rcpt_at(rcpt);
 	struct final *f;
 
+	if (kind == FINAL_DELIVERED)
+		alert_rate_delivered(q, message_at(r->message)->job);
 	happen_to_rcpt(kinds[kind], q, rcpt, given);
 	facts_shown.reply = shown(q, given->reply);
 	to_ending(q, r, rcpt);
@@ -299,6 +302,7 @@ final_end_by(struct final *f, struct queue *q, uint32_t rcpt)
 	q->n_bounced++;
 	stat_inc(STAT_Q_BOUNCED);
 	stat_label_add(FAMILY_BOUNCES, final_text(f, FINAL_CATEGORY), 1);
+	alert_rate_bounced(q, message_at(r->message)->job, final_text(f, FINAL_CATEGORY));
 	final_post(f);
 }
 

@@ -4,6 +4,7 @@
 #include "lib/base/slab.h"
 #include "lib/base/xalloc.h"
 #include "lib/mail/status.h"
+#include "queued/alert_rate.h"
 #include "queued/expire.h"
 #include "queued/final.h"
 #include "queued/mode.h"
@@ -254,6 +255,7 @@ on_final(struct final *f, const struct answer *a)
 		return;
 	}
 	stat_label_add(FAMILY_BOUNCES, a->category, 1);
+	alert_rate_bounced(queue_at(f->queue), message_at(r->message)->job, a->category);
 	final_post(f);
 }
 

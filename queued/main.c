@@ -9,6 +9,9 @@
 #include "lib/daemon/sandbox.h"
 #include "lib/stats/stats.h"
 #include "queued/age.h"
+#include "queued/alert_rate.h"
+#include "queued/alert_tell.h"
+#include "queued/alert_watch.h"
 #include "queued/cold.h"
 #include "queued/conn.h"
 #include "queued/control.h"
@@ -70,6 +73,8 @@ config(const struct conf *old)
 	place_configure();
 	vmta_wake_all();
 	target_configure();
+	alert_tell_configure();
+	alert_rate_configure();
 	limit_wake_all(&qd.total_out);
 	limit_wake_all(&qd.total_file);
 }
@@ -163,6 +168,9 @@ queued_init(void)
 	orphan_start();
 	qd.started = true;
 	survey_start();
+	alert_tell_configure();
+	alert_rate_configure();
+	alert_watch_start();
 	peers_tell_spool_state();
 	ev_timer_in_ms(&housekeeping, HOUSEKEEPING_MS);
 }

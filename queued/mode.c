@@ -5,6 +5,7 @@
 #include "lib/ev/ev.h"
 #include "queued/notice.h"
 #include "queued/queue.h"
+#include "queued/alert.h"
 #include "queued/tail.h"
 #include "queued/retry.h"
 
@@ -100,6 +101,11 @@ changed(struct queue *q, bool backoff, const struct cause *c)
 	log_info("event=mode queue=%s mode=%s text=%s", q->name, backoff ? "backoff" : "normal",
 	    log_quote(c->text));
 	tail_queue(TAIL_MODE, q->name, str_of(m->ring[(m->n - 1) % MODE_EVENTS].text));
+	if (backoff)
+		alert_raise(
+		    ALERT_BACKOFF, str_of(q->name), "%.*s", STR_ARG(str_sub(c->text, 0, 300)));
+	else
+		alert_clear(ALERT_BACKOFF, str_of(q->name));
 	retry_mode_changed(q);
 	if (!c->of_report && notice_is_wanted(q, CONF_DOMAIN_BACKOFF_NOTIFY))
 		m->notice_due = true;

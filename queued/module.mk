@@ -1,5 +1,9 @@
 sources := age.c \
 	   age_file.c \
+	   alert.c \
+	   alert_rate.c \
+	   alert_tell.c \
+	   alert_watch.c \
 	   arrive.c \
 	   cold.c \
 	   conn.c \
@@ -79,5 +83,5 @@ sources := age.c \
 	   vmta.c \
 	   way.c \
 	   window.c
-uses := daemon suppress spool ctl conf mail net ipc ev stats base
+uses := command daemon suppress spool ctl conf mail net ipc ev stats base
 program := libexec/posthaste/queued

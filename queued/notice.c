@@ -104,18 +104,27 @@ addresses(const struct conf_set *set, enum conf_key who)
 void
 notice_send(struct queue *q, enum conf_key who, const char *what, struct buf *b)
 {
+	char *subject = xasprintf("Queue %s %s", q->name, what);
+
+	notice_post(q->policy->set, who, subject, b);
+	free(subject);
+}
+
+void
+notice_post(const struct conf_set *set, enum conf_key who, const char *subject, struct buf *b)
+{
 	struct notice *n;
 
 	make_once();
 	if (notices.n == OPEN_MAX) {
-		log_error("event=notice-dropped queue=%s text=\"%s\"", q->name, what);
+		log_error("event=notice-dropped text=%s", log_quote(str_of(subject)));
 		buf_clear(b);
 		return;
 	}
 	n = xcalloc(1, sizeof *n);
 	n->id = ++notices.id;
-	n->who = addresses(q->policy->set, who);
-	n->subject = xasprintf("Queue %s %s", q->name, what);
+	n->who = addresses(set, who);
+	n->subject = xstrdup(subject);
 	n->text = xstrdup_str(buf_str(b));
 	buf_clear(b);
 	TAILQ_INSERT_TAIL(&notices.open, n, link);

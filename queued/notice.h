@@ -22,6 +22,9 @@ void notice_begin(struct buf *b);
 /* Sends the text to those whom `who` names; the subject is "Queue NAME `what`". Clears the buffer. */
 void notice_send(struct queue *q, enum conf_key who, const char *what, struct buf *b);
 
+/* The same to those whom a global directive names; the subject as given. */
+void notice_post(const struct conf_set *set, enum conf_key who, const char *subject, struct buf *b);
+
 /* From bounced. */
 void notice_done(const struct ipc_notice_done *d);
 /* A new bounced has come: all that is open is sent again. */

@@ -5,6 +5,7 @@
 #include "lib/base/log.h"
 #include "lib/conf/conf.h"
 #include "lib/daemon/daemon.h"
+#include "queued/alert_tell.h"
 #include "queued/arrive.h"
 #include "queued/conn.h"
 #include "queued/control.h"
@@ -363,6 +364,10 @@ peers_join(struct ipc_chan *chan)
 void
 peers_add(enum ipc_role role, uint32_t instance, int fd)
 {
+	if (role == ROLE_EXEC) {
+		alert_tell_peer(fd);
+		return;
+	}
 	if (peer_of(role, instance) != NULL) {
 		peers_join(ipc_chan_new(fd, ROLE_QUEUE, role, instance, &peers_events, NULL));
 		return;

@@ -2,6 +2,7 @@
 
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
+#include "queued/alert.h"
 #include "queued/events.h"
 #include "queued/notice.h"
 #include "queued/queue.h"
@@ -108,6 +109,20 @@ all_are_disabled(struct queue *q, const struct cause *c)
 	mode_set_backoff(q, -1, &why);
 }
 
+/* why NULL: it is enabled again */
+static void
+tell_alert(const struct queue *q, const struct net_addr *addr, const struct str *why)
+{
+	char text[NET_ADDR_TEXT], subject[400];
+	int n = snprintf(subject, sizeof subject, "%s for %.300s", addr_text(addr, text), q->name);
+	struct str s = str_from(subject, PH_MIN((size_t)n, sizeof subject - 1));
+
+	if (why != NULL)
+		alert_raise(ALERT_SOURCE, s, "%.*s", STR_ARG(str_sub(*why, 0, 300)));
+	else
+		alert_clear(ALERT_SOURCE, s);
+}
+
 static void
 tell_events(const struct queue *q, const struct net_addr *addr, const char *what, struct str why)
 {
@@ -149,6 +164,7 @@ source_disable(struct queue *q, const struct net_addr *addr, int64_t ms, const s
 		log_info("event=source-disabled queue=%s source=%s text=%s", q->name,
 		    addr_text(addr, text), log_quote(c->text));
 	tell_events(q, addr, "disabled", c->text);
+	tell_alert(q, addr, &c->text);
 	if (!c->of_report)
 		tell(q, s);
 	if (off->all && !was_all)
@@ -166,6 +182,8 @@ remove_at(struct queue *q, uint32_t i)
 	if (conf_bool(q->policy->set, CONF_DOMAIN_LOG_DISABLED_IPS))
 		log_info("event=source-enabled queue=%s source=%s", q->name,
 		    addr_text(&off->list[i].addr, text));
+	tell_alert(q, &off->list[i].addr, NULL);
+	tell_events(q, &off->list[i].addr, "enabled", STR(""));
 	cause_forget(&off->list[i].by);
 	off->list[i] = off->list[--off->n];
 	off->all = is_all(q);

@@ -10,7 +10,7 @@
 #define QUEUES_A_TURN	4000
 #define MESSAGES_A_TURN 20000
 /* how often it is all counted, however little there is */
-#define ROUND_MS  5000
+#define ROUND_MS  2000
 #define N_LARGEST 20
 
 /* ages of the classes that are counted */

@@ -70,6 +70,20 @@ add_acct(struct commands *l, const struct conf *c)
 	}
 }
 
+static void
+add_alert(struct commands *l, const struct conf *c)
+{
+	const struct conf_set *g = conf_global(c);
+	const struct command cmd = {.kind = COMMAND_ALERT,
+	    .text = conf_str(g, CONF_GLOBAL_ALERT_COMMAND),
+	    .user = conf_str(g, CONF_GLOBAL_COMMAND_USER),
+	    .set = g,
+	    .origin = conf_origin(g, CONF_GLOBAL_ALERT_COMMAND)};
+
+	if (cmd.text.len > 0)
+		add(l, &cmd);
+}
+
 /* type=pipe command=TEXT */
 static struct str
 handler_command(struct str line)
@@ -117,6 +131,7 @@ commands_make(struct commands *l, const struct conf *c)
 	add_acct(l, c);
 	for (size_t i = 0; i < countof(places); i++)
 		add_of_place(l, c, &places[i]);
+	add_alert(l, c);
 	add_handlers(l, c);
 	for (size_t i = 0; i < l->n; i++) {
 		l->hash = mix(l->hash, l->list[i].text);

@@ -14,6 +14,7 @@ enum command_kind {
 	COMMAND_PIPE,	 /* command of <domain>: one run a recipient */
 	COMMAND_FILE,	 /* file-destination of <domain>: one run a recipient; `text` is the path */
 	COMMAND_HTTP,	 /* http-delivery-url of <domain>: one run a recipient; `text` is the URL */
+	COMMAND_ALERT,	 /* alert-command: one run a batch of alerts */
 	COMMAND_HANDLER, /* <fbl> handler of type pipe: one run a report */
 	COMMAND_KINDS
 };

@@ -254,6 +254,19 @@ check_filter(struct conf_pool_mem *m, struct str *s)
 	return ok(t.len > 0 && t.p[0] != '/');
 }
 
+/* 0.5%, 100% */
+static int
+check_percent(struct conf_pool_mem *m, struct str *s)
+{
+	struct str t = s->len > 0 && s->p[s->len - 1] == '%' ? str_sub(*s, 0, s->len - 1) : *s;
+	size_t dot = str_find(t, '.');
+	struct str part = dot == STR_NPOS ? STR("0") : str_skip(t, dot + 1);
+	uint32_t whole, ignored;
+
+	return ok(parse_u32(str_sub(t, 0, dot), 0, 100, &whole) &&
+		  parse_u32(part, 0, 999999, &ignored) && part.len <= 4);
+}
+
 static const struct {
 	const char *name;
 	check_fn *check;
@@ -272,6 +285,7 @@ static const struct {
     {"ADDRPORT", check_addrport, "an IP address, with or without port"},
     {"SERVER", check_server, "an IP address with a port; a name is not looked up"},
     {"CIDR", check_cidr, "an IP address or CIDR block"},
+    {"PERCENT", check_percent, "a share such as 0.5%"},
     {"N", check_n, "a number"},
     {"COUNT", check_count, "a number or \"unlimited\""},
     {"WEIGHT", check_weight, "a weight from 1 to 10000"},

@@ -6,9 +6,11 @@ import select
 import shutil
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import Skip, case, expect, expect_equal, main, wait_for  # noqa: E402
+from server_certs import Certs  # noqa: E402
 from posthaste import BUILD, DOMAIN, World, queued_recipients  # noqa: E402
 
 PMTACTL = BUILD + "/sbin/pmtactl"
@@ -214,6 +216,72 @@ def dialogue():
         w.ph.pmtactl("delete", "--queue=gmail.test")
         w.ph.audit()
         expect(said, "something was said")
+
+
+ALERTS = """alert-notify operator@gmail.test
+alert-command /bin/sh -c "cat >>{folder}/alerts/told"
+command-user nobody
+alert-threshold bad-mailbox 10% per=job window=10m minimum=8 action=pause
+alert-disk-free 100
+alert-queue-age 1s
+alert-certificate 10000d
+smtp-server-tls-certificate {certs}/server.pem
+"""
+
+
+def alerts(w):
+    """kind and subject: the alert"""
+    return {(a["kind"], a["subject"]): a for a in w.ph.json("show", "alerts")["alert"]}
+
+
+@case("alerts are listed once, counted and ended; thresholds pause a job; mail and the command tell what is new")
+def show_alerts():
+    if os.geteuid() != 0:
+        raise Skip("needs root for the command's user")
+    certs = Certs(tempfile.mkdtemp(prefix="posthaste-certs-"))
+    certs.make("server")
+    config = ALERTS.replace("{certs}", certs.folder)
+    with World(policy=AUTH_POLICY, config=config, domain=DOMAIN + "<domain held.test>\n\thold-domain yes\n</domain>\n",
+               start=False) as w:
+        os.mkdir(w.folder + "/alerts")
+        os.chmod(w.folder + "/alerts", 0o777)
+        w.ph.start()
+        w.inject(10, "u%r@gmail.test", headers=("X-Job: j1",))
+        w.inject(2, "u%r@held.test", headers=("X-Job: j1",))
+        wait_for("2 are left", lambda: queued_recipients(w.ph) == 2)
+        w.ph.pmtactl("set", "queue", "--mode=backoff", "held.test")
+        w.inject(1, "no1@gmail.test", headers=("X-Job: j1",))
+        w.ph.wait_records(1, "b")
+        expect_equal([j["paused"] for j in w.ph.json("show", "jobs")["job"]], [False], "1 of 10 is not over 10 %")
+        w.inject(1, "no2@gmail.test", headers=("X-Job: j1",))
+        w.ph.wait_records(2, "b")
+        expect_equal([j["paused"] for j in w.ph.json("show", "jobs")["job"]], [True], "2 of 10 are")
+        w.ph.kill_daemon("deliverd")
+        subject = "job j1, bad-mailbox"
+        wanted = {("backoff", "held.test/{default}"), ("threshold", subject), ("disk", "spool"), ("queue-age", "queues"),
+                  ("restart", "deliverd.0"), ("certificate", certs.folder + "/server.pem")}
+        found = wait_for("all alerts", lambda: wanted <= set(a := alerts(w)) and a, 40)
+        expect("2 of 10 delivered (20.00 %)" in found["threshold", subject]["text"], f"{found['threshold', subject]}")
+        expect_equal({a["state"] for a in found.values()}, {"raised"}, "states")
+        w.ph.pmtactl("set", "queue", "--mode=normal", "held.test")
+        expect_equal(alerts(w)["backoff", "held.test/{default}"]["state"], "ended", "back-off is over")
+        w.ph.pmtactl("set", "queue", "--mode=backoff", "held.test")
+        again = alerts(w)["backoff", "held.test/{default}"]
+        expect_equal((again["state"], again["count"]), ("raised", 2), "the same alert once more")
+        expect("threshold" in w.ph.pmtactl("show", "alerts").stdout, "as text")
+        wait_for("mail about them", lambda: any(a.rcpt == "operator@gmail.test" for a in w.mx.log()), 40)
+        wait_for("the command was told", lambda: os.path.exists(w.folder + "/alerts/told")
+                 and "threshold " + subject in open(w.folder + "/alerts/told").read(), 40)
+        expect_equal(metrics(w)["posthaste_alerts"], len([a for a in alerts(w).values() if a["state"] == "raised"]),
+                     "the metric")
+        # with the cause gone
+        w.ph.write_config(w.config.replace("alert-disk-free 100", "alert-disk-free 0").replace("age 1s", "age never"))
+        w.ph.pmtactl("reload")
+        wait_for("disk and age are over", lambda: {a["state"] for k, a in alerts(w).items()
+                                                   if k[0] in ("disk", "queue-age")} == {"ended"}, 40)
+        w.ph.pmtactl("delete", "--jobId=j1")
+        w.ph.audit()
+    shutil.rmtree(certs.folder, ignore_errors=True)
 
 
 main()

@@ -1,0 +1,24 @@
+/*
+ * Of each job and each VirtualMTA, what share of its deliveries bounced in the categories of alert-threshold, or was
+ * complained about, within a window. Over the threshold: an alert, and where it says so the job is paused or the
+ * VirtualMTA held. It keeps a bounded number of them; those without traffic for a window make room for others.
+ */
+#ifndef PH_QUEUED_ALERT_RATE_H
+#define PH_QUEUED_ALERT_RATE_H
+
+#include "lib/base/str.h"
+
+struct queue;
+
+/* A recipient of that queue and job (0: none) was delivered. */
+void alert_rate_delivered(const struct queue *q, uint32_t job);
+/* It bounced in that category. */
+void alert_rate_bounced(const struct queue *q, uint32_t job, struct str category);
+/* The same by names; `complaints`: it was complained about. */
+void alert_rate_counted(struct str vmta, struct str job, struct str category);
+/* Ends alerts whose share has fallen; every few seconds. */
+void alert_rate_look(void);
+/* The thresholds, anew; after the start and each reload. */
+void alert_rate_configure(void);
+
+#endif
