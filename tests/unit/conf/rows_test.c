@@ -32,6 +32,7 @@ static const struct {
     {"SERVER", "192.0.2.1:3128"},
     {"CIDR", "127.0.0.2"},
     {"N", "5"},
+    {"PERCENT", "0.5%"},
     {"COUNT", "5"},
     {"WEIGHT", "3"},
     {"CODE", "421"},
