@@ -16,8 +16,7 @@ control_fn control_show_status, control_show_queues, control_show_domains, contr
     control_hold, control_release, control_resolve, control_clear_dnscache, control_reload,
     control_rotate_log, control_rotate_acct, control_reset_counters, control_stop, control_ledger,
     control_set_priority, control_show_precache, control_check_spf, control_show_metrics,
-    control_show_vmta_settings, control_tail, control_trace,
-    control_show_alerts;
+    control_show_vmta_settings, control_tail, control_trace, control_show_alerts;
 
 /* control_dry.c: says what the command would do; true: the answer was ended with it */
 bool control_dry_run(struct control *c, const struct ctl_row *row);

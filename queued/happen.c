@@ -8,6 +8,8 @@
 /* envelopes read for this in a second */
 #define READS_A_SECOND 1000u
 #define TEXT_LEN       300u
+/* a queue without mail stays so long for who wants to see its events */
+#define KEPT_MS (10 * 60 * 1000)
 
 static struct {
 	struct mono second;
@@ -52,6 +54,7 @@ keep(struct queue *q, const struct tail_event *t)
 
 	if (q->rcpt_events == NULL)
 		q->rcpt_events = xcalloc(1, sizeof *q->rcpt_events);
+	q->keep_until = tick_in_ms(KEPT_MS);
 	e = &q->rcpt_events->ring[q->rcpt_events->n++ % RCPT_EVENTS];
 	clear(e);
 	*e = (struct rcpt_event){.when = ev_wall(),
