@@ -1,8 +1,6 @@
 #include "queued/control.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <sys/socket.h>
 #include <sysexits.h>
@@ -48,8 +46,6 @@ static struct {
 	struct client *clients; /* the newest first */
 	uint32_t n_clients;
 	uint32_t token;
-	/* pmta: may read and operate; of its members, those who are also in: may only read, may do everything */
-	gid_t group, group_read, group_admin;
 } ctl;
 
 static const struct {
@@ -497,49 +493,6 @@ drop_oldest_idle(void)
 	return oldest != NULL;
 }
 
-/* the groups of the process that connected: as they were then, and no process can leave one by itself */
-struct groups {
-	gid_t list[1024];
-	size_t n;
-	gid_t first;
-};
-
-static bool
-is_in(const struct groups *g, gid_t wanted)
-{
-	if (wanted == (gid_t)-1)
-		return false;
-	for (size_t i = 0; i < g->n; i++) {
-		if (g->list[i] == wanted)
-			return true;
-	}
-	return g->first == wanted;
-}
-
-/* -1: nothing at all */
-static int
-rights_of(int fd, uid_t *uid)
-{
-	struct ucred cred;
-	struct groups g;
-	socklen_t len = sizeof cred, size = sizeof g.list;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1)
-		return -1;
-	*uid = cred.uid;
-	if (cred.uid == 0 || cred.uid == geteuid())
-		return CTL_RIGHT_ADMIN;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, g.list, &size) == -1)
-		return -1;
-	g.n = size / sizeof g.list[0];
-	g.first = cred.gid;
-	if (!is_in(&g, ctl.group))
-		return -1;
-	if (is_in(&g, ctl.group_read))
-		return CTL_RIGHT_READ;
-	return is_in(&g, ctl.group_admin) ? CTL_RIGHT_ADMIN : CTL_RIGHT_OPERATE;
-}
-
 static void
 add_client(int fd, enum ipc_role role, uint32_t number, int rights, uid_t uid)
 {
@@ -574,7 +527,7 @@ on_accept(struct ev_io *io, int what)
 		accept_failed();
 		return;
 	}
-	rights = rights_of(fd, &uid);
+	rights = control_rights_of(fd, &uid);
 	if (rights == -1 || (ctl.n_clients >= MAX_CLIENTS && !drop_oldest_idle())) {
 		if (close(fd) == -1)
 			log_warn("event=close-failed");
@@ -601,19 +554,9 @@ control_listen(int fd)
 	ev_io_want(&ctl.io, EV_IN);
 }
 
-static gid_t
-gid_of(const char *name)
-{
-	const struct group *g = getgrnam(name);
-
-	return g == NULL ? (gid_t)-1 : g->gr_gid;
-}
-
 void
 control_init(void)
 {
-	ctl.group = gid_of("pmta");
-	ctl.group_read = gid_of("pmta-read");
-	ctl.group_admin = gid_of("pmta-admin");
+	control_rights_init();
 	control_stats_init();
 }

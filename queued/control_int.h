@@ -4,6 +4,8 @@
 #ifndef PH_QUEUED_CONTROL_INT_H
 #define PH_QUEUED_CONTROL_INT_H
 
+#include <sys/types.h>
+
 #include "queued/control.h"
 #include "queued/queue.h"
 
@@ -17,6 +19,11 @@ control_fn control_show_status, control_show_queues, control_show_domains, contr
     control_rotate_log, control_rotate_acct, control_reset_counters, control_stop, control_ledger,
     control_set_priority, control_show_precache, control_check_spf, control_show_metrics,
     control_show_vmta_settings, control_tail, control_trace, control_show_alerts;
+
+/* control_rights.c: looks the groups up; before the sandbox */
+void control_rights_init(void);
+/* enum ctl_rights of the process at the other end, -1: none at all. */
+int control_rights_of(int fd, uid_t *uid);
 
 /* control_dry.c: says what the command would do; true: the answer was ended with it */
 bool control_dry_run(struct control *c, const struct ctl_row *row);

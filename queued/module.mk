@@ -17,6 +17,7 @@ sources := age.c \
 	   control_metrics.c \
 	   control_mode.c \
 	   control_priority.c \
+	   control_rights.c \
 	   control_show.c \
 	   control_stats.c \
 	   control_vmtas.c \
