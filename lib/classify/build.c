@@ -231,19 +231,38 @@ write_bare(struct buf *out, const struct classifier *c)
 	}
 }
 
+/* most beginnings are those of the same rules: a few hundred expressions serve thousands of them */
+static pcre2_code *
+known_code(const struct classifier *c, XXH128_hash_t hash)
+{
+	for (size_t i = 0; i < c->n_made; i++)
+		if (XXH128_isEqual(c->made[i].hash, hash))
+			return c->made[i].code;
+	return NULL;
+}
+
 /* the expression into *code; NULL when nothing was written */
 static bool
-finish(struct buf *out, pcre2_code **code, struct why *why)
+finish(struct classifier *c, struct buf *out, pcre2_code **code, struct why *why)
 {
+	XXH128_hash_t hash = XXH3_128bits(buf_str(out).p, buf_len(out));
+
 	if (buf_is_overfull(out))
 		return why_set(why, "too many rules begin alike") == 0;
 	if (buf_len(out) == 0)
 		return true;
+	*code = known_code(c, hash);
+	if (*code != NULL)
+		return true;
 	*code = compile(buf_str(out), why);
+	if (*code == NULL)
+		return false;
 	/* without JIT it is only slower */
-	if (*code != NULL && regex_may_jit())
+	if (regex_may_jit())
 		(void)pcre2_jit_compile(*code, PCRE2_JIT_COMPLETE);
-	return *code != NULL;
+	c->made = xreallocarray(c->made, c->n_made + 1, sizeof *c->made);
+	c->made[c->n_made++] = (struct made){.hash = hash, .code = *code};
+	return true;
 }
 
 static bool
@@ -256,7 +275,7 @@ build_first(struct classifier *c, const struct builder *b, char first, struct wh
 	for (unsigned second = 0; second <= CLASSIFY_OTHER && is_good; second++) {
 		buf_reset(&out);
 		write_words(&out, b, first, second);
-		is_good = finish(&out, &c->code[(unsigned char)first][second], why);
+		is_good = finish(c, &out, &c->code[(unsigned char)first][second], why);
 	}
 	buf_clear(&out);
 	return is_good;
@@ -270,7 +289,7 @@ build_all(struct classifier *c, const struct builder *b, struct why *why)
 
 	buf_init(&out, MAX_PATTERN);
 	write_bare(&out, c);
-	is_good = finish(&out, &c->bare, why);
+	is_good = finish(c, &out, &c->bare, why);
 	buf_clear(&out);
 	for (unsigned first = '!'; first < 256 && is_good; first++)
 		if (first < 'A' || first > 'Z')

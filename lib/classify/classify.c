@@ -47,10 +47,9 @@ classifier_free(struct classifier **cp)
 		free(c->examples[i].text);
 	free(c->rules);
 	free(c->examples);
-	for (size_t i = 0; i < countof(c->code); i++)
-		for (size_t k = 0; k <= CLASSIFY_OTHER; k++)
-			pcre2_code_free(c->code[i][k]);
-	pcre2_code_free(c->bare);
+	for (size_t i = 0; i < c->n_made; i++)
+		pcre2_code_free(c->made[i].code);
+	free(c->made);
 	pcre2_match_data_free(c->match);
 	pcre2_match_context_free(c->limits);
 	xfree(cp);

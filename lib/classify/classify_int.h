@@ -4,6 +4,7 @@
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
+#include <xxhash.h>
 
 #include "lib/base/buf.h"
 #include "lib/classify/classify.h"
@@ -25,6 +26,11 @@ struct example {
 	uint32_t line;
 	char *text;
 };
+/* an expression, by the hash of its text */
+struct made {
+	XXH128_hash_t hash;
+	pcre2_code *code;
+};
 struct classifier {
 	struct rule *rules;
 	size_t n_rules;
@@ -33,6 +39,8 @@ struct classifier {
 	pcre2_code
 	    *code[256][CLASSIFY_OTHER + 1]; /* by a word's first bytes; NULL: no rule begins so */
 	pcre2_code *bare;		    /* rules of conditions only */
+	struct made *made; /* all expressions, each once; the tables above only point to them */
+	size_t n_made;
 	pcre2_match_data *match;
 	pcre2_match_context *limits;
 };
