@@ -141,6 +141,8 @@ def limit_descriptors(pid, soft):
 @case("a master without free descriptors lives on, and starts what died when there are some again")
 def no_descriptors():
     with World() as w:
+        # a daemon that ends before all have begun ends the start
+        wait_for("all have begun", lambda: "master ready" in w.ph.said(), 30)
         old = resource.prlimit(w.ph.process.pid, resource.RLIMIT_NOFILE)[0]
         used = len(os.listdir(f"/proc/{w.ph.process.pid}/fd"))
         for room in (1, 4):
