@@ -148,13 +148,23 @@ class World:
                                         env=self.environment, preexec_fn=self.group.enter,
                                         stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         out.close()
+        log = self.folder + "/log"
+        self.log_before = os.path.getsize(log) if os.path.exists(log) else 0
         if wait:
             load.wait_for("the server", self.is_up, 30)
 
     def is_up(self):
         if self.process.poll() is not None:
             raise Broken(f"the server ended by itself ({self.process.returncode}): {self.last_words()}")
-        return load.port_open(self.port) and self.ctl("show", "version")[0] == 0
+        return self.has_begun() and load.port_open(self.port) and self.ctl("show", "version")[0] == 0
+
+    def has_begun(self):
+        """All daemons have: the first that serve do so before the last are ready."""
+        if not os.path.exists(self.folder + "/log"):
+            return False
+        with open(self.folder + "/log", errors="replace") as f:
+            f.seek(self.log_before)
+            return "master ready" in f.read()
 
     def last_words(self):
         words = ""
