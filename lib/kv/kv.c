@@ -9,7 +9,8 @@
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 
-#define LOG_FILE_BYTES	     (16u * 1024 * 1024)
+#define LOG_FILE_BYTES	     (1024u * 1024) /* recovery fills the last one up */
+#define SPARE_BYTES	     (2 * LOG_FILE_BYTES)
 #define MAX_LOCKS	     20000
 #define COMMITS_A_CHECKPOINT 1000
 #define CHECKPOINT_KB	     (32u * 1024)
@@ -81,8 +82,8 @@ open_db(struct kv *k, const char *name, struct why *why)
 	return err == 0 ? 0 : trouble(why, "Cannot open the table", err);
 }
 
-struct kv *
-kv_open(const char *dir, const char *name, unsigned cache_mb, struct why *why)
+static struct kv *
+try_open(const char *dir, const char *name, unsigned cache_mb, struct why *why)
 {
 	struct kv *k = xcalloc(1, sizeof *k);
 
@@ -90,6 +91,47 @@ kv_open(const char *dir, const char *name, unsigned cache_mb, struct why *why)
 	if (take_lock(k, dir, why) == -1 || open_env(k, dir, cache_mb, why) == -1 ||
 	    open_db(k, name, why) == -1)
 		kv_close(&k);
+	return k;
+}
+
+/* Recovery writes: room is set aside for one start on a full disk. */
+static bool
+spare_give(const char *dir)
+{
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s/spare", dir);
+	return unlink(path) == 0;
+}
+
+static void
+spare_make(const char *dir)
+{
+	static const char nothing[64 * 1024];
+	char path[4096];
+	ssize_t r = 0;
+	int fd;
+
+	snprintf(path, sizeof path, "%s/spare", dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd == -1)
+		return;
+	for (size_t n = 0; n < SPARE_BYTES && r != -1; n += sizeof nothing)
+		r = write(fd, nothing, sizeof nothing);
+	close(fd);
+	if (r == -1)
+		(void)spare_give(dir);
+}
+
+struct kv *
+kv_open(const char *dir, const char *name, unsigned cache_mb, struct why *why)
+{
+	struct kv *k = try_open(dir, name, cache_mb, why);
+
+	if (k == NULL && spare_give(dir))
+		k = try_open(dir, name, cache_mb, why);
+	if (k != NULL)
+		spare_make(dir);
 	return k;
 }
 

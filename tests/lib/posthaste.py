@@ -138,6 +138,7 @@ class Posthaste:
 
     def start(self, seconds=30):
         self.errors = open(self.folder + "/errors", "a")
+        self.starts_before = self._starts()
         self.process = subprocess.Popen([BUILD + "/sbin/posthaste", "-f", "-c", self.config_path], cwd="/",
                                         stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors)
         wait_for("Posthaste answers", self._is_up, seconds)
@@ -146,7 +147,12 @@ class Posthaste:
     def _is_up(self):
         if self.process.poll() is not None:
             raise Failed(f"Posthaste ended with {self.process.returncode}: {self.said()[-2000:]}")
-        return self.pmtactl("show", "status", check=False).returncode == 0 and self._greets()
+        # the first daemons serve before the last have begun
+        return self._starts() > self.starts_before and self._greets() and (
+            self.pmtactl("show", "status", check=False).returncode == 0)
+
+    def _starts(self):
+        return self.said().count("master ready")
 
     def _greets(self):
         try:
