@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "acctd/file_int.h"
+#include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 
@@ -69,20 +70,6 @@ acct_file_note(struct acct_file *f, struct why *note)
 
 /* ---- beginning a file ---- */
 
-static int
-write_all(int fd, struct str s)
-{
-	while (s.len > 0) {
-		ssize_t n = write(fd, s.p, s.len);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return -1;
-		s = str_skip(s, (size_t)n);
-	}
-	return 0;
-}
-
 /* The header goes into a hidden file first, so that no file ever has a name and half a header line. */
 static int
 create_hidden(struct acct_file *f, const char *hidden, struct why *why)
@@ -95,7 +82,8 @@ create_hidden(struct acct_file *f, const char *hidden, struct why *why)
 	fd = openat(f->dir_fd, hidden, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd == -1)
 		return why_errno(why, "Cannot create %s/%s", f->def->dir, hidden);
-	if (fchmod(fd, mode) == -1 || write_all(fd, buf_str(&f->header)) == -1 ||
+	if (fchmod(fd, mode) == -1 ||
+	    write_all(fd, buf_str(&f->header).p, buf_len(&f->header)) == -1 ||
 	    fdatasync(fd) == -1) {
 		why_errno(why, "Cannot write to %s/%s", f->def->dir, hidden);
 		close(fd);
@@ -324,7 +312,7 @@ append(struct acct_file *f, struct str part, struct why *why)
 	f->is_torn = false;
 	if (lseek(f->fd, (off_t)f->len, SEEK_SET) == -1)
 		return why_errno(why, "Cannot seek in %s/%s", f->def->dir, name);
-	if (write_all(f->fd, part) == -1) {
+	if (write_all(f->fd, part.p, part.len) == -1) {
 		why_errno(why, "Cannot write to %s/%s", f->def->dir, name);
 		f->is_torn = ftruncate(f->fd, (off_t)f->len) == -1;
 		return -1;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "acctd/file_int.h"
+#include "lib/base/io.h"
 #include "lib/base/xalloc.h"
 
 /* More than any batch: only what was not flushed when the machine stopped can be damaged, and that is at the end. */
@@ -37,24 +38,6 @@ sound_len(struct str tail)
 	return end;
 }
 
-static ssize_t
-read_at(int fd, char *p, size_t len, uint64_t offset)
-{
-	size_t got = 0;
-
-	while (got < len) {
-		ssize_t n = pread(fd, p + got, len - got, (off_t)(offset + got));
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return -1;
-		if (n == 0)
-			break;
-		got += (size_t)n;
-	}
-	return (ssize_t)got;
-}
-
 /* cuts an incomplete end; *size becomes the file's length */
 static int
 mend_end(int fd, uint64_t *size)
@@ -62,7 +45,7 @@ mend_end(int fd, uint64_t *size)
 	size_t len = (size_t)PH_MIN(*size, (uint64_t)TAIL_BYTES);
 	uint64_t from = *size - len, sound;
 	char *tail = xmalloc(len);
-	ssize_t n = read_at(fd, tail, len, from);
+	ssize_t n = pread_all(fd, tail, len, from);
 
 	if (n == -1) {
 		free(tail);
@@ -82,7 +65,7 @@ static bool
 has_header(int fd, struct str header)
 {
 	char *p = xmalloc(header.len);
-	bool same = read_at(fd, p, header.len, 0) == (ssize_t)header.len &&
+	bool same = pread_all(fd, p, header.len, 0) == (ssize_t)header.len &&
 		    memcmp(p, header.p, header.len) == 0;
 
 	free(p);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/base/num.h"
 #include "lib/base/xalloc.h"
@@ -274,21 +275,6 @@ begin_segment(struct spill *s, struct why *why)
 	return 0;
 }
 
-static int
-write_at(int fd, struct str s, uint64_t offset)
-{
-	while (s.len > 0) {
-		ssize_t n = pwrite(fd, s.p, s.len, (off_t)offset);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return -1;
-		s = str_skip(s, (size_t)n);
-		offset += (uint64_t)n;
-	}
-	return 0;
-}
-
 /* after a flush that failed nobody knows what the disk has: the same lines go into the next segment */
 static void
 abandon(struct spill *s)
@@ -307,11 +293,11 @@ append(struct spill *s, struct str lines, struct why *why)
 		return why_errno(why, "Cannot cut a segment of pipes/%s", s->key);
 	s->is_torn = true;
 	if (at == 0) {
-		if (write_at(s->fd, buf_str(&s->header), 0) == -1)
+		if (pwrite_all(s->fd, buf_str(&s->header).p, buf_len(&s->header), 0) == -1)
 			return why_errno(why, "Cannot write to pipes/%s", s->key);
 		at = buf_len(&s->header);
 	}
-	if (write_at(s->fd, lines, at) == -1)
+	if (pwrite_all(s->fd, lines.p, lines.len, at) == -1)
 		return why_errno(why, "Cannot write to pipes/%s", s->key);
 	s->is_torn = false;
 	if (fdatasync(s->fd) == -1) {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/base/num.h"
 #include "lib/base/xalloc.h"
@@ -30,29 +31,10 @@ edit_is_file(const char *name)
 }
 
 static int
-read_fd(int fd, struct buf *to)
-{
-	size_t room;
-	ssize_t n;
-	char *p;
-
-	while ((p = buf_reserve(to, 65536, &room)) != NULL) {
-		n = read(fd, p, room);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return (int)n;
-		buf_wrote(to, (size_t)n);
-	}
-	errno = EFBIG;
-	return -1;
-}
-
-static int
 read_at(int dir, const char *path, struct buf *to, struct why *why)
 {
 	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	int r = fd == -1 ? -1 : read_fd(fd, to);
+	int r = fd == -1 ? -1 : read_whole(fd, 65536, to);
 
 	if (r == -1)
 		why_errno(why, "%s cannot be read", path);
@@ -65,20 +47,6 @@ int
 edit_read(const char *name, struct buf *to, struct why *why)
 {
 	return read_at(AT_FDCWD, name, to, why);
-}
-
-static int
-write_all(int fd, struct str s)
-{
-	while (s.len > 0) {
-		ssize_t n = write(fd, s.p, s.len);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return -1;
-		s = str_skip(s, (size_t)n);
-	}
-	return fsync(fd);
 }
 
 /* ---- earlier versions ---- */
@@ -143,7 +111,9 @@ keep(const char *name, struct str content, struct why *why)
 	fd = dir == -1
 		 ? -1
 		 : openat(dir, to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	r = fd == -1 ? -1 : write_all(fd, content);
+	r = fd == -1 ? -1 : write_all(fd, content.p, content.len);
+	if (r == 0)
+		r = fsync(fd);
 	if (r == 0)
 		r = fsync(dir);
 	if (r == -1)
@@ -243,7 +213,9 @@ write_beside(int dir, const char *temporary, const struct stat *st, struct str c
 	if (r == 0)
 		r = fchmod(fd, st->st_mode & 0777);
 	if (r == 0)
-		r = write_all(fd, content);
+		r = write_all(fd, content.p, content.len);
+	if (r == 0)
+		r = fsync(fd);
 	return close(fd) == -1 ? -1 : r;
 }
 

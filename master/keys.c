@@ -10,30 +10,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/dkim/keyfile.h"
 #include "master/master.h"
 
 #define SHORT_RSA_BITS 2048 /* below, receivers begin to complain (RFC 8301 3.2) */
-
-static int
-write_all(int fd, const void *p, size_t len)
-{
-	const char *at = p;
-	ssize_t n;
-
-	while (len > 0) {
-		n = write(fd, at, len);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -1;
-		at += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
 
 static uid_t
 signd_uid(void)

@@ -12,6 +12,7 @@
 
 #include "lib/auth/access_file.h"
 #include "lib/base/buf.h"
+#include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/tls/server.h"
@@ -20,26 +21,6 @@
 #define MAX_BLACKLIST (16u * 1024 * 1024)
 
 /* ---- contents ---- */
-
-/* `size` as the file says: with room for all at once no copies of a key stay behind */
-static int
-read_all(int fd, size_t size, struct buf *to)
-{
-	size_t room;
-	ssize_t n;
-	char *p;
-
-	while ((p = buf_reserve(to, PH_MAX(size, (size_t)1024) + 1, &room)) != NULL) {
-		n = read(fd, p, room);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return (int)n;
-		buf_wrote(to, (size_t)n);
-	}
-	errno = EFBIG;
-	return -1;
-}
 
 static int
 read_file(const char *path, struct buf *to)
@@ -56,7 +37,7 @@ read_file(const char *path, struct buf *to)
 		r = -1;
 	}
 	if (r == 0)
-		r = read_all(fd, (size_t)PH_MIN(st.st_size, (off_t)MAX_BLACKLIST), to);
+		r = read_whole(fd, (size_t)PH_MIN(st.st_size, (off_t)MAX_BLACKLIST), to);
 	close(fd);
 	return r;
 }

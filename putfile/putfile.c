@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/io.h"
 #include "lib/command/commands.h"
 
 #define BLOCK	 65536
@@ -156,16 +157,8 @@ walk(struct str path, const struct str *values, bool is_directory, struct buf *l
 static int
 flush(struct output *o)
 {
-	size_t at = 0;
-
-	while (at < o->n) {
-		ssize_t n = write(o->fd, o->bytes + at, o->n - at);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return -1;
-		at += (size_t)n;
-	}
+	if (write_all(o->fd, o->bytes, o->n) == -1)
+		return -1;
 	o->n = 0;
 	return 0;
 }

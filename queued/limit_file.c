@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/base/num.h"
 
@@ -62,19 +63,6 @@ read_lines(struct str all, void (*take)(struct str s))
 	return true;
 }
 
-static bool
-read_all(int fd, struct buf *b)
-{
-	char ch[65536];
-	ssize_t n;
-
-	while ((n = read(fd, ch, sizeof ch)) > 0) {
-		if (buf_add(b, ch, (size_t)n) == -1)
-			return false;
-	}
-	return n == 0;
-}
-
 /* no file: this is a new spool, unless another of queued's files is there */
 static enum limit_file_state
 missing(void)
@@ -102,7 +90,7 @@ limit_file_read(int spool_fd, void (*line)(struct str s))
 	if (fd == -1)
 		return missing();
 	buf_init(&b, MAX_BUF);
-	is_good = read_all(fd, &b) && read_lines(buf_str(&b), line);
+	is_good = read_whole(fd, 65536, &b) == 0 && read_lines(buf_str(&b), line);
 	if (close(fd) == -1)
 		is_good = false;
 	buf_clear(&b);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/io.h"
 #include "lib/base/xalloc.h"
 #include "queued/job.h"
 #include "queued/state.h"
@@ -125,19 +126,6 @@ apply(enum pause_kind kind, struct str what, bool on)
 	}
 }
 
-static int
-read_all(int fd)
-{
-	char ch[4096];
-	ssize_t n;
-
-	while ((n = read(fd, ch, sizeof ch)) > 0) {
-		if (buf_add(&pauses.lines, ch, (size_t)n) == -1)
-			return -1;
-	}
-	return n == -1 ? -1 : 0;
-}
-
 int
 pause_load(int spool_fd, struct why *why)
 {
@@ -150,7 +138,7 @@ pause_load(int spool_fd, struct why *why)
 	fd = openat(spool_fd, "state/pauses", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd == -1)
 		return errno == ENOENT ? 0 : why_errno(why, "cannot open state/pauses");
-	r = read_all(fd);
+	r = read_whole(fd, 4096, &pauses.lines);
 	if (close(fd) == -1 || r == -1)
 		return why_errno(why, "cannot read state/pauses");
 	rest = buf_str(&pauses.lines);
@@ -159,12 +147,6 @@ pause_load(int spool_fd, struct why *why)
 			apply(kind, what, true);
 	}
 	return 0;
-}
-
-static int
-write_all(int fd, struct str s)
-{
-	return write(fd, s.p, s.len) == (ssize_t)s.len && fsync(fd) == 0 ? 0 : -1;
 }
 
 static int
@@ -192,7 +174,9 @@ save(const struct buf *lines, struct why *why)
 	    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd == -1)
 		return why_errno(why, "cannot write state/pauses.new");
-	r = write_all(fd, buf_str(lines));
+	r = write_all(fd, buf_str(lines).p, buf_len(lines));
+	if (r == 0)
+		r = fsync(fd);
 	if (close(fd) == -1 || r == -1)
 		return why_errno(why, "cannot write state/pauses.new");
 	if (renameat(pauses.fd, "state/pauses.new", pauses.fd, "state/pauses") == -1 ||

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "signd/signd.h"
@@ -21,22 +22,6 @@ struct keyset {
 	uint64_t generation, hash;
 	uint32_t n;
 };
-
-static int
-read_all(int fd, char *to, size_t len)
-{
-	size_t at = 0;
-
-	while (at < len) {
-		ssize_t n = pread(fd, to + at, len - at, (off_t)at);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -1;
-		at += (size_t)n;
-	}
-	return 0;
-}
 
 /* the next key of the text; false: it breaks its form */
 static bool
@@ -71,7 +56,7 @@ fill(struct keyset *s, int fd, struct why *why)
 	}
 	if (madvise(s->memory, s->size, MADV_DONTDUMP) == -1)
 		return why_errno(why, "the keys cannot be kept out of dumps");
-	if (read_all(fd, s->memory, s->size - 1) == -1)
+	if (pread_all(fd, s->memory, s->size - 1, 0) != (ssize_t)s->size - 1)
 		return why_errno(why, "the keys that master gave cannot be read");
 	rest = str_from(s->memory, s->size - 1);
 	for (uint32_t i = 0; i < s->n; i++)

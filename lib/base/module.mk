@@ -1,2 +1,2 @@
-sources := buf.c hmap.c log.c num.c regex.c slab.c str.c why.c xalloc.c
+sources := buf.c hmap.c io.c log.c num.c regex.c slab.c str.c why.c xalloc.c
 uses :=

@@ -1,3 +1,4 @@
+#include "lib/base/io.h"
 #include "lib/conf/conf.h"
 
 #include <errno.h>
@@ -265,7 +266,7 @@ read_snapshot(int fd, size_t *len)
 {
 	struct stat st;
 	char *text;
-	size_t n = 0;
+	ssize_t n;
 
 	if (fstat(fd, &st) == -1)
 		return NULL;
@@ -274,17 +275,12 @@ read_snapshot(int fd, size_t *len)
 		return NULL;
 	}
 	text = xmalloc((size_t)st.st_size);
-	while (n < (size_t)st.st_size) {
-		ssize_t r = pread(fd, text + n, (size_t)st.st_size - n, (off_t)n);
-		if (r == -1 && errno == EINTR)
-			continue;
-		if (r <= 0) {
-			free(text);
-			return NULL;
-		}
-		n += (size_t)r;
+	n = pread_all(fd, text, (size_t)st.st_size, 0);
+	if (n != st.st_size) {
+		free(text);
+		return NULL;
 	}
-	*len = n;
+	*len = (size_t)n;
 	return text;
 }
 

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/conf/conf_int.h"
@@ -183,19 +184,6 @@ conf_put_text(const struct conf *c, struct buf *b, bool with_origins)
 	put_text(c, b, with_origins, CONF_FOR_ALL);
 }
 
-static int
-write_all(int fd, struct str s)
-{
-	while (s.len > 0) {
-		ssize_t n = write(fd, s.p, s.len);
-		if (n == -1 && errno != EINTR)
-			return -1;
-		if (n > 0)
-			s = str_skip(s, (size_t)n);
-	}
-	return 0;
-}
-
 int
 conf_snapshot(const struct conf *c)
 {
@@ -216,7 +204,7 @@ conf_snapshot_for(const struct conf *c, unsigned readers)
 		return -1;
 	}
 	fd = memfd_create("posthaste-configuration", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd != -1 && (write_all(fd, buf_str(&b)) == -1 ||
+	if (fd != -1 && (write_all(fd, buf_str(&b).p, buf_len(&b)) == -1 ||
 			    fcntl(fd, F_ADD_SEALS,
 				F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == -1)) {
 		saved = errno;

@@ -8,9 +8,9 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/types.h>
-#include <sys/uio.h>
 
 #include "lib/base/base.h"
+#include "lib/base/io.h"
 #include "lib/base/why.h"
 
 #define SPOOL_NAME    40 /* room for any name below */
@@ -39,13 +39,6 @@ int open_queue_file(int queue_fd, uint64_t id, int flags) PH_MUST_CHECK;
 /* Makes a file that must not be there, mode as given whatever the umask. -1 with errno. */
 int create_file(int dirfd, const char *name, mode_t mode) PH_MUST_CHECK;
 
-/* All or nothing for the caller: 0, or -1 with errno (a short write that cannot go on is ENOSPC). */
-int write_all(int fd, const void *p, size_t len) PH_MUST_CHECK;
-int pwrite_all(int fd, const void *p, size_t len, uint64_t at) PH_MUST_CHECK;
-/* The same of several pieces, none empty; they are used up. */
-int pwritev_all(int fd, struct iovec *piece, size_t n, uint64_t at) PH_MUST_CHECK;
-/* Reads until len or the end of file. The bytes read, or -1 with errno. */
-ssize_t pread_all(int fd, void *p, size_t len, uint64_t at) PH_MUST_CHECK;
 /* Opens, syncs and closes the directory. */
 int sync_dir(int dirfd, const char *name) PH_MUST_CHECK;
 /* Renames without replacing, where the file system can say that. */

@@ -1,0 +1,111 @@
+#include "lib/base/io.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <unistd.h>
+
+#include "lib/base/base.h"
+
+int
+write_all(int fd, const void *p, size_t len)
+{
+	const char *from = p;
+
+	while (len > 0) {
+		ssize_t n = write(fd, from, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n == 0)
+			errno = ENOSPC;
+		if (n <= 0)
+			return -1;
+		from += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int
+pwrite_all(int fd, const void *p, size_t len, uint64_t at)
+{
+	const char *from = p;
+
+	while (len > 0) {
+		ssize_t n = pwrite(fd, from, len, (off_t)at);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n == 0)
+			errno = ENOSPC;
+		if (n <= 0)
+			return -1;
+		from += n;
+		at += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int
+pwritev_all(int fd, struct iovec *piece, size_t n, uint64_t at)
+{
+	while (n > 0) {
+		ssize_t done = pwritev(fd, piece, (int)PH_MIN(n, (size_t)IOV_MAX), (off_t)at);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done == 0)
+			errno = ENOSPC;
+		if (done <= 0)
+			return -1;
+		at += (uint64_t)done;
+		for (; n > 0 && (size_t)done >= piece->iov_len; piece++, n--)
+			done -= (ssize_t)piece->iov_len;
+		if (done == 0)
+			continue;
+		piece->iov_base = (char *)piece->iov_base + done;
+		piece->iov_len -= (size_t)done;
+	}
+	return 0;
+}
+
+ssize_t
+pread_all(int fd, void *p, size_t len, uint64_t at)
+{
+	char *to = p;
+	size_t got = 0;
+
+	while (got < len) {
+		ssize_t n = pread(fd, to + got, len - got, (off_t)(at + got));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		got += (size_t)n;
+	}
+	return (ssize_t)got;
+}
+
+int
+read_whole(int fd, size_t expected, struct buf *to)
+{
+	char end, *p;
+	size_t room;
+	ssize_t n;
+
+	/* one more, so that the end is seen without more room */
+	(void)buf_reserve(to, expected + 1, &room);
+	for (;;) {
+		p = buf_reserve(to, 1, &room);
+		n = p == NULL ? read(fd, &end, 1) : read(fd, p, room);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return (int)n;
+		if (p == NULL)
+			break;
+		buf_wrote(to, (size_t)n);
+	}
+	errno = EFBIG;
+	return -1;
+}
