@@ -1,16 +1,16 @@
 #include "queued/conn.h"
 
 #include "lib/base/xalloc.h"
-#include "queued/orphan.h"
-#include "queued/outcome.h"
-#include "queued/route.h"
+#include "queued/spool/orphan.h"
+#include "queued/end/outcome.h"
+#include "queued/way/route.h"
 #include "queued/state.h"
-#include "queued/suppress.h"
-#include "queued/tail.h"
-#include "queued/target.h"
-#include "queued/trace.h"
+#include "queued/end/suppress.h"
+#include "queued/control/tail.h"
+#include "queued/way/target.h"
+#include "queued/control/trace.h"
 #include "queued/vmta.h"
-#include "queued/way.h"
+#include "queued/way/way.h"
 
 /* mail that comes a moment later finds the connection still open */
 #define LINGER_MS 100

@@ -7,7 +7,7 @@
 
 #include "lib/ev/ev.h"
 #include "lib/ipc/ipc.h"
-#include "queued/pool.h"
+#include "queued/limit/pool.h"
 #include "queued/queue.h"
 
 struct peer;

@@ -2,7 +2,7 @@
 
 #include "queued/domain.h"
 #include "queued/job.h"
-#include "queued/segment.h"
+#include "queued/spool/segment.h"
 #include "queued/state.h"
 #include "queued/window.h"
 

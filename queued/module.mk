@@ -1,88 +1,88 @@
-sources := age.c \
-	   age_file.c \
-	   alert.c \
-	   alert_rate.c \
-	   alert_tell.c \
-	   alert_watch.c \
-	   arrive.c \
-	   cold.c \
-	   conn.c \
-	   control.c \
-	   control_act.c \
-	   control_dry.c \
-	   control_explain.c \
-	   control_leaf.c \
-	   control_limit.c \
-	   control_list.c \
-	   control_metrics.c \
-	   control_mode.c \
-	   control_priority.c \
-	   control_rights.c \
-	   control_show.c \
-	   control_stats.c \
-	   control_vmtas.c \
-	   copy.c \
+sources := conn.c \
 	   domain.c \
 	   due.c \
-	   events.c \
-	   expire.c \
-	   failover.c \
-	   final.c \
 	   job.c \
-	   happen.c \
-	   judge.c \
-	   keep.c \
-	   limit.c \
-	   limit_file.c \
 	   main.c \
 	   message.c \
-	   meter.c \
-	   mode.c \
 	   move.c \
 	   names.c \
-	   notice.c \
 	   order.c \
-	   orphan.c \
-	   outcome.c \
-	   own.c \
-	   pattern.c \
-	   pattern_pairs.c \
-	   pattern_rule.c \
-	   pause.c \
 	   peek.c \
 	   peers.c \
 	   place.c \
 	   policy.c \
-	   pool.c \
-	   preempt.c \
-	   process.c \
-	   process_what.c \
-	   proxy.c \
 	   queue.c \
-	   rate.c \
-	   rate_conf.c \
-	   react.c \
-	   recover.c \
-	   report.c \
-	   reroute.c \
-	   retry.c \
-	   rollup.c \
-	   route.c \
 	   run.c \
-	   segment.c \
-	   segment_compact.c \
-	   shutoff.c \
-	   source.c \
 	   state.c \
-	   suppress.c \
-	   survey.c \
-	   tail.c \
-	   target.c \
 	   ticks.c \
-	   trace.c \
-	   traffic.c \
 	   vmta.c \
-	   way.c \
-	   window.c
+	   window.c \
+	   alert/alert.c \
+	   alert/rate.c \
+	   alert/tell.c \
+	   alert/watch.c \
+	   control/act.c \
+	   control/control.c \
+	   control/dry.c \
+	   control/events.c \
+	   control/explain.c \
+	   control/happen.c \
+	   control/leaf.c \
+	   control/limit.c \
+	   control/list.c \
+	   control/metrics.c \
+	   control/mode.c \
+	   control/pause.c \
+	   control/priority.c \
+	   control/rights.c \
+	   control/show.c \
+	   control/stats.c \
+	   control/survey.c \
+	   control/tail.c \
+	   control/trace.c \
+	   control/traffic.c \
+	   control/vmtas.c \
+	   end/expire.c \
+	   end/final.c \
+	   end/judge.c \
+	   end/notice.c \
+	   end/outcome.c \
+	   end/process.c \
+	   end/process_what.c \
+	   end/report.c \
+	   end/suppress.c \
+	   limit/cold.c \
+	   limit/keep.c \
+	   limit/limit.c \
+	   limit/limit_file.c \
+	   limit/meter.c \
+	   limit/pool.c \
+	   limit/rate.c \
+	   limit/rate_conf.c \
+	   react/mode.c \
+	   react/pattern.c \
+	   react/pattern_pairs.c \
+	   react/pattern_rule.c \
+	   react/react.c \
+	   react/retry.c \
+	   react/shutoff.c \
+	   spool/age.c \
+	   spool/age_file.c \
+	   spool/arrive.c \
+	   spool/copy.c \
+	   spool/orphan.c \
+	   spool/recover.c \
+	   spool/segment.c \
+	   spool/segment_compact.c \
+	   way/failover.c \
+	   way/own.c \
+	   way/preempt.c \
+	   way/proxy.c \
+	   way/reroute.c \
+	   way/rollup.c \
+	   way/route.c \
+	   way/source.c \
+	   way/target.c \
+	   way/way.c
 uses := command daemon suppress spool ctl conf mail net ipc ev stats base
 program := libexec/posthaste/queued

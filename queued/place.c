@@ -4,8 +4,8 @@
 #include "lib/daemon/daemon.h"
 #include "queued/domain.h"
 #include "queued/move.h"
-#include "queued/rollup.h"
-#include "queued/route.h"
+#include "queued/way/rollup.h"
+#include "queued/way/route.h"
 #include "queued/state.h"
 
 #define LOOKS_A_TURN 4096

@@ -4,7 +4,7 @@
 #include "lib/base/xalloc.h"
 #include "lib/base/num.h"
 #include "lib/ipc/structs.h"
-#include "queued/pattern.h"
+#include "queued/react/pattern.h"
 
 static struct {
 	struct policy **list;

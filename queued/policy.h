@@ -5,7 +5,7 @@
 #define PH_QUEUED_POLICY_H
 
 #include "lib/conf/conf.h"
-#include "queued/rate_conf.h"
+#include "queued/limit/rate_conf.h"
 
 #define POLICY_MAX_RETRIES 30
 

@@ -9,10 +9,10 @@
 
 #include "lib/ev/ev.h"
 #include "queued/due.h"
-#include "queued/limit.h"
+#include "queued/limit/limit.h"
 #include "queued/order.h"
 #include "queued/policy.h"
-#include "queued/rate.h"
+#include "queued/limit/rate.h"
 
 /* why a queue does not move: row = name, sentence for a person */
 #define QUEUE_HOLDS(X)                                                                             \

@@ -3,7 +3,7 @@
 #include "lib/daemon/daemon.h"
 #include "queued/job.h"
 #include "queued/run.h"
-#include "queued/segment.h"
+#include "queued/spool/segment.h"
 
 #define MAX_UNACKED 20000
 #define MAX_JUDGING 50000

@@ -4,7 +4,7 @@
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
 #include "queued/names.h"
-#include "queued/proxy.h"
+#include "queued/way/proxy.h"
 #include "queued/state.h"
 
 /* a pool at work: what its members have saved up; kept across reloads by name */

@@ -6,9 +6,9 @@
 #define PH_QUEUED_VMTA_H
 
 #include "lib/conf/conf.h"
-#include "queued/limit.h"
-#include "queued/pool.h"
-#include "queued/preempt.h"
+#include "queued/limit/limit.h"
+#include "queued/limit/pool.h"
+#include "queued/way/preempt.h"
 
 struct vmta {
 	struct str name;	      /* empty: the default */

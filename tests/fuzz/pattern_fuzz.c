@@ -4,7 +4,7 @@
  */
 #include <assert.h>
 
-#include "queued/pattern.h"
+#include "queued/react/pattern.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "queued/age.h"
+#include "queued/spool/age.h"
 
 #define HOUR_NS (INT64_C(3600) * NS_PER_SEC)
 

@@ -6,9 +6,9 @@
 #include <cmocka.h>
 
 #include "lib/ev/ev.h"
-#include "queued/events.h"
+#include "queued/control/events.h"
 #include "queued/job.h"
-#include "queued/pause.h"
+#include "queued/control/pause.h"
 #include "queued/queue.h"
 #include "queued/state.h"
 #include "queued/ticks.h"

@@ -3,7 +3,7 @@
  * sees each unit at any moment in between. No window may hold more than the limit, and not much less gets through
  * than the limit allows.
  */
-#include "queued/meter.h"
+#include "queued/limit/meter.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* One line of what replies cause: what it means, what it matches, and what it is refused for. */
-#include "queued/pattern.h"
+#include "queued/react/pattern.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

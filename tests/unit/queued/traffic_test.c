@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "queued/traffic.h"
+#include "queued/control/traffic.h"
 
 static struct traffic t;
 

@@ -1,0 +1,225 @@
+/* the commands that change something */
+#include "lib/base/xalloc.h"
+#include "lib/daemon/daemon.h"
+#include "queued/control/control_int.h"
+#include "queued/end/final.h"
+#include "queued/control/pause.h"
+#include "queued/state.h"
+
+static void
+pause_or_resume(struct control *c, enum pause_kind kind, bool on, const char *done)
+{
+	struct str what = control_arg(c, ARG_TARGET);
+	struct why why;
+
+	if (what.len == 0) {
+		control_end(c, false, "Say which.");
+		return;
+	}
+	if (pause_set(kind, what, on, &why) == -1)
+		control_end(c, false, "%s", why.text);
+	else
+		control_end(c, true, "%s", done);
+}
+
+void
+control_pause_queue(struct control *c)
+{
+	pause_or_resume(c, PAUSE_QUEUE, true, "Queue(s) paused.");
+}
+
+void
+control_resume_queue(struct control *c)
+{
+	pause_or_resume(c, PAUSE_QUEUE, false, "Queue(s) resumed.");
+}
+
+void
+control_pause_job(struct control *c)
+{
+	pause_or_resume(c, PAUSE_JOB, true, "paused job.");
+}
+
+void
+control_resume_job(struct control *c)
+{
+	pause_or_resume(c, PAUSE_JOB, false, "resumed job.");
+}
+
+void
+control_hold(struct control *c)
+{
+	pause_or_resume(c, PAUSE_VMTA, true, "VirtualMTA held.");
+}
+
+void
+control_release(struct control *c)
+{
+	pause_or_resume(c, PAUSE_VMTA, false, "VirtualMTA released.");
+}
+
+void
+control_pause_domain(struct control *c)
+{
+	pause_or_resume(c, PAUSE_QUEUE, true, "Domain paused.");
+}
+
+static uint32_t
+schedule(struct str pattern, bool rcpts, uint32_t *n_all)
+{
+	uint32_t n = 0;
+
+	*n_all = 0;
+	for (uint32_t h = 0; (h = queue_next(h)) != 0;) {
+		struct queue *q = queue_at(h);
+		(*n_all)++;
+		if (!pause_match(pattern, str_of(q->name)))
+			continue;
+		queue_schedule(q, rcpts);
+		n++;
+	}
+	return n;
+}
+
+void
+control_resume_domain(struct control *c)
+{
+	uint32_t n_all;
+
+	pause_or_resume(c, PAUSE_QUEUE, false, "Domain resumed.");
+	schedule(control_arg(c, ARG_TARGET), false, &n_all);
+}
+
+void
+control_schedule(struct control *c)
+{
+	uint32_t n_all, n;
+
+	n = schedule(control_arg(c, ARG_TARGET), control_flag(c, "retry-recipients"), &n_all);
+	control_end(c, true, "%u of %u matching queues scheduled.", n, n_all);
+}
+
+static bool
+is_waiting(const struct rcpt *r)
+{
+	return r->state == RCPT_READY || r->state == RCPT_DEFERRED || r->state == RCPT_HELD;
+}
+
+static bool
+delete_one(struct walk *w, struct control *c, uint32_t rcpt, struct str address, struct str sender)
+{
+	struct final_facts f = {.reply = STR("deleted by administrator"),
+	    .enh = {5, 0, 0},
+	    .local = true,
+	    .quiet = control_flag(c, "no-accounting"),
+	    .no_report = !control_flag(c, "dsn")};
+	struct queue *q = queue_at(rcpt_at(rcpt)->queue);
+
+	if (!is_waiting(rcpt_at(rcpt)))
+		return true;
+	w->n++;
+	if (control_flag(c, "dry-run"))
+		return true;
+	stat_inc(STAT_Q_DELETED);
+	final_begin(q, rcpt, FINAL_DELETED, &f);
+	queue_kick(q);
+	return true;
+}
+
+static bool
+step_delete(struct control *c, void *state)
+{
+	struct walk *w = state;
+
+	if (w->next == 0)
+		walk_init(w, c);
+	/* deliveries need room for their records, too */
+	if (qd.accounting.used > qd.accounting.max / 2)
+		return false;
+	if (!walk_step(w, c, delete_one))
+		return false;
+	control_end(c, true,
+	    control_flag(c, "dry-run") ? "%u recipients would be deleted."
+				       : "%u recipients deleted.",
+	    w->n);
+	return true;
+}
+
+void
+control_delete(struct control *c)
+{
+	struct selection s;
+
+	if (!selection_is_good(c))
+		return;
+	selection_init(&s, c);
+	if (selection_is_empty(&s))
+		control_end(c, false, "At least one selector is required.");
+	else
+		control_go_on(c, step_delete, NULL, xcalloc(1, sizeof(struct walk)));
+}
+
+void
+control_reload(struct control *c)
+{
+	control_ask(c, daemon_master(), ASK_RELOAD, STR(""));
+}
+
+void
+control_rotate_log(struct control *c)
+{
+	control_ask(c, daemon_master(), ASK_ROTATE_LOG, STR(""));
+}
+
+void
+control_rotate_acct(struct control *c)
+{
+	control_ask(c, qd.acct.chan, ASK_ROTATE_ACCT, control_arg(c, ARG_TARGET));
+}
+
+void
+control_show_precache(struct control *c)
+{
+	control_ask(c, qd.dns.chan, ASK_PRECACHE, STR(""));
+}
+
+void
+control_check_spf(struct control *c)
+{
+	struct str ip = control_arg(c, ARG_SOURCE), helo = control_arg(c, ARG_TARGET);
+	struct str sender = control_arg(c, ARG_RCPT);
+	char text[1024];
+
+	if (ip.len == 0 || helo.len == 0)
+		control_end(c, false, "Say the address and the HELO name.");
+	else if ((size_t)snprintf(text, sizeof text, "%.*s %.*s %.*s", STR_ARG(ip), STR_ARG(helo),
+		     STR_ARG(sender)) >= sizeof text)
+		control_end(c, false, "That is too long for names.");
+	else
+		control_ask(c, qd.dns.chan, ASK_SPF, str_of(text));
+}
+
+void
+control_stop(struct control *c)
+{
+	control_ask(c, daemon_master(), ASK_STOP, STR(""));
+}
+
+void
+control_clear_dnscache(struct control *c)
+{
+	struct ipc_empty none = {0};
+	struct str what = control_arg(c, ARG_TARGET);
+
+	if (qd.dns.chan == NULL) {
+		control_end(c, false, "The resolver is away; try again.");
+		return;
+	}
+	if (what.len == 0)
+		what = STR("*");
+	ipc_send(qd.dns.chan, IPC_DNS_CLEAR, &none, &what, -1);
+	if (str_eq(what, STR("*")))
+		control_end(c, true, "DNS cache cleared.");
+	else
+		control_end(c, true, "Cleared %.*s from DNS cache.", STR_ARG(what));
+}

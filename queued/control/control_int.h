@@ -1,0 +1,86 @@
+/*
+ * The commands of the control socket, one function each; see the table in control.c.
+ */
+#ifndef PH_QUEUED_CONTROL_CONTROL_INT_H
+#define PH_QUEUED_CONTROL_CONTROL_INT_H
+
+#include <sys/types.h>
+
+#include "queued/control/control.h"
+#include "queued/queue.h"
+
+typedef void control_fn(struct control *c);
+
+control_fn control_show_status, control_show_queues, control_show_domains, control_show_vmtas,
+    control_show_jobs, control_show_settings, control_show_version, control_list, control_cat,
+    control_explain, control_delete, control_schedule, control_pause_queue, control_resume_queue,
+    control_pause_job, control_resume_job, control_pause_domain, control_resume_domain,
+    control_hold, control_release, control_resolve, control_clear_dnscache, control_reload,
+    control_rotate_log, control_rotate_acct, control_reset_counters, control_stop, control_ledger,
+    control_set_priority, control_show_precache, control_check_spf, control_show_metrics,
+    control_show_vmta_settings, control_tail, control_trace, control_show_alerts;
+
+/* control_rights.c: looks the groups up; before the sandbox */
+void control_rights_init(void);
+/* enum ctl_rights of the process at the other end, -1: none at all. */
+int control_rights_of(int fd, uid_t *uid);
+
+/* control_dry.c: says what the command would do; true: the answer was ended with it */
+bool control_dry_run(struct control *c, const struct ctl_row *row);
+
+/* control_stats.c: begins to count */
+void control_stats_init(void);
+
+/* why a queue does not move: the directive, for explain */
+struct reason {
+	const struct conf_set *set;
+	enum conf_key key;
+	const struct cause_kept *by; /* a reply's line, in place of set and key */
+	uint32_t item;		     /* of the directive's lines, from 1; 0: it has one */
+	struct wall until;
+	char detail[200];
+};
+void control_cause_of_limit(const struct queue *q, struct reason *k);
+
+/* control_mode.c */
+control_fn control_set_queue, control_disable_source, control_enable_source, control_show_sources;
+/* what explain and show queues tell of the i-th queue's mode */
+void control_mode_explain(struct control *c, const struct queue *q, uint32_t i);
+void control_mode_events(struct control *c, const struct queue *q, uint32_t i);
+
+/* "2026-11-21 09:00:00" in local time into text[32]; "" for 0 */
+struct str control_time(struct wall w, char text[32]);
+/* The selectors of list and delete. Views borrow from the control that goes on. */
+struct selection {
+	struct str queue, orig, rcpt, job, envid;
+	struct tick born_until; /* only what was there then, or as old as asked */
+	bool has_age;
+	bool needs_envelope;
+	bool last_fits;
+	uint32_t last_queue;
+	bool is_of_domain; /* only recipients of this one, whatever their queue */
+	uint32_t domain;
+};
+/* false: an argument is wrong, and the answer was ended with that */
+bool selection_is_good(struct control *c);
+void selection_init(struct selection *s, struct control *c);
+bool selection_is_empty(const struct selection *s);
+
+/*
+ * A walk over all recipients, a bounded piece a turn, each that is there from begin to end exactly once, whatever
+ * happens to queues between two turns. It goes by handle, not by queue. Addresses are empty unless the selection
+ * needs the envelope.
+ */
+struct walk {
+	struct selection s;
+	uint32_t next, end; /* handles; next 0: not begun */
+	uint32_t n, max;    /* the owner's */
+};
+/* false: no more is wanted */
+typedef bool walk_hit(
+    struct walk *w, struct control *c, uint32_t rcpt, struct str address, struct str sender);
+void walk_init(struct walk *w, struct control *c);
+/* true: the walk is over */
+bool walk_step(struct walk *w, struct control *c, walk_hit *hit);
+
+#endif

@@ -1,0 +1,208 @@
+#include "queued/end/suppress.h"
+
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/base/xalloc.h"
+#include "lib/daemon/daemon.h"
+#include "lib/spool/reader.h"
+#include "lib/suppress/filter.h"
+#include "queued/domain.h"
+#include "queued/control/events.h"
+#include "queued/end/final.h"
+#include "queued/names.h"
+#include "queued/state.h"
+
+#define N_FILTERS   2
+#define AGAIN_MS    30000 /* bounced has not answered: asked again */
+#define MAX_ADDRESS 1024
+#define MAX_LISTS   4096
+
+enum { CLEARED_NO, CLEARED_ASKED, CLEARED_YES };
+
+static struct {
+	struct filter *filter[N_FILTERS]; /* the store's, the lists' */
+	bool is_awaited;
+	struct buf raw;
+} sup;
+
+void
+suppress_take_filter(uint32_t index, int fd)
+{
+	struct why why;
+	struct filter *f = index < N_FILTERS ? filter_map(fd, &why) : NULL;
+
+	if (close(fd) == -1)
+		log_warn("event=close-failed");
+	if (f == NULL) {
+		log_error("event=no-suppression-filter text=\"%s\"", why.text);
+		return;
+	}
+	filter_free(&sup.filter[index]);
+	sup.filter[index] = f;
+	if (qd.started)
+		queue_kick_all();
+}
+
+void
+suppress_await(void)
+{
+	sup.is_awaited = true;
+}
+
+bool
+suppress_is_ready(void)
+{
+	return !sup.is_awaited || (sup.filter[0] != NULL && sup.filter[1] != NULL);
+}
+
+void
+suppress_note(struct rcpt *r, struct str address)
+{
+	if (sup.filter[0] != NULL)
+		r->hash = filter_hash(sup.filter[0], address);
+}
+
+/* ---- the address, which is on disk ---- */
+
+static bool
+read_address(const struct rcpt *r, char text[MAX_ADDRESS])
+{
+	struct spool_place place = message_place(message_at(r->message));
+	struct env_iter it;
+	struct env_rcpt er;
+	uint32_t index;
+	struct why why;
+
+	if (sup.raw.cap == 0)
+		buf_init(&sup.raw, SPOOL_MAX_ENV);
+	if (spool_read(qd.reader, &place, place.env_len, &sup.raw, NULL, NULL, &why) == -1 ||
+	    buf_len(&sup.raw) < place.env_len) {
+		log_warn("id=%016lx event=unreadable text=\"%s\"", place.id, why.text);
+		return false;
+	}
+	env_iter_init(
+	    &it, str_sub(buf_str(&sup.raw), SPOOL_HEADER_LEN, place.env_len - SPOOL_HEADER_LEN));
+	while (env_iter_next(&it, &index, &er))
+		if (index == r->index) {
+			(void)str_copy(text, MAX_ADDRESS, er.address);
+			return true;
+		}
+	return false;
+}
+
+/* ---- asking ---- */
+
+static bool
+is_of_listed_domain(const struct rcpt *r)
+{
+	char text[300];
+	int n =
+	    snprintf(text, sizeof text, "@%.*s", STR_ARG(str_sub(domain_name(r->domain), 0, 255)));
+
+	return filter_may_have(sup.filter[1], str_from(text, (size_t)n));
+}
+
+static bool
+may_be_suppressed(struct rcpt *r)
+{
+	char address[MAX_ADDRESS];
+
+	if (sup.filter[0] == NULL || sup.filter[1] == NULL)
+		return false;
+	if (r->hash == 0 && read_address(r, address))
+		suppress_note(r, str_of(address));
+	return r->hash == 0 || filter_may_have_hash(sup.filter[0], r->hash) ||
+	       filter_may_have_hash(sup.filter[1], r->hash) || is_of_listed_domain(r);
+}
+
+/* of the whole server, with commas */
+static struct str
+lists(char text[MAX_LISTS])
+{
+	const struct conf_set *g = conf_global(daemon_conf());
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < conf_n(g, CONF_GLOBAL_SUPPRESSION_LISTS) && len < MAX_LISTS; i++)
+		len += (size_t)snprintf(text + len, MAX_LISTS - len, "%s%.*s", i == 0 ? "" : ",",
+		    STR_ARG(conf_item(g, CONF_GLOBAL_SUPPRESSION_LISTS, i)));
+	return str_from(text, PH_MIN(len, (size_t)MAX_LISTS - 1));
+}
+
+static void
+ask(const struct queue *q, uint32_t rcpt)
+{
+	const struct rcpt *r = rcpt_at(rcpt);
+	const struct message *m = message_at(r->message);
+	struct ipc_is_suppressed head = {.token = m->id << 32 | rcpt};
+	char address[MAX_ADDRESS], names[MAX_LISTS];
+	struct str texts[4];
+
+	if (qd.bounce.chan == NULL || !read_address(r, address))
+		return;
+	texts[0] = str_of(address);
+	texts[1] = lists(names);
+	texts[2] = queue_vmta_name(q);
+	texts[3] = name_text(m->pool);
+	ipc_send(qd.bounce.chan, IPC_IS_SUPPRESSED, &head, texts, -1);
+}
+
+bool
+suppress_stops(struct queue *q, uint32_t rcpt)
+{
+	struct rcpt *r = rcpt_at(rcpt);
+
+	if (r->cleared == CLEARED_YES || !may_be_suppressed(r))
+		return false;
+	queue_take(q, rcpt);
+	queue_add_deferred(q, rcpt, tick_in_ms(AGAIN_MS));
+	r->cleared = CLEARED_ASKED;
+	ask(q, rcpt);
+	return true;
+}
+
+/* ---- the answer ---- */
+
+static void
+bounce(struct queue *q, uint32_t rcpt, struct str list)
+{
+	char address[MAX_ADDRESS], text[MAX_ADDRESS + 400];
+	struct final_facts f = {.code = 550, .enh = {5, 7, 1}, .is_ours = true};
+	int n;
+
+	if (!read_address(rcpt_at(rcpt), address))
+		return;
+	n = snprintf(text, sizeof text, "550 5.7.1 recipient is in suppression list \"%.*s\": <%s>",
+	    STR_ARG(list), address);
+	f.reply = str_from(text, PH_MIN((size_t)PH_MAX(n, 0), sizeof text - 1));
+	events_add(q, f.reply);
+	q->n_bounced++;
+	stat_inc(STAT_Q_BOUNCED);
+	final_begin(q, rcpt, FINAL_BOUNCED, &f);
+}
+
+void
+suppress_answered(const struct ipc_msg *m)
+{
+	const struct ipc_suppressed *a = m->head;
+	uint32_t rcpt = (uint32_t)a->token;
+	struct rcpt *r;
+	struct queue *q;
+
+	if (rcpt == 0 || rcpt >= slab_end(&qd.rcpts))
+		return;
+	r = rcpt_at(rcpt);
+	if (r->state != RCPT_DEFERRED || r->cleared != CLEARED_ASKED ||
+	    (uint32_t)message_at(r->message)->id != (uint32_t)(a->token >> 32))
+		return;
+	q = queue_at(r->queue);
+	if (a->is_suppressed != 0) {
+		bounce(q, rcpt, m->text[0]);
+	} else {
+		queue_take(q, rcpt);
+		r->cleared = CLEARED_YES;
+		queue_add_ready(q, rcpt, true);
+	}
+	queue_kick(q);
+}

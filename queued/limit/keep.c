@@ -1,0 +1,384 @@
+#include "queued/limit/keep.h"
+
+#include "lib/base/hmap.h"
+#include "lib/base/num.h"
+#include "lib/base/slab.h"
+#include "lib/base/xalloc.h"
+#include "lib/ev/ev.h"
+#include "queued/spool/age.h"
+#include "queued/limit/cold.h"
+#include "queued/limit/limit_file.h"
+
+#define SLICES 24
+/* of longer rates each reservation is flushed to the disk; shorter ones need not outlive a loss of power */
+#define DURABLE_MS (10 * 60 * 1000)
+/* part of the limit that is reserved ahead */
+#define LEASE 64
+
+struct slice {
+	int64_t number; /* of wall time */
+	uint64_t reserved;
+};
+struct keep {
+	uint32_t handle;
+	char *name; /* owned */
+	int64_t period_ms;
+	uint64_t max;
+	struct slice list[SLICES + 1]; /* oldest first */
+	uint32_t n;
+	uint64_t used;	 /* of the last slice */
+	uint64_t flying; /* granted in the last slice, not answered */
+	uint64_t older;	 /* granted in an earlier one, not answered */
+	bool is_attached;
+};
+static struct {
+	struct slab slab; /* struct keep * */
+	struct hmap map;
+	bool made, is_unknown, had_past;
+	struct wall stopped; /* the earlier queued's orderly end, 0: none */
+	struct mono began;
+	void (*other)(struct str line);
+	void (*other_fill)(void);
+} kp;
+
+static struct keep **
+slot(uint32_t h)
+{
+	return slab_at(&kp.slab, h);
+}
+
+static bool
+is_keep(const void *key, uint32_t h)
+{
+	return strcmp((*slot(h))->name, key) == 0;
+}
+
+static struct keep *
+find(const char *name)
+{
+	uint32_t h = hmap_find(&kp.map, str_hash(str_of(name)), is_keep, name);
+
+	return h == 0 ? NULL : *slot(h);
+}
+
+static struct keep *
+make(const char *name, int64_t period_ms)
+{
+	struct keep *k = xcalloc(1, sizeof *k);
+
+	k->name = xstrdup(name);
+	k->period_ms = period_ms;
+	k->handle = slab_new(&kp.slab);
+	*slot(k->handle) = k;
+	hmap_add(&kp.map, str_hash(str_of(name)), k->handle);
+	return k;
+}
+
+static void
+drop(struct keep *k)
+{
+	hmap_remove(&kp.map, str_hash(str_of(k->name)), k->handle);
+	slab_free(&kp.slab, k->handle);
+	free(k->name);
+	free(k);
+}
+
+static int64_t
+slice_ns(const struct keep *k)
+{
+	return k->period_ms * NS_PER_MS / SLICES;
+}
+
+static int64_t
+slice_now(const struct keep *k)
+{
+	return ev_wall().ns / slice_ns(k);
+}
+
+static void
+write_slice(const struct keep *k, const struct slice *s)
+{
+	limit_file_add(k->period_ms >= DURABLE_MS, "R %ld %ld %lu %s", k->period_ms, s->number,
+	    s->reserved, k->name);
+}
+
+static struct slice *
+last(struct keep *k)
+{
+	return &k->list[k->n - 1];
+}
+
+/* a new slice has begun */
+static void
+roll(struct keep *k)
+{
+	int64_t number = slice_now(k);
+
+	if (k->n > 0 && last(k)->number == number)
+		return;
+	if (k->n > SLICES) {
+		memmove(k->list, k->list + 1, SLICES * sizeof k->list[0]);
+		k->n = SLICES;
+	}
+	k->list[k->n++] = (struct slice){.number = number};
+	k->older += k->flying;
+	k->flying = 0;
+	k->used = 0;
+}
+
+static void
+reserve(struct keep *k)
+{
+	if (k->used <= last(k)->reserved)
+		return;
+	last(k)->reserved = k->used + k->max / LEASE;
+	write_slice(k, last(k));
+}
+
+void
+keep_take(struct keep *k, uint64_t n)
+{
+	roll(k);
+	k->used += n;
+	k->flying += n;
+	reserve(k);
+}
+
+void
+keep_answer(struct keep *k, uint64_t n, uint64_t seen)
+{
+	uint64_t older = PH_MIN(n, k->older), here;
+
+	roll(k);
+	k->older -= older;
+	here = PH_MIN(n - older, k->flying);
+	k->flying -= here;
+	/* what was granted earlier counts now; of what is counted here, what was not used is free */
+	k->used -= PH_MIN(here, k->used);
+	k->used += seen;
+	reserve(k);
+}
+
+/* ---- the file ---- */
+
+static bool
+next_i64(struct str *s, int64_t *v)
+{
+	struct str word;
+	uint64_t u;
+
+	if (!str_next_word(s, &word) || !parse_u64(word, 0, INT64_MAX, &u))
+		return false;
+	*v = (int64_t)u;
+	return true;
+}
+
+static void
+put(struct keep *k, int64_t number, uint64_t reserved)
+{
+	k->used = reserved; /* as far as is known */
+	if (k->n > 0 && last(k)->number == number) {
+		last(k)->reserved = reserved;
+		return;
+	}
+	if (k->n > SLICES) {
+		memmove(k->list, k->list + 1, SLICES * sizeof k->list[0]);
+		k->n = SLICES;
+	}
+	k->list[k->n++] = (struct slice){.number = number, .reserved = reserved};
+}
+
+static void
+take_slice(struct str s)
+{
+	int64_t period, number, reserved;
+	char name[MAX_KEEP_NAME];
+	struct keep *k;
+
+	if (!next_i64(&s, &period) || !next_i64(&s, &number) || !next_i64(&s, &reserved) ||
+	    period <= 0)
+		return;
+	str_copy(name, sizeof name, str_trim(s));
+	k = find(name);
+	if (k == NULL)
+		k = make(name, period);
+	if (k->period_ms != period) {
+		k->period_ms = period;
+		k->n = 0;
+	}
+	put(k, number, (uint64_t)reserved);
+}
+
+static void
+take_line(struct str line)
+{
+	kp.stopped.ns = 0;
+	if (str_has_prefix(line, STR("R ")))
+		take_slice(str_skip(line, 2));
+	else if (str_has_prefix(line, STR("E "))) {
+		struct str rest = str_skip(line, 2);
+		if (!next_i64(&rest, &kp.stopped.ns))
+			kp.stopped.ns = 0;
+	} else
+		kp.other(line);
+}
+
+static struct wall
+end_of(const struct keep *k, const struct slice *s)
+{
+	return (struct wall){.ns = (s->number + 1) * slice_ns(k)};
+}
+
+static bool
+is_over(const struct keep *k, const struct slice *s)
+{
+	return age_of_ns(end_of(k, s)) >= k->period_ms * NS_PER_MS;
+}
+
+static void
+fill(void)
+{
+	for (uint32_t h = 1; h < slab_end(&kp.slab); h++) {
+		struct keep *k = *slot(h);
+		if ((uintptr_t)k <= UINT32_MAX)
+			continue; /* free */
+		for (uint32_t i = 0; i < k->n; i++) {
+			if (!is_over(k, &k->list[i]))
+				write_slice(k, &k->list[i]);
+		}
+	}
+	kp.other_fill();
+}
+
+/* those that nobody asked for and whose time is over */
+static void
+forget_old(void)
+{
+	for (uint32_t h = 1; h < slab_end(&kp.slab); h++) {
+		struct keep *k = *slot(h);
+		if ((uintptr_t)k > UINT32_MAX && !k->is_attached &&
+		    (k->n == 0 || is_over(k, last(k))))
+			drop(k);
+	}
+}
+
+void
+keep_start(int spool_fd, void (*other)(struct str line), void (*other_fill)(void))
+{
+	enum limit_file_state state;
+
+	slab_init(&kp.slab, sizeof(struct keep *));
+	kp.made = true;
+	kp.other = other;
+	kp.other_fill = other_fill;
+	kp.began = ev_now();
+	state = limit_file_read(spool_fd, take_line);
+	kp.is_unknown = state == LIMIT_FILE_UNKNOWN;
+	kp.had_past = state != LIMIT_FILE_NEW;
+	if (kp.is_unknown)
+		cold_unknown();
+	forget_old();
+	limit_file_renew(fill);
+}
+
+void
+keep_flush(void)
+{
+	limit_file_flush();
+	if (!kp.made || !limit_file_is_long())
+		return;
+	forget_old();
+	limit_file_renew(fill);
+}
+
+void
+keep_stop(void)
+{
+	if (!kp.made)
+		return;
+	for (uint32_t h = 1; h < slab_end(&kp.slab); h++) {
+		struct keep *k = *slot(h);
+		if ((uintptr_t)k <= UINT32_MAX || !k->is_attached || k->n == 0)
+			continue;
+		/* what deliverd may still be sending is not given back */
+		last(k)->reserved = k->used;
+		write_slice(k, last(k));
+	}
+	limit_file_add(true, "E %ld", ev_wall().ns);
+	limit_file_flush();
+}
+
+/* ---- meters ---- */
+
+/* everything may have been used when the earlier queued ended */
+static void
+use_up(struct meter *m)
+{
+	struct mono at = kp.began;
+
+	if (kp.stopped.ns != 0 && !kp.is_unknown)
+		at.ns = ev_now().ns - age_of_ns(kp.stopped);
+	at.ns = PH_MIN(at.ns, kp.began.ns);
+	if (at.ns + m->period_ns > ev_now().ns)
+		meter_answer(m, 0, m->max, at);
+}
+
+static void
+restore(struct meter *m, const struct keep *k)
+{
+	for (uint32_t i = 0; i < k->n; i++) {
+		int64_t age = age_of_ns(end_of(k, &k->list[i]));
+		if (!is_over(k, &k->list[i]))
+			meter_answer(m, 0, k->list[i].reserved, (struct mono){ev_now().ns - age});
+	}
+}
+
+/* the slices of another period say too little: all that counts now is of this one */
+static void
+begin_anew(struct keep *k, const struct meter *m)
+{
+	k->period_ms = m->period_ns / NS_PER_MS;
+	k->n = 0;
+	k->flying = k->older = 0;
+	if (m->past + m->flying > 0)
+		keep_take(k, m->past + m->flying);
+	k->flying = m->flying;
+}
+
+void
+keep_attach(struct meter *m, const char *name)
+{
+	int64_t period_ms = m->period_ns / NS_PER_MS;
+	bool is_first = m->keep == NULL && m->past + m->flying == 0;
+	struct keep *k;
+
+	if (!kp.made || !meter_is_on(m))
+		return;
+	if (is_first && kp.had_past && (kp.is_unknown || period_ms < KEEP_MIN_MS))
+		use_up(m);
+	if (period_ms < KEEP_MIN_MS) {
+		keep_detach(m);
+		return;
+	}
+	k = m->keep != NULL ? m->keep : find(name);
+	if (k == NULL)
+		k = make(name, period_ms);
+	k->max = m->max;
+	if (is_first && k->period_ms == period_ms && !k->is_attached)
+		restore(m, k);
+	else if (k->period_ms != period_ms || m->keep == NULL)
+		begin_anew(k, m);
+	k->is_attached = true;
+	m->keep = k;
+}
+
+void
+keep_detach(struct meter *m)
+{
+	if (m->keep == NULL)
+		return;
+	m->keep->is_attached = false;
+	if (m->keep->n == 0 || is_over(m->keep, last(m->keep)))
+		drop(m->keep);
+	m->keep = NULL;
+}
