@@ -170,6 +170,19 @@ count_lines(const struct done_file *f, size_t n)
 	return n;
 }
 
+/* All of it into f->text: how many bytes, -1 with errno. */
+static ssize_t
+read_text(struct done_file *f, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -1;
+	st.st_size = PH_MIN(st.st_size, (off_t)DONE_MAX_BYTES);
+	f->text = xmalloc((size_t)st.st_size + 1);
+	return pread_all(fd, f->text, (size_t)st.st_size, 0);
+}
+
 int
 done_file_read(struct done_file *f, int done_fd, uint32_t number)
 {
@@ -181,8 +194,7 @@ done_file_read(struct done_file *f, int done_fd, uint32_t number)
 	fd = open_file(done_fd, done_name(name, number), O_RDONLY);
 	if (fd < 0)
 		return -1;
-	f->text = xmalloc(DONE_FILE_BYTES);
-	n = pread_all(fd, f->text, DONE_FILE_BYTES, 0);
+	n = read_text(f, fd);
 	close(fd);
 	if (n < 0) {
 		done_file_clear(f);

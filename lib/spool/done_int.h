@@ -20,6 +20,7 @@
 #define DONE_FILE_BYTES (4u * 1024 * 1024)
 #define DONE_LINE	56u
 #define DONE_LINES	((DONE_FILE_BYTES - BLOCK_BYTES) / DONE_LINE)
+#define DONE_MAX_BYTES	(128u * DONE_FILE_BYTES)
 #define DONE_NO_WRITER	0xffu /* holder is a queue file */
 
 struct done_line {
@@ -33,6 +34,13 @@ struct done_header {
 	uint32_t number, n_table;
 	uint32_t previous, previous_lines; /* of these the previous file's count */
 };
+
+/* How many lines a file may have: DONE_LINES, or more where its table would leave no room for others. */
+static inline size_t
+done_capacity(size_t n_table)
+{
+	return PH_MAX((size_t)DONE_LINES, n_table + DONE_LINES / 2);
+}
 
 char done_letter(enum final_kind kind);
 /* FINAL_NONE for S and M; *counts: not a repetition. */

@@ -84,6 +84,17 @@ gone_add_segment(struct gone *g, uint32_t writer, uint32_t segment, uint32_t gen
 	g->n_segments++;
 }
 
+void
+gone_drop_segment(struct gone *g, uint32_t writer, uint32_t segment, uint32_t generation)
+{
+	size_t i = find_segment(g, writer, segment);
+
+	if (!is_segment(g, i, writer, segment) || g->segment[i].generation != generation)
+		return;
+	g->n_segments--;
+	memmove(g->segment + i, g->segment + i + 1, (g->n_segments - i) * sizeof *g->segment);
+}
+
 static size_t
 find_record(const struct gone *g, uint64_t id)
 {

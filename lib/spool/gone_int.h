@@ -30,6 +30,8 @@ bool gone_has_segment(const struct gone *g, uint32_t writer, uint32_t segment, u
 bool gone_has_record(const struct gone *g, uint32_t writer, uint32_t generation, uint64_t id);
 /* Keeps the order. A segment replaces its own older generation and drops the records that were moved out of it. */
 void gone_add_segment(struct gone *g, uint32_t writer, uint32_t segment, uint32_t generation);
+/* Its file is removed for ever: that it was let go of need not be remembered, unless a later use of the number was too. */
+void gone_drop_segment(struct gone *g, uint32_t writer, uint32_t segment, uint32_t generation);
 void gone_add_record(struct gone *g, uint32_t writer, uint32_t generation, uint64_t id);
 
 #endif

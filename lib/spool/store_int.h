@@ -20,7 +20,8 @@ struct log_file {
 	struct needs needs;
 	uint32_t number;
 	size_t n_lines;
-	bool may_go_on; /* its header is good and no write failed */
+	size_t capacity; /* in lines */
+	bool may_go_on;	 /* its header is good and no write failed */
 };
 struct line_list {
 	struct done_line *line;

@@ -26,7 +26,8 @@ add_file(struct done_log *log, uint32_t number, size_t n_lines)
 		log->cap_files = PH_MAX(log->cap_files * 2, (size_t)DONE_FILES);
 		log->file = xreallocarray(log->file, log->cap_files, sizeof *log->file);
 	}
-	log->file[log->n_files] = (struct log_file){.number = number, .n_lines = n_lines};
+	log->file[log->n_files] =
+	    (struct log_file){.number = number, .n_lines = n_lines, .capacity = DONE_LINES};
 	return &log->file[log->n_files++];
 }
 
@@ -107,6 +108,7 @@ load_files(struct spool_store *s, const uint32_t *number, size_t n, const struct
 			return why_errno(why, "Cannot read the done log's file %08x", number[i]);
 		load_lines(s, &f, add_file(&s->log, number[i], f.n_lines), live, i >= checkpoint);
 		s->log.file[i].may_go_on = f.is_good;
+		s->log.file[i].capacity = done_capacity(f.is_good ? f.head.n_table : 0);
 		done_file_clear(&f);
 	}
 	if (s->n_finished > 1)
@@ -235,7 +237,7 @@ struct sync_job {
 	struct spool_store *s;
 	struct line_list lines;
 	int fd;			 /* in: the file to go on in, -1: begin a new one; out: the file */
-	size_t at;		 /* line number in it */
+	size_t at, capacity;	 /* line number in it, lines that it may have */
 	struct done_header head; /* of a new one */
 	struct line_list table;
 	bool failed; /* why */
@@ -345,6 +347,7 @@ begin_file(struct spool_store *s, struct sync_job *job)
 	make_table(s, &job->table);
 	job->head.n_table = (uint32_t)job->table.n;
 	job->at = 0;
+	job->capacity = done_capacity(job->table.n);
 }
 
 /* As many of the pending lines as fit go with the job. */
@@ -352,8 +355,8 @@ static void
 take_pending(struct spool_store *s, struct sync_job *job)
 {
 	struct line_list *pending = &s->log.pending;
-	size_t room = DONE_LINES - job->at - PH_MIN(job->table.n, DONE_LINES - job->at);
-	size_t n = PH_MIN(pending->n, room);
+	size_t used = job->at + job->table.n;
+	size_t n = PH_MIN(pending->n, job->capacity - PH_MIN(used, job->capacity));
 
 	if (n == pending->n) {
 		job->lines = *pending;
@@ -380,8 +383,9 @@ start_sync(struct spool_store *s)
 	if (log->fd >= 0) {
 		job->head.number = last->number;
 		job->at = last->n_lines;
+		job->capacity = last->capacity;
 	}
-	if (log->fd < 0 || (!log->stays && last->n_lines + log->pending.n > DONE_LINES))
+	if (log->fd < 0 || (!log->stays && last->n_lines + log->pending.n > last->capacity))
 		begin_file(s, job);
 	take_pending(s, job);
 	log->syncing = true;
@@ -406,8 +410,11 @@ account(struct spool_store *s, const struct sync_job *job)
 	enum final_kind kind;
 	bool counts;
 
-	if (log->fd < 0)
-		add_file(log, job->head.number, job->table.n)->may_go_on = true;
+	if (log->fd < 0) {
+		f = add_file(log, job->head.number, job->table.n);
+		f->may_go_on = true;
+		f->capacity = job->capacity;
+	}
 	log->fd = job->fd;
 	log->stays = false;
 	f = &log->file[log->n_files - 1];
@@ -473,7 +480,7 @@ go_on_in_last(struct spool_store *s)
 	struct log_file *last = log->n_files == 0 ? NULL : &log->file[log->n_files - 1];
 	char name[SPOOL_NAME];
 
-	if (last == NULL || !last->may_go_on || last->n_lines >= DONE_LINES)
+	if (last == NULL || !last->may_go_on || last->n_lines >= last->capacity)
 		return false;
 	log->fd = open_file(s->done_fd, done_name(name, last->number), O_RDWR);
 	log->stays = log->fd >= 0;

@@ -8,11 +8,12 @@
 
 /*
  * After a new done-log file has become durable (with it what is gone and moved):
- *	mover	directories of removed queue files are synced; files that nothing needed are
- *unlinked; a spare is made loop	lines of those queue files are needed no more; what became
- *unneeded goes the next time and, when there are too many files: mover	the oldest file's lines that
- *are still needed are gathered loop	and appended again; once they are durable nothing needs the
- *old file: from the top
+ *	mover	directories of removed queue files are synced; files that nothing needed are unlinked; a spare is made;
+ *		segments whose files are removed for ever are looked for
+ *	loop	lines of those queue files are needed no more, nor those of these segments; what became unneeded goes
+ *		the next time and, when there are too many files:
+ *	mover	the oldest file's lines that are still needed are gathered
+ *	loop	and appended again; once they are durable nothing needs the old file: from the top
  */
 
 struct recycle {
@@ -24,6 +25,9 @@ struct recycle {
 	bool synced;
 	uint32_t *number; /* files to unlink */
 	size_t n_numbers;
+	struct gone_segment
+	    *segment; /* those let go of; out: those of them that have no file any more */
+	size_t n_segments;
 };
 
 struct compact {
@@ -65,6 +69,25 @@ make_spare(int done_fd)
 	close(fd);
 }
 
+/* Otherwise the table of what is gone would grow with every segment that a backlog has ever filled. */
+static void
+find_removed(struct recycle *r)
+{
+	char name[SPOOL_NAME];
+	struct stat st;
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n_segments; i++) {
+		const struct gone_segment *g = &r->segment[i];
+		segment_name(name, g->writer, g->segment);
+		if (fstatat(r->s->journal_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 &&
+		    errno == ENOENT)
+			r->segment[n++] = *g;
+	}
+	/* with the power they could come back, records and all */
+	r->n_segments = n > 0 && fsync(r->s->journal_fd) == 0 ? n : 0;
+}
+
 static void
 recycle_run(struct spool_work *work)
 {
@@ -76,6 +99,7 @@ recycle_run(struct spool_work *work)
 	for (size_t i = 0; r->synced && i < r->n_numbers; i++)
 		unlinkat(r->s->done_fd, done_name(name, r->number[i]), 0);
 	make_spare(r->s->done_fd);
+	find_removed(r);
 }
 
 static bool
@@ -214,8 +238,12 @@ recycle_done(struct spool_work *work)
 		for (size_t i = 0; i < r->n_limbo; i++)
 			store_add_limbo(s, r->limbo[i]);
 	}
+	for (size_t i = 0; i < r->n_segments; i++)
+		gone_drop_segment(&s->gone, r->segment[i].writer, r->segment[i].segment,
+		    r->segment[i].generation);
 	free(r->limbo);
 	free(r->number);
+	free(r->segment);
 	free(r);
 	compact_oldest(s);
 }
@@ -240,6 +268,15 @@ take_unneeded(struct spool_store *s, struct recycle *r)
 	log->n_files = n;
 }
 
+static void
+take_gone(const struct spool_store *s, struct recycle *r)
+{
+	r->n_segments = s->gone.n_segments;
+	r->segment = xcalloc(r->n_segments, sizeof *r->segment);
+	if (r->n_segments > 0)
+		memcpy(r->segment, s->gone.segment, r->n_segments * sizeof *r->segment);
+}
+
 void
 recycle_start(struct spool_store *s)
 {
@@ -257,6 +294,7 @@ recycle_start(struct spool_store *s)
 	memcpy(r->is_dirty, s->is_dirty, sizeof r->is_dirty);
 	memset(s->is_dirty, 0, sizeof s->is_dirty);
 	take_unneeded(s, r);
+	take_gone(s, r);
 	r->work = (struct spool_work){.run = recycle_run, .done = recycle_done};
 	spool_worker_submit(s->mover, &r->work);
 }

@@ -5,6 +5,8 @@
 #include "queued/state.h"
 
 #define BOUNCE_WRITER 15
+/* by then it is on disk that it was let go of: a new process of its writer need not be told */
+#define TELL_FREE_MS (60 * 60 * 1000)
 
 struct segment_key {
 	uint32_t number;
@@ -76,6 +78,7 @@ free_if_empty(uint32_t handle)
 	if (s->n_live > 0 || !s->sealed || !s->scanned || s->is_free)
 		return;
 	s->is_free = true;
+	s->freed_at = tick_now();
 	spool_segment_gone(qd.store, &msg);
 	if (writer_chan(s->writer) != NULL)
 		ipc_send(writer_chan(s->writer), IPC_SEGMENT_FREE, &msg, NULL, -1);
@@ -155,14 +158,32 @@ segment_message_gone(uint32_t message)
 		fatal("id=%016lx event=remove-failed text=\"%s\"", m->id, why.text);
 }
 
+/* numbers rise with every backlog: what was let go of long ago is not kept */
+static void
+forget_free(uint32_t handle)
+{
+	struct segment *s = at(handle);
+	struct segment_key k = {.number = s->number, .writer = s->writer};
+
+	if (!s->is_free || tick_diff_ms(s->freed_at, tick_now()) < TELL_FREE_MS)
+		return;
+	hmap_remove(&qd.segment_map, hash_of(&k), handle);
+	s->known = false;
+	slab_free(&qd.segments, handle);
+}
+
 /* a writer appends to its newest segment only */
 static void
 seal_older(uint16_t writer, uint32_t generation)
 {
 	for (uint32_t h = 1; h < slab_end(&qd.segments); h++) {
 		struct segment *s = at(h);
-		if (!s->known || s->writer != writer || s->generation >= generation || s->sealed)
+		if (!s->known || s->writer != writer || s->generation >= generation)
 			continue;
+		if (s->sealed) {
+			forget_free(h);
+			continue;
+		}
 		s->sealed = true;
 		s->sealed_at = tick_now();
 		free_if_empty(h);
@@ -172,11 +193,12 @@ seal_older(uint16_t writer, uint32_t generation)
 void
 segment_opened(const struct ipc_segment *s)
 {
-	uint32_t h = find((uint16_t)s->writer, s->segment);
+	uint32_t h;
 
 	recover_stop_at(s);
 	qd.told[s->writer % countof(qd.told)].open = s->generation;
 	seal_older((uint16_t)s->writer, s->generation);
+	h = find((uint16_t)s->writer, s->segment);
 	if (h != 0 && at(h)->generation == s->generation)
 		return;
 	h = find_or_make((uint16_t)s->writer, s->segment, s->generation);

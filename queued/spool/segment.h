@@ -20,6 +20,7 @@ struct segment {
 	uint64_t live_bytes;
 	uint32_t first; /* message in it; the others by seg_next */
 	struct tick sealed_at;
+	struct tick freed_at;
 };
 
 /* The handle for a place's segment, made when new; `live`: it comes from its writer, not from the scan. */
