@@ -179,14 +179,15 @@ say_goodbye(struct conn *c, const struct session_end *e)
 
 /*
  * What was given up must not go on from the kernel's queue: sendfile lends it the spool's own pages, and by the time
- * that a slow peer takes them their segment may hold other mail.
+ * that a slow peer takes them their segment may hold other mail. Nor may a message that is tried again elsewhere still
+ * reach its end here.
  */
 static void
 take_back(struct conn *c, const struct session_end *e)
 {
 	static const struct linger none = {.l_onoff = 1, .l_linger = 0};
 
-	if (c->fd == -1 || e->end == END_CLOSED || e->end == END_REPLY)
+	if (c->fd == -1 || (!e->is_amid_content && (e->end == END_CLOSED || e->end == END_REPLY)))
 		return;
 	if (setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none) == -1)
 		log_debug("conn=%u event=no-reset errno=%d", c->number, errno);

@@ -52,6 +52,7 @@ struct session_end {
 	uint16_t code;
 	uint8_t enh[3];
 	bool was_up;
+	bool is_amid_content; /* something was not sent whole, or a message has no answer */
 	struct str text;
 };
 struct session_result {

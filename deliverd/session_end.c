@@ -134,12 +134,28 @@ report_under_way(struct session *s, const struct session_end *e)
 	finish(s, t);
 }
 
+static bool
+is_amid_content(const struct session *s)
+{
+	const struct expects *e = &s->expects;
+
+	if (outq_unsent(&s->out) > 0)
+		return true;
+	for (uint32_t i = 0; i < e->count; i++) {
+		uint8_t state = e->ring[(e->head + i) & (e->size - 1)].state;
+		if (state == SESSION_DOT || state == SESSION_BDAT)
+			return true;
+	}
+	return false;
+}
+
 void
 session_die(struct session *s, struct session_end e)
 {
 	if (s->state == SESSION_DEAD)
 		return;
 	e.was_up = s->is_up;
+	e.is_amid_content = is_amid_content(s);
 	/* STAGE_TLS says that another connection, in clear, would do better */
 	if (e.stage == STAGE_TLS && s->conf.tls == SESSION_TLS_MUST)
 		e.stage = STAGE_EHLO;

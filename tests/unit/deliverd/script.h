@@ -158,8 +158,12 @@ play_down(void *ctx, const struct session_end *e)
 
 	assert_false(p->is_down);
 	p->is_down = true;
-	event(p, "down %s %s %u %u.%u.%u %s %.*s", ends[e->end], stages[e->stage], e->code,
-	    e->enh[0], e->enh[1], e->enh[2], e->was_up ? "up" : "never", STR_ARG(e->text));
+	/* of an end in order it is told whether something must be taken back all the same */
+	event(p, "down %s %s %u %u.%u.%u %s%s %.*s", ends[e->end], stages[e->stage], e->code,
+	    e->enh[0], e->enh[1], e->enh[2], e->was_up ? "up" : "never",
+	    e->is_amid_content && (e->end == END_CLOSED || e->end == END_REPLY) ? " amid content"
+										: "",
+	    STR_ARG(e->text));
 }
 
 static void

@@ -188,7 +188,7 @@ static const struct row rows[] = {
 	"M:a 0\nC:MAIL FROM:<s@x>\nS:250 k\nC:RCPT TO:<r0@y>\nS:250 k\nC:DATA\nB:2\nS:354 k\nS:554 "
 	"5.7.1 stop\n"
 	"E:result 0/0 failed BODY 554 5.7.1 554 5.7.1 stop\nE:done 0\n"
-	"E:down reply BODY 554 5.7.1 up 554 5.7.1 stop\nD:2\n",
+	"E:down reply BODY 554 5.7.1 up amid content 554 5.7.1 stop\nD:2\n",
 	WHOLE},
 
     /* ---- the ends, at each stage ---- */
@@ -239,6 +239,11 @@ static const struct row rows[] = {
 	"T:1\nE:result 0/0 deferred BODY 0 4.4.2 timed out while sending\nE:done 0\n"
 	"E:down timeout BODY 0 4.4.2 up timed out while sending\n",
 	WHOLE},
+    {"given up amid the content", plain,
+	"M:a 0\nC:MAIL FROM:<s@x>\nS:250 k\nC:RCPT TO:<r0@y>\nS:250 k\nC:DATA\nS:354 "
+	"k\nC:A\nC:.\nA:\n"
+	"E:down closed BODY 0 0.0.0 up amid content given up\n",
+	0},
     {"an idle peer leaves", plain, "X:\nE:down lost IDLE 0 4.4.2 up connection lost while idle\n",
 	0},
     {"an idle peer says good-bye", plain,
