@@ -255,10 +255,10 @@ data_run_chunk(struct data_filter *f, struct str s)
 {
 	size_t i = 0, n;
 
-	f->n_bytes += s.len;
 	while (i < s.len) {
 		if (f->state == BOL && s.p[i] == '.') {
 			give(f, STR(".."));
+			f->n_bytes++;
 			f->n_dots++;
 			count_text(f, 1);
 			f->state = TEXT;
@@ -267,6 +267,7 @@ data_run_chunk(struct data_filter *f, struct str s)
 		}
 		n = run_lines(f, str_skip(s, i));
 		give(f, str_sub(s, i, n));
+		f->n_bytes += n;
 		i += n;
 	}
 }

@@ -181,6 +181,20 @@ limits_of_size_are_kept(void **state)
 	rig_expect(".\r\nNOOP\r\n", "354 552 250");
 	assert_int_equal(rig.n_aborted, 1);
 	rig_free();
+	/* of a chunk each octet counts once */
+	for (int i = 0; i < 2; i++) {
+		char big[8 * 1024 + 64];
+		int n = 8 * 1024 - 6 + i,
+		    head = snprintf(big, sizeof big, "BDAT %d LAST\r\na:\r\n\r\n", n + 6);
+		rig_new(
+		    "<source 0/0>\nalways-allow-relaying yes\nmax-message-size 8K\n</source>\n");
+		rig_upto_rcpt();
+		for (int k = 0; k < n; k++)
+			big[head + k] = "\n\rx"[PH_MIN((n - 1 - k) % 64, 2)];
+		rig_send(str_from(big, (size_t)(head + n)));
+		rig_expect("NOOP\r\n", i == 0 ? "250 250" : "552 250");
+		rig_free();
+	}
 }
 
 int
