@@ -143,7 +143,9 @@ int keys_load(const struct conf *c, struct why *why) PH_MUST_CHECK;
 /* ---- dirs.c ---- */
 /* Makes and corrects the spool's directories; opens master.spool_fd. */
 int dirs_prepare(const struct conf *c, struct why *why) PH_MUST_CHECK;
-/* A directory of accounting, made if only its last part is missing: a descriptor, or -1 with why. */
+
+/* ---- named_dirs.c ---- */
+/* A directory of accounting, made if it is missing: a descriptor, or -1 with why. */
 int dirs_open_acct(const char *path, struct why *why) PH_MUST_CHECK;
 /*
  * A directory of pickup, made if only its last part is missing; other_fd: one that must be on the same file system, or
