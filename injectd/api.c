@@ -22,6 +22,8 @@
 #define WRITE_MS      60000
 #define PATH	      "/api/v1/transmissions"
 
+#define NO_FD_PAUSE_MS 500
+
 enum stage { TLS, HEAD, BODY, WORK, REPLY };
 
 struct api_conn {
@@ -49,6 +51,7 @@ static struct {
 	struct api_listener listener[MAX_LISTENERS];
 	struct api_conn *conns;
 	size_t n_conns;
+	struct ev_timer accept_again;
 	bool is_started, is_stopping;
 } api;
 
@@ -434,6 +437,25 @@ new_conn(struct api_listener *l, int fd, const struct net_addr *client)
 }
 
 static void
+on_accept_again(struct ev_timer *t)
+{
+	api_start();
+}
+
+/* no descriptors or memory are left: level-triggered, it would spin */
+static void
+pause_accepting(void)
+{
+	log_warn("event=accept-failed why=\"%s\"", strerrordesc_np(errno));
+	for (size_t i = 0; i < MAX_LISTENERS; i++)
+		if (api.listener[i].is_open)
+			ev_io_want(&api.listener[i].io, 0);
+	if (api.accept_again.cb == NULL)
+		ev_timer_init(&api.accept_again, on_accept_again);
+	ev_timer_in_ms(&api.accept_again, NO_FD_PAUSE_MS);
+}
+
+static void
 on_accept(struct ev_io *io, int what)
 {
 	struct api_listener *l = ph_container_of(io, struct api_listener, io);
@@ -444,8 +466,12 @@ on_accept(struct ev_io *io, int what)
 		socklen_t len = sizeof ss;
 		int fd =
 		    accept4(io->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd == -1)
+		if (fd == -1) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+			    errno == ENOMEM)
+				pause_accepting();
 			return;
+		}
 		client = (struct net_addr){0};
 		(void)net_from_sockaddr((struct sockaddr *)&ss, len, &client);
 		if (l->tls == NULL || api.n_conns >= MAX_CONNS)
@@ -551,6 +577,7 @@ void
 api_stop(void)
 {
 	api.is_stopping = true;
+	ev_timer_stop(&api.accept_again);
 	for (size_t i = 0; i < MAX_LISTENERS; i++)
 		if (api.listener[i].is_open)
 			ev_io_want(&api.listener[i].io, 0);

@@ -19,6 +19,8 @@
 #define TURN_MS 1
 /* a client that reads nothing for so long while an answer waits for it is dropped */
 #define STALL_MS 60000
+/* without a descriptor for one more, none is looked for */
+#define NO_FD_PAUSE_MS 500
 
 struct client {
 	enum ctl_rights rights;
@@ -43,6 +45,7 @@ struct client {
 
 static struct {
 	struct ev_io io;
+	struct ev_timer accept_again;
 	struct client *clients; /* the newest first */
 	uint32_t n_clients;
 	uint32_t token;
@@ -512,8 +515,17 @@ accept_failed(void)
 {
 	if ((errno == EMFILE || errno == ENFILE) && drop_oldest_idle())
 		return;
-	if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-		log_warn("event=control-accept-failed errno=%d", errno);
+	if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+		return;
+	log_warn("event=control-accept-failed errno=%d", errno);
+	ev_io_want(&ctl.io, 0);
+	ev_timer_in_ms(&ctl.accept_again, NO_FD_PAUSE_MS);
+}
+
+static void
+on_accept_again(struct ev_timer *t)
+{
+	ev_io_want(&ctl.io, EV_IN);
 }
 
 static void
@@ -550,6 +562,8 @@ control_listen(int fd)
 		if (close(ctl.io.fd) == -1)
 			log_warn("event=close-failed");
 	}
+	ev_timer_stop(&ctl.accept_again);
+	ev_timer_init(&ctl.accept_again, on_accept_again);
 	ev_io_init(&ctl.io, fd, on_accept);
 	ev_io_want(&ctl.io, EV_IN);
 }
