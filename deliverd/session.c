@@ -513,18 +513,6 @@ session_leave(struct session *s, struct mono now)
 }
 
 void
-session_interrupt(struct session *s, struct mono now)
-{
-	for (const struct txn *t = s->first; t != NULL; t = t->next) {
-		if (t->phase == TXN_CLOSED && t->n_undecided > 0) {
-			session_leave(s, now);
-			return;
-		}
-	}
-	session_abort(s, now, "interrupted for a queue of higher priority");
-}
-
-void
 session_abort(struct session *s, struct mono now, const char *what)
 {
 	s->now = now;

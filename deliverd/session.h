@@ -111,9 +111,9 @@ void session_quit(struct session *s, struct mono now);
 void session_drain(struct session *s, struct mono now);
 /* The same, and at once where nothing can have been begun. */
 void session_leave(struct session *s, struct mono now);
-/* Ends at once; what is undecided stays unreported. */
 /* At once, unless the end of a message was sent and its fate is not known yet: then as session_leave(). */
 void session_interrupt(struct session *s, struct mono now);
+/* Ends at once; what is undecided stays unreported. */
 void session_abort(struct session *s, struct mono now, const char *what);
 
 /* ---- out ---- */

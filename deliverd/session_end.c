@@ -217,3 +217,27 @@ session_drop_waiting(struct session *s)
 			unlink_txn(s, t);
 	}
 }
+
+/* The whole of some content is with the kernel, so the peer may take the message, or has. What is only queued here, or
+ * sent in part, it never will. */
+static bool
+session_awaits_verdict(const struct session *s)
+{
+	for (uint32_t i = 0; i < s->expects.count; i++) {
+		const struct expect *e =
+		    &s->expects.ring[(s->expects.head + i) & (s->expects.size - 1)];
+
+		if ((e->state == SESSION_DOT || e->state == SESSION_BDAT) && e->end <= s->out.sent)
+			return true;
+	}
+	return false;
+}
+
+void
+session_interrupt(struct session *s, struct mono now)
+{
+	if (session_awaits_verdict(s))
+		session_leave(s, now);
+	else
+		session_abort(s, now, "interrupted by order");
+}

@@ -232,9 +232,12 @@ conn_room(const struct conn *c)
 }
 
 static void
-fly(struct queue *q, struct txn *t, uint32_t rcpt)
+fly(struct conn *c, struct txn *t, uint32_t rcpt)
 {
+	struct queue *q = c->queue;
+
 	queue_take(q, rcpt);
+	rcpt_at(rcpt)->at = c->number;
 	rcpt_at(rcpt)->state = RCPT_FLIGHT;
 	rcpt_at(rcpt)->cleared = 0; /* for this attempt only */
 	rlist_push_back(&t->rcpts, rcpt);
@@ -244,8 +247,9 @@ fly(struct queue *q, struct txn *t, uint32_t rcpt)
 
 /* recipients of one message stand next to each other in the queue */
 static size_t
-gather(struct queue *q, struct txn *t, uint32_t *indices, size_t max)
+gather(struct conn *c, struct txn *t, uint32_t *indices, size_t max)
 {
+	struct queue *q = c->queue;
 	size_t n = 0;
 	uint32_t rcpt;
 
@@ -258,7 +262,7 @@ gather(struct queue *q, struct txn *t, uint32_t *indices, size_t max)
 		if (suppress_stops(q, rcpt))
 			continue;
 		indices[n++] = rcpt_at(rcpt)->index;
-		fly(q, t, rcpt);
+		fly(c, t, rcpt);
 	}
 	return n;
 }
@@ -285,7 +289,7 @@ conn_give(struct conn *c, uint32_t max)
 	t->number = c->next_txn++;
 	t->message = rcpt_at(order_first(&q->ready))->message;
 	max = PH_MIN(max, q->policy->max_rcpt_per_txn);
-	n = gather(q, t, indices, PH_MIN(countof(indices), (size_t)max));
+	n = gather(c, t, indices, PH_MIN(countof(indices), (size_t)max));
 	rate_granted(c, t, (uint32_t)n);
 	order_turn(&q->ready, lane);
 	qsort(indices, n, sizeof *indices, by_value);
@@ -337,7 +341,7 @@ conn_close(struct conn *c, enum conn_close how)
 	ev_timer_stop(&c->idle);
 	preempt_busy(c);
 	c->closing = true;
-	if (how == CONN_LEAVE || how == CONN_INTERRUPT) {
+	if (!c->is_interrupted && (how == CONN_LEAVE || how == CONN_INTERRUPT)) {
 		c->is_interrupted = true;
 		c->queue->n_interrupted++;
 		preempt_note(c->queue);

@@ -45,6 +45,7 @@ struct conn {
 	bool up;
 	bool is_idle; /* in its VirtualMTA's list of those */
 	bool is_interrupted;
+	bool is_cancelled;  /* what it was sending was deleted, and it was told so */
 	bool is_connecting; /* for the rates of connecting: not answered yet */
 	bool closing;
 	bool

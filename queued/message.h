@@ -40,7 +40,8 @@ struct rcpt {
 	uint32_t queue;
 	struct tick due; /* deferred: when it may be tried again */
 	uint32_t domain; /* handle: its address's, whatever its queue is called */
-	uint32_t at;	 /* ready: its lane (order.c); deferred: its place (due.c) */
+	uint32_t
+	    at; /* ready: its lane (order.c); deferred: its place (due.c); in flight: the connection's number */
 	uint16_t tries;
 	uint8_t state;	   /* enum rcpt_state */
 	uint8_t notify;	   /* enum env_notify */
@@ -51,7 +52,7 @@ struct rcpt {
 	uint16_t
 	    cause; /* deferred: which line of the configuration says until when (judge.h), 0: none */
 	uint8_t cleared; /* asked, and not suppressed: it may be tried once */
-	uint8_t pad;
+	uint8_t cancel;	 /* enum cancel_bit: it was deleted in flight (end/cancel.h) */
 };
 _Static_assert(sizeof(struct rcpt) <= 48 && sizeof(struct message) <= 64,
     "a waiting recipient must stay cheap");

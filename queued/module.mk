@@ -42,6 +42,7 @@ sources := conn.c \
 	   control/trace.c \
 	   control/traffic.c \
 	   control/vmtas.c \
+	   end/cancel.c \
 	   end/expire.c \
 	   end/final.c \
 	   end/judge.c \

@@ -159,6 +159,7 @@ make(const struct conf_set *set)
 	p->may_interrupt = conf_bool(set, CONF_DOMAIN_ALLOW_PRIORITY_INTERRUPTION);
 	p->may_interrupt_transfer =
 	    conf_bool(set, CONF_DOMAIN_ALLOW_PRIORITY_INTERRUPTION_DURING_TRANSFER);
+	p->may_cancel_transfer = conf_bool(set, CONF_DOMAIN_ALLOW_CANCEL_DURING_TRANSFER);
 	rate_conf_read(&p->rates, set);
 	return p;
 }

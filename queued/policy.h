@@ -51,6 +51,7 @@ struct policy {
 	bool is_alone;	     /* add-fbl-id yes: one recipient a transaction */
 	bool hides_421;	     /* replace-smtp-421-service-response */
 	bool may_interrupt, may_interrupt_transfer; /* allow-priority-interruption… */
+	bool may_cancel_transfer;		    /* allow-cancel-during-transfer */
 	uint8_t priority;			    /* queue-priority */
 	struct rate_conf rates;
 	uint8_t no_acct; /* 1 << enum acct_type: disabled */

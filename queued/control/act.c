@@ -1,9 +1,10 @@
 /* the commands that change something */
 #include "lib/base/xalloc.h"
+#include "lib/conf/processor.h"
 #include "lib/daemon/daemon.h"
 #include "queued/control/control_int.h"
-#include "queued/end/final.h"
 #include "queued/control/pause.h"
+#include "queued/end/cancel.h"
 #include "queued/state.h"
 
 static void
@@ -99,31 +100,56 @@ control_schedule(struct control *c)
 	control_end(c, true, "%u of %u matching queues scheduled.", n, n_all);
 }
 
+/* in flight, and read by nobody of ours */
 static bool
-is_waiting(const struct rcpt *r)
+may_cancel(const struct rcpt *r)
 {
-	return r->state == RCPT_READY || r->state == RCPT_DEFERRED || r->state == RCPT_HELD;
+	return r->state == RCPT_FLIGHT && queue_at(r->queue)->processor == CONF_NO_PROCESSOR &&
+	       r->cancel == 0;
 }
 
+static unsigned
+cancel_bits(struct control *c)
+{
+	return (control_flag(c, "no-accounting") ? CANCEL_QUIETLY : 0u) |
+	       (control_flag(c, "dsn") ? CANCEL_TELL : 0u);
+}
+
+/* the walk's n counts those that end, its max those that end only if what is under way does not deliver them */
 static bool
 delete_one(struct walk *w, struct control *c, uint32_t rcpt, struct str address, struct str sender)
 {
-	struct final_facts f = {.reply = STR("deleted by administrator"),
-	    .enh = {5, 0, 0},
-	    .local = true,
-	    .quiet = control_flag(c, "no-accounting"),
-	    .no_report = !control_flag(c, "dsn")};
-	struct queue *q = queue_at(rcpt_at(rcpt)->queue);
+	const struct rcpt *r = rcpt_at(rcpt);
+	bool is_sent = may_cancel(r);
 
-	if (!is_waiting(rcpt_at(rcpt)))
+	if (!is_sent && r->state != RCPT_READY && r->state != RCPT_DEFERRED &&
+	    r->state != RCPT_HELD)
 		return true;
-	w->n++;
+	if (is_sent && !cancel_is_allowed(rcpt))
+		w->max++;
+	else
+		w->n++;
 	if (control_flag(c, "dry-run"))
 		return true;
-	stat_inc(STAT_Q_DELETED);
-	final_begin(q, rcpt, FINAL_DELETED, &f);
-	queue_kick(q);
+	if (is_sent)
+		cancel_ask(rcpt, cancel_bits(c));
+	else
+		cancel_now(rcpt, cancel_bits(c));
 	return true;
+}
+
+static void
+say_deleted(struct control *c, const struct walk *w)
+{
+	bool dry = control_flag(c, "dry-run");
+	const char *done = dry ? "would be deleted" : "deleted";
+
+	if (w->max == 0)
+		control_end(c, true, "%u recipients %s.", w->n, done);
+	else
+		control_end(c, true,
+		    "%u recipients %s; %u more only if the transfer under way fails.", w->n, done,
+		    w->max);
 }
 
 static bool
@@ -138,10 +164,7 @@ step_delete(struct control *c, void *state)
 		return false;
 	if (!walk_step(w, c, delete_one))
 		return false;
-	control_end(c, true,
-	    control_flag(c, "dry-run") ? "%u recipients would be deleted."
-				       : "%u recipients deleted.",
-	    w->n);
+	say_deleted(c, w);
 	return true;
 }
 

@@ -158,7 +158,8 @@ show(struct walk *w, struct control *c, uint32_t rcpt, struct str address, struc
 	control_text(
 	    c, m->job == 0 ? STR("") : str_of(job_at(m->job)->name), "rcpt[%u].jobId", w->n);
 	control_text(c, control_time(tick_to_wall(m->born), when), "rcpt[%u].timeQueued", w->n);
-	control_text(c, str_of(states[r->state]), "rcpt[%u].state", w->n);
+	control_text(
+	    c, str_of(r->cancel != 0 ? "deleted" : states[r->state]), "rcpt[%u].state", w->n);
 	control_number(c, r->tries, "rcpt[%u].attempts", w->n);
 	control_number(c, (m->len + 1023) / 1024, "rcpt[%u].kb", w->n);
 	if (control_flag(c, "priority"))

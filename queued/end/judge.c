@@ -249,7 +249,7 @@ on_final(struct final *f, const struct answer *a)
 {
 	const struct rcpt *r = rcpt_at(f->rcpt);
 
-	if (f->judge == JUDGE_PERMANENT && a->v->action == JUDGED_RETRY &&
+	if (f->judge == JUDGE_PERMANENT && a->v->action == JUDGED_RETRY && r->cancel == 0 &&
 	    r->tries + 1u < a->v->max_tries && !expire_is_over(queue_at(f->queue), r)) {
 		try_again(f, a);
 		return;

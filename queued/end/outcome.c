@@ -2,6 +2,7 @@
 
 #include "lib/daemon/daemon.h"
 #include "queued/control/events.h"
+#include "queued/end/cancel.h"
 #include "queued/end/expire.h"
 #include "queued/end/final.h"
 #include "queued/control/happen.h"
@@ -30,6 +31,8 @@ land(struct queue *q, uint32_t rcpt)
 void
 outcome_untried(struct queue *q, uint32_t rcpt)
 {
+	if (cancel_ends(q, rcpt))
+		return;
 	land(q, rcpt);
 	queue_add_ready(q, rcpt, true);
 	place_landed(q, rcpt);
@@ -92,6 +95,8 @@ deferred(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str r
 	happen_to_rcpt(TAIL_DEFERRED, q, rcpt, &f);
 	rc->tries = (uint16_t)PH_MIN(rc->tries + 1, UINT16_MAX);
 	final_transient(q, rcpt, &f);
+	if (cancel_ends(q, rcpt))
+		return;
 	if (q->policy->max_retries != UINT32_MAX && rc->tries > q->policy->max_retries) {
 		f.enh[0] = 5; /* it was temporary, we give up */
 		f.is_ours = true;

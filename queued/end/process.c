@@ -104,6 +104,7 @@ give(struct queue *q, enum conf_processor which, uint32_t rcpt)
 
 	queue_take(q, rcpt);
 	rcpt_at(rcpt)->state = RCPT_FLIGHT;
+	rcpt_at(rcpt)->at = 0;
 	q->n_flight++;
 	message_at(rcpt_at(rcpt)->message)->n_busy++;
 	a->rcpt = rcpt;

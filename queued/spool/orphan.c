@@ -166,6 +166,7 @@ orphan_claim(struct orphan *o, struct queue *q, uint32_t rcpt)
 	orp.n_claimed++;
 	r->queue = q->handle;
 	r->state = RCPT_FLIGHT;
+	r->at = 0; /* on no connection of ours */
 	q->n_flight++;
 	message_at(r->message)->n_busy++;
 	if (o->result != NULL)

@@ -2,7 +2,7 @@
 
 s TEXT: say | r REGEX: read a line that matches (QUIT ends, RSET is answered) | rdata: read up to the final dot |
 rn N: read N bytes | drip TEXT SECONDS: say octet by octet | flood TEXT N: say it again and again, N octets |
-sleep SECONDS (ends when the client is gone) | close | rst | tls: handshake as a server | renegotiate N
+sleep SECONDS (ends when the client is gone) | wait (the same until `go` is set) | close | rst | tls: handshake as a server | renegotiate N
 What follows the script is answered with 250, QUIT with 221."""
 import re
 import select
@@ -91,6 +91,11 @@ class Client:
             if poll.poll(100):
                 raise End
 
+    def do_wait(self):
+        """Until the test sets `go`, or the client is gone."""
+        while not self.server.go.is_set():
+            self.do_sleep(0.1)
+
     def do_close(self):
         raise End
 
@@ -163,6 +168,7 @@ class Server:
     def __init__(self, address, scripts, context=None, certificate=None, receive_buffer=None):
         self.scripts, self.context, self.certificate, self.connections = scripts, context, certificate, 0
         self.n_renegotiations = 0
+        self.go = threading.Event()
         self.bodies, self.tls_versions, self.seen, self.errors = [], [], [], []
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

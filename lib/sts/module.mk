@@ -1,0 +1,2 @@
+sources := sts.c
+uses := base
