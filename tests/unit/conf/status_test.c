@@ -76,9 +76,10 @@ static void
 the_status_of_every_directive_is_true(void **state)
 {
 	static const char *const programs[] = {"master/*.[ch]", "injectd/*.[ch]", "queued/*.[ch]",
-	    "dnsd/*.[ch]", "deliverd/*.[ch]", "bounced/*.[ch]", "acctd/*.[ch]", "pmtactl/*.[ch]",
-	    "signd/*.[ch]", "execd/*.[ch]", "webd/*.[ch]", "lib/dkim/*.[ch]", "lib/acct/*.[ch]",
-	    "lib/daemon/*.[ch]", "fbld/*.[ch]", "lib/processor/*.[ch]", "lib/tls/*.[ch]"};
+	    "queued/*/*.[ch]", "dnsd/*.[ch]", "deliverd/*.[ch]", "bounced/*.[ch]", "acctd/*.[ch]",
+	    "pmtactl/*.[ch]", "signd/*.[ch]", "execd/*.[ch]", "webd/*.[ch]", "lib/dkim/*.[ch]",
+	    "lib/acct/*.[ch]", "lib/daemon/*.[ch]", "fbld/*.[ch]", "lib/processor/*.[ch]",
+	    "lib/tls/*.[ch]"};
 	bool is_used[CONF_N_KEYS] = {0};
 	size_t files = 0, wrong = 0;
 
