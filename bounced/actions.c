@@ -199,7 +199,8 @@ static bool
 fits(const struct action *one, const struct action_case *c, const char *status, const char *word)
 {
 	if (one->vmta != NULL)
-		return (one->vmta[0] == '\0' || str_ieq(str_of(one->vmta), c->vmta)) &&
+		return status[0] != '\0' &&
+		       (one->vmta[0] == '\0' || str_ieq(str_of(one->vmta), c->vmta)) &&
 		       glob_fits(one->match, status);
 	return one->is_permanent == c->is_permanent && strstr(one->match, word) != NULL;
 }
@@ -207,9 +208,10 @@ fits(const struct action *one, const struct action_case *c, const char *status, 
 const struct action *
 actions_find(const struct actions *a, const struct action_case *c)
 {
-	char status[16], word[80];
+	char status[16] = "", word[80];
 
-	snprintf(status, sizeof status, "%u.%u.%u", c->enh[0], c->enh[1], c->enh[2]);
+	if (c->enh != NULL)
+		snprintf(status, sizeof status, "%u.%u.%u", c->enh[0], c->enh[1], c->enh[2]);
 	snprintf(word, sizeof word, " %.70s ", c->category);
 	for (size_t i = 0; i < a->n; i++)
 		if (fits(&a->list[i], c, status, word))

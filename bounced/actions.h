@@ -43,7 +43,8 @@ void actions_clear(struct actions *a);
 /* a failure, judged */
 struct action_case {
 	struct str vmta;
-	const uint8_t *enh; /* effective status */
+	const uint8_t
+	    *enh; /* effective status; NULL: there is none, <bounce-handling> does not count */
 	const char *category;
 	bool is_permanent;
 };

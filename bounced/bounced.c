@@ -5,8 +5,8 @@
 
 #include "bounced/commands.h"
 #include "bounced/copy.h"
+#include "bounced/heard.h"
 #include "bounced/notice.h"
-#include "bounced/proof.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/stats/stats.h"
@@ -62,12 +62,12 @@ say_noticed(struct bounced *b, uint64_t id, bool ok)
 }
 
 static void
-say_copied(struct bounced *b, uint64_t token, bool ok)
+say_errand_done(struct bounced *b, uint64_t token, bool ok)
 {
-	struct ipc_copied head = {.token = token, .ok = ok};
+	struct ipc_errand_done head = {.token = token, .ok = ok};
 
 	if (b->queue != NULL)
-		ipc_send(b->queue, IPC_COPIED, &head, NULL, -1);
+		ipc_send(b->queue, IPC_ERRAND_DONE, &head, NULL, -1);
 }
 
 static void
@@ -101,7 +101,7 @@ leave_if_done(struct bounced *b)
 static void (*const say[])(struct bounced *b, uint64_t id, bool ok) = {
     [JOB_REPORT] = say_done,
     [JOB_NOTICE] = say_noticed,
-    [JOB_COPY] = say_copied,
+    [JOB_COPY] = say_errand_done,
 };
 
 static void
@@ -283,6 +283,7 @@ drop_queue(struct bounced *b)
 {
 	ipc_chan_free(&b->queue);
 	gather_clear(&b->gather); /* it will be said again */
+	handlers_forget(&b->handlers);
 	b->epoch++;
 	b->is_held = false;
 }
@@ -298,38 +299,6 @@ on_report_rcpt(struct bounced *b, const struct ipc_msg *m)
 	log_error("id=%016" PRIx64 " event=queued-dropped text=\"recipients without a report\"",
 	    head->id);
 	drop_queue(b);
-}
-
-static const char *
-category_of_report(void *ctx, uint16_t code, const uint8_t enh[3], struct str diag, struct str mta)
-{
-	struct failure f = {
-	    .code = code, .enh = {enh[0], enh[1], enh[2]}, .text = diag, .mta = mta};
-
-	return proof_judge(ctx, &f).category;
-}
-
-static void
-on_failed(void *ctx, const struct processor_failure *f)
-{
-	struct failure failure = {.code = f->code,
-	    .enh = {f->enh[0], f->enh[1], f->enh[2]},
-	    .text = f->diag,
-	    .mta = f->mta};
-	struct proof p = {.address = f->rcpt,
-	    .vmta = f->vmta,
-	    .job = f->job,
-	    .source = SUPPRESS_REPORT,
-	    .failure = &failure,
-	    .text = f->diag};
-
-	(void)proof_apply(ctx, &p);
-}
-
-static void
-on_process(struct bounced *b, const struct ipc_process *what)
-{
-	processor_answer(b->processor, what, b->queue);
 }
 
 static void
@@ -372,7 +341,11 @@ on_msg(struct ipc_chan *c, struct ipc_msg *m)
 	else if (m->type == IPC_COPY)
 		on_copy(b, m);
 	else if (m->type == IPC_PROCESS)
-		on_process(b, m->head);
+		heard_process(b, m->head);
+	else if (m->type == IPC_COMPLAINED)
+		heard_complained(b, m);
+	else if (m->type == IPC_HANDLE)
+		handlers_order(b, m->head);
 	else if (m->type == IPC_SEGMENT_FREE)
 		on_segment_free(b, m->head);
 	else if (m->type == IPC_JUDGE)
@@ -411,6 +384,12 @@ void
 bounced_queue_up(struct bounced *b, int fd)
 {
 	bounced_queue_chan(b, ipc_chan_new(fd, ROLE_BOUNCE, ROLE_QUEUE, 0, &bounced_events, b));
+}
+
+void
+bounced_exec_up(struct bounced *b, int fd)
+{
+	runner_peer(&b->handlers.runner, ROLE_BOUNCE, fd);
 }
 
 /* ---- injectd ---- */
@@ -463,8 +442,8 @@ bounced_init(struct bounced *b, int spool_fd, uint16_t host_id, void (*leave)(vo
 	*b = (struct bounced){.leave_cb = leave, .track = track, .has_track = has_track};
 	composer_init(&b->composer, spool_fd);
 	b->processor = processor_new(spool_fd, CONF_BOUNCES, has_track ? &b->track : NULL);
-	processor_set_category(b->processor, category_of_report, b);
-	processor_set_failed(b->processor, on_failed, b);
+	heard_init(b);
+	handlers_init(&b->handlers);
 	failures_init(&b->failures);
 	buf_init(&b->answer, ANSWER_MAX);
 	gather_init(&b->gather);
@@ -490,6 +469,7 @@ bounced_clear(struct bounced *b)
 	for (size_t i = 0; i < BOUNCED_INJECTORS; i++)
 		ipc_chan_free(&b->inject[i]);
 	gather_clear(&b->gather);
+	handlers_clear(&b->handlers);
 	failures_clear(&b->failures);
 	buf_clear(&b->answer);
 	composer_clear(&b->composer);
@@ -504,6 +484,7 @@ bounced_use_conf(struct bounced *b, const struct conf *c)
 	composer_use_conf(&b->composer, c);
 	failures_use_conf(&b->failures, c);
 	processor_use_conf(b->processor, c);
+	handlers_use_conf(&b->handlers, c);
 }
 
 void

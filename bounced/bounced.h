@@ -8,6 +8,7 @@
 
 #include "bounced/compose.h"
 #include "bounced/failures.h"
+#include "bounced/handle.h"
 #include "bounced/segments.h"
 #include "bounced/suppressed.h"
 #include "lib/conf/conf.h"
@@ -35,6 +36,8 @@ struct bounced {
 	struct composer composer;
 	struct track track; /* when has_track */
 	struct processor *processor;
+	struct handlers handlers;
+	struct heard *heard; /* of the message that it reads just now */
 	struct gather gather;
 	struct segments segments;
 	struct spool_place *untold; /* became durable while queued was away */
@@ -56,6 +59,8 @@ void bounced_clear(struct bounced *b);
 /* Copies what it needs of the configuration. */
 void bounced_use_conf(struct bounced *b, const struct conf *c);
 void bounced_queue_up(struct bounced *b, int fd); /* takes fd */
+/* execd; takes fd. */
+void bounced_exec_up(struct bounced *b, int fd);
 /* The same for a channel that was made already (tests); takes it. Its handlers are bounced_events, its context `b`. */
 void bounced_queue_chan(struct bounced *b, struct ipc_chan *c);
 extern const struct ipc_events bounced_events;

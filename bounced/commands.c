@@ -17,7 +17,7 @@
 #define MAX_LISTS  (16u * 1024)
 
 /* one command: whom to answer */
-struct command {
+struct request {
 	struct bounced *b;
 	const struct ipc_msg *m; /* while the handler runs */
 	uint64_t epoch;
@@ -30,7 +30,7 @@ struct command {
 /* ---- answering ---- */
 
 static void PH_PRINTF(4, 5)
-    put(const struct command *c, enum ctl_value kind, struct str value, const char *path, ...)
+    put(const struct request *c, enum ctl_value kind, struct str value, const char *path, ...)
 {
 	struct ipc_forward_field head = {.token = c->token, .kind = (uint32_t)kind};
 	char text[256];
@@ -48,7 +48,7 @@ static void PH_PRINTF(4, 5)
 }
 
 static void
-put_number(const struct command *c, uint64_t n, const char *path)
+put_number(const struct request *c, uint64_t n, const char *path)
 {
 	char text[24];
 
@@ -56,7 +56,7 @@ put_number(const struct command *c, uint64_t n, const char *path)
 	    path);
 }
 
-static void PH_PRINTF(3, 4) end(const struct command *c, bool ok, const char *fmt, ...)
+static void PH_PRINTF(3, 4) end(const struct request *c, bool ok, const char *fmt, ...)
 {
 	struct ipc_forward_end head = {.token = c->token, .ok = ok};
 	char text[1024];
@@ -72,7 +72,7 @@ static void PH_PRINTF(3, 4) end(const struct command *c, bool ok, const char *fm
 }
 
 static struct str
-arg(const struct command *c, enum ctl_arg a)
+arg(const struct request *c, enum ctl_arg a)
 {
 	return c->m->text[a];
 }
@@ -93,13 +93,13 @@ time_text(struct wall w, char text[32])
 /* ---- show suppressed ---- */
 
 struct rows {
-	const struct command *c;
+	const struct request *c;
 	struct str address;
 	uint32_t n;
 };
 
 static void
-put_entry(const struct command *c, const struct suppression *e, uint32_t i)
+put_entry(const struct request *c, const struct suppression *e, uint32_t i)
 {
 	char since[32], until[32];
 	bool is_over = e->until.ns != 0 && e->until.ns <= ev_wall().ns;
@@ -151,7 +151,7 @@ show_lists(struct rows *r)
 }
 
 static void
-run_show(struct command *c)
+run_show(struct request *c)
 {
 	struct rows r = {.c = c, .address = arg(c, ARG_TARGET)};
 	struct why why;
@@ -175,10 +175,10 @@ run_show(struct command *c)
 
 /* ---- changes ---- */
 
-static struct command *
-keep(const struct command *c)
+static struct request *
+keep(const struct request *c)
 {
-	struct command *k = xmalloc(sizeof *k);
+	struct request *k = xmalloc(sizeof *k);
 
 	*k = *c;
 	k->m = NULL;
@@ -186,10 +186,10 @@ keep(const struct command *c)
 	return k;
 }
 
-typedef void finish_fn(const struct command *c);
+typedef void finish_fn(const struct request *c);
 
 static void
-release(struct command *c, finish_fn *finish)
+release(struct request *c, finish_fn *finish)
 {
 	if (--c->n_open > 0)
 		return;
@@ -198,7 +198,7 @@ release(struct command *c, finish_fn *finish)
 }
 
 static void
-count(struct command *c, int result)
+count(struct request *c, int result)
 {
 	c->n_made += result == 1;
 	c->n_bad += result == -1;
@@ -206,7 +206,7 @@ count(struct command *c, int result)
 }
 
 static void
-finish_suppress(const struct command *c)
+finish_suppress(const struct request *c)
 {
 	end(c, c->n_bad == 0, "%s",
 	    c->n_bad == 0 ? "The address is suppressed."
@@ -229,7 +229,7 @@ is_address(struct str s)
 }
 
 static void
-run_suppress(struct command *c)
+run_suppress(struct request *c)
 {
 	struct suppression e = {.address = arg(c, ARG_TARGET),
 	    .scope = arg(c, ARG_VMTA),
@@ -237,7 +237,7 @@ run_suppress(struct command *c)
 	    .source = SUPPRESS_MANUAL,
 	    .category = STR("manual"),
 	    .text = arg(c, ARG_REASON)};
-	struct command *k;
+	struct request *k;
 	uint32_t seconds;
 
 	if (!is_address(e.address)) {
@@ -251,7 +251,7 @@ run_suppress(struct command *c)
 }
 
 static void
-finish_unsuppress(const struct command *c)
+finish_unsuppress(const struct request *c)
 {
 	end(c, c->n_made > 0, "%s",
 	    c->n_made > 0 ? "The address is no longer suppressed."
@@ -266,7 +266,7 @@ on_unsuppressed(void *ctx, int result)
 }
 
 struct removal {
-	struct command *c;
+	struct request *c;
 	struct str address;
 	uint32_t n;
 };
@@ -285,7 +285,7 @@ remove_one(void *ctx, const struct suppression *e)
 }
 
 static void
-run_unsuppress(struct command *c)
+run_unsuppress(struct request *c)
 {
 	struct removal r = {.c = keep(c), .address = arg(c, ARG_TARGET)};
 	struct str scope = arg(c, ARG_VMTA);
@@ -304,7 +304,7 @@ run_unsuppress(struct command *c)
 /* ---- export and import ---- */
 
 struct page {
-	const struct command *c;
+	const struct request *c;
 	uint32_t n;
 	size_t bytes;
 	bool has_more;
@@ -332,7 +332,7 @@ export_one(void *ctx, const struct suppression *e)
 }
 
 static void
-run_export(struct command *c)
+run_export(struct request *c)
 {
 	struct suppress *s = c->b->suppressed.store;
 	struct page p = {.c = c};
@@ -350,7 +350,7 @@ run_export(struct command *c)
 }
 
 static void
-finish_import(const struct command *c)
+finish_import(const struct request *c)
 {
 	put_number(c, c->n_made, "imported");
 	put_number(c, c->n_bad, "bad");
@@ -405,9 +405,9 @@ parse_row(struct str line, struct suppression *e)
 }
 
 static void
-run_import(struct command *c)
+run_import(struct request *c)
 {
-	struct command *k = keep(c);
+	struct request *k = keep(c);
 	struct str rest = arg(c, ARG_TARGET), line;
 	struct suppression e;
 
@@ -452,7 +452,7 @@ read_failure(struct str text, struct failure *f)
 }
 
 static void
-run_classify(struct command *c)
+run_classify(struct request *c)
 {
 	struct failures *fs = &c->b->failures;
 	struct failure f;
@@ -492,7 +492,7 @@ run_classify(struct command *c)
 
 static const struct {
 	enum ctl_command command;
-	void (*run)(struct command *c);
+	void (*run)(struct request *c);
 } rows[] = {
     {CTL_SHOW_SUPPRESSED, run_show},
     {CTL_SUPPRESS, run_suppress},
@@ -506,7 +506,7 @@ void
 commands_run(struct bounced *b, const struct ipc_msg *m)
 {
 	const struct ipc_forward *head = m->head;
-	struct command c = {.b = b, .m = m, .epoch = b->epoch, .token = head->token};
+	struct request c = {.b = b, .m = m, .epoch = b->epoch, .token = head->token};
 
 	for (size_t i = 0; i < countof(rows); i++) {
 		if (rows[i].command != (enum ctl_command)head->request.command)

@@ -121,7 +121,7 @@ failures_limit(const struct action *a, struct str vmta, struct str pool, struct 
 	if (a->scope == SCOPE_VMTA)
 		e->scope = vmta;
 	else if (a->scope == SCOPE_POOL)
-		e->scope = pool;
+		e->scope = pool.len > 0 ? pool : vmta; /* what is in no pool */
 	if (a->suppress_ms != CONF_NEVER &&
 	    __builtin_add_overflow(e->since.ns, a->suppress_ms * NS_PER_MS, &e->until.ns))
 		e->until.ns = 0;

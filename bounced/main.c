@@ -11,11 +11,11 @@ static struct {
 	struct bounced bounced;
 	bool is_up;   /* bounced_init() was called */
 	bool is_open; /* so is the suppression database */
-	int spool_fd, queue_fd;
+	int spool_fd, queue_fd, exec_fd;
 	int inject_fd[BOUNCED_INJECTORS]; /* plus one; 0: none came yet */
 	struct list_file *files;	  /* of the configuration that comes next */
 	size_t n_files;
-} state = {.spool_fd = -1, .queue_fd = -1};
+} state = {.spool_fd = -1, .queue_fd = -1, .exec_fd = -1};
 
 /* to master, who gives it to those who ask us */
 static void
@@ -84,10 +84,24 @@ inject_came(uint32_t instance, int fd)
 }
 
 static void
+exec_came(int fd)
+{
+	if (state.is_up) {
+		bounced_exec_up(&state.bounced, fd);
+		return;
+	}
+	if (state.exec_fd != -1)
+		close(state.exec_fd);
+	state.exec_fd = fd;
+}
+
+static void
 on_peer(enum ipc_role role, uint32_t instance, int fd)
 {
 	if (role == ROLE_INJECT) {
 		inject_came(instance, fd);
+	} else if (role == ROLE_EXEC) {
+		exec_came(fd);
 	} else if (role != ROLE_QUEUE) {
 		close(fd);
 	} else if (state.is_up) {
@@ -163,9 +177,11 @@ begin(void)
 	for (uint32_t i = 0; i < BOUNCED_INJECTORS; i++)
 		if (state.inject_fd[i] != 0)
 			bounced_inject_up(&state.bounced, i, state.inject_fd[i] - 1);
+	if (state.exec_fd != -1)
+		bounced_exec_up(&state.bounced, state.exec_fd);
 	if (state.queue_fd != -1)
 		bounced_queue_up(&state.bounced, state.queue_fd);
-	state.queue_fd = -1;
+	state.exec_fd = state.queue_fd = -1;
 }
 
 int

@@ -1,3 +1,3 @@
 sources := $(notdir $(wildcard bounced/*.c))
-uses := daemon ctl processor track spool smtp mail suppress classify
+uses := daemon command ctl processor track spool smtp mail suppress classify
 program := libexec/posthaste/bounced

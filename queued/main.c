@@ -15,7 +15,7 @@
 #include "queued/limit/cold.h"
 #include "queued/conn.h"
 #include "queued/control/control.h"
-#include "queued/spool/copy.h"
+#include "queued/end/errand.h"
 #include "queued/end/final.h"
 #include "queued/limit/keep.h"
 #include "queued/spool/orphan.h"
@@ -88,7 +88,7 @@ maybe_leave(void)
 		injectors |= qd.injectors[i].chan != NULL;
 		deliverers |= qd.deliverers[i].chan != NULL;
 	}
-	if (!injectors && !deliverers && final_is_idle() && notice_is_idle() && copy_is_idle() &&
+	if (!injectors && !deliverers && final_is_idle() && notice_is_idle() && errand_is_idle() &&
 	    process_is_idle())
 		daemon_exit();
 }

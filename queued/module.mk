@@ -43,6 +43,7 @@ sources := conn.c \
 	   control/traffic.c \
 	   control/vmtas.c \
 	   end/cancel.c \
+	   end/errand.c \
 	   end/expire.c \
 	   end/final.c \
 	   end/judge.c \

@@ -9,7 +9,7 @@
 #include "queued/spool/arrive.h"
 #include "queued/conn.h"
 #include "queued/control/control.h"
-#include "queued/spool/copy.h"
+#include "queued/end/errand.h"
 #include "queued/end/final.h"
 #include "queued/end/judge.h"
 #include "queued/end/notice.h"
@@ -216,9 +216,9 @@ on_processed(struct ipc_chan *c, struct ipc_msg *m)
 }
 
 static void
-on_copied(struct ipc_chan *c, struct ipc_msg *m)
+on_errand_done(struct ipc_chan *c, struct ipc_msg *m)
 {
-	copy_done(m->head);
+	errand_done(m->head);
 }
 
 static void
@@ -250,7 +250,7 @@ static const struct {
     {IPC_NOTICE_DONE, on_notice_done},
     {IPC_PROCESSED_RCPT, on_processed_rcpt},
     {IPC_PROCESSED, on_processed},
-    {IPC_COPIED, on_copied},
+    {IPC_ERRAND_DONE, on_errand_done},
     {IPC_JUDGED, on_judged},
     {IPC_SUPPRESSED, on_suppressed},
     {IPC_FORWARD_FIELD, on_forward_field},
@@ -338,7 +338,7 @@ came(enum ipc_role role, uint32_t instance)
 		judge_resend();
 		final_resend_reports();
 		notice_resend();
-		copy_resend();
+		errand_resend();
 	}
 	if (role == ROLE_BOUNCE || role == ROLE_FBL)
 		process_peer_came(role);

@@ -115,17 +115,6 @@ check_vmta_name(struct conf_load *l, const struct conf_row *row, const struct co
 		    row->name, STR_ARG(name));
 }
 
-/* of <fbl>'s handlers, those that forward are obeyed */
-static void
-check_handler(struct conf_load *l, const struct conf_item *it)
-{
-	struct str rest = it->text, word;
-
-	while (str_next_word(&rest, &word))
-		if (str_has_prefix(word, STR("type=")) && !str_eq(word, STR("type=forward")))
-			conf_note(l, it->at, "handler: %.*s is not yet honoured", STR_ARG(word));
-}
-
 static void
 check_value(struct conf_load *l, const struct conf_value *v)
 {
@@ -139,8 +128,6 @@ check_value(struct conf_load *l, const struct conf_value *v)
 			check_vmta_name(l, row, &v->items[i]);
 	for (uint32_t i = 0; i < v->n; i++)
 		conf_regex_check(l, row, &v->items[i]);
-	for (uint32_t i = 0; v->key == CONF_FBL_HANDLER && i < v->n; i++)
-		check_handler(l, &v->items[i]);
 }
 
 /* ---- pools ---- */

@@ -77,7 +77,8 @@ check_action(struct conf_load *l, struct conf_blk *b, const struct categories *l
 		return;
 	}
 	for (uint32_t i = 0; i < v->n && !knows_all; i++)
-		if (!categories_have(list, v->items[i].text))
+		if (!categories_have(list, v->items[i].text) &&
+		    !str_eq(v->items[i].text, STR("complaint")))
 			conf_error(l, v->items[i].at,
 			    "match: \"%.*s\" is no category of PowerMTA's, nor does a pattern name "
 			    "it",

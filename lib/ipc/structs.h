@@ -394,9 +394,11 @@ struct ipc_processed_rcpt {
 	uint64_t id;
 	uint32_t handle;
 	uint32_t nth;
-	uint8_t type;  /* enum acct_type: rb, rs or f */
-	uint8_t proof; /* enum report_proof */
-	uint8_t pad[6];
+	uint32_t fbl;	   /* the <fbl> block whose address it came to, from 1 on; 0: none */
+	uint8_t type;	   /* enum acct_type: rb, rs or f */
+	uint8_t proof;	   /* enum report_proof */
+	uint8_t complains; /* 1: the recipient wants no more such mail */
+	uint8_t pad;
 };
 enum process_verdict {
 	PROCESS_BEGUN, /* no verdict yet: told before the message is looked at, so that what kills is known */
@@ -414,14 +416,27 @@ struct ipc_processed {
 };
 /* The message once more, for other recipients; nothing is ever reported about it, and no processor reads it again. */
 struct ipc_copy {
-	struct spool_place place;
 	uint64_t token; /* the asker's, given back */
-	uint32_t rcpt;	/* for which it came, index in the envelope */
-	uint32_t also;	/* 1: to this one too */
+	struct spool_place place;
+	uint32_t rcpt; /* for which it came, index in the envelope */
+	uint32_t also; /* 1: to this one too */
 };
-struct ipc_copied {
+/* A recipient of ours has complained, and it is proved: he gets no more mail. */
+struct ipc_complained {
+	uint64_t token; /* the asker's, given back */
+};
+/* A complaint for the commands of its <fbl> block. */
+struct ipc_handle {
+	uint64_t token; /* the asker's, given back */
+	struct spool_place place;
+	uint32_t rcpt;	  /* to whom it came, index in the envelope */
+	uint32_t fbl;	  /* the block, from 1 on */
+	uint32_t handler; /* of its lines, from 0 on */
+	uint32_t pad;
+};
+struct ipc_errand_done {
 	uint64_t token;
-	uint32_t ok; /* 1: durable in the spool, or it can never be made; 0: try again later */
+	uint32_t ok; /* 1: done and durable, or it can never be done; 0: try again later */
 	uint32_t pad;
 };
 

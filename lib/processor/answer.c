@@ -70,9 +70,16 @@ answer_send(struct reading *rd, enum acct_type type, const struct identity *id)
 	    .handle = rd->what->handle,
 	    .nth = rd->n_sent++,
 	    .type = (uint8_t)type,
-	    .proof = id->proof};
-	struct str texts[2] = {buf_str(&rd->p->pairs), str_of(id->rcpt)};
+	    .fbl = rd->fbl,
+	    .proof = id->proof,
+	    .complains = rd->complains};
+	struct str texts[5] = {
+	    buf_str(&rd->p->pairs), str_of(id->rcpt), STR(""), STR(""), str_of(rd->says)};
 
+	if (rd->has_token) {
+		texts[2] = rd->token.vmta.len > 0 ? rd->token.vmta : STR("{default}");
+		texts[3] = rd->token.job;
+	}
 	ipc_send(rd->to, IPC_PROCESSED_RCPT, &head, texts, -1);
 }
 
@@ -84,6 +91,14 @@ judge(struct reading *rd)
 	return is_told || patterns_tell(rd) ? PROCESS_MATCHED : PROCESS_UNMATCHED;
 }
 
+static uint32_t
+fbl_of(const struct reading *rd)
+{
+	size_t fbl;
+
+	return conf_fbl_of(rd->p->conf, str_of(rd->rcpt), &fbl) ? (uint32_t)fbl + 1 : 0;
+}
+
 void
 processor_answer(struct processor *p, const struct ipc_process *what, struct ipc_chan *to)
 {
@@ -91,7 +106,6 @@ processor_answer(struct processor *p, const struct ipc_process *what, struct ipc
 	struct ipc_processed done = {.id = what->place.id, .handle = what->handle};
 	struct why why = {0};
 	struct str text = STR("");
-	size_t fbl;
 
 	ipc_send(to, IPC_PROCESSED, &done, &text, -1);
 	ipc_flush(to);
@@ -101,13 +115,15 @@ processor_answer(struct processor *p, const struct ipc_process *what, struct ipc
 		remote_read(&rd.report, rd.message);
 		identity_prepare(&rd);
 		keep_headers(&rd);
+		done.fbl = rd.fbl = fbl_of(&rd);
 		done.verdict = (uint32_t)judge(&rd);
-		if (conf_fbl_of(p->conf, str_of(rd.rcpt), &fbl))
-			done.fbl = (uint32_t)fbl + 1;
 		remote_clear(&rd.report);
 	}
 	done.n = rd.n_sent;
 	text = str_of(why.text);
+	if (done.verdict != PROCESS_ERROR && p->events->keep_end != NULL &&
+	    p->events->keep_end(p->ctx, &done))
+		return;
 	ipc_send(to, IPC_PROCESSED, &done, &text, -1);
 	ipc_flush(to);
 }

@@ -64,6 +64,42 @@ tell(struct reading *rd, struct str complainant)
 	answer_send(rd, ACCT_COMPLAINT, &id);
 }
 
+/*
+ * Reports that do not say "no more of this": the mail was no spam after all (RFC 6430), it failed authentication
+ * (RFC 6591), a scanner found a virus in it. They are told like any other.
+ */
+static const char *const no_complaints[] = {
+    "not-spam", "auth-failure", "dkim", "dmarc", "virus", "opt-in"};
+
+/* "dns; mx.example" without its type */
+static struct str
+without_type(struct str s)
+{
+	size_t semi = str_find(s, ';');
+
+	return str_trim(semi == STR_NPOS ? s : str_skip(s, semi + 1));
+}
+
+/* what it is, in a few words, and whether it means that its recipient wants no more */
+static void
+take_type(struct reading *rd)
+{
+	char type[REMOTE_ADDRESS], by[REMOTE_ADDRESS];
+	struct str who;
+
+	if (remote_arf(&rd->report, STR("feedback-type"), type, sizeof type) == 0)
+		(void)str_copy(type, sizeof type, STR("abuse"));
+	if (remote_arf(&rd->report, STR("reporting-mta"), by, sizeof by) == 0 &&
+	    remote_arf(&rd->report, STR("user-agent"), by, sizeof by) == 0)
+		(void)str_copy(by, sizeof by, str_of(remote_format_name(rd->report.format)));
+	who = without_type(str_of(by));
+	(void)snprintf(rd->says, sizeof rd->says, "%.60s complaint (%.*s)", type,
+	    STR_ARG(str_sub(who, 0, 150)));
+	rd->complains = true;
+	for (size_t i = 0; i < countof(no_complaints); i++)
+		rd->complains &= !str_ieq(str_trim(str_of(type)), str_of(no_complaints[i]));
+}
+
 bool
 complaint_tell(struct reading *rd)
 {
@@ -74,6 +110,7 @@ complaint_tell(struct reading *rd)
 
 	if (rd->report.kind != REMOTE_COMPLAINT)
 		return false;
+	take_type(rd);
 	n = remote_arf(&rd->report, STR("original-rcpt-to"), all, sizeof all);
 	rest = str_from(all, PH_MIN(n, sizeof all - 1));
 	while (rest.len > 0 && str_next(&rest, ',', &who)) {

@@ -66,3 +66,15 @@ message_read(struct reading *rd, struct why *why)
 		    unstuff(p->raw.base + p->raw.head + place->env_len, rd->message.len);
 	return 0;
 }
+
+int
+processor_read(
+    struct processor *p, const struct ipc_process *what, struct str *message, struct why *why)
+{
+	struct reading rd = {.p = p, .what = what};
+
+	if (message_read(&rd, why) == -1)
+		return -1;
+	*message = rd.message;
+	return 0;
+}

@@ -86,10 +86,13 @@ tell(struct matched *m)
 	answer_put(rd, "envId", id.envid);
 	answer_put(rd, "format", str_of(m->file));
 	answer_put_headers(rd);
-	if (rd->p->which == CONF_BOUNCES)
+	if (rd->p->which == CONF_BOUNCES) {
 		tell_bounce(m, &id);
-	else
-		answer_send(rd, ACCT_COMPLAINT, &id);
+		return;
+	}
+	rd->complains = true;
+	(void)snprintf(rd->says, sizeof rd->says, "complaint (%.150s)", m->file);
+	answer_send(rd, ACCT_COMPLAINT, &id);
 }
 
 /* in the text for people, as it is read; then in the body as it came */

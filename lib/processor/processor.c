@@ -10,8 +10,10 @@
 struct processor *
 processor_new(int spool_fd, enum conf_processor which, const struct track *track)
 {
+	static const struct processor_events none;
 	struct processor *p = xcalloc(1, sizeof *p);
 
+	p->events = &none;
 	p->reader = spool_reader_new(spool_fd);
 	p->which = which;
 	p->track = track;
@@ -51,17 +53,10 @@ processor_free(struct processor **pp)
 }
 
 void
-processor_set_category(struct processor *p, processor_category *category, void *ctx)
+processor_set_events(struct processor *p, const struct processor_events *e, void *ctx)
 {
-	p->category = category;
-	p->category_ctx = ctx;
-}
-
-void
-processor_set_failed(struct processor *p, processor_failed *failed, void *ctx)
-{
-	p->failed = failed;
-	p->failed_ctx = ctx;
+	p->events = e;
+	p->ctx = ctx;
 }
 
 /* ---- the configuration ---- */

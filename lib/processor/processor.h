@@ -15,22 +15,27 @@
 
 struct processor;
 /*
- * spool_fd is borrowed. `track` NULL: there is no key, nothing is proved. `category` NULL, or what names a bounce's
- * category; the word is borrowed until the next call.
+ * spool_fd is borrowed. `track` NULL: there is no key, nothing is proved.
  */
 struct processor *processor_new(int spool_fd, enum conf_processor which, const struct track *track);
 void processor_free(struct processor **p);
-typedef const char *processor_category(
-    void *ctx, uint16_t code, const uint8_t enh[3], struct str diag, struct str mta);
-void processor_set_category(struct processor *p, processor_category *category, void *ctx);
 /* A recipient of ours who, it is proved, does not get our mail: what a report says of him. Views, for the call. */
 struct processor_failure {
 	struct str rcpt, vmta, job, diag, mta;
 	uint16_t code;
 	uint8_t enh[3];
 };
-typedef void processor_failed(void *ctx, const struct processor_failure *f);
-void processor_set_failed(struct processor *p, processor_failed *failed, void *ctx);
+/* What its owner has to say about what is read. Each may be NULL. */
+struct processor_events {
+	/* the bounce's category; the word is borrowed until the next call */
+	const char *(*category)(
+	    void *ctx, uint16_t code, const uint8_t enh[3], struct str diag, struct str mta);
+	void (*failed)(void *ctx, const struct processor_failure *f);
+	/* All was told of a message that could be read. True: the owner sends PROCESSED, when what follows is on disk. */
+	bool (*keep_end)(void *ctx, const struct ipc_processed *done);
+};
+/* Borrows `e`. */
+void processor_set_events(struct processor *p, const struct processor_events *e, void *ctx);
 /* Compiles the patterns. `c` is borrowed until the next call. */
 void processor_use_conf(struct processor *p, const struct conf *c);
 /*
@@ -38,5 +43,8 @@ void processor_use_conf(struct processor *p, const struct conf *c);
  * verdict.
  */
 void processor_answer(struct processor *p, const struct ipc_process *what, struct ipc_chan *to);
+/* The message alone, as it came, without its stuffing dots; borrowed until the next call. -1 with `why`. */
+int processor_read(struct processor *p, const struct ipc_process *what, struct str *message,
+    struct why *why) PH_MUST_CHECK;
 
 #endif

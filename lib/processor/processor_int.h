@@ -18,10 +18,8 @@ struct processor {
 	enum conf_processor which;
 	struct buf raw, scratch, pairs;
 	struct buf headers; /* of what comes back: the columns wanted, the same for each record */
-	processor_category *category;
-	void *category_ctx;
-	processor_failed *failed; /* may be NULL */
-	void *failed_ctx;
+	const struct processor_events *events;
+	void *ctx; /* of theirs */
 	struct {
 		struct regex *regex;
 		char *name; /* of the file, owned */
@@ -48,6 +46,9 @@ struct reading {
 	char token_text[TRACK_TEXT];
 	struct track_verp verp;
 	uint32_t n_sent;
+	uint32_t fbl;	/* the <fbl> block whose address this is, from 1 on; 0: none */
+	bool complains; /* of a complaint: its recipient wants no more such mail */
+	char says[256]; /* and what it is, for a person */
 };
 
 /* message.c: envelope, recipient and message of the record, from the spool. -1 with `why`. */

@@ -8,9 +8,9 @@ category_of_rcpt(const struct reading *rd, const struct remote_rcpt *rc)
 {
 	const struct processor *p = rd->p;
 
-	if (p->category != NULL)
-		return p->category(
-		    p->category_ctx, rc->code, rc->enh, str_of(rc->diag), str_of(rc->mta));
+	if (p->events->category != NULL)
+		return p->events->category(
+		    p->ctx, rc->code, rc->enh, str_of(rc->diag), str_of(rc->mta));
 	return category_of(rc->code, rc->enh);
 }
 
@@ -73,13 +73,13 @@ say_failed(const struct reading *rd, const struct remote_rcpt *rc, const struct 
 	    .code = rc->code,
 	    .enh = {rc->enh[0], rc->enh[1], rc->enh[2]}};
 
-	if (rd->p->failed == NULL || id->proof == PROOF_NONE)
+	if (rd->p->events->failed == NULL || id->proof == PROOF_NONE)
 		return;
 	if (rd->has_token) {
 		f.vmta = rd->token.vmta;
 		f.job = rd->token.job;
 	}
-	rd->p->failed(rd->p->failed_ctx, &f);
+	rd->p->events->failed(rd->p->ctx, &f);
 }
 
 static void

@@ -3,13 +3,15 @@
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
+#include "queued/alert/rate.h"
 #include "queued/spool/arrive.h"
 #include "queued/spool/copy.h"
 #include "queued/end/final.h"
 #include "queued/end/process_what.h"
 #include "queued/state.h"
 
-#define WINDOW	    64 /* messages that a reader has and has not answered */
+#define WINDOW	    64	 /* messages that a reader has and has not answered */
+#define MAX_OPEN    4096 /* and all that wait for what follows from them */
 #define MAX_CRASHES 2
 
 /* a recipient that its reader has, or whose records are under way */
@@ -20,12 +22,13 @@ struct asked {
 	uint32_t serial;
 	uint32_t n_told; /* records posted: what is told again after a crash is not posted again */
 	uint32_t n_unacked;
-	uint32_t n_copies; /* not durable yet */
+	uint32_t n_errands; /* not done yet: copies, complaints to be obeyed */
 	uint32_t fbl;
 	uint8_t verdict; /* enum process_verdict */
 	uint8_t crashes;
 	bool is_begun;
-	bool goes_on; /* to the queue of its domain, when all else is done */
+	bool is_foreign; /* a complaint about mail of others than its <fbl> is for */
+	bool goes_on;	 /* to the queue of its domain, when all else is done */
 };
 TAILQ_HEAD(asked_list, asked);
 
@@ -125,7 +128,8 @@ process_run(struct queue *q)
 	make_once();
 	if (chan_of(which) == NULL)
 		return HOLD_NO_PROCESSOR;
-	while (proc.n[which] < WINDOW && (rcpt = order_first(&q->ready)) != 0) {
+	while (proc.n[which] < WINDOW && proc.n_open < MAX_OPEN &&
+	       (rcpt = order_first(&q->ready)) != 0) {
 		if (!limit_has_room(&qd.accounting)) {
 			limit_wait(&qd.accounting, q, 1);
 			return HOLD_ACCOUNTING;
@@ -161,7 +165,7 @@ end(struct asked *a)
 static void
 end_if_done(struct asked *a)
 {
-	if (a->verdict != PROCESS_BEGUN && a->n_unacked == 0 && a->n_copies == 0)
+	if (a->verdict != PROCESS_BEGUN && a->n_unacked == 0 && a->n_errands == 0)
 		end(a);
 }
 
@@ -175,11 +179,11 @@ on_acknowledged(void *ctx)
 }
 
 static void
-on_copied(void *ctx)
+on_errand_done(void *ctx)
 {
 	struct asked *a = ctx;
 
-	a->n_copies--;
+	a->n_errands--;
 	end_if_done(a);
 }
 
@@ -193,8 +197,25 @@ order_copies(struct asked *a, const struct process_what *what)
 
 	if (!what->delivers_copy && buf_len(&what->rcpts) == 0)
 		return;
-	a->n_copies++;
-	copy_order(&copy, on_copied, a);
+	a->n_errands++;
+	copy_order(&copy, on_errand_done, a);
+}
+
+static void
+order_handlers(struct asked *a)
+{
+	struct ipc_handle order = {.place = message_place(message_at(rcpt_at(a->rcpt)->message)),
+	    .rcpt = rcpt_at(a->rcpt)->index,
+	    .fbl = a->fbl};
+	const struct errand_what errand = {
+	    .type = IPC_HANDLE, .head = &order, .head_len = sizeof order};
+	uint32_t i = UINT32_MAX;
+
+	while (process_next_pipe(a->fbl, &i)) {
+		order.handler = i;
+		a->n_errands++;
+		errand_order(&errand, on_errand_done, a);
+	}
 }
 
 /* Off the list of those not answered; what follows from the verdict begins. */
@@ -206,9 +227,11 @@ settle(enum conf_processor which, struct asked *a, enum process_verdict verdict)
 	TAILQ_REMOVE(&proc.of[which], a, link);
 	proc.n[which]--;
 	a->verdict = (uint8_t)verdict;
-	process_decide(which, verdict, a->fbl, &what);
+	process_decide(which, verdict, a->is_foreign ? 0 : a->fbl, &what);
 	a->goes_on = what.goes_on;
 	order_copies(a, &what);
+	if (verdict == PROCESS_MATCHED && !a->is_foreign)
+		order_handlers(a);
 	buf_clear(&what.rcpts);
 	queue_kick(queue_at(a->queue));
 	end_if_done(a);
@@ -231,6 +254,39 @@ find(enum ipc_role role, uint32_t serial)
 	return NULL;
 }
 
+/* what is not proved could have been written by anybody: it is recorded, and nothing follows */
+static void
+obey(struct asked *a, const struct ipc_processed_rcpt *head, const struct str *text)
+{
+	const struct ipc_complained order = {0};
+	struct process_complaint c = {.fbl = head->fbl, .vmta = text[2]};
+	struct str texts[5];
+	struct errand_what errand = {.type = IPC_COMPLAINED,
+	    .head = &order,
+	    .head_len = sizeof order,
+	    .texts = texts,
+	    .n_texts = countof(texts)};
+
+	if (head->type != ACCT_COMPLAINT)
+		return;
+	if (!process_is_theirs(&c)) {
+		a->is_foreign = true;
+		return;
+	}
+	if (head->proof == PROOF_NONE || !head->complains)
+		return;
+	alert_rate_counted(c.vmta, text[3], STR("complaints"));
+	if (!process_suppresses(&c))
+		return;
+	texts[0] = text[1];
+	texts[1] = c.vmta;
+	texts[2] = text[3];
+	texts[3] = c.scope;
+	texts[4] = text[4];
+	a->n_errands++;
+	errand_order(&errand, on_errand_done, a);
+}
+
 static bool
 is_record(uint8_t type)
 {
@@ -246,6 +302,7 @@ process_rcpt(enum ipc_role role, const struct ipc_msg *m)
 	if (a == NULL || !is_record(head->type) || head->nth != a->n_told)
 		return;
 	a->n_told++;
+	obey(a, head, m->text);
 	a->n_unacked +=
 	    final_heard(queue_at(a->queue), a->rcpt, head, m->text[0], on_acknowledged, a);
 }
@@ -299,7 +356,8 @@ process_peer_gone(enum ipc_role role)
 	struct asked *a;
 
 	make_once();
-	TAILQ_FOREACH(a, &proc.of[which], link)
+	/* it reads one after the other: the others that it has begun only wait for the disk */
+	TAILQ_FOREACH_REVERSE(a, &proc.of[which], asked_list, link)
 	{
 		if (a->is_begun)
 			break;

@@ -32,28 +32,116 @@ add_list(struct process_what *what, const struct conf_set *set, enum conf_key ke
 		add_rcpt(what, conf_item(set, key, i));
 }
 
-/* <fbl>: handler type=forward to=ADDRESS */
-static void
-add_handlers(struct process_what *what, uint32_t fbl)
+/* ---- <fbl> ---- */
+
+/* NULL: there is no such block (any more) */
+static const struct conf_set *
+fbl_at(uint32_t fbl)
 {
 	const struct conf *c = daemon_conf();
-	const struct conf_set *set;
 
-	if (fbl == 0 || fbl > conf_n_blocks(c, CONF_BLOCK_FBL))
-		return;
-	set = conf_block_at(c, CONF_BLOCK_FBL, fbl - 1);
-	for (size_t i = 0; i < conf_n(set, CONF_FBL_HANDLER); i++) {
-		struct str rest = conf_item(set, CONF_FBL_HANDLER, i), word, to = STR_NULL;
-		bool forwards = false;
-		while (str_next_word(&rest, &word)) {
-			forwards |= str_eq(word, STR("type=forward"));
-			if (str_has_prefix(word, STR("to=")))
-				to = str_skip(word, 3);
-		}
-		if (forwards && to.len > 0)
-			add_rcpt(what, to);
-	}
+	return fbl == 0 || fbl > conf_n_blocks(c, CONF_BLOCK_FBL)
+		   ? NULL
+		   : conf_block_at(c, CONF_BLOCK_FBL, fbl - 1);
 }
+
+/* handler type=TYPE [to=ADDRESS]: is it of that type? */
+static bool
+is_handler(struct str line, struct str type, struct str *to)
+{
+	struct str word;
+	bool is = false;
+
+	*to = STR_NULL;
+	while (str_next_word(&line, &word)) {
+		is |= str_has_prefix(word, STR("type=")) && str_eq(str_skip(word, 5), type);
+		if (str_has_prefix(word, STR("to=")))
+			*to = str_skip(word, 3);
+	}
+	return is;
+}
+
+static void
+add_forwards(struct process_what *what, const struct conf_set *set)
+{
+	struct str to;
+
+	for (size_t i = 0; set != NULL && i < conf_n(set, CONF_FBL_HANDLER); i++)
+		if (is_handler(conf_item(set, CONF_FBL_HANDLER, i), STR("forward"), &to) &&
+		    to.len > 0)
+			add_rcpt(what, to);
+}
+
+bool
+process_next_pipe(uint32_t fbl, uint32_t *i)
+{
+	const struct conf_set *set = fbl_at(fbl);
+	struct str to;
+
+	while (set != NULL && ++*i < conf_n(set, CONF_FBL_HANDLER))
+		if (is_handler(conf_item(set, CONF_FBL_HANDLER, *i), STR("pipe"), &to))
+			return true;
+	return false;
+}
+
+bool
+process_suppresses(const struct process_complaint *c)
+{
+	const struct conf_set *set = fbl_at(c->fbl);
+	size_t n = set == NULL ? 0 : conf_n(set, CONF_FBL_HANDLER);
+	struct str to;
+
+	for (size_t i = 0; i < n; i++)
+		if (is_handler(conf_item(set, CONF_FBL_HANDLER, i), STR("delete"), &to) ||
+		    is_handler(conf_item(set, CONF_FBL_HANDLER, i), STR("suppress"), &to))
+			return true;
+	return n == 0;
+}
+
+static bool
+is_member(struct str pool, struct str vmta)
+{
+	const struct conf_pool *p = conf_pool(daemon_conf(), pool);
+
+	for (size_t i = 0; p != NULL && i < p->n_members; i++)
+		if (str_ieq(p->members[i].vmta->name, vmta))
+			return true;
+	return false;
+}
+
+static bool
+is_of_block(struct process_complaint *c)
+{
+	const struct conf_set *set = fbl_at(c->fbl);
+	size_t n = set == NULL ? 0 : conf_n(set, CONF_FBL_VIRTUAL_MTA);
+
+	c->scope = STR("");
+	for (size_t i = 0; i < n; i++) {
+		struct str one = conf_item(set, CONF_FBL_VIRTUAL_MTA, i);
+		if (c->vmta.len > 0 && !str_ieq(one, c->vmta) && !is_member(one, c->vmta))
+			continue;
+		c->scope = one;
+		if (c->vmta.len == 0 && conf_vmta(daemon_conf(), one) != NULL)
+			c->vmta = one;
+		return true;
+	}
+	return n == 0;
+}
+
+bool
+process_is_theirs(struct process_complaint *c)
+{
+	bool is_theirs = is_of_block(c);
+
+	/* the others know that one by having no name */
+	if (str_ieq(c->vmta, STR("{default}")))
+		c->vmta = STR("");
+	if (str_ieq(c->scope, STR("{default}")))
+		c->scope = STR("");
+	return is_theirs;
+}
+
+/* ---- the message ---- */
 
 void
 process_decide(enum conf_processor which, enum process_verdict verdict, uint32_t fbl,
@@ -76,7 +164,7 @@ process_decide(enum conf_processor which, enum process_verdict verdict, uint32_t
 					    ? conf_bool(set, rows[which].unmatched)
 					    : buf_len(&what->rcpts) == 0;
 	} else {
-		add_handlers(what, fbl);
+		add_forwards(what, fbl_at(fbl));
 		what->delivers_copy = set != NULL && conf_bool(set, rows[which].matched);
 	}
 }

@@ -8,7 +8,8 @@
 static void
 send_records(struct ipc_chan *c, uint32_t n)
 {
-	const struct str texts[2] = {STR("\x04\x00\x01rcptx"), STR("u@far.test")};
+	const struct str texts[5] = {
+	    STR("\x04\x00\x01rcptx"), STR("u@far.test"), STR(""), STR(""), STR("")};
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct ipc_processed_rcpt r = {.id = replay.process.place.id,
@@ -44,9 +45,9 @@ do_read(struct str arg)
 static void
 do_copied(struct str arg)
 {
-	struct ipc_copied done = {.token = replay.copy.token, .ok = str_eq(arg, STR("yes"))};
+	struct ipc_errand_done done = {.token = replay.copy.token, .ok = str_eq(arg, STR("yes"))};
 
-	ipc_test_deliver(replay.chan[ROLE_BOUNCE], IPC_COPIED, &done, NULL);
+	ipc_test_deliver(replay.chan[ROLE_BOUNCE], IPC_ERRAND_DONE, &done, NULL);
 }
 
 static const struct replay_word words[] = {
