@@ -116,7 +116,7 @@ build_envelope(struct making *m, const struct str texts[2])
 	e.n_rcpts = n;
 	e.body_len = strlen(m->field) + m->len;
 	e.vmta = texts[1];
-	e.pool = e.windows = e.dkim = STR("");
+	e.pool = e.windows = e.dkim = e.lists = STR("");
 	e.not_before = e.expires = (struct wall){0};
 	e.is_report = e.no_dsn = e.is_processed = true;
 	e.verp = false;

@@ -35,6 +35,7 @@ struct lists {
 	struct buf line; /* what was read and not used yet */
 	struct filter_key key;
 	struct filter *filter;
+	unsigned traits; /* enum filter_trait bits */
 };
 
 /* ---- entries ---- */
@@ -67,7 +68,7 @@ add(struct lists *l, struct list *one, struct str what)
 }
 
 static void
-add_pattern(struct list *one, struct str pattern)
+add_pattern(struct lists *l, struct list *one, struct str pattern)
 {
 	struct why why;
 	struct regex *r = regex_new(pattern, &why);
@@ -79,6 +80,7 @@ add_pattern(struct list *one, struct str pattern)
 	}
 	one->patterns = xreallocarray(one->patterns, one->n_patterns + 1, sizeof *one->patterns);
 	one->patterns[one->n_patterns++] = r;
+	l->traits |= FILTER_PATTERNS;
 }
 
 /* user@domain, @domain, a local part, or /pattern/ */
@@ -89,7 +91,7 @@ add_address(struct lists *l, struct list *one, struct str s)
 	int n;
 
 	if (s.len > 1 && s.p[0] == '/' && s.p[s.len - 1] == '/') {
-		add_pattern(one, str_sub(s, 1, s.len - 2));
+		add_pattern(l, one, str_sub(s, 1, s.len - 2));
 		return;
 	}
 	if (s.len > 2 && s.p[0] == '<' && s.p[s.len - 1] == '>')
@@ -101,6 +103,7 @@ add_address(struct lists *l, struct list *one, struct str s)
 		return;
 	}
 	n = snprintf(text, sizeof text, "%.*s@", STR_ARG(s));
+	l->traits |= FILTER_LOCAL_PARTS;
 	add(l, one, str_from(text, (size_t)n));
 }
 
@@ -267,11 +270,12 @@ make_filter(struct lists *l)
 
 	for (size_t i = 0; i < l->n; i++)
 		n += l->list[i].n;
-	if (n == 0)
+	if (n == 0 && l->traits == 0)
 		return;
 	l->filter = filter_new(n, &l->key, &why);
 	if (l->filter == NULL)
 		fatal("event=no-filter text=\"%s\"", why.text);
+	filter_set_traits(l->filter, l->traits);
 	for (size_t i = 0; i < l->n; i++) {
 		qsort(l->list[i].hashes, l->list[i].n, sizeof *l->list[i].hashes, by_hash);
 		for (size_t k = 0; k < l->list[i].n; k++)

@@ -1,5 +1,6 @@
 #include "injectd/commands.h"
 #include "injectd/inbound.h"
+#include "injectd/suppressed.h"
 #include "lib/base/num.h"
 #include "lib/smtp/param.h"
 #include "lib/smtp/xtext.h"
@@ -412,6 +413,26 @@ command_rcpt(struct session *s, struct str arg)
 	if ((parse_rcpt(&d, arg, &why) == -1 && !take_invalid(&d, arg, &why)) ||
 	    accept_rcpt(&d, &why) == -1)
 		refuse_rcpt(s, &why);
+	else if (!d.rcpt.is_invalid && suppressed_ask(s, d.path))
+		session_enter(s, SESSION_CHECK);
 	else
 		session_reply(s, 250, ENH(2, 1, 5), "Recipient ok");
+}
+
+void
+session_suppressed(struct session *s, struct str list)
+{
+	struct why why = {0};
+
+	s->asks_suppress = false;
+	session_enter(s, SESSION_COMMAND);
+	if (list.len == 0) {
+		session_reply(s, 250, ENH(2, 1, 5), "Recipient ok");
+	} else {
+		txn_drop_rcpt(s->txn);
+		(void)why_smtp(&why, 550, 5, 7, 1, "recipient is in suppression list \"%.*s\"",
+		    STR_ARG(str_sub(list, 0, 200)));
+		refuse_rcpt(s, &why);
+	}
+	s->wake(s);
 }

@@ -5,6 +5,7 @@
 #include "injectd/checker.h"
 #include "injectd/injectd.h"
 #include "injectd/pickup.h"
+#include "injectd/suppressed.h"
 #include "lib/auth/verify.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
@@ -33,6 +34,8 @@ on_give_fd(const struct ipc_fd *what, struct str text, int fd)
 		pickup_take_dir(fd);
 	else if (what->kind == FD_PICKUP_BAD)
 		pickup_take_bad_dir(fd);
+	else if (what->kind == FD_SUPPRESS_FILTER)
+		suppressed_take_filter(what->index, fd);
 	else if (what->kind == FD_SPOOL_DIR && injectd.spool_fd == -1)
 		injectd.spool_fd = fd;
 	else
@@ -55,6 +58,8 @@ on_peer(enum ipc_role role, uint32_t instance, int fd)
 {
 	if (role == ROLE_DNS) {
 		checker_up(fd);
+	} else if (role == ROLE_BOUNCE) {
+		suppressed_up(fd);
 	} else if (role != ROLE_QUEUE) {
 		close(fd);
 	} else if (injectd.journal != NULL) {
@@ -166,6 +171,7 @@ main(int argc, char **argv)
 {
 	world_init(&injectd.world, &intake_ops, NULL);
 	checker_init(&injectd.world);
+	suppressed_init(&injectd.world);
 	daemon_begin(argc, argv, &injectd_daemon);
 	listen_init();
 	pickup_init();
@@ -180,6 +186,7 @@ main(int argc, char **argv)
 	api_close();
 	verify_close();
 	checker_close();
+	suppressed_close();
 	intake_close();
 	pickup_close();
 	tls_in_free();

@@ -5,6 +5,7 @@
 #include "injectd/auth.h"
 #include "injectd/commands.h"
 #include "injectd/inbound.h"
+#include "injectd/suppressed.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/ev/ev.h"
@@ -104,6 +105,7 @@ session_close(struct session *s)
 	session_enter(s, SESSION_CLOSING);
 	auth_clear(s);
 	inbound_clear(s);
+	suppressed_forget(s);
 	txn_free(&s->txn);
 	buf_clear(&s->in);
 }
@@ -219,6 +221,7 @@ session_start(struct session *s, struct world *w, uint16_t door, const struct ne
 	s->n_behind = s->n_given = 0;
 	s->preset_id = 0;
 	s->n_asked = 0;
+	s->asks_suppress = false;
 	s->n_errors = s->n_messages = 0;
 	s->is_greeted = s->is_esmtp = s->is_last_chunk = s->is_overlong = s->is_polite = false;
 	s->helo = s->user = NULL;
@@ -278,6 +281,7 @@ session_clear(struct session *s)
 	s->txn = NULL;
 	auth_clear(s);
 	inbound_clear(s);
+	suppressed_forget(s);
 	buf_clear(&s->in);
 	buf_clear(&s->out);
 	xfree(&s->helo);

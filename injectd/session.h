@@ -67,6 +67,7 @@ struct session {
 	struct why chunk_why; /* CHUNK: why it will be refused; smtp_code 0: taken */
 	size_t n_behind;      /* bytes that came with this command and follow it */
 	uint32_t n_asked;     /* of world.checks, without an answer yet */
+	bool asks_suppress;   /* world.suppress has not answered yet */
 	uint32_t n_errors;    /* since the last message that was accepted */
 	uint32_t n_messages;
 	uint16_t door;
@@ -122,6 +123,9 @@ void session_enter(struct session *s, enum session_state state);
 /* What was asked through world.checks has an answer: of the message CHECKED; never from within the question. */
 void session_checked(
     struct session *s, enum check_kind kind, unsigned result, const struct str text[3]);
+
+/* The answer about the recipient that came last: on which list it is; empty: on none. */
+void session_suppressed(struct session *s, struct str list);
 
 /* The content is complete, and all about it is known: hands it over, or refuses. */
 void session_submit(struct session *s);

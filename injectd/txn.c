@@ -2,6 +2,7 @@
 
 #include "injectd/inbound.h"
 #include "injectd/session.h"
+#include "injectd/suppressed.h"
 #include "lib/base/xalloc.h"
 #include "lib/ev/ev.h"
 #include "lib/stats/stats.h"
@@ -56,6 +57,7 @@ txn_free(struct txn **tp)
 	free(t->pool);
 	free(t->windows);
 	free(t->remove);
+	free(t->lists);
 	free(t);
 }
 
@@ -71,6 +73,7 @@ txn_fail(struct txn *t, int code, int a, int b, int c, const char *text)
 int
 txn_add_rcpt(struct txn *t, const struct env_rcpt *r, struct why *why)
 {
+	t->last_rcpt_at = buf_len(&t->rcpts);
 	if (t->env.n_rcpts >= SPOOL_MAX_RCPTS || envelope_write_rcpt(&t->rcpts, r) == -1) {
 		t->rcpts.overfull = false; /* nothing was added */
 		return why_smtp(why, 452, 4, 5, 3, "Too many recipients");
@@ -81,6 +84,13 @@ txn_add_rcpt(struct txn *t, const struct env_rcpt *r, struct why *why)
 }
 
 void
+txn_drop_rcpt(struct txn *t)
+{
+	buf_truncate(&t->rcpts, t->last_rcpt_at);
+	t->env.n_rcpts--;
+}
+
+void
 txn_begin_content(struct txn *t)
 {
 	const struct conf_set *set = session_set(t->session);
@@ -88,6 +98,7 @@ txn_begin_content(struct txn *t)
 	data_init(&t->filter, content_add, t);
 	t->max_bytes = PH_MIN(conf_u64(set, CONF_SOURCE_MAX_MESSAGE_SIZE), TXN_MAX_BYTES);
 	t->env.no_dsn = conf_bool(set, CONF_SOURCE_SUPPRESS_LOCAL_DSN);
+	t->lists = suppressed_lists(set);
 	t->env.id = t->session->preset_id;
 	if (t->env.id == 0)
 		t->env.id = t->world->intake->new_id(t->world->intake_ctx);
@@ -116,6 +127,7 @@ write_envelope(struct txn *t, struct why *why)
 	t->env.pool = str_of(t->pool);
 	t->env.windows = str_of(t->windows);
 	t->env.remove = str_of(t->remove);
+	t->env.lists = str_of(t->lists);
 	t->env.job = str_of(t->job);
 	t->env.envid = str_of(t->envid);
 	t->env.dkim = str_of(t->dkim);

@@ -30,15 +30,17 @@ struct txn {
 	char only_rcpt[ADDRESS_MAX_PATH + 256]; /* the first */
 	char envid[TXN_MAX_ENVID + 1];
 	char job[TXN_MAX_JOB + 1];
-	char dkim[TXN_MAX_DKIM + 1]; /* X-DKIM-Options */
-	char *vmta, *pool;	     /* owned */
-	char *windows;		     /* owned: x-schedule, the envelope's form */
-	char *remove;		     /* owned: header fields to leave out at delivery */
-	struct buf rcpts;	     /* the envelope's lines */
-	uint32_t n_refused;	     /* recipients */
-	bool is_too_many;	     /* and the message fails for it */
+	char dkim[TXN_MAX_DKIM + 1];   /* X-DKIM-Options */
+	char *vmta, *pool;	       /* owned */
+	char *windows;		       /* owned: x-schedule, the envelope's form */
+	char *remove;		       /* owned: header fields to leave out at delivery */
+	char *lists;		       /* owned: suppression-lists of the source */
+	size_t last_rcpt_at;	       /* in rcpts: where the last line begins */
+	struct buf rcpts;	       /* the envelope's lines */
+	uint32_t n_refused;	       /* recipients */
+	bool is_too_many;	       /* and the message fails for it */
 	struct dkim_check *dkim_check; /* owned; see inbound_dkim.c */
-	bool is_chunked;	     /* a BDAT has been seen */
+	bool is_chunked;	       /* a BDAT has been seen */
 
 	/* the content */
 	struct data_filter filter;
@@ -59,6 +61,9 @@ void txn_free(struct txn **t);
 
 /* -1 with `why` (452 4.5.3) when there are too many. */
 int txn_add_rcpt(struct txn *t, const struct env_rcpt *r, struct why *why) PH_MUST_CHECK;
+
+/* Takes the one that was added last out again; once. */
+void txn_drop_rcpt(struct txn *t);
 
 /* Content will come: before the first byte. */
 void txn_begin_content(struct txn *t);

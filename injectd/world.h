@@ -39,6 +39,16 @@ struct check_ops {
 	void (*cancel)(struct session *s);
 };
 
+/* Who says whether an address gets no mail (suppressed.c). */
+struct suppress_ops {
+	/* Nearly always: no, and nobody need be asked. */
+	bool (*may_be)(struct str address);
+	/* Asks; session_suppressed() follows, not from within. False: nobody can be asked now. */
+	bool (*ask)(struct session *s, struct str address, struct str lists);
+	/* Forgets what that session has asked. */
+	void (*cancel)(struct session *s);
+};
+
 /* A listener: what its row of the configuration says now. Views into the configuration in force. */
 struct door {
 	struct str source; /* named source, or empty */
@@ -51,7 +61,8 @@ struct door {
 
 struct world {
 	const struct conf *conf;
-	const struct check_ops *checks; /* NULL: nobody can be asked */
+	const struct check_ops *checks;	     /* NULL: nobody can be asked */
+	const struct suppress_ops *suppress; /* NULL: nobody is suppressed */
 	const struct intake_ops *intake;
 	void *intake_ctx;
 	struct door door[WORLD_N_DOORS];

@@ -102,8 +102,9 @@ fuzz-replays: $(FUZZ_BIN)
 # bench programs without a module.mk of their own
 bench-programs:
 $(foreach c,$(wildcard tests/bench/*.c),$(eval bench-programs: $(B)/tests/bench/$(basename $(notdir $(c)))))
+$(B)/tests/bench/suppress: $(call libobjs,suppress)
 $(B)/tests/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(LDHARD) -o $@ $< $(LDLIBS)
+	$(CC) $(ALL_CFLAGS) $(LDHARD) -o $@ $< $(filter %.o,$^) $(LDLIBS)
 
 .PHONY: deb help demo check pictures score install lint format fuzz fault bench clean fuzz-replays bench-programs

@@ -146,6 +146,7 @@ envelope_write(struct buf *b, const struct envelope *e)
 	add_text_field(b, "envid", e->envid);
 	add_text_field(b, "windows", e->windows);
 	add_text_field(b, "remove", e->remove);
+	add_text_field(b, "lists", e->lists);
 	add_text_field(b, "dkim", e->dkim);
 	add_text_field(b, "source-type", e->src_type);
 	add_text_field(b, "source-mta", e->src_mta);
@@ -402,6 +403,7 @@ static const struct field {
     {"envid", AT(envid), set_text, false},
     {"windows", AT(windows), set_text, false},
     {"remove", AT(remove), set_text, false},
+    {"lists", AT(lists), set_text, false},
     {"dkim", AT(dkim), set_text, false},
     {"source-type", AT(src_type), set_text, false},
     {"source-mta", AT(src_mta), set_text, false},

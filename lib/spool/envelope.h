@@ -46,6 +46,7 @@ struct envelope {
 	struct str job, envid;
 	struct str windows;  /* x-schedule as lib/mail/schedule.h writes it, or empty */
 	struct str remove;   /* header fields to be left out at delivery: names with commas */
+	struct str lists;    /* suppression-lists of its source: names with commas, or empty */
 	struct str dkim;     /* its X-DKIM-Options, where they may be given; empty: none were */
 	struct str src_type; /* smtp, api, pickup */
 	struct str src_mta;  /* "helo (ip)" */

@@ -27,7 +27,8 @@ struct shared {
 	uint64_t magic, n_blocks, capacity;
 	_Atomic uint64_t n;
 	struct filter_key key;
-	char pad[16];
+	uint64_t traits;
+	char pad[8];
 	_Atomic uint64_t block[][WORDS];
 };
 struct filter {
@@ -200,6 +201,30 @@ bool
 filter_may_have(const struct filter *f, struct str address)
 {
 	return filter_may_have_hash(f, filter_hash(f, address));
+}
+
+void
+filter_set_traits(struct filter *f, unsigned traits)
+{
+	f->s->traits = traits;
+}
+
+bool
+filter_has(const struct filter *f, enum filter_trait trait)
+{
+	return (f->s->traits & trait) != 0;
+}
+
+bool
+filter_may_list(const struct filter *f, struct str address)
+{
+	size_t at = str_rfind(address, '@');
+
+	if (filter_has(f, FILTER_PATTERNS) || filter_may_have(f, address))
+		return true;
+	return at != STR_NPOS && (filter_may_have(f, str_skip(address, at)) ||
+				     (filter_has(f, FILTER_LOCAL_PARTS) &&
+					 filter_may_have(f, str_sub(address, 0, at + 1))));
 }
 
 bool

@@ -27,6 +27,16 @@ int filter_fd(const struct filter *f);
 void filter_add(struct filter *f, struct str address);
 void filter_add_hash(struct filter *f, uint32_t hash);
 bool filter_may_have(const struct filter *f, struct str address);
+/* What a filter of lists cannot tell by the hash of a whole address. */
+enum filter_trait {
+	FILTER_LOCAL_PARTS = 1, /* some of what was added is "local@": asked for that, too */
+	FILTER_PATTERNS = 2,	/* there are patterns beside it: it may be anybody */
+};
+/* Owner only, before it is handed out; traits are bits. */
+void filter_set_traits(struct filter *f, unsigned traits);
+bool filter_has(const struct filter *f, enum filter_trait trait);
+/* May a list have it: the address, its domain ("@domain"), its local part, or by a pattern? */
+bool filter_may_list(const struct filter *f, struct str address);
 /* The same in two steps. */
 uint32_t filter_hash(const struct filter *f, struct str address);
 bool filter_may_have_hash(const struct filter *f, uint32_t hash);

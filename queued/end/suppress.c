@@ -17,13 +17,14 @@
 #define AGAIN_MS    30000 /* bounced has not answered: asked again */
 #define MAX_ADDRESS 1024
 #define MAX_LISTS   4096
+#define SCRATCH_MAX (1024 * 1024)
 
 enum { CLEARED_NO, CLEARED_ASKED, CLEARED_YES };
 
 static struct {
 	struct filter *filter[N_FILTERS]; /* the store's, the lists' */
 	bool is_awaited;
-	struct buf raw;
+	struct buf raw, scratch;
 } sup;
 
 void
@@ -65,14 +66,12 @@ suppress_note(struct rcpt *r, struct str address)
 
 /* ---- the address, which is on disk ---- */
 
+/* the envelope's lines, until the next call */
 static bool
-read_address(const struct rcpt *r, char text[MAX_ADDRESS])
+read_envelope(const struct rcpt *r, struct str *lines)
 {
 	struct spool_place place = message_place(message_at(r->message));
-	struct env_iter it;
-	struct env_rcpt er;
-	uint32_t index;
-	struct why why;
+	struct why why = {0};
 
 	if (sup.raw.cap == 0)
 		buf_init(&sup.raw, SPOOL_MAX_ENV);
@@ -81,8 +80,21 @@ read_address(const struct rcpt *r, char text[MAX_ADDRESS])
 		log_warn("id=%016lx event=unreadable text=\"%s\"", place.id, why.text);
 		return false;
 	}
-	env_iter_init(
-	    &it, str_sub(buf_str(&sup.raw), SPOOL_HEADER_LEN, place.env_len - SPOOL_HEADER_LEN));
+	*lines = str_sub(buf_str(&sup.raw), SPOOL_HEADER_LEN, place.env_len - SPOOL_HEADER_LEN);
+	return true;
+}
+
+static bool
+read_address(const struct rcpt *r, char text[MAX_ADDRESS])
+{
+	struct env_iter it;
+	struct env_rcpt er;
+	struct str lines;
+	uint32_t index;
+
+	if (!read_envelope(r, &lines))
+		return false;
+	env_iter_init(&it, lines);
 	while (env_iter_next(&it, &index, &er))
 		if (index == r->index) {
 			(void)str_copy(text, MAX_ADDRESS, er.address);
@@ -112,21 +124,32 @@ may_be_suppressed(struct rcpt *r)
 		return false;
 	if (r->hash == 0 && read_address(r, address))
 		suppress_note(r, str_of(address));
-	return r->hash == 0 || filter_may_have_hash(sup.filter[0], r->hash) ||
-	       filter_may_have_hash(sup.filter[1], r->hash) || is_of_listed_domain(r);
+	if (r->hash == 0 || filter_may_have_hash(sup.filter[0], r->hash) ||
+	    filter_may_have_hash(sup.filter[1], r->hash) || is_of_listed_domain(r) ||
+	    filter_has(sup.filter[1], FILTER_PATTERNS))
+		return true;
+	return filter_has(sup.filter[1], FILTER_LOCAL_PARTS) &&
+	       (!read_address(r, address) || filter_may_list(sup.filter[1], str_of(address)));
 }
 
-/* of the whole server, with commas */
+/* of the whole server, then those of the message's source, with commas; the envelope was read just now */
 static struct str
-lists(char text[MAX_LISTS])
+lists(struct str lines, char text[MAX_LISTS])
 {
 	const struct conf_set *g = conf_global(daemon_conf());
+	struct envelope env;
+	struct why why;
 	size_t len = 0;
 
 	text[0] = '\0';
 	for (size_t i = 0; i < conf_n(g, CONF_GLOBAL_SUPPRESSION_LISTS) && len < MAX_LISTS; i++)
 		len += (size_t)snprintf(text + len, MAX_LISTS - len, "%s%.*s", i == 0 ? "" : ",",
 		    STR_ARG(conf_item(g, CONF_GLOBAL_SUPPRESSION_LISTS, i)));
+	if (sup.scratch.cap == 0)
+		buf_init(&sup.scratch, SCRATCH_MAX);
+	buf_reset(&sup.scratch);
+	if (len < MAX_LISTS && envelope_parse(lines, &env, &sup.scratch, &why) && env.lists.len > 0)
+		len += (size_t)snprintf(text + len, MAX_LISTS - len, ",%.*s", STR_ARG(env.lists));
 	return str_from(text, PH_MIN(len, (size_t)MAX_LISTS - 1));
 }
 
@@ -137,12 +160,12 @@ ask(const struct queue *q, uint32_t rcpt)
 	const struct message *m = message_at(r->message);
 	struct ipc_is_suppressed head = {.token = m->id << 32 | rcpt};
 	char address[MAX_ADDRESS], names[MAX_LISTS];
-	struct str texts[4];
+	struct str texts[4], lines;
 
-	if (qd.bounce.chan == NULL || !read_address(r, address))
+	if (qd.bounce.chan == NULL || !read_address(r, address) || !read_envelope(r, &lines))
 		return;
 	texts[0] = str_of(address);
-	texts[1] = lists(names);
+	texts[1] = lists(lines, names);
 	texts[2] = queue_vmta_name(q);
 	texts[3] = name_text(m->pool);
 	ipc_send(qd.bounce.chan, IPC_IS_SUPPRESSED, &head, texts, -1);

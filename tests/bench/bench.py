@@ -18,12 +18,13 @@ import demands
 import figures
 import secure
 import signing
+import suppression
 from machine import Missing
 from server_postfix import Peer, Postfix
 from server_posthaste import Posthaste
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-GROUPS = "relay-2k relay-50k relay-100 calls link tls dkim connections million".split()
+GROUPS = "relay-2k relay-50k relay-100 calls link tls dkim connections suppression million".split()
 
 
 def arguments():
@@ -53,6 +54,7 @@ def plan(quick):
         "tls": lambda b, s: secure.relay(b, s, 10000 // few, 2048, 20),
         "dkim": lambda b, s: signing.measure(b, 4000 // few, 2048, 20) if s == "posthaste" else None,
         "connections": lambda b, s: connections.measure(b.build, 10_000 // few) if s == "posthaste" else None,
+        "suppression": lambda b, s: suppression.measure(b, 10_000_000 // few) if s == "posthaste" else None,
         "million": lambda b, s: figures.million(b, 1_000_000 // few) if s == "posthaste" else None,
     }
 

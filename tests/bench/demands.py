@@ -23,6 +23,7 @@ DEMANDS = (
     ("relayed a second, TLS on both legs",     "tls",       "relayed_per_s",    "ratio", AT_LEAST, 4),
     ("RSA-2048: CPU by signature + relay",     "dkim",      "dkim_cost",        "ours",  AT_MOST, 1.2),
     ("10,000 connections: KB resident each",    "connections", "kb_per_connection", "ours", AT_MOST, 40),
+    ("10 M suppressed: look-up when absent, us", "suppression", "absent_us",      "ours",  AT_MOST, 2),
     ("one connection, 100 ms, messages a s",   "link",      "link_msgs_per_s",  "ratio", AT_LEAST, 5),
 )
 

@@ -25,6 +25,7 @@ full(void)
 	    .envid = STR("\xc3\xa9nv"),
 	    .windows = STR("1700000100-1700000200"),
 	    .remove = STR("X-One,X-*"),
+	    .lists = STR("closed,old ones"),
 	    .dkim = STR("s=a; d=b.example"),
 	    .src_type = STR("smtp"),
 	    .src_mta = STR("host (192.0.2.1)"),
@@ -83,6 +84,7 @@ every_field_comes_back(void **state)
 	SAME_STR(envid);
 	SAME_STR(windows);
 	SAME_STR(remove);
+	SAME_STR(lists);
 	SAME_STR(dkim);
 	SAME_STR(src_type);
 	SAME_STR(src_mta);
@@ -117,7 +119,7 @@ outside_text_cannot_write_a_line(void **state)
 		n_lines += buf_str(&text).p[i] == '\n';
 	/* 6 basics, 2 times, 10 texts less the sender, 2 addresses, 9 options, 2 recipients, the
 	 * empty line */
-	assert_int_equal(n_lines, 6 + 2 + 10 + 2 + 9 + 2 + 1);
+	assert_int_equal(n_lines, 6 + 2 + 11 + 2 + 9 + 2 + 1);
 	assert_int_equal(str_find_str(buf_str(&text), STR("\nrcpt: evil")), STR_NPOS);
 }
 

@@ -48,6 +48,30 @@ what_was_added_is_never_denied_and_others_mostly_are(void **state)
 }
 
 static void
+a_list_asks_for_domains_local_parts_and_patterns(void **state)
+{
+	struct why why;
+	struct filter *f = filter_new(10, &key, &why), *r;
+
+	filter_add(f, STR("one@a.example"));
+	filter_add(f, STR("@closed.example"));
+	filter_add(f, STR("abuse@"));
+	r = filter_map(filter_fd(f), &why);
+	assert_true(filter_may_list(r, STR("One@A.example")));
+	assert_true(filter_may_list(r, STR("any@CLOSED.example")));
+	assert_false(filter_may_list(r, STR("abuse@b.example")));
+	filter_set_traits(f, FILTER_LOCAL_PARTS);
+	assert_true(filter_may_list(r, STR("Abuse@b.example")));
+	assert_false(filter_may_list(r, STR("two@b.example")));
+	assert_false(filter_may_list(r, STR("nobody")));
+	filter_set_traits(f, FILTER_LOCAL_PARTS | FILTER_PATTERNS);
+	assert_true(filter_has(r, FILTER_PATTERNS));
+	assert_true(filter_may_list(r, STR("two@b.example")));
+	filter_free(&r);
+	filter_free(&f);
+}
+
+static void
 a_readers_descriptor_cannot_be_written(void **state)
 {
 	struct why why;
@@ -79,6 +103,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_was_added_is_never_denied_and_others_mostly_are),
+	    cmocka_unit_test(a_list_asks_for_domains_local_parts_and_patterns),
 	    cmocka_unit_test(a_readers_descriptor_cannot_be_written),
 	    cmocka_unit_test(anything_else_is_no_filter),
 	};
