@@ -334,6 +334,7 @@ explain_queue(const struct tree *t, size_t i, FILE *out)
 	say(out, "limit", get(t, "queue", i, "limit"));
 	say(out, "since", get(t, "queue", i, "since"));
 	say(out, "until", get(t, "queue", i, "until"));
+	say(out, "until", get(t, "queue", i, "wakes"));
 	if (get(t, "queue", i, "directive")[0] != '\0') {
 		fprintf(out, "  %-12s %s", "by", get(t, "queue", i, "directive"));
 		if (get(t, "queue", i, "file")[0] != '\0') {

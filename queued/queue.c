@@ -24,12 +24,17 @@
 #define CLOSES_A_TURN 4096
 
 static const char *const hold_names[] = {
-#define X(name, text) #name,
+#define X(name, text, wakes) #name,
     QUEUE_HOLDS(X)
 #undef X
 };
 static const char *const hold_texts[] = {
-#define X(name, text) text,
+#define X(name, text, wakes) text,
+    QUEUE_HOLDS(X)
+#undef X
+};
+static const char *const hold_wakers[] = {
+#define X(name, text, wakes) wakes,
     QUEUE_HOLDS(X)
 #undef X
 };
@@ -44,6 +49,12 @@ const char *
 hold_text(enum queue_hold h)
 {
 	return h < HOLD_MAX ? hold_texts[h] : "?";
+}
+
+const char *
+hold_wakes(enum queue_hold h)
+{
+	return h < HOLD_MAX ? hold_wakers[h] : "?";
 }
 
 /* the slab keeps pointers, so that the queue's own memory need not be a multiple of chunks */

@@ -14,39 +14,48 @@
 #include "queued/policy.h"
 #include "queued/limit/rate.h"
 
-/* why a queue does not move: row = name, sentence for a person */
+/* why a queue does not move: row = name, sentence for a person, and what wakes it where no time is known */
+/* clang-format off */
 #define QUEUE_HOLDS(X)                                                                             \
-	X(EMPTY, "no mail is queued")                                                              \
-	X(DELIVERING, "connections are busy with its mail")                                        \
-	X(CONNECTING, "a connection is being opened")                                              \
-	X(MOVING, "its mail goes to another queue")                                                \
-	X(RESOLVING, "the name server was asked for its hosts")                                    \
-	X(RETRY, "the last attempt failed; the queue waits for its retry time")                    \
-	X(RCPT_WAIT, "every recipient was deferred and waits for its own retry time")              \
-	X(SCHEDULED, "all its mail is scheduled for later")                                        \
-	X(PAUSED, "paused by the operator")                                                        \
-	X(HELD_TYPE, "the configuration names no command, path or URL for its type of delivery")   \
-	X(HELD_DOMAIN, "hold-domain is set in the configuration")                                  \
-	X(HELD_VMTA, "the VirtualMTA is held by the operator")                                     \
-	X(HELD_JOBS, "the jobs of all its mail are paused")                                        \
-	X(LIMIT, "a limit is reached")                                                             \
-	X(NO_PROCESSOR, "the process that reads these messages is away and will be restarted")     \
-	X(NO_DELIVERD, "the delivery process is away and will be restarted")                       \
-	X(ACCOUNTING, "accounting records or reports are not yet on disk, so deliveries wait")     \
-	X(JUDGING, "failures wait for the bounce processor to judge them, and it does not answer") \
-	X(BOUNCING, "a reply ordered that all its mail bounces")                                   \
-	X(NO_VMTA, "its VirtualMTA does not exist")                                                \
-	X(NO_SOURCE, "the VirtualMTA has no source address of the destination's family")           \
-	X(SOURCES_DISABLED, "all its source addresses are disabled")
+	X(EMPTY, "no mail is queued", "when mail comes")                                           \
+	X(DELIVERING, "connections are busy with its mail", "when the receiver answers")           \
+	X(CONNECTING, "a connection is being opened", "when the connection is up, or failed")      \
+	X(MOVING, "its mail goes to another queue", "at once")                                     \
+	X(RESOLVING, "the name server was asked for its hosts", "when the name server answers")    \
+	X(RETRY, "the last attempt failed; the queue waits for its retry time", "at its time")     \
+	X(RCPT_WAIT, "every recipient was deferred and waits for its own retry time",              \
+	    "at the time of the first")                                                            \
+	X(SCHEDULED, "all its mail is scheduled for later", "at the time of the first")            \
+	X(PAUSED, "paused by the operator", "when it is resumed")                                  \
+	X(HELD_TYPE, "the configuration names no command, path or URL for its type of delivery",   \
+	    "after a reload that names one")                                                       \
+	X(HELD_DOMAIN, "hold-domain is set in the configuration", "after a reload without it")     \
+	X(HELD_VMTA, "the VirtualMTA is held by the operator", "when it is released")              \
+	X(HELD_JOBS, "the jobs of all its mail are paused", "when one of them is resumed")         \
+	X(LIMIT, "a limit is reached", "when there is room again")                                 \
+	X(NO_PROCESSOR, "the process that reads these messages is away and will be restarted",     \
+	    "when it is back")                                                                     \
+	X(NO_DELIVERD, "the delivery process is away and will be restarted", "when it is back")    \
+	X(ACCOUNTING, "accounting records or reports are not yet on disk, so deliveries wait",     \
+	    "when they are on disk")                                                               \
+	X(JUDGING, "failures wait for the bounce processor to judge them, and it does not answer", \
+	    "when it answers")                                                                     \
+	X(BOUNCING, "a reply ordered that all its mail bounces", "at once")                        \
+	X(NO_VMTA, "its VirtualMTA does not exist", "at once, when its mail has bounced")          \
+	X(NO_SOURCE, "the VirtualMTA has no source address of the destination's family",           \
+	    "when the name server gives another address, or after a reload")                       \
+	X(SOURCES_DISABLED, "all its source addresses are disabled", "when one is enabled")
+/* clang-format on */
 
 enum queue_hold {
-#define X(name, text) HOLD_##name,
+#define X(name, text, wakes) HOLD_##name,
 	QUEUE_HOLDS(X)
 #undef X
 	    HOLD_MAX
 };
 const char *hold_name(enum queue_hold h);
 const char *hold_text(enum queue_hold h);
+const char *hold_wakes(enum queue_hold h);
 
 struct conn;
 TAILQ_HEAD(conn_list, conn);

@@ -38,8 +38,14 @@ struct reason {
 	const struct cause_kept *by; /* a reply's line, in place of set and key */
 	uint32_t item;		     /* of the directive's lines, from 1; 0: it has one */
 	struct wall until;
+	const char *wakes; /* what ends the wait, where `until` is not known */
 	char detail[200];
 };
+/* What holds the queue now. */
+void control_reason(const struct queue *q, struct reason *k);
+/* Its line of the configuration; no file: a default, or nothing that is configured. */
+struct conf_origin control_reason_origin(const struct reason *k);
+const char *control_reason_directive(const struct reason *k);
 void control_cause_of_limit(const struct queue *q, struct reason *k);
 
 /* control_mode.c */

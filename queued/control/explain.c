@@ -185,8 +185,27 @@ static void (*const causes[HOLD_MAX])(const struct queue *, struct reason *) = {
     [HOLD_MOVING] = cause_of_moving,
 };
 
-static const char *
-directive_of(const struct reason *k)
+void
+control_reason(const struct queue *q, struct reason *k)
+{
+	*k = (struct reason){.wakes = hold_wakes((enum queue_hold)q->hold)};
+	if (causes[q->hold] != NULL)
+		causes[q->hold](q, k);
+}
+
+struct conf_origin
+control_reason_origin(const struct reason *k)
+{
+	if (k->by != NULL)
+		return (struct conf_origin){.file = k->by->file, .line = k->by->line};
+	if (k->set == NULL || k->key == CONF_NONE)
+		return (struct conf_origin){0};
+	return k->item > 0 ? conf_item_origin(k->set, k->key, k->item - 1)
+			   : conf_origin(k->set, k->key);
+}
+
+const char *
+control_reason_directive(const struct reason *k)
 {
 	if (k->by != NULL)
 		return k->by->directive;
@@ -196,26 +215,22 @@ directive_of(const struct reason *k)
 static void
 explain_queue(struct control *c, const struct queue *q, uint32_t i)
 {
-	struct reason k = {0};
 	const struct event *e = events_last(q, 0);
-	struct conf_origin o = {0};
 	enum queue_hold hold = (enum queue_hold)q->hold;
+	struct conf_origin o;
+	struct reason k;
 	char when[32];
 
-	if (causes[hold] != NULL)
-		causes[hold](q, &k);
-	if (k.by != NULL)
-		o = (struct conf_origin){.file = k.by->file, .line = k.by->line};
-	else if (k.set != NULL && k.key != CONF_NONE)
-		o = k.item > 0 ? conf_item_origin(k.set, k.key, k.item - 1)
-			       : conf_origin(k.set, k.key);
+	control_reason(q, &k);
+	o = control_reason_origin(&k);
 	control_text(c, str_of(q->name), "queue[%u].name", i);
 	control_text(c, str_of(hold_name(hold)), "queue[%u].state", i);
 	control_text(c, str_of(hold_text(hold)), "queue[%u].why", i);
 	control_text(c, str_of(k.detail), "queue[%u].limit", i);
 	control_text(c, control_time(tick_to_wall(q->hold_since), when), "queue[%u].since", i);
 	control_text(c, control_time(k.until, when), "queue[%u].until", i);
-	control_text(c, str_of(directive_of(&k)), "queue[%u].directive", i);
+	control_text(c, str_of(k.until.ns == 0 ? k.wakes : ""), "queue[%u].wakes", i);
+	control_text(c, str_of(control_reason_directive(&k)), "queue[%u].directive", i);
 	control_text(c, str_of(o.file), "queue[%u].file", i);
 	control_number(c, o.line, "queue[%u].line", i);
 	control_mode_explain(c, q, i);

@@ -11,6 +11,8 @@ wall_of(struct mono at)
 	return (struct wall){.ns = ev_wall().ns + (at.ns - ev_now().ns)};
 }
 
+static const char conn_ends[] = "when a connection that it counts ends";
+
 static const char *
 units_of(enum rate_kind kind)
 {
@@ -48,6 +50,7 @@ describe_meter(
 	    name.len > 0 ? " " : "", STR_ARG(str_sub(name, 0, 90)), m->past + m->flying, m->max,
 	    units, period_text(m->period_ns, period),
 	    m->flying > 0 ? ", some of them not answered yet" : "");
+	k->wakes = "when the receiver has answered what is under way";
 }
 
 static void
@@ -63,6 +66,8 @@ of_shared(const struct limit *l, struct reason *k)
 		k->until = wall_of(limit_due(l));
 		return;
 	}
+	if (l->key != CONF_NONE)
+		k->wakes = conn_ends;
 	snprintf(k->detail, sizeof k->detail, "%s%s%.*s: %lu of %lu", l->what,
 	    l->name.len > 0 ? " " : "", STR_ARG(l->name), l->used, l->max);
 }
@@ -95,6 +100,7 @@ of_source(const struct queue *q, struct reason *k)
 	if (kind == SOURCE_OUT) {
 		snprintf(k->detail, sizeof k->detail, "%s %s: %u of %lu connections", what, text,
 		    s->n_conns, row == NULL ? 0 : row->rate.count);
+		k->wakes = conn_ends;
 		return;
 	}
 	describe_meter(k, what, str_of(text[0] == '\0' ? "any" : text), &s->of[kind],
@@ -107,6 +113,7 @@ of_max_out(const struct queue *q, struct reason *k)
 	k->key = q->backoff ? CONF_DOMAIN_BACKOFF_MAX_SMTP_OUT : CONF_DOMAIN_MAX_SMTP_OUT;
 	snprintf(k->detail, sizeof k->detail, "%s of the queue: %u of %u connections",
 	    conf_key_name(k->key), q->n_conns, queue_max_out(q));
+	k->wakes = conn_ends;
 }
 
 static void
@@ -115,6 +122,7 @@ of_throttle(const struct throttle *t, struct reason *k)
 	k->by = &t->by;
 	snprintf(k->detail, sizeof k->detail, "a reply left %u of %u connections: %.120s",
 	    t->allowed, t->full, t->by.text);
+	k->wakes = "when a connection ends; each delivery gives some back";
 }
 
 void

@@ -263,25 +263,50 @@ do_enable(struct str arg)
 		replay_die("no such queue or source");
 }
 
+/* the words of that line of the configuration, "default" when there is none */
+static const char *
+line_text(const struct conf_origin *o, char text[200])
+{
+	FILE *f = o->file == NULL || o->line == 0 ? NULL : fopen(o->file, "re");
+
+	snprintf(text, 200, "default");
+	if (f == NULL)
+		return text;
+	for (uint32_t i = 0; i < o->line; i++)
+		if (fgets(text, 200, f) == NULL)
+			replay_die("no such line of the configuration");
+	fclose(f);
+	text[strcspn(text, "\n")] = '\0';
+	return text;
+}
+
 /* what explain says of it, `until` in seconds since `start` */
 static void
 do_explain(struct str arg)
 {
 	const struct queue *q = queue_find(arg);
-	struct reason k = {.set = NULL};
-	int64_t since = 0, until = 0;
+	struct reason k;
+	struct conf_origin o;
+	int64_t since, until;
+	const char *by;
+	char text[200];
 
 	if (q == NULL)
 		replay_die("no such queue");
-	if (q->hold == HOLD_LIMIT)
-		control_cause_of_limit(q, &k);
+	control_reason(q, &k);
+	o = control_reason_origin(&k);
+	by = control_reason_directive(&k);
 	since = mono_diff_ms(replay.start, tick_to_mono(q->hold_since));
+	printf("! explain %s %s since=%ld.%03ld ", q->name, hold_name((enum queue_hold)q->hold),
+	    since / 1000, since % 1000);
+	if (k.until.ns == 0)
+		printf("until=(%s)", k.wakes);
+	until = mono_diff_ms(replay.start, ev_now()) + (k.until.ns - ev_wall().ns) / NS_PER_MS;
 	if (k.until.ns != 0)
-		until =
-		    mono_diff_ms(replay.start, ev_now()) + (k.until.ns - ev_wall().ns) / NS_PER_MS;
-	printf("! explain %s %s since=%ld.%03ld until=%ld.%03ld %s; %s\n", q->name,
-	    hold_name((enum queue_hold)q->hold), since / 1000, since % 1000, until / 1000,
-	    until % 1000, k.key == CONF_NONE ? "-" : conf_key_name(k.key), k.detail);
+		printf("until=%ld.%03ld", until / 1000, until % 1000);
+	if (by != NULL)
+		printf(" by \"%s\"", line_text(&o, text));
+	printf("%s%s\n", k.detail[0] == '\0' ? "" : ": ", k.detail);
 }
 
 static void

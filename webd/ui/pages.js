@@ -76,7 +76,7 @@ async function queues(context) {
 }
 
 function explained(q) {
-	return pairs([["State", badge(q.state)], ["Why", q.why], ["Limit", q.limit || "none"], ["Since", q.since], ["Until", q.until || "not known"],
+	return pairs([["State", badge(q.state)], ["Why", q.why], ["Limit", q.limit || "none"], ["Since", q.since], ["Until", q.until || q.wakes || "not known"],
 		["Configuration", q.directive ? `${q.directive} (${q.file ? q.file + ":" + q.line : "default"})` : "no line"],
 		["Ready", number(q.ready)], ["Deferred", number(q.deferred)], ["Held", number(q.held)], ["Being sent", number(q.sending)],
 		["Connections", number(q.conn)], ["Last error", q.lastError || "none"]]);

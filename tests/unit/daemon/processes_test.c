@@ -47,6 +47,10 @@ there_is_at_least_one_of_each_and_never_too_many(void **state)
 	assert_int_equal(wanted("smtp-server-threads 17", ROLE_INJECT), PH_MIN((size_t)2, cpus));
 	assert_int_equal(wanted("smtp-server-threads 64", ROLE_INJECT), PH_MIN(cpus, (size_t)4));
 	assert_int_equal(wanted("smtp-server-threads 64", ROLE_DELIVER), wanted("", ROLE_DELIVER));
+	assert_int_equal(wanted("delivery-processes 3", ROLE_DELIVER), 3);
+	assert_int_equal(wanted("delivery-processes 3", ROLE_SIGN), wanted("", ROLE_SIGN));
+	assert_int_equal(wanted("signing-processes 2", ROLE_SIGN), 2);
+	assert_int_equal(wanted("delivery-processes auto", ROLE_DELIVER), wanted("", ROLE_DELIVER));
 }
 
 int
