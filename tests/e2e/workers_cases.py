@@ -74,9 +74,10 @@ def load(w, domain, vmta, n):
 
 
 def every_slot(w):
-    """Are there as many connections now as the server may have, and no more than each limit below that allows?"""
+    """Are there as many connections now as the server may have, and none above the limits?"""
     n = {name: w.mx.provider(name)["connections"] for name in STALLING}
-    return sum(n.values()) == 14 and max(n.values()) <= 7 and n["web.test"] + n["aol.test"] <= 9
+    expect(sum(n.values()) <= 14 and max(n.values()) <= 7 and n["web.test"] + n["aol.test"] <= 9, f"connections now: {n}")
+    return sum(n.values()) == 14
 
 
 def held_by(w, queue):
@@ -143,8 +144,9 @@ def killed():
             wait_for("every slot is used, and no more", lambda: every_slot(w))
             for domain, vmta in STALLING.items():
                 expect_equal(w.ph.json("explain", f"{domain}/{vmta}")["queue"][0]["state"], "LIMIT", domain)
-            expect(every_slot(w), "connections were opened above the limits")
             w.ph.kill_daemon("deliverd")
+            # the kernel has closed what it had; mxsim may learn of it after it has met the next one
+            wait_for("the dead one's are gone", lambda: sum(w.mx.provider(n)["connections"] for n in STALLING) <= 14)
         w.mx.reload(w.fill(POLICY.replace(" stall mail always;", "")))
         for pid in w.ph.daemons()["deliverd"]:
             os.kill(pid, signal.SIGKILL)

@@ -273,9 +273,11 @@ count_message(struct conn *c)
 	    .number = c->message.number,
 	    .body_hash = message_hash(&c->message),
 	    .size = c->message.size,
-	    .when = ev_wall(),
 	    .tls = c->ssl != NULL};
 
+	/* the loop's own reading may be from before the message came, which would look as if it was sent too early */
+	ev_update_time();
+	a.when = ev_wall();
 	c->n_messages++;
 	c->source->messages++;
 	c->provider->mx[c->mx].messages++;
