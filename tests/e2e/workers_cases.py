@@ -75,7 +75,8 @@ def load(w, domain, vmta, n):
 
 def every_slot(w):
     """Are there as many connections now as the server may have, and none above the limits?"""
-    n = {name: w.mx.provider(name)["connections"] for name in STALLING}
+    providers = w.mx.stats()["providers"]
+    n = {name: providers[name]["connections"] for name in STALLING}
     expect(sum(n.values()) <= 14 and max(n.values()) <= 7 and n["web.test"] + n["aol.test"] <= 9, f"connections now: {n}")
     return sum(n.values()) == 14
 
@@ -146,7 +147,7 @@ def killed():
                 expect_equal(w.ph.json("explain", f"{domain}/{vmta}")["queue"][0]["state"], "LIMIT", domain)
             w.ph.kill_daemon("deliverd")
             # the kernel has closed what it had; mxsim may learn of it after it has met the next one
-            wait_for("the dead one's are gone", lambda: sum(w.mx.provider(n)["connections"] for n in STALLING) <= 14)
+            wait_for("the dead one's are gone", lambda: sum(p["connections"] for p in w.mx.stats()["providers"].values()) <= 14)
         w.mx.reload(w.fill(POLICY.replace(" stall mail always;", "")))
         for pid in w.ph.daemons()["deliverd"]:
             os.kill(pid, signal.SIGKILL)
