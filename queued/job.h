@@ -10,6 +10,7 @@
 struct job {
 	char *name; /* NULL: a free slot */
 	uint32_t n_rcpts;
+	uint64_t bytes; /* of its messages that still have recipients */
 	bool paused;
 };
 

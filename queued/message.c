@@ -122,9 +122,11 @@ rcpt_forget(uint32_t rcpt)
 
 	domain_drop_rcpt(rcpt_at(rcpt)->domain);
 	slab_free(&qd.rcpts, rcpt);
-	if (m->job != 0)
-		job_drop_rcpt(m->job);
 	m->n_busy--;
 	m->n_open--;
+	if (m->job != 0 && m->n_open == 0)
+		job_at(m->job)->bytes -= m->len;
+	if (m->job != 0)
+		job_drop_rcpt(m->job);
 	forget_if_done(message);
 }

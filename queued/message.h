@@ -28,7 +28,7 @@ struct message {
 	uint32_t seg_next, seg_prev; /* the other messages of its segment */
 	uint8_t flags;		     /* enum message_flags */
 	uint8_t priority;
-	uint8_t pad[2];
+	uint8_t sender_print, envid_print; /* eight bits of their hashes (peek.h) */
 };
 enum message_flags { MSG_NULL_SENDER = 1, MSG_REPORT = 2, MSG_NO_DSN = 4, MSG_VERP = 8 };
 

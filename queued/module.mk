@@ -23,17 +23,21 @@ sources := conn.c \
 	   alert/watch.c \
 	   control/act.c \
 	   control/control.c \
+	   control/domains.c \
 	   control/dry.c \
 	   control/events.c \
 	   control/explain.c \
 	   control/happen.c \
+	   control/jobs.c \
 	   control/leaf.c \
 	   control/limit.c \
 	   control/list.c \
 	   control/metrics.c \
 	   control/mode.c \
 	   control/pause.c \
+	   control/pick.c \
 	   control/priority.c \
+	   control/queues.c \
 	   control/rights.c \
 	   control/show.c \
 	   control/stats.c \
@@ -42,6 +46,7 @@ sources := conn.c \
 	   control/trace.c \
 	   control/traffic.c \
 	   control/vmtas.c \
+	   control/walk.c \
 	   end/cancel.c \
 	   end/errand.c \
 	   end/expire.c \

@@ -164,6 +164,7 @@ make(struct str domain, struct str vmta, struct str name)
 	q->open_after = tick_now();
 	ev_timer_init(&q->timer, on_timer);
 	q->hold = HOLD_EMPTY;
+	qd.n_queues_empty++;
 	q->hold_since = q->keep_until = tick_now();
 	q->paused = pause_covers(str_of(q->name));
 	configure(q);
@@ -209,6 +210,8 @@ queue_maybe_free(struct queue *q)
 	retry_free(q);
 	react_purge_free(q);
 	hmap_remove(&qd.queue_map, str_ihash(str_of(q->name)), q->handle);
+	if (q->hold == HOLD_EMPTY)
+		qd.n_queues_empty--;
 	slab_free(&qd.queues, q->handle);
 	free(q->name);
 	free(q);
@@ -340,6 +343,10 @@ queue_set_hold(struct queue *q, enum queue_hold hold)
 {
 	if (q->hold == hold)
 		return;
+	if (q->hold == HOLD_EMPTY)
+		qd.n_queues_empty--;
+	else if (hold == HOLD_EMPTY)
+		qd.n_queues_empty++;
 	q->hold = (uint8_t)hold;
 	q->hold_since = tick_now();
 }

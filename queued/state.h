@@ -55,7 +55,8 @@ struct queued {
 	struct spool_store *store;
 	struct spool_reader *reader;
 	uint64_t n_queued_bytes;
-	uint16_t acct_wants; /* 1 << enum acct_type: some file records it */
+	uint32_t n_queues_empty; /* that were without mail when they were last looked at */
+	uint16_t acct_wants;	 /* 1 << enum acct_type: some file records it */
 	bool started, stopping;
 };
 extern struct queued qd;

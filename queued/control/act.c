@@ -7,6 +7,9 @@
 #include "queued/end/cancel.h"
 #include "queued/state.h"
 
+/* what deleting one weighs against looking at one */
+#define DELETE_COST 80
+
 static void
 pause_or_resume(struct control *c, enum pause_kind kind, bool on, const char *done)
 {
@@ -65,39 +68,65 @@ control_pause_domain(struct control *c)
 	pause_or_resume(c, PAUSE_QUEUE, true, "Domain paused.");
 }
 
-static uint32_t
-schedule(struct str pattern, bool rcpts, uint32_t *n_all)
-{
-	uint32_t n = 0;
+struct schedule {
+	struct queue_walk walk;
+	uint32_t n, n_all;
+	const char *done; /* NULL: how many */
+};
 
-	*n_all = 0;
-	for (uint32_t h = 0; (h = queue_next(h)) != 0;) {
-		struct queue *q = queue_at(h);
-		(*n_all)++;
-		if (!pause_match(pattern, str_of(q->name)))
-			continue;
-		queue_schedule(q, rcpts);
-		n++;
-	}
-	return n;
+static bool
+schedule_one(struct control *c, struct queue *q, void *state)
+{
+	struct schedule *s = state;
+
+	s->n_all++;
+	if (!pause_match(control_arg(c, ARG_TARGET), str_of(q->name)))
+		return true;
+	s->n++;
+	queue_schedule(q, control_flag(c, "retry-recipients"));
+	return true;
+}
+
+static bool
+step_schedule(struct control *c, void *state)
+{
+	struct schedule *s = state;
+
+	if (!queue_walk_step(&s->walk, c, schedule_one, s))
+		return false;
+	if (s->done != NULL)
+		control_end(c, true, "%s", s->done);
+	else
+		control_end(c, true, "%u of %u matching queues scheduled.", s->n, s->n_all);
+	return true;
+}
+
+static void
+schedule(struct control *c, const char *done)
+{
+	struct schedule *s = xcalloc(1, sizeof *s);
+
+	s->done = done;
+	control_go_on(c, step_schedule, NULL, s);
 }
 
 void
 control_resume_domain(struct control *c)
 {
-	uint32_t n_all;
+	struct why why;
 
-	pause_or_resume(c, PAUSE_QUEUE, false, "Domain resumed.");
-	schedule(control_arg(c, ARG_TARGET), false, &n_all);
+	if (control_arg(c, ARG_TARGET).len == 0)
+		control_end(c, false, "Say which.");
+	else if (pause_set(PAUSE_QUEUE, control_arg(c, ARG_TARGET), false, &why) == -1)
+		control_end(c, false, "%s", why.text);
+	else
+		schedule(c, "Domain resumed.");
 }
 
 void
 control_schedule(struct control *c)
 {
-	uint32_t n_all, n;
-
-	n = schedule(control_arg(c, ARG_TARGET), control_flag(c, "retry-recipients"), &n_all);
-	control_end(c, true, "%u of %u matching queues scheduled.", n, n_all);
+	schedule(c, NULL);
 }
 
 /* in flight, and read by nobody of ours */
@@ -157,8 +186,10 @@ step_delete(struct control *c, void *state)
 {
 	struct walk *w = state;
 
-	if (w->next == 0)
+	if (w->next == 0) {
 		walk_init(w, c);
+		w->hit_cost = control_flag(c, "dry-run") ? 0 : DELETE_COST;
+	}
 	/* deliveries need room for their records, too */
 	if (qd.accounting.used > qd.accounting.max / 2)
 		return false;

@@ -64,12 +64,17 @@ struct selection {
 	bool needs_envelope;
 	bool last_fits;
 	uint32_t last_queue;
-	bool is_of_domain; /* only recipients of this one, whatever their queue */
-	uint32_t domain;
+	/* what spares most envelopes: hashes of what is asked for without wildcards, handles of the domain */
+	bool has_orig, has_envid, has_domain;
+	uint8_t orig_print, envid_print;
+	uint32_t rcpt_hash; /* 0: none */
+	uint32_t domains[3];
 };
 /* false: an argument is wrong, and the answer was ended with that */
 bool selection_is_good(struct control *c);
 void selection_init(struct selection *s, struct control *c);
+/* Recipients that fit this pattern, whatever else was asked for. */
+void selection_of_rcpt(struct selection *s, struct str pattern);
 bool selection_is_empty(const struct selection *s);
 
 /*
@@ -81,6 +86,7 @@ struct walk {
 	struct selection s;
 	uint32_t next, end; /* handles; next 0: not begun */
 	uint32_t n, max;    /* the owner's */
+	int hit_cost;	    /* the owner's: of a hit, in recipients looked at */
 };
 /* false: no more is wanted */
 typedef bool walk_hit(
@@ -88,5 +94,21 @@ typedef bool walk_hit(
 void walk_init(struct walk *w, struct control *c);
 /* true: the walk is over */
 bool walk_step(struct walk *w, struct control *c, walk_hit *hit);
+
+/* The same over queues: `hit` for each. Those that come meanwhile may be left out. */
+struct queue_walk {
+	uint32_t last; /* 0: not begun */
+};
+/* false: no more is wanted */
+typedef bool queue_hit(struct control *c, struct queue *q, void *state);
+bool queue_walk_step(struct queue_walk *w, struct control *c, queue_hit *hit, void *state);
+
+/* queues.c: does the queue fit --connected, --paused, --mode, --vmta and the name? */
+bool control_is_shown(struct control *c, const struct queue *q);
+/* false: an argument is wrong, and the answer was ended with that */
+bool control_are_options_good(struct control *c);
+/* what rows are sorted by, the highest first */
+uint64_t control_sort_key(const struct control *c, uint64_t rcpts, uint64_t bytes);
+uint32_t control_rows_wanted(const struct control *c);
 
 #endif

@@ -1,4 +1,5 @@
 /* --dry-run of what changes or destroys: the same selection, and nothing is done */
+#include "lib/base/xalloc.h"
 #include "queued/control/control_int.h"
 #include "queued/job.h"
 #include "queued/control/pause.h"
@@ -6,26 +7,48 @@
 #include "queued/vmta.h"
 
 /* of queues whose name fits; VirtualMTA commands name it alone */
+struct count {
+	struct queue_walk walk;
+	bool by_vmta;
+	uint32_t n, n_all;
+	uint64_t rcpts;
+};
+
+static bool
+count(struct control *c, struct queue *q, void *state)
+{
+	struct count *s = state;
+	struct str what = control_arg(c, ARG_TARGET), name = str_of(q->name);
+
+	s->n_all++;
+	if (s->by_vmta ? !pause_glob(what, str_skip(name, (size_t)q->domain_len + 1))
+		       : !pause_match(what, name))
+		return true;
+	s->n++;
+	s->rcpts += queue_n_rcpts(q);
+	return true;
+}
+
+static bool
+step_count(struct control *c, void *state)
+{
+	struct count *s = state;
+
+	if (!queue_walk_step(&s->walk, c, count, s))
+		return false;
+	control_end(c, true,
+	    "Would change %u of %u queues, in which %lu recipients wait; nothing was changed.",
+	    s->n, s->n_all, s->rcpts);
+	return true;
+}
+
 static void
 count_queues(struct control *c, bool by_vmta)
 {
-	struct str what = control_arg(c, ARG_TARGET);
-	uint32_t n = 0, n_all = 0;
-	uint64_t rcpts = 0;
+	struct count *s = xcalloc(1, sizeof *s);
 
-	for (uint32_t h = 0; (h = queue_next(h)) != 0; n_all++) {
-		const struct queue *q = queue_at(h);
-		struct str name = str_of(q->name);
-		bool fits = by_vmta ? pause_glob(what, str_skip(name, (size_t)q->domain_len + 1))
-				    : pause_match(what, name);
-		if (!fits)
-			continue;
-		n++;
-		rcpts += queue_n_rcpts(q);
-	}
-	control_end(c, true,
-	    "Would change %u of %u queues, in which %lu recipients wait; nothing was changed.", n,
-	    n_all, rcpts);
+	s->by_vmta = by_vmta;
+	control_go_on(c, step_count, NULL, s);
 }
 
 static void

@@ -4,7 +4,6 @@
 #include "queued/conn.h"
 #include "queued/control/control_int.h"
 #include "queued/control/events.h"
-#include "queued/domain.h"
 #include "queued/job.h"
 #include "queued/end/judge.h"
 #include "queued/move.h"
@@ -345,10 +344,8 @@ step_address(struct control *c, void *state)
 
 	if (l->w.next == 0) {
 		walk_init(&l->w, c);
-		l->w.s.domain = domain_find(str_skip(address, str_rfind(address, '@') + 1));
-		l->w.s.is_of_domain = true;
+		selection_of_rcpt(&l->w.s, address);
 		l->w.s.queue = STR("");
-		l->w.s.rcpt = address;
 		l->w.s.needs_envelope = true;
 	}
 	if (!walk_step(&l->w, c, explain_hit))

@@ -4,6 +4,9 @@
 #include "queued/control/control_int.h"
 #include "queued/state.h"
 
+/* what giving one another place weighs against looking at one */
+#define SET_COST 20
+
 static bool
 is_priority(struct control *c, uint32_t *priority)
 {
@@ -37,8 +40,10 @@ step_set(struct control *c, void *state)
 {
 	struct walk *w = state;
 
-	if (w->next == 0)
+	if (w->next == 0) {
 		walk_init(w, c);
+		w->hit_cost = control_flag(c, "dry-run") ? 0 : SET_COST;
+	}
 	if (!walk_step(w, c, set_one))
 		return false;
 	control_end(c, true,

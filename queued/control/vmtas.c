@@ -43,56 +43,84 @@ by_vmta_name(const void *a, const void *b)
 	return str_icmp(x->v->name, y->v->name);
 }
 
-/* all VirtualMTAs by name, the default first; owned by the caller */
-static struct vmta_sum *
-sum_vmtas(size_t *n)
-{
-	const struct conf *conf = daemon_conf();
-	struct vmta_sum *sums, *s;
+struct vmtas {
+	struct queue_walk walk;
+	bool is_part; /* of show status detail */
+	size_t n;
+	struct vmta_sum sums[];
+};
 
-	vmta_get(STR(""));
-	for (size_t i = 0; i < conf_n_vmtas(conf); i++)
-		vmta_get(conf_vmta_at(conf, i)->name);
-	*n = vmta_n();
-	sums = xcalloc(*n, sizeof *sums);
-	for (size_t i = 0; i < *n; i++)
-		sums[i].v = vmta_at(i);
-	qsort(sums, *n, sizeof *sums, by_vmta);
-	for (uint32_t h = 0; (h = queue_next(h)) != 0;) {
-		const struct queue *q = queue_at(h);
-		struct vmta_sum key = {.v = q->vmta};
-		s = bsearch(&key, sums, *n, sizeof *sums, by_vmta);
-		s->rcpts += queue_n_rcpts(q);
-		s->bytes += q->bytes;
-		s->domains += queue_n_rcpts(q) > 0;
-	}
-	qsort(sums, *n, sizeof *sums, by_vmta_name);
-	return sums;
+static bool
+add_queue(struct control *c, struct queue *q, void *state)
+{
+	struct vmtas *all = state;
+	struct vmta_sum key = {.v = q->vmta}, *s;
+
+	s = bsearch(&key, all->sums, all->n, sizeof key, by_vmta);
+	if (s == NULL)
+		return true; /* it has come meanwhile */
+	s->rcpts += queue_n_rcpts(q);
+	s->bytes += q->bytes;
+	s->domains += queue_n_rcpts(q) > 0;
+	return true;
+}
+
+/* by name, the default first, unless --sort says another */
+static void
+sort(struct control *c, struct vmtas *all)
+{
+	qsort(all->sums, all->n, sizeof all->sums[0], by_vmta_name);
+	if (str_ieq(control_arg(c, ARG_SORT), STR("rcpt")))
+		qsort(all->sums, all->n, sizeof all->sums[0], by_vmta_rcpts);
+	else if (str_ieq(control_arg(c, ARG_SORT), STR("size")))
+		qsort(all->sums, all->n, sizeof all->sums[0], by_vmta_size);
+}
+
+static void
+tell(struct control *c, const struct vmta_sum *s, size_t i)
+{
+	control_text(c, s->v->name.len == 0 ? STR("{default}") : s->v->name, "vmta[%zu].name", i);
+	control_number(c, s->domains, "vmta[%zu].dom", i);
+	control_number(c, s->rcpts, "vmta[%zu].rcp", i);
+	control_number(c, s->bytes / 1024, "vmta[%zu].kb", i);
+	control_number(c, s->v->out.used, "vmta[%zu].conn", i);
+	control_bool(c, s->v->is_held, "vmta[%zu].held", i);
+}
+
+static bool
+step_vmtas(struct control *c, void *state)
+{
+	struct vmtas *all = state;
+	size_t max = c->req->max == 0 ? all->n : PH_MIN(all->n, (size_t)c->req->max);
+
+	if (!queue_walk_step(&all->walk, c, add_queue, all))
+		return false;
+	sort(c, all);
+	for (size_t i = 0; i < max; i++)
+		tell(c, &all->sums[i], i);
+	control_number(c, qd.rcpts.n_used, "totalRcp");
+	if (all->is_part)
+		control_end(c, true, "%s", "");
+	else
+		control_end(c, true, "%zu of %zu virtual MTAs.", max, all->n);
+	return true;
 }
 
 /* also a part of show status detail */
 void
 control_show_vmtas(struct control *c)
 {
-	size_t n, max;
-	struct vmta_sum *s = sum_vmtas(&n);
+	const struct conf *conf = daemon_conf();
+	struct vmtas *all;
 
-	if (str_ieq(control_arg(c, ARG_SORT), STR("rcpt")))
-		qsort(s, n, sizeof *s, by_vmta_rcpts);
-	else if (str_ieq(control_arg(c, ARG_SORT), STR("size")))
-		qsort(s, n, sizeof *s, by_vmta_size);
-	max = c->req->max == 0 ? n : PH_MIN(n, (size_t)c->req->max);
-	for (size_t i = 0; i < max; i++) {
-		control_text(c, s[i].v->name.len == 0 ? STR("{default}") : s[i].v->name,
-		    "vmta[%zu].name", i);
-		control_number(c, s[i].domains, "vmta[%zu].dom", i);
-		control_number(c, s[i].rcpts, "vmta[%zu].rcp", i);
-		control_number(c, s[i].bytes / 1024, "vmta[%zu].kb", i);
-		control_number(c, s[i].v->out.used, "vmta[%zu].conn", i);
-		control_bool(c, s[i].v->is_held, "vmta[%zu].held", i);
-	}
-	free(s);
-	control_number(c, qd.rcpts.n_used, "totalRcp");
-	if (c->req->command == CTL_SHOW_VMTAS)
-		control_end(c, true, "%zu of %zu virtual MTAs.", max, n);
+	vmta_get(STR(""));
+	for (size_t i = 0; i < conf_n_vmtas(conf); i++)
+		vmta_get(conf_vmta_at(conf, i)->name);
+	all = xcalloc(1, sizeof *all + vmta_n() * sizeof all->sums[0]);
+	all->is_part = c->req->command == CTL_SHOW_STATUS;
+	all->n = vmta_n();
+	for (size_t i = 0; i < all->n; i++)
+		all->sums[i].v = vmta_at(i);
+	qsort(all->sums, all->n, sizeof all->sums[0], by_vmta);
+	control_go_on(c, step_vmtas, NULL, all);
 }

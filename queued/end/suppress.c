@@ -57,11 +57,16 @@ suppress_is_ready(void)
 	return !sup.is_awaited || (sup.filter[0] != NULL && sup.filter[1] != NULL);
 }
 
+uint32_t
+suppress_hash(struct str address)
+{
+	return sup.filter[0] == NULL ? 0 : filter_hash(sup.filter[0], address);
+}
+
 void
 suppress_note(struct rcpt *r, struct str address)
 {
-	if (sup.filter[0] != NULL)
-		r->hash = filter_hash(sup.filter[0], address);
+	r->hash = suppress_hash(address);
 }
 
 /* ---- the address, which is on disk ---- */

@@ -16,6 +16,8 @@ void suppress_await(void);
 bool suppress_is_ready(void);
 /* A recipient came in: what is kept of its address. */
 void suppress_note(struct rcpt *r, struct str address);
+/* What suppress_note() notes; 0: not known. In any case of letters. */
+uint32_t suppress_hash(struct str address);
 /* It stands in front of its queue. True: it may not be tried now, and stands there no more. */
 bool suppress_stops(struct queue *q, uint32_t rcpt);
 /* From bounced. */

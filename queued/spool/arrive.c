@@ -11,6 +11,7 @@
 #include "queued/job.h"
 #include "queued/names.h"
 #include "queued/spool/orphan.h"
+#include "queued/peek.h"
 #include "queued/place.h"
 #include "queued/end/process.h"
 #include "queued/way/failover.h"
@@ -113,6 +114,8 @@ make_message(struct arrival *a, const struct spool_place *place)
 	m->flags = (uint8_t)((a->env.sender.len == 0 ? MSG_NULL_SENDER : 0) |
 			     (a->env.is_report ? MSG_REPORT : 0) |
 			     (a->env.no_dsn ? MSG_NO_DSN : 0) | (a->env.verp ? MSG_VERP : 0));
+	m->sender_print = peek_print(a->env.sender);
+	m->envid_print = peek_print(a->env.envid);
 	segment_message_came(a->message);
 	qd.n_queued_bytes += m->len;
 }
@@ -177,6 +180,8 @@ add_rcpt(struct arrival *a, uint32_t index, const struct env_rcpt *er)
 	a->m->n_open++;
 	q->bytes += a->m->len;
 	a->m->job = job_add_rcpt(a->env.job);
+	if (a->m->job != 0 && a->m->n_open == 1)
+		job_at(a->m->job)->bytes += a->m->len;
 	if (a->how == ARRIVE_FIRST_SCAN)
 		expire_skip_notices(q, r);
 	if (o != NULL)

@@ -162,6 +162,8 @@ def vmtas_jobs_settings():
         expect_equal(jobs[0].split()[:3], ["job-id", "#rcpt", "kbytes"], "columns of jobs")
         expect_equal(([x.split()[:2] for x in jobs[1:3]], jobs[-1]), ([["a", "20"], ["b", "20"]], "Total of 2 job(s)."),
                      "jobs")
+        expect_equal({j["name"]: j["kb"] for j in w.ph.json("show", "jobs")["job"]},
+                     {j: q["kb"] for j, q in zip("ab", w.ph.json("show", "queues", "--sort=name")["queue"])}, "size of jobs")
         expect(re.fullmatch(r"Posthaste v\d\S*\n", run(w, "show", "version")), "version")
         line = 1 + w.config.splitlines().index("\thold-domain yes")
         text = run(w, "show", "settings", "held.test/vb")
@@ -182,7 +184,9 @@ def list_and_cat():
     try:
         for words, n in ((["--queue=held.test/va"], 20), (["--queue=held.test"], 40), (["--queue=*/vb"], 20),
                          (["--rcpt=a1*@held.test"], 11), (["--orig=*@inject.test"], 40), (["--orig=nobody"], 0),
-                         (["--jobId=a"], 20), (["--envId=e7"], 1), (["--jobId=a", "--queue=*/vb"], 0),
+                         (["--rcpt=A1@HELD.test"], 1), (["--rcpt=a1@held.tes"], 0), (["--rcpt=?1@held.test"], 2),
+                         (["--rcpt=*@other.test"], 0), (["--orig=SENDER@inject.test"], 40), (["--orig=sender@inject"], 0),
+                         (["--envId=E7"], 1), (["--envId=e?"], 10), (["--jobId=a"], 20), (["--envId=e7"], 1), (["--jobId=a", "--queue=*/vb"], 0),
                          (["--older-than=1h"], 0), (["--older-than=0s"], 40), (["--maxitems=7"], 7)):
             found = w.ph.json("list", *words)["rcpt"]
             expect_equal(len(found), n, f"list {words}")
@@ -660,6 +664,10 @@ def many_queues():
         rows = strict_json(run(w, "--json", "show", "domains", "--maxitems=1000000"))["data"]["domain"]
         names = [r["name"] for r in rows]
         expect_equal((len(set(names)), names), (100000, sorted(names)), "domains")
+        expect("100000 of 100000 queues" in run(w, "pause", "queue", "--dry-run", "*"), "a dry run over all")
+        expect_equal(w.ph.json("show", "status")["status"]["queue"]["smtp"]["dom"], 100000, "queues with mail")
+        top = w.ph.json("show", "topqueues", "--maxitems=5000")["queue"]
+        expect_equal([q["name"] for q in top], sorted(n + "/{default}" for n in names)[:5000], "the first of equals")
         deleting = subprocess.Popen([BUILD + "/sbin/pmtactl", "-c", w.ph.config_path, "delete", "--queue=*"],
                                     stdout=subprocess.PIPE, text=True)
         longest, began = 0.0, time.monotonic()
