@@ -3,7 +3,6 @@
 #include "lib/base/num.h"
 #include "lib/base/xalloc.h"
 
-#define MATCH_LIMIT   200000
 #define DEPTH_LIMIT   1000
 #define HEAP_LIMIT_KB 1024
 
@@ -16,7 +15,7 @@ prepare(struct classifier *c)
 	c->limits = pcre2_match_context_create(NULL);
 	if (c->match == NULL || c->limits == NULL)
 		return false;
-	pcre2_set_match_limit(c->limits, MATCH_LIMIT);
+	pcre2_set_match_limit(c->limits, CLASSIFY_MATCH_LIMIT);
 	pcre2_set_depth_limit(c->limits, DEPTH_LIMIT);
 	pcre2_set_heap_limit(c->limits, HEAP_LIMIT_KB);
 	return true;

@@ -9,10 +9,11 @@
 #include "lib/base/buf.h"
 #include "lib/classify/classify.h"
 
-#define MAX_RULES      1000
-#define MAX_SUBJECT    (CLASSIFY_MAX_TEXT + 512)
-#define CATEGORY_ROOM  64
-#define CLASSIFY_OTHER 26u /* a second byte that is no letter */
+#define MAX_RULES	     1000
+#define MAX_SUBJECT	     (CLASSIFY_MAX_TEXT + 512)
+#define CATEGORY_ROOM	     64
+#define CLASSIFY_OTHER	     26u /* a second byte that is no letter */
+#define CLASSIFY_MATCH_LIMIT 200000
 
 struct rule {
 	char category[CATEGORY_ROOM];
