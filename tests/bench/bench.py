@@ -2,7 +2,7 @@
 """Posthaste beside Debian's Postfix, in turn, in one run, each on a fresh journaled ext4.
 
 usage: bench.py [BUILD] [--rounds N] [--only GROUP,…] [--servers posthaste,postfix] [--json FILE]
-GROUP: relay-2k relay-50k relay-100 calls link tls dkim connections million
+GROUP: relay-2k relay-50k relay-100 calls link tls dkim connections million operators
 Environment: B (build folder), BENCH_QUICK=1 (a tenth of the counts, one round), BENCH_TMP (where images go).
 Exit status 1 when a demand was measured and not met."""
 import argparse
@@ -16,6 +16,7 @@ import tempfile
 import connections
 import demands
 import figures
+import operators
 import secure
 import signing
 import suppression
@@ -56,6 +57,8 @@ def plan(quick):
         "connections": lambda b, s: connections.measure(b.build, 10_000 // few) if s == "posthaste" else None,
         "suppression": lambda b, s: suppression.measure(b, 10_000_000 // few) if s == "posthaste" else None,
         "million": lambda b, s: figures.million(b, 1_000_000 // few) if s == "posthaste" else None,
+        "operators": lambda b, s: operators.measure(b, 1_000_000 // few, 2 if quick else 10, 5 if quick else 15)
+        if s == "posthaste" else None,
     }
 
 
@@ -70,7 +73,7 @@ def measure(bench, a):
                 run = attempt(group, server, lambda: steps[group](bench, server))
                 runs[server].append(run)
                 if run:
-                    text = " ".join(f"{k}={demands.number(v)}" for k, v in run.items())
+                    text = " ".join(f"{k}={demands.number(v)}" for k, v in run.items() if not isinstance(v, list))
                     print(f"  {group} round {i + 1} {server}: {text}", flush=True)
     return results
 

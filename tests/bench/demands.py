@@ -24,6 +24,9 @@ DEMANDS = (
     ("RSA-2048: CPU by signature + relay",     "dkim",      "dkim_cost",        "ours",  AT_MOST, 1.2),
     ("10,000 connections: KB resident each",    "connections", "kb_per_connection", "ours", AT_MOST, 40),
     ("10 M suppressed: look-up when absent, us", "suppression", "absent_us",      "ours",  AT_MOST, 2),
+    ("1 M in 50,000 queues: slowest command, s", "operators", "slowest_command_s", "ours", AT_MOST, 0.5),
+    ("1 M in 50,000 queues: slowest page, s",    "operators", "slowest_page_s",    "ours", AT_MOST, 0.5),
+    ("delivery watched / with nobody looking",   "operators", "watched_rate",      "ours", AT_LEAST, 0.98),
     ("one connection, 100 ms, messages a s",   "link",      "link_msgs_per_s",  "ratio", AT_LEAST, 5),
 )
 

@@ -6,7 +6,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from browser import Browser, missing  # noqa: E402
 from cases import Skip, case, expect, expect_equal, main, wait_for  # noqa: E402
-from posthaste import World, queued_recipients  # noqa: E402
+from posthaste import POLICY, World, queued_recipients  # noqa: E402
 from web import PASSWORD, PORT, hash_of, write_access_file  # noqa: E402
 
 CONFIG = """
@@ -29,6 +29,7 @@ PAGES = ["", "queues", "queues?queue=gmail.test/*", "queue?name=gmail.test/mta-a
          "recipients?jobid=summer", "alerts", "events", "bounces", "complaints", "suppression?address=u1@gmail.test", "logs",
          "logs?search=webd", "dns?name=gmail.test", "configuration", "commands", "login", "nowhere"]
 EVIL = "</script><img src=x onerror=alert(1)>"
+REPLY = 'provider evil.test { mx {net}.77; reply rcpt always "450 4.2.1 ' + EVIL + '"; }\n'
 _state = {}
 
 
@@ -37,7 +38,7 @@ def world():
         print(f"# NOT TESTED: the pages, for want of {missing()}; scripts/deps.sh check installs it", flush=True)
         raise Skip(f"there is no {missing()}")
     if "world" not in _state:
-        w = World(config=CONFIG, start=False)
+        w = World(policy=POLICY + REPLY, config=CONFIG, start=False)
         _state["world"] = w
         write_access_file(w.folder + "/access.json", [("anna", hash_of(), "admin"), ("mona", hash_of(), "monitor")])
         w.__enter__()
@@ -55,6 +56,11 @@ def fill(w):
         w.inject(n=150, rcpts="d%r@yahoo.test", sessions=4)
         w.mx.wait_recipients(550)
     w.inject(n=3, rcpts="u%r@nowhere.test", sessions=1)
+    with w.ph.client() as s:  # its address, reply and header are hostile, too
+        s.docmd("EHLO", EVIL)
+        s.ehlo("c.test")
+        s.sendmail("me@inject.test", [f'"{EVIL}"@evil.test'], f"Subject: {EVIL}\r\nx-envid: {EVIL}\r\n\r\n{EVIL}\r\n")
+    wait_for("the reply", lambda: EVIL in w.ph.pmtactl("show", "queues", "evil.test").stdout, 30)
     w.ph.pmtactl("pause", "queue", "*/*")
     w.inject(n=40, rcpts="u%r@gmail.test", sessions=4, headers=["x-virtual-mta: mta-a", "x-job: summer"])
     w.inject(n=25, rcpts="u%r@yahoo.test", sessions=2, headers=["x-virtual-mta: mta-b", "x-job: summer"])
@@ -117,13 +123,17 @@ def pages():
         b.no_complaints("/ui/" + page)
 
 
-@case("what strangers wrote is text: a job's name with markup runs nothing")
+@case("what strangers wrote is text on every page: jobs, replies, addresses with markup run nothing and make no element")
 def strangers():
     _, b = world()
-    b.open("/ui/jobs")
-    b.wait_text(EVIL)
-    expect(b.find("main img") is None, "an image out of a job's name")
-    b.no_complaints("jobs")
+    told = {"jobs": EVIL, "queues?queue=evil.test": EVIL, "queue?name=evil.test/{default}": EVIL, "domains?domain=evil.test": EVIL,
+            "recipients?queue=evil.test": EVIL, "events?queue=evil.test": EVIL, "logs": "webd", "bounces": "by category",
+            "alerts": "Alerts", "": "Largest queues"}
+    for page, text in told.items():
+        b.open("/ui/" + page)
+        b.wait_text(text)
+        expect(b.find("main img") is None and b.find("main script") is None, f"{page}: an element out of a stranger's text")
+        b.no_complaints(page)
 
 
 @case("the charts move by events, without a request of the page's for each")

@@ -553,7 +553,7 @@ def malformed():
             "unaligned length": frame(80, b"x" * 17, length=25), "wrong type": frame(9999, b"\0" * 8),
             "another's message": frame(55, b"\0" * 64), "an answer": frame(82, b"\0" * 16 + b"\0\0"),
             "HELLO twice": hello, "a lying text": good[:24] + b"\xff\xff" + good[26:], "half a frame": good[:10],
-            "no texts": frame(80, b"\0" * 16), "flagged descriptor without one": frame(80, good[8:], flags=1),
+            "1 MB of text": frame(80, b"x" * 2 ** 20), "no texts": frame(80, b"\0" * 16), "flagged descriptor without one": frame(80, good[8:], flags=1),
         }
         for name, data in cases.items():
             with Client(w, greet=True) as c:
@@ -633,8 +633,9 @@ def many_clients():
     try:
         w.inject(400, "u@d%r.held.test", per_message=50, sessions=20)
         lazy = Client(w, greet=True)
-        for _ in range(40):
-            lazy.send(request(10, [], rows=10 ** 9))
+        for _ in range(20):
+            lazy.send(request(10, [], rows=10 ** 9))  # list
+            lazy.send(request(3, [], rows=10 ** 9))  # show topqueues
         clients.append(lazy)
         for _ in range(1000):
             clients.append(Client(w, greet=False))
