@@ -47,6 +47,13 @@ dirs_find(const struct dirs *d, struct str path)
 }
 
 void
+dirs_each(const struct dirs *d, void (*visit)(int fd))
+{
+	for (size_t i = 0; i < d->n; i++)
+		visit(d->list[i].fd);
+}
+
+void
 dirs_reap(struct dirs *d)
 {
 	size_t kept = 0;

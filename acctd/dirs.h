@@ -27,5 +27,6 @@ int dirs_find(const struct dirs *d, struct str path);
 /* Closes what is gone; nobody may be using it. */
 void dirs_reap(struct dirs *d);
 void dirs_clear(struct dirs *d);
+void dirs_each(const struct dirs *d, void (*visit)(int fd));
 
 #endif

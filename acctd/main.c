@@ -5,18 +5,33 @@
 #include "lib/daemon/daemon.h"
 #include "lib/daemon/sandbox.h"
 
+/* for what is under way, when it has to begin anew */
+#define RENEW_MS 5000
+
 static struct {
 	struct acctd acctd;
-	bool is_up; /* acctd_init() was called */
+	bool is_up;	 /* acctd_init() was called */
+	bool must_renew; /* a directory came that this process cannot reach */
 	int spool_fd, queue_fd, exec_fd;
 } state = {.spool_fd = -1, .queue_fd = -1, .exec_fd = -1};
+
+static void
+take_dir(const struct ipc_fd *what, struct str path, int fd)
+{
+	if (!sandbox_reaches(fd)) {
+		state.must_renew = true;
+		close(fd);
+		return;
+	}
+	dirs_give(&state.acctd.dirs, what, path, fd);
+	acctd_dirs_changed(&state.acctd);
+}
 
 static void
 on_give_fd(const struct ipc_fd *what, struct str text, int fd)
 {
 	if (what->kind == FD_ACCT_DIR || what->kind == FD_MOVE_DIR) {
-		dirs_give(&state.acctd.dirs, what, text, fd);
-		acctd_dirs_changed(&state.acctd);
+		take_dir(what, text, fd);
 	} else if (what->kind == FD_SPOOL_DIR && state.spool_fd == -1) {
 		state.spool_fd = fd;
 	} else {
@@ -84,12 +99,18 @@ load_files(void)
 static void
 on_config(const struct conf *old)
 {
-	load_files();
+	if (!state.must_renew) {
+		load_files();
+		return;
+	}
+	log_info("acct begins anew reason=\"new directories\"");
+	acctd_stop(&state.acctd, RENEW_MS);
 }
 
 static void
 on_stop(int64_t drain_ms)
 {
+	state.must_renew = false;
 	acctd_stop(&state.acctd, drain_ms);
 }
 
@@ -112,6 +133,8 @@ init(void)
 {
 	if (state.spool_fd == -1)
 		fatal("acct master gave no spool directory");
+	sandbox_allow_dir(state.spool_fd);
+	dirs_each(&state.acctd.dirs, sandbox_allow_dir);
 	acctd_init(&state.acctd, state.spool_fd, daemon_exit);
 	state.is_up = true;
 }
@@ -139,5 +162,5 @@ main(int argc, char **argv)
 	daemon_ready();
 	daemon_run();
 	acctd_clear(&state.acctd);
-	return 0;
+	return state.must_renew ? EXIT_AGAIN : 0;
 }

@@ -20,6 +20,7 @@ struct writer {
 	int fd;	    /* eventfd: the batch came back */
 	bool given; /* the thread has to work, or works */
 	bool stop;
+	bool has_thread;
 	bool busy; /* the loop's view */
 };
 
@@ -79,12 +80,26 @@ on_readable(struct ev_io *io, int what)
 	w->done(w->ctx);
 }
 
+/* with the first batch, and so behind the walls of the sandbox: not all of them hold threads that are there already */
+static void
+start_thread(struct writer *w)
+{
+	sigset_t all, before;
+	int err;
+
+	sigfillset(&all); /* signals are the loop's */
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	err = pthread_create(&w->thread, NULL, thread_main, w);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (err != 0)
+		fatal("cannot start the writer's thread: %s", strerrordesc_np(err));
+	w->has_thread = true;
+}
+
 struct writer *
 writer_new(writer_done_cb *done, void *ctx)
 {
 	struct writer *w = xcalloc(1, sizeof *w);
-	sigset_t all, before;
-	int err;
 
 	w->done = done;
 	w->ctx = ctx;
@@ -93,12 +108,6 @@ writer_new(writer_done_cb *done, void *ctx)
 	w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w->fd == -1)
 		fatal("cannot make the writer's eventfd");
-	sigfillset(&all); /* signals are the loop's */
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = pthread_create(&w->thread, NULL, thread_main, w);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (err != 0)
-		fatal("cannot start the writer's thread: %s", strerrordesc_np(err));
 	ev_io_init(&w->io, w->fd, on_readable);
 	ev_io_want(&w->io, EV_IN);
 	return w;
@@ -115,7 +124,8 @@ writer_free(struct writer **wp)
 	w->stop = true;
 	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->lock);
-	pthread_join(w->thread, NULL);
+	if (w->has_thread)
+		pthread_join(w->thread, NULL);
 	ev_io_stop(&w->io);
 	close(w->fd);
 	pthread_mutex_destroy(&w->lock);
@@ -127,6 +137,8 @@ void
 writer_start(struct writer *w, const struct batch *b)
 {
 	ph_assert(!w->busy);
+	if (!w->has_thread)
+		start_thread(w);
 	w->busy = true;
 	pthread_mutex_lock(&w->lock);
 	w->batch = *b;

@@ -62,6 +62,7 @@ struct injectd {
 
 	struct ev_timer space_tick, stop_tick;
 	bool is_stopping, is_stop_due;
+	bool must_renew; /* a directory came that this process cannot reach */
 
 	char read_buf[INJECTD_READ_BYTES];
 };

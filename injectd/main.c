@@ -16,6 +16,24 @@
 
 #define MAX_FILES  65536
 #define KEPT_BYTES (32 * 1024 * 1024)
+/* for sessions to end their message, when the process has to begin anew */
+#define RENEW_MS 10000
+
+/* after the sandbox was entered, only those that are what they were can be used */
+static void
+take_pickup(const struct ipc_fd *what, int fd)
+{
+	if (!sandbox_reaches(fd)) {
+		injectd.must_renew = true;
+		close(fd);
+		return;
+	}
+	sandbox_allow_dir(fd);
+	if (what->kind == FD_PICKUP_DIR)
+		pickup_take_dir(fd);
+	else
+		pickup_take_bad_dir(fd);
+}
 
 static void
 on_give_fd(const struct ipc_fd *what, struct str text, int fd)
@@ -30,10 +48,8 @@ on_give_fd(const struct ipc_fd *what, struct str text, int fd)
 		tls_in_take(text, fd);
 	else if (what->kind == FD_LISTEN_API)
 		api_add(text, fd);
-	else if (what->kind == FD_PICKUP_DIR)
-		pickup_take_dir(fd);
-	else if (what->kind == FD_PICKUP_BAD)
-		pickup_take_bad_dir(fd);
+	else if (what->kind == FD_PICKUP_DIR || what->kind == FD_PICKUP_BAD)
+		take_pickup(what, fd);
 	else if (what->kind == FD_SUPPRESS_FILTER)
 		suppressed_take_filter(what->index, fd);
 	else if (what->kind == FD_SPOOL_DIR && injectd.spool_fd == -1)
@@ -101,7 +117,19 @@ on_config(const struct conf *old)
 	listen_use_conf();
 	listen_slot_freed();
 	space_check();
-	pickup_use_conf();
+	if (!injectd.must_renew) {
+		pickup_use_conf();
+		return;
+	}
+	log_info("event=begins-anew why=\"new pickup directories\"");
+	stop_begin(RENEW_MS);
+}
+
+static void
+on_stop(int64_t drain_ms)
+{
+	injectd.must_renew = false;
+	stop_begin(drain_ms);
 }
 
 static const struct daemon_ops injectd_daemon = {
@@ -110,7 +138,7 @@ static const struct daemon_ops injectd_daemon = {
     .take_fd = on_take_fd,
     .peer = on_peer,
     .config = on_config,
-    .stop = stop_begin,
+    .stop = on_stop,
 };
 
 static const struct sandbox injectd_box = {
@@ -191,5 +219,5 @@ main(int argc, char **argv)
 	pickup_close();
 	tls_in_free();
 	world_clear(&injectd.world);
-	return 0;
+	return injectd.must_renew ? EXIT_AGAIN : 0;
 }

@@ -331,7 +331,7 @@ log_end(const struct kid *k, int status)
 	if (WIFSIGNALED(status))
 		log_error("%s died pid=%d signal=%d%s", kid_name(k), (int)k->pid, WTERMSIG(status),
 		    WTERMSIG(status) == SIGSYS ? " reason=\"a forbidden system call\"" : "");
-	else if (master.phase == PHASE_STOPPING && WEXITSTATUS(status) == 0)
+	else if (WEXITSTATUS(status) == (master.phase == PHASE_STOPPING ? 0 : EXIT_AGAIN))
 		log_info("%s ended pid=%d", kid_name(k), (int)k->pid);
 	else
 		log_error(
@@ -341,14 +341,18 @@ log_end(const struct kid *k, int status)
 static void
 plan_restart(struct kid *k, int status)
 {
-	int64_t ms;
+	int64_t ms, ran_ms;
 
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_CONF) {
 		k->state = KID_WAITS_CONF;
 		log_error("%s waits for a new configuration", kid_name(k));
 		return;
 	}
-	ms = backoff_next_ms(&k->backoff, mono_diff_ms(k->started, ev_now()));
+	ran_ms = mono_diff_ms(k->started, ev_now());
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_AGAIN && ran_ms > BACKOFF_FIRST_MS)
+		ms = 0;
+	else
+		ms = backoff_next_ms(&k->backoff, ran_ms);
 	k->state = KID_WAITS;
 	ev_timer_in_ms(&k->restart, ms);
 	log_info("%s will be started again in_ms=%lld", kid_name(k), (long long)ms);

@@ -84,17 +84,20 @@ clean:
 	rm -rf $(B) $(B)-san $(B)-fuzz
 
 # ---- fuzz targets: tests/fuzz/X_fuzz.c sees all of lib and, without main.c, the programs whose headers it includes;
-# without an engine each replays the files it is given
+# tests/fuzz/module.mk says which other objects it has in place of which. Without an engine each replays the files it
+# is given
 FUZZ_SRC := $(wildcard tests/fuzz/*_fuzz.c)
 FUZZ_BIN := $(patsubst %.c,$(B)/%,$(FUZZ_SRC))
 FUZZ_ENGINE ?=
 fuzz_programs = $(filter $(MODULES),$(shell sed -n 's|^\#include "\([a-z]*\)/.*|\1|p' tests/fuzz/$(1).c | sort -u))
 LIB_OBJ	:= $(foreach m,$(filter lib/%,$(MODULES)),$(OBJ-$(m)))
+in_obj = $(patsubst %,$(B)/obj/%.o,$(1))
 define fuzz_rule
-$(B)/tests/fuzz/$(1): $(B)/obj/tests/fuzz/$(1).o $(if $(FUZZ_ENGINE),,$(B)/obj/tests/lib/replay_main.o) $(LIB_OBJ) \
+$(B)/tests/fuzz/$(1): $(call in_obj,tests/fuzz/$(1) $(if $(FUZZ_ENGINE),,tests/lib/replay_main) $(fuzz-also-$(1))) \
+    $(filter-out $(call in_obj,$(fuzz-without-$(1))),$(LIB_OBJ)) \
     $(foreach p,$(call fuzz_programs,$(1)),$(filter-out %/main.o,$(OBJ-$(p))))
 	@mkdir -p $$(@D)
-	$(CC) $(LDHARD) $(FUZZ_ENGINE) -o $$@ $$^ $(LDLIBS)
+	$(CC) $(LDHARD) $(FUZZ_ENGINE) $(fuzz-link-$(1)) -o $$@ $$^ $(LDLIBS)
 endef
 $(foreach t,$(patsubst tests/fuzz/%.c,%,$(FUZZ_SRC)),$(eval $(call fuzz_rule,$(t))))
 fuzz-replays: $(FUZZ_BIN)

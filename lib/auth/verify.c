@@ -37,7 +37,7 @@ static struct {
 	pthread_cond_t has_work;
 	struct list todo, done; /* under the lock */
 	bool is_ending;		/* under the lock */
-	bool is_open;
+	bool is_open, has_thread;
 	int wake_fd;
 	struct ev_io io;
 	struct job *waiting[MAX_WAITING]; /* all that were not answered */
@@ -194,6 +194,17 @@ on_done(struct ev_io *io, int what)
 	}
 }
 
+/* with the first work, and so behind the walls of the sandbox: not all of them hold threads that are there already */
+static void
+start_thread(void)
+{
+	if (v.has_thread)
+		return;
+	if (pthread_create(&v.thread, NULL, work, NULL) != 0)
+		fatal("the thread that tries passwords cannot be made");
+	v.has_thread = true;
+}
+
 bool
 verify_start(struct str hash, struct str password, verify_done *done, void *ctx)
 {
@@ -209,6 +220,7 @@ verify_start(struct str hash, struct str password, verify_done *done, void *ctx)
 	if (password.len > 0)
 		memcpy(j->password, password.p, password.len);
 	v.waiting[v.n_waiting++] = j;
+	start_thread();
 	pthread_mutex_lock(&v.lock);
 	put(&v.todo, j);
 	pthread_cond_signal(&v.has_work);
@@ -231,8 +243,8 @@ verify_open(void)
 		return;
 	randombytes_buf(v.key, sizeof v.key);
 	v.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (v.wake_fd == -1 || pthread_create(&v.thread, NULL, work, NULL) != 0)
-		fatal("the thread that tries passwords cannot be made");
+	if (v.wake_fd == -1)
+		fatal("passwords cannot be tried: %s", strerrordesc_np(errno));
 	v.is_open = true;
 	ev_io_init(&v.io, v.wake_fd, on_done);
 	ev_io_want(&v.io, EV_IN);
@@ -249,11 +261,12 @@ verify_close(void)
 	v.is_ending = true;
 	pthread_cond_signal(&v.has_work);
 	pthread_mutex_unlock(&v.lock);
-	pthread_join(v.thread, NULL);
+	if (v.has_thread)
+		pthread_join(v.thread, NULL);
 	ev_io_stop(&v.io);
 	close(v.wake_fd);
 	while ((j = take(&v.todo)) != NULL || (j = take(&v.done)) != NULL)
 		free_job(j);
 	v.n_waiting = 0;
-	v.is_open = v.is_ending = false;
+	v.is_open = v.has_thread = v.is_ending = false;
 }

@@ -13,7 +13,7 @@ typedef void verify_done(void *ctx, bool is_right);
 
 #define VERIFY_MAX_PASSWORD 1024u /* bytes */
 
-/* Makes the thread, once: where there are hashes. */
+/* Once: where there are hashes. The thread begins with its first work. */
 void verify_open(void);
 void verify_close(void);
 

@@ -36,6 +36,8 @@ void panic(const char *fmt, ...) PH_PRINTF(1, 2) PH_NORETURN;
 
 #define EXIT_WORLD 75
 #define EXIT_CONF  78
+/* All is well, but it must begin anew: at once. */
+#define EXIT_AGAIN 79
 
 #define ph_assert(cond)                                                                            \
 	do {                                                                                       \

@@ -1,2 +1,2 @@
-sources := daemon.c paths.c processes.c sandbox.c sandbox_calls.c
+sources := daemon.c landlock.c paths.c processes.c sandbox.c sandbox_calls.c
 uses := base ev ipc net conf stats

@@ -2,12 +2,14 @@
 
 #include <errno.h>
 #include <execinfo.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -83,15 +85,36 @@ limit(int what, const char *name, rlim_t n)
 		fatal("limit %s to %llu: %s", name, (unsigned long long)n, strerrordesc_np(errno));
 }
 
-static void
-enter_root(const struct sandbox *box)
+/* The directory that becomes the root, or would as root; to be closed. */
+static int
+find_root(const struct sandbox *box)
 {
 	char *dir = paths_in_spool(daemon_conf(), box->root_spool ? "" : "empty");
+	int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	if (chroot(dir) == -1 || chdir("/") == -1)
-		fatal("chroot to %s: %s", dir, strerrordesc_np(errno));
+	if (fd == -1)
+		fatal("%s: %s", dir, strerrordesc_np(errno));
 	free(dir);
+	sandbox_allow_dir(fd);
+	return fd;
+}
+
+static void
+enter_root(int fd)
+{
+	if (fchdir(fd) == -1 || chroot(".") == -1 || chdir("/") == -1)
+		fatal("chroot: %s", strerrordesc_np(errno));
 	SAY_NO_PROC();
+}
+
+/* beside this one */
+static bool
+has_threads(void)
+{
+	struct stat st;
+
+	/* a directory's links: itself, its name, and one each */
+	return stat("/proc/self/task", &st) == 0 && st.st_nlink > 3;
 }
 
 static void
@@ -144,7 +167,8 @@ void
 sandbox_enter(const struct sandbox *box)
 {
 	struct ids ids = {0};
-	bool is_root = !daemon_is_unprivileged();
+	bool is_root = !daemon_is_unprivileged(), is_late = has_threads();
+	int root_fd = find_root(box);
 
 	load_what_is_lazy();
 	if (is_root && box->user != NULL)
@@ -154,18 +178,21 @@ sandbox_enter(const struct sandbox *box)
 		limit(RLIMIT_NOFILE, "nofile", box->max_files);
 	umask(0007);
 	if (is_root && box->user != NULL) {
-		enter_root(box);
+		enter_root(root_fd);
 		become(&ids);
 	} else if (is_root) {
 		keep_few_rights();
 	}
 	set_process_flags();
 	regex_allow_jit(false);
-	if (IS_SANITIZED)
-		log_warn("sandbox missing=\"filter of system calls, not dumpable\" reason=\"built "
-			 "with sanitizers\"");
-	else if ((box->calls & BOX_COMMANDS) != 0)
+	if (IS_SANITIZED) {
+		log_warn("sandbox missing=\"landlock, filter of system calls, not dumpable\" "
+			 "reason=\"built with sanitizers\"");
+	} else if ((box->calls & BOX_COMMANDS) != 0) {
 		sandbox_refuse_calls();
-	else
+	} else {
+		sandbox_lock_files(box->calls, is_late);
 		sandbox_filter_calls(box->calls);
+	}
+	close(root_fd);
 }

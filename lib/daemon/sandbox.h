@@ -1,7 +1,9 @@
 /*
  * Losing rights, in one order for every daemon: close unknown descriptors → zone, locale, OpenSSL loaded → rlimits,
  * parent-death signal, not dumpable → chroot, chdir → groups, gid, uid → prove that setuid(0) fails →
- * no_new_privs → seccomp (architecture, allow list, kill). What could not be applied is logged once, by name.
+ * no_new_privs → Landlock: files beneath the root and the directories of sandbox_allow_dir() only, and so no ".." out
+ * of a directory that was given → seccomp (architecture, allow list, kill). What could not be applied is logged once,
+ * by name.
  */
 #ifndef PH_DAEMON_SANDBOX_H
 #define PH_DAEMON_SANDBOX_H
@@ -40,7 +42,16 @@ struct sandbox {
 	uint64_t max_files; /* RLIMIT_NOFILE; 0: leave */
 };
 
+#define SANDBOX_MAX_DIRS 512
+/*
+ * Before sandbox_enter(): this directory and what is beneath it may be used besides the root, as far as `calls` say. The
+ * descriptor stays the caller's; it must be open until then. Afterwards it does nothing.
+ */
+void sandbox_allow_dir(int fd);
 /* Fatal when a step that should work does not. Unprivileged: everything but the ids and chroot. */
 void sandbox_enter(const struct sandbox *box);
+/* May files of this directory be used? What came later may not, and no process can change that of itself: it is to
+ * end with EXIT_AGAIN. */
+bool sandbox_reaches(int fd);
 
 #endif

@@ -10,5 +10,10 @@
 void sandbox_filter_calls(unsigned calls);
 /* The filter of BOX_COMMANDS. */
 void sandbox_refuse_calls(void);
+/*
+ * From now on no file can be opened, made, moved or removed but beneath the directories that were allowed, with what
+ * `calls` needs there; said in the log when this kernel cannot do it.
+ */
+void sandbox_lock_files(unsigned calls, bool has_threads);
 
 #endif

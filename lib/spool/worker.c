@@ -21,6 +21,7 @@ struct spool_worker {
 	pthread_cond_t came_back;
 	struct work_list in, out;
 	bool stop;
+	bool has_thread;
 	size_t n_under_way; /* loop only: submitted, `done` not yet called */
 	int fd;		    /* eventfd: `out` is no longer empty */
 };
@@ -135,12 +136,27 @@ on_readable(struct ev_io *io, int what)
 		deliver(w);
 }
 
+/* with the first work, and so behind the walls of the sandbox: not all of them hold threads that are there already */
+static void
+start_thread(struct spool_worker *w)
+{
+	sigset_t all, before;
+	int err;
+
+	/* signals are the loop's */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	err = pthread_create(&w->thread, NULL, thread_main, w);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (err != 0)
+		fatal("cannot start the spool's thread: %s", strerrordesc_np(err));
+	w->has_thread = true;
+}
+
 struct spool_worker *
 spool_worker_new(void)
 {
 	struct spool_worker *w = xcalloc(1, sizeof *w);
-	sigset_t all, before;
-	int err;
 
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->wake, NULL);
@@ -150,13 +166,6 @@ spool_worker_new(void)
 	w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w->fd < 0)
 		fatal("cannot make an eventfd for the spool's thread");
-	/* signals are the loop's */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = pthread_create(&w->thread, NULL, thread_main, w);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (err != 0)
-		fatal("cannot start the spool's thread: %s", strerrordesc_np(err));
 	ev_io_init(&w->io, w->fd, on_readable);
 	ev_io_want(&w->io, EV_IN);
 	return w;
@@ -165,6 +174,8 @@ spool_worker_new(void)
 void
 spool_worker_submit(struct spool_worker *w, struct spool_work *work)
 {
+	if (!w->has_thread)
+		start_thread(w);
 	w->n_under_way++;
 	pthread_mutex_lock(&w->lock);
 	list_add(&w->in, work);
@@ -202,7 +213,8 @@ spool_worker_free(struct spool_worker **wp)
 	w->stop = true;
 	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->lock);
-	pthread_join(w->thread, NULL);
+	if (w->has_thread)
+		pthread_join(w->thread, NULL);
 	ev_io_stop(&w->io);
 	close(w->fd);
 	pthread_mutex_destroy(&w->lock);

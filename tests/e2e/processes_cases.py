@@ -56,6 +56,36 @@ def own_users():
             expect_equal(os.stat(f"/proc/{pid}/stat").st_uid, 0, f"owner of /proc/{pid} of {name}, which is not dumpable")
 
 
+NEW_DIRECTORIES = """\
+pickup {folder}/pickup {folder}/pickup-bad
+<acct-file {folder}/acct/later/more.csv>
+	records d
+	record-fields d header_X-Id
+</acct-file>
+"""
+
+
+@case("every daemon but execd has its files locked (Landlock), or says that this kernel cannot; a reload may name new "
+      "directories for accounting and pickup all the same, under load, and nothing is lost")
+def new_directories():
+    if IS_SANITIZED:
+        raise Skip("sanitizers read what lies elsewhere")
+    with World() as w:
+        said = re.findall(r" (\w+)(?:\.\d+)? sandbox (?:landlock=\d+ directories|missing=landlock)", w.ph.said())
+        expect_equal(set(said), set(DAEMONS) - {"execd"}, "who says it")
+        p = w.start_inject(500, EVERYWHERE)
+        w.ph.write_config(w.fill(NEW_DIRECTORIES) + w.config)
+        w.ph.pmtactl("reload")
+        wait_for("the new directory", lambda: os.path.isdir(w.folder + "/pickup"))
+        with open(w.folder + "/pickup/file", "w") as f:
+            f.write("x-sender: a@inject.test\nx-receiver: b@gmail.test\nX-Id: picked\n\nx\n")
+        w.end_inject(p)
+        path = w.folder + "/acct/later/more.csv"
+        wait_for("its record in the new file", lambda: os.path.exists(path) and "picked" in open(path).read())
+        w.drained()
+        w.ph.audit()
+
+
 @case("only the spool's users have files of it open, and only deliverd and dnsd have outward sockets")
 def open_files():
     if os.geteuid() != 0:

@@ -1,4 +1,5 @@
-# the programs whose objects a fuzz target needs beside all of lib
-fuzz-dns_fuzz := dnsd
-fuzz-session_fuzz := deliverd
-fuzz-smtpin_fuzz := injectd
+# control_fuzz is queued with the world of the queue replays around it
+fuzz-also-control_fuzz := lib/ev/ev_fake $(addprefix tests/replay/,queue_replay queue_fakes queue_heard queue_more \
+	queue_orphans queue_reports)
+fuzz-without-control_fuzz := lib/ev/ev_libevent lib/spool/worker lib/daemon/daemon lib/daemon/sandbox lib/daemon/sandbox_calls
+fuzz-link-control_fuzz := -Wl,--wrap=ipc_chan_new

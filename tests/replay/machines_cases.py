@@ -29,7 +29,8 @@ PROGRAMS = {
         "only": {"lib/suppress": ["filter.c"]},
         "without": {"queued": ["main.c"], "lib/spool": ["worker.c"], "lib/ev": ["ev_libevent.c"]},
         "also": ["lib/ev/ev_fake", "tests/replay/queue_fakes", "tests/replay/queue_heard",
-                 "tests/replay/queue_more", "tests/replay/queue_orphans", "tests/replay/queue_reports"],
+                 "tests/replay/queue_more", "tests/replay/queue_orphans", "tests/replay/queue_reports",
+                 "tests/replay/queue_script"],
         "link": ["-Wl,--wrap=ipc_chan_new"],
     },
 }

@@ -1,46 +1,6 @@
 /*
- * Replays queued against a scripted resolver, scripted connections and a clock that the script turns: the real
- * scheduler over a real spool in a temporary folder, with the daemons around it played by the script. Prints the
- * script with what really happened put in; a replay is right when that is the file itself.
- *
- * usage: queue_replay FILE FOLDER      (FOLDER: empty, for its spool)
- *
- *   # …                           a comment
- *   conf LINE                     a line of the configuration; before `start`
- *   spool                         the spool as an earlier queued left it: what is accepted before `start` lies in it
- *   start
- *   accept NAME SENDER RCPT[,RCPT…] [vmta=V] [job=J] [pool=P] [at=TIME] [notify=N] [prio=N]
- *          [windows=TIME-TIME;…]  a message comes in
- *   dns NAME STATUS [PREF=ADDRESS=HOST …]   the answer; address -: the host has none;
- *                                 STATUS: ok nxdomain nodata nullmx servfail timeout noaddr
- *   up CONN
- *   down CONN refused|lost|timeout|closed|local [STAGE]
- *   greeting CONN CODE E.E.E TEXT           the connection ends with this reply as greeting
- *   result CONN TXN RCPT delivered|failed|deferred|untried CODE E.E.E TEXT
- *   rcpt-reply CONN TXN RCPT …              the same, said in answer to RCPT
- *   done CONN TXN
- *   deliver CONN TXN RCPT         result delivered, and done
- *   defer CONN TXN RCPT           result deferred with a 451, and done
- *   told-before MESSAGE | told MESSAGE      of those before `start`: its writer lives, says so, tells it only now
- *   orphan MESSAGE RCPT delivered|failed CODE E.E.E TEXT   of the earlier queued; also pending|untried MESSAGE RCPT
- *   orphans-end                   deliverd has told them all
- *   +TIME                         time passes: 10m, 1h30m, 59s
- *   wall +TIME | wall -TIME       only the wall clock jumps
- *   ttl TIME                      of the answers that follow (5m)
- *   anew … conf LINE … reload     another configuration
- *   gone DAEMON | came DAEMON     injectd, dnsd, deliverd, bounced, acctd dies; a new one is there
- *   acks off|on                   accounting keeps its acknowledgements; on: gives them all
- *   judge nothing|off|bounce|retry TIME [TRIES]   what bounced makes of every failure from now on
- *   reports off|fail|ok           bounced says nothing, that it could not, that it did
- *   pause QUEUE | resume QUEUE | schedule QUEUE | backoff QUEUE on|off
- *   limit accounting N            so many records may be unacknowledged
- *   enable ADDRESS QUEUE          that source again
- *   mode QUEUE                    prints its mode, waits, what is left of its concurrency, its disabled sources
- *   explain QUEUE                what holds it
- *   state QUEUE | counts          prints what queued knows of it, in all
- *   ! TEXT                        (expected) what queued says to the others, with the time since `start`
- *
- * Accounting and reports are acknowledged at once unless the script says otherwise.
+ * queued's world as a script plays it: the real scheduler over a real spool in a temporary folder, with the daemons
+ * around it played by words, which queue_script.c describes.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -77,8 +37,8 @@ __wrap_ipc_chan_new(int fd, enum ipc_role self, enum ipc_role peer, uint32_t ins
 }
 
 /* until nobody has anything to say at this instant */
-static void
-settle(void)
+void
+replay_settle(void)
 {
 	bool again = true;
 
@@ -119,7 +79,7 @@ do_advance(struct str arg)
 
 	while (mono_is_before(ev_fake_next(), target)) {
 		ev_fake_advance_ms((ev_fake_next().ns - ev_now().ns + NS_PER_MS - 1) / NS_PER_MS);
-		settle();
+		replay_settle();
 	}
 	ev_fake_advance_ms(mono_diff_ms(ev_now(), target));
 }
@@ -551,32 +511,19 @@ run_line(struct str line)
 		replay_die("unknown word");
 }
 
-int
-main(int argc, char **argv)
+void
+replay_begin(const char *folder)
 {
-	char text[4096];
-	FILE *f = argc == 3 ? fopen(argv[1], "r") : NULL;
-
-	if (f == NULL)
-		replay_die("usage: queue_replay FILE FOLDER");
-	snprintf(replay.folder, sizeof replay.folder, "%s", argv[2]);
+	snprintf(replay.folder, sizeof replay.folder, "%s", folder);
 	buf_init(&replay.config, 1 << 20);
 	replay.ttl_s = 300;
 	log_init("replay", LOG_LEVEL_ERROR);
-	while (fgets(text, sizeof text, f) != NULL) {
-		struct str line = str_of(text);
-		if (line.len > 0 && line.p[line.len - 1] == '\n')
-			line.len--;
-		replay.line++;
-		if (line.len > 0 && line.p[0] == '!')
-			continue;
-		printf("%.*s\n", STR_ARG(line));
-		if (line.len == 0 || line.p[0] == '#')
-			continue;
-		run_line(line);
-		if (replay.journal != NULL)
-			settle();
-	}
-	fclose(f);
-	return 0;
+}
+
+void
+replay_run(struct str line)
+{
+	run_line(line);
+	if (replay.journal != NULL)
+		replay_settle();
 }

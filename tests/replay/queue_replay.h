@@ -48,6 +48,12 @@ struct replay_word {
 	const char *word;
 	void (*run)(struct str arg);
 };
+/* The folder is empty; once a process. */
+void replay_begin(const char *folder);
+/* One line of a script, neither empty nor a comment, and what it makes queued say. */
+void replay_run(struct str line);
+/* Until nobody has anything to say at this instant. */
+void replay_settle(void);
 /* queue_more.c's words; false: it is none of them. */
 bool replay_more(struct str word, struct str arg);
 /* queue_reports.c's. */

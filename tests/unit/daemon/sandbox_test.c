@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,7 +31,7 @@
 #define IS_SANITIZED false
 #endif
 
-static char dir[64];
+static char dir[64], given_path[128];
 
 /* ---- the daemon ---- */
 
@@ -87,6 +88,26 @@ act_open_for_writing(void)
 {
 	_exit(open("/x", O_RDWR | O_CREAT, 0600) == -1 ? 1 : 2);
 }
+/* a directory that master gave: what is in it, and what lies beside it */
+static int given_dir;
+
+static void
+act_leave_given_dir(void)
+{
+	int in = openat(given_dir, "own", O_RDWR | O_CREAT, 0600);
+
+	if (in == -1 || !sandbox_reaches(given_dir))
+		_exit(1);
+	if (openat(given_dir, "../config", O_RDONLY) != -1 || errno != EACCES)
+		_exit(2);
+	if (openat(given_dir, "../other", O_RDWR | O_CREAT, 0600) != -1 || errno != EACCES)
+		_exit(4);
+	if (renameat(given_dir, "own", given_dir, "../own") != -1 ||
+	    unlinkat(given_dir, "own", 0) == -1)
+		_exit(5);
+	_exit(3);
+}
+
 static void
 act_socket(void)
 {
@@ -190,6 +211,10 @@ be_daemon(int channel, void (*act)(void), unsigned calls)
 	if (dup2(channel, DAEMON_CHANNEL_FD) == -1)
 		_exit(98);
 	daemon_begin(1, argv, &ops);
+	if (act == act_leave_given_dir) {
+		given_dir = open(given_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		sandbox_allow_dir(given_dir);
+	}
 	sandbox_enter(&box);
 	act();
 	daemon_ready();
@@ -288,6 +313,21 @@ what_is_not_allowed_kills_and_what_is_needed_works(void **state)
 		if (end_of(&s) != actions[i].result)
 			fail_msg("%s did not end with %d", actions[i].name, actions[i].result);
 	}
+}
+
+static void
+no_way_leads_out_of_a_directory_that_was_given(void **state)
+{
+	struct side s;
+
+	if (IS_SANITIZED || syscall(SYS_landlock_create_ruleset, NULL, 0, 1) < 2)
+		skip();
+	/* another user than ours is to write there */
+	assert_int_equal(mkdir(given_path, 0700), 0);
+	assert_int_equal(chmod(given_path, 0777), 0);
+	launch(&s, act_leave_given_dir, BOX_LOOP | BOX_FILES_READ | BOX_FILES_WRITE);
+	assert_int_equal(end_of(&s), 3);
+	assert_int_equal(rmdir(given_path), 0);
 }
 
 static void
@@ -399,6 +439,10 @@ make_dir(void **state)
 
 	snprintf(dir, sizeof dir, "/tmp/ph-sandbox.XXXXXX");
 	assert_non_null(mkdtemp(dir));
+	/* so that nothing but the lock is in the way */
+	if (chmod(dir, 0777) == -1)
+		return -1;
+	snprintf(given_path, sizeof given_path, "%s/given", dir);
 	snprintf(path, sizeof path, "%s/empty", dir);
 	return mkdir(path, 0755);
 }
@@ -422,6 +466,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_is_not_allowed_kills_and_what_is_needed_works),
+	    cmocka_unit_test(no_way_leads_out_of_a_directory_that_was_given),
 	    cmocka_unit_test(as_root_nothing_outside_of_the_spool_can_be_seen),
 	    cmocka_unit_test(the_kernel_confirms_every_wall),
 	    cmocka_unit_test(it_ends_when_master_is_gone),
