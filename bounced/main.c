@@ -7,10 +7,13 @@
 #include "lib/daemon/paths.h"
 #include "lib/daemon/sandbox.h"
 
+#define AGAIN_MS 1000
+
 static struct {
 	struct bounced bounced;
-	bool is_up;   /* bounced_init() was called */
-	bool is_open; /* so is the suppression database */
+	bool is_open; /* so is the suppression database, and who asks of it is listened to */
+	struct ev_timer again;
+	bool was_full;
 	int spool_fd, queue_fd, exec_fd;
 	int inject_fd[BOUNCED_INJECTORS]; /* plus one; 0: none came yet */
 	struct list_file *files;	  /* of the configuration that comes next */
@@ -36,9 +39,17 @@ tell_filter(enum suppressed_filter which, const struct filter *f)
 	filter_free(&none);
 }
 
+/* the last of each path: what came before the database could be opened is old */
 static void
 add_file(struct str path, int fd)
 {
+	for (size_t i = 0; i < state.n_files; i++) {
+		if (!str_eq(path, str_of(state.files[i].path)))
+			continue;
+		close(state.files[i].fd);
+		state.files[i].fd = fd;
+		return;
+	}
 	state.files = xreallocarray(state.files, state.n_files + 1, sizeof *state.files);
 	state.files[state.n_files++] = (struct list_file){.path = xstrdup_str(path), .fd = fd};
 }
@@ -86,7 +97,7 @@ inject_came(uint32_t instance, int fd)
 static void
 exec_came(int fd)
 {
-	if (state.is_up) {
+	if (state.is_open) {
 		bounced_exec_up(&state.bounced, fd);
 		return;
 	}
@@ -104,7 +115,7 @@ on_peer(enum ipc_role role, uint32_t instance, int fd)
 		exec_came(fd);
 	} else if (role != ROLE_QUEUE) {
 		close(fd);
-	} else if (state.is_up) {
+	} else if (state.is_open) {
 		bounced_queue_up(&state.bounced, fd);
 	} else {
 		if (state.queue_fd != -1)
@@ -117,6 +128,8 @@ static void
 on_config(const struct conf *old)
 {
 	bounced_use_conf(&state.bounced, daemon_conf());
+	if (!state.is_open)
+		return;
 	suppressed_use_conf(
 	    &state.bounced.suppressed, daemon_conf(), state.files, state.n_files, false);
 	drop_files();
@@ -142,6 +155,8 @@ static const struct sandbox bounced_box = {
     .calls = BOX_LOOP | BOX_FILES_READ | BOX_FILES_WRITE | BOX_THREADS | BOX_CONFIG | BOX_STORE,
 };
 
+static void on_again(struct ev_timer *t);
+
 static void
 init(void)
 {
@@ -152,28 +167,34 @@ init(void)
 	bounced_init(&state.bounced, state.spool_fd, (uint16_t)(host_id & 1023), daemon_exit);
 	bounced_use_conf(&state.bounced, daemon_conf());
 	suppressed_init(&state.bounced.suppressed, tell_filter);
-	state.is_up = true;
+	ev_timer_init(&state.again, on_again);
 }
 
-/* Berkeley DB goes by paths: as they are behind the walls. */
-static void
+/* Berkeley DB goes by paths: as they are behind the walls. False: the disk is full. */
+static bool
 open_store(void)
 {
 	char *dir = daemon_is_unprivileged() ? paths_in_spool(daemon_conf(), "suppress")
 					     : xstrdup("/suppress");
+	struct why why = {0};
+	int r = suppressed_open(&state.bounced.suppressed, dir, &why);
 
-	suppressed_open(&state.bounced.suppressed, dir);
 	free(dir);
-	suppressed_use_conf(
-	    &state.bounced.suppressed, daemon_conf(), state.files, state.n_files, true);
-	drop_files();
-	state.is_open = true;
+	if (r == -1 && why.smtp_code != 452)
+		fatal("event=no-suppression-database text=\"%s\"", why.text);
+	if (r == -1 && !state.was_full)
+		log_error("event=no-suppression-database text=\"%s\" until=\"there is room on the "
+			  "disk: no mail is sent\"",
+		    why.text);
+	if (r == 0 && state.was_full)
+		log_info("event=suppression-database-opened");
+	state.was_full = r == -1;
+	return r == 0;
 }
 
 static void
-begin(void)
+listen_to_all(void)
 {
-	open_store();
 	for (uint32_t i = 0; i < BOUNCED_INJECTORS; i++)
 		if (state.inject_fd[i] != 0)
 			bounced_inject_up(&state.bounced, i, state.inject_fd[i] - 1);
@@ -182,6 +203,27 @@ begin(void)
 	if (state.queue_fd != -1)
 		bounced_queue_up(&state.bounced, state.queue_fd);
 	state.exec_fd = state.queue_fd = -1;
+}
+
+/* Where it cannot be opened for want of room, nobody is answered, and so nothing is sent, until it can. */
+static void
+begin(void)
+{
+	if (!open_store()) {
+		ev_timer_in_ms(&state.again, AGAIN_MS);
+		return;
+	}
+	suppressed_use_conf(
+	    &state.bounced.suppressed, daemon_conf(), state.files, state.n_files, true);
+	drop_files();
+	state.is_open = true;
+	listen_to_all();
+}
+
+static void
+on_again(struct ev_timer *t)
+{
+	begin();
 }
 
 int

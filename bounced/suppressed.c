@@ -29,16 +29,15 @@ suppressed_init(
 	ev_timer_init(&s->sweep, on_sweep);
 }
 
-void
-suppressed_open(struct suppressed *s, const char *dir)
+int
+suppressed_open(struct suppressed *s, const char *dir, struct why *why)
 {
-	struct why why;
-
-	s->store = suppress_open(dir, CACHE_MB, &why);
+	s->store = suppress_open(dir, CACHE_MB, why);
 	if (s->store == NULL)
-		fatal("event=no-suppression-database text=\"%s\"", why.text);
+		return -1;
 	s->tell(FILTER_STORE, suppress_filter(s->store));
 	ev_timer_in_ms(&s->sweep, SWEEP_EVERY_MS);
+	return 0;
 }
 
 static void

@@ -43,8 +43,8 @@ struct suppressed {
 /* What belongs to the process; suppressed_open() with the rights that remain. */
 void suppressed_init(
     struct suppressed *s, void (*tell)(enum suppressed_filter which, const struct filter *f));
-/* Opens the store in that directory; fatal when it cannot. */
-void suppressed_open(struct suppressed *s, const char *dir);
+/* Opens the store in that directory. -1: no, `why` as of suppress_open(); it may be tried again. */
+int suppressed_open(struct suppressed *s, const char *dir, struct why *why) PH_MUST_CHECK;
 /* Reads the lists anew; takes the files' descriptors. `at_once`: at the start, when nobody waits yet. */
 void suppressed_use_conf(struct suppressed *s, const struct conf *c, struct list_file *files,
     size_t n_files, bool at_once);

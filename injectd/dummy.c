@@ -220,7 +220,7 @@ dummy_add(int fd)
 		return;
 	}
 	ev_io_init(&all.listeners[i], fd, on_accept);
-	if (injectd.journal != NULL)
+	if (injectd.has_begun)
 		dummy_start();
 }
 

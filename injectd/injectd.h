@@ -53,14 +53,15 @@ struct injectd {
 	uint32_t n_conns;
 
 	int spool_fd, meminfo_fd, queue_fd;
-	struct journal *journal;
-	struct ipc_chan *queue; /* NULL: it is away */
+	struct journal *journal; /* NULL: the disk is full since the start */
+	struct ipc_chan *queue;	 /* NULL: it is away */
 	bool queue_refuses, queue_is_behind;
 	char queue_text[256];
 	struct told_segment *segments;
 	size_t n_segments, cap_segments;
 
 	struct ev_timer space_tick, stop_tick;
+	bool has_begun; /* listeners are to be served */
 	bool is_stopping, is_stop_due;
 	bool must_renew; /* a directory came that this process cannot reach */
 
@@ -121,7 +122,11 @@ void conns_free(void);
 
 /* ---- intake.c ---- */
 extern const struct intake_ops intake_ops;
-void intake_open(void); /* the journal; fatal */
+/*
+ * The journal, and who waits for it: pickup and queued. False: the disk is full; all mail is refused, and it is to be
+ * tried again. Fatal otherwise.
+ */
+bool intake_open(void);
 void intake_queue_up(int fd);
 void intake_close(void);
 

@@ -1,12 +1,15 @@
 #include <unistd.h>
 
 #include "injectd/injectd.h"
+#include "injectd/pickup.h"
+#include "lib/base/disk.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
 
 #define SPARE_SEGMENTS 2
 #define MAX_HOST_ID    1023u
+#define FULL_BYTES     (1024u * 1024)
 
 /* ---- what queued has been told of our segments ---- */
 
@@ -92,7 +95,16 @@ on_done(void *token, const struct spool_place *place, const struct why *why)
 
 static const struct journal_events journal_events = {.done = on_done, .segment = on_segment};
 
-void
+static void
+refuse_all(const struct why *why)
+{
+	if (injectd.world.refusal.smtp_code == 0)
+		log_error("event=no-journal why=%s until=\"there is room on the disk\"",
+		    log_quote(str_of(why->text)));
+	(void)why_smtp(&injectd.world.refusal, 452, 4, 3, 1, "There is no space in the spool");
+}
+
+bool
 intake_open(void)
 {
 	uint64_t host_id = conf_u64(conf_global(daemon_conf()), CONF_GLOBAL_HOST_ID);
@@ -100,11 +112,21 @@ intake_open(void)
 
 	injectd.journal = journal_open(injectd.spool_fd, (uint16_t)daemon_instance(),
 	    (uint16_t)(host_id & MAX_HOST_ID), &journal_events, NULL, &why);
-	if (injectd.journal == NULL)
+	if (injectd.journal == NULL && !disk_is_full(injectd.spool_fd, FULL_BYTES))
 		fatal("the journal cannot be opened: %s", why.text);
+	if (injectd.journal == NULL) {
+		refuse_all(&why);
+		return false;
+	}
 	/* without spares it goes on, and answers 452 where it must */
 	if (journal_prepare(injectd.journal, SPARE_SEGMENTS, &why) == -1)
 		log_warn("event=no-spare-segments why=%s", log_quote(str_of(why.text)));
+	/* before queued can order anything that would change what the spool says of them */
+	pickup_use_conf();
+	if (injectd.queue_fd != -1)
+		intake_queue_up(injectd.queue_fd);
+	injectd.queue_fd = -1;
+	return true;
 }
 
 void

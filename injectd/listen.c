@@ -163,7 +163,7 @@ void
 listen_slot_freed(void)
 {
 	/* not from within a connection's end */
-	if ((injectd.is_paused || park_any()) && injectd.journal != NULL)
+	if ((injectd.is_paused || park_any()) && injectd.has_begun)
 		ev_defer_queue(&injectd.slot_freed);
 }
 
@@ -212,7 +212,7 @@ listen_add(struct str address, int fd)
 	l = &injectd.listener[i];
 	*l = (struct listener){.addr = addr, .is_open = true};
 	ev_io_init(&l->io, fd, on_accept);
-	if (injectd.journal != NULL) {
+	if (injectd.has_begun) {
 		listen_use_conf();
 		listen_start();
 	}

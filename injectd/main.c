@@ -180,12 +180,8 @@ init(void)
 static void
 begin(void)
 {
-	intake_open();
-	/* before queued can order anything that would change what the spool says of them */
-	pickup_use_conf();
-	if (injectd.queue_fd != -1)
-		intake_queue_up(injectd.queue_fd);
-	injectd.queue_fd = -1;
+	(void)intake_open();
+	injectd.has_begun = true;
 	listen_use_conf();
 	space_check();
 	listen_start();

@@ -100,6 +100,8 @@ space_check(void)
 static void
 on_tick(struct ev_timer *t)
 {
+	if (injectd.journal == NULL && injectd.has_begun && !injectd.is_stopping)
+		(void)intake_open();
 	space_check();
 	ev_timer_in_ms(t, TICK_MS);
 }

@@ -12,10 +12,10 @@ struct injectd injectd = {.spool_fd = -1, .meminfo_fd = -1, .queue_fd = -1};
 void
 stop_check(void)
 {
-	if (!injectd.is_stopping || injectd.is_stop_due || injectd.n_conns > 0 || pickup_is_busy() ||
-	    api_is_busy())
+	if (!injectd.is_stopping || injectd.is_stop_due || injectd.n_conns > 0 ||
+	    pickup_is_busy() || api_is_busy())
 		return;
-	if (journal_pending(injectd.journal) > 0)
+	if (injectd.journal != NULL && journal_pending(injectd.journal) > 0)
 		return;
 	injectd.is_stop_due = true;
 	daemon_exit();
@@ -32,7 +32,8 @@ on_stop_tick(struct ev_timer *t)
 		conns_free();
 		return;
 	}
-	log_warn("event=stop-forced pending=%zu", journal_pending(injectd.journal));
+	log_warn("event=stop-forced pending=%zu",
+	    injectd.journal == NULL ? 0 : journal_pending(injectd.journal));
 	injectd.is_stop_due = true;
 	daemon_exit();
 }

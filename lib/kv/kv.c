@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "lib/base/disk.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 
@@ -121,6 +122,17 @@ spare_make(const char *dir)
 	close(fd);
 	if (r == -1)
 		(void)spare_give(dir);
+}
+
+bool
+kv_disk_is_full(const char *dir)
+{
+	int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	bool is = fd != -1 && disk_is_full(fd, 2 * SPARE_BYTES);
+
+	if (fd != -1)
+		close(fd);
+	return is;
 }
 
 struct kv *

@@ -19,6 +19,8 @@ struct kv;
  * memory; what an earlier process left half done is taken back. NULL with `why`, also when another process has it.
  */
 struct kv *kv_open(const char *dir, const char *name, unsigned cache_mb, struct why *why);
+/* There is hardly any room, or hardly any files: why kv_open() failed, though Berkeley DB says only that it is lost. */
+bool kv_disk_is_full(const char *dir);
 /* Closes; an open batch is dropped. */
 void kv_close(struct kv **k);
 

@@ -171,9 +171,12 @@ suppress_open(const char *dir, unsigned cache_mb, struct why *why)
 	struct suppress *s = xcalloc(1, sizeof *s);
 
 	s->kv = kv_open(dir, TABLE, cache_mb, why);
-	if (s->kv == NULL || read_records(s, why) == -1 || fill(s, why) == -1)
-		suppress_close(&s);
-	return s;
+	if (s->kv != NULL && read_records(s, why) == 0 && fill(s, why) == 0)
+		return s;
+	suppress_close(&s);
+	if (kv_disk_is_full(dir))
+		why->smtp_code = 452;
+	return NULL;
 }
 
 void

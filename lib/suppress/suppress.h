@@ -33,7 +33,7 @@ struct suppression {
 
 struct suppress;
 
-/* Opens the store in its directory and fills a filter from it. NULL with `why`. */
+/* Opens the store in its directory and fills a filter from it. NULL with `why`, of code 452 when the disk is full. */
 struct suppress *suppress_open(const char *dir, unsigned cache_mb, struct why *why);
 void suppress_close(struct suppress **s);
 /* To be handed to readers; another one after suppress_grow() said so. */

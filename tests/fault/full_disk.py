@@ -87,6 +87,16 @@ def full_while_delivering(build, full):
         heals(world)
 
 
+def full_at_the_very_first_start(build, full):
+    """nothing of the spool is there yet, and there is no room but root's own: 452, and well by itself later"""
+    with World(build, megabytes=300) as world:
+        fill(world.fs.mount, keep_kb=1)
+        world.start()
+        until_refused(world, 2000, "the first start")
+        free(world.fs.mount)
+        heals(world)
+
+
 def full_at_several_starts(build, full):
     """crashes on a full disk: spare segments give way to the done log, so mail ends before there is room again"""
     with tempfile.TemporaryDirectory(prefix="ph-acct-") as acct:
@@ -160,5 +170,5 @@ def full_while_accounting(build, full):
         os.rmdir(acct)
 
 
-TESTS = (full_while_accepting, full_while_delivering, full_at_several_starts, full_while_writing_queue_files, no_inodes_left,
-         full_while_accounting)
+TESTS = (full_while_accepting, full_while_delivering, full_at_the_very_first_start, full_at_several_starts,
+         full_while_writing_queue_files, no_inodes_left, full_while_accounting)

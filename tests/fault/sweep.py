@@ -2,6 +2,7 @@
 """A kill and a power cut at every call that changes the file system, scenario by scenario (FI-1, FI-2).
 
 usage: sweep.py [--build DIR] [--fs ext4,xfs] [--scenario NAME,…] [--seconds N] [--modes cut,kill,twice] [--every N]
+                [--thin N] [--first N]
                 [--class "PROGRAM CALL FILE" --at N]
 With --seconds the sweep is stratified: of each kind of call (program, call, kind of file) the first and the middle
 one, dealt over file systems and modes, until the time is up. Without it: every call. Mode `twice` is a kill and,
@@ -65,7 +66,7 @@ def point(world, scenario, mode, at, call_class="", before=None, after=None):
             world.start(wait=False)
         scenario(world, watcher)
     except (OSError, RuntimeError, Broken):
-        if not watcher.crashed.wait(1):
+        if not watcher.crashed.wait(20):  # the end of them all takes a while on a busy machine
             raise
     hit = watcher.end()
     world.page.disarm()
@@ -185,7 +186,17 @@ def chosen(a, entries):
         points = strata(entries)
         random.Random(a.seed).shuffle(points)
         return points
-    return [("", n) for n in range(1, len(entries) + 1, a.every)]
+    return [("", n) for n in numbers(entries, a.thin)[::a.every] if n >= a.first]
+
+
+def numbers(entries, thin):
+    """Calls by number; of each row of equal ones the first, the last, and every thin-th."""
+    chosen, in_row = [], 0
+    for n, e in enumerate(entries, 1):
+        in_row = in_row + 1 if n > 1 and e == entries[n - 2] else 0
+        if in_row % thin == 0 or n == len(entries) or entries[n] != e:
+            chosen.append(n)
+    return chosen
 
 
 def arguments():
@@ -196,6 +207,8 @@ def arguments():
     p.add_argument("--modes", default="cut,kill,twice")
     p.add_argument("--seconds", type=float)
     p.add_argument("--every", type=int, default=1)
+    p.add_argument("--thin", type=int, default=1, help="of equal calls in a row only each N-th")
+    p.add_argument("--first", type=int, default=1, help="go on with this call")
     p.add_argument("--class", dest="call_class", help="only this kind of call")
     p.add_argument("--at", type=int, default=1)
     p.add_argument("--times", type=int, default=1)
