@@ -351,13 +351,19 @@ queue_set_hold(struct queue *q, enum queue_hold hold)
 	q->hold_since = tick_now();
 }
 
+/* all are taken out first: those whose window is closed go back to where they were */
 static void
 wake_deferred_all(struct queue *q)
 {
+	struct rlist all = {0};
 	uint32_t rcpt;
 
 	while ((rcpt = due_first(&q->deferred)) != 0) {
 		due_remove(&q->deferred, rcpt);
+		rlist_push_back(&all, rcpt);
+	}
+	while ((rcpt = all.head) != 0) {
+		rlist_remove(&all, rcpt);
 		queue_add_ready(q, rcpt, false);
 	}
 }
