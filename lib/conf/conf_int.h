@@ -207,9 +207,9 @@ struct conf_load {
 	struct conf *c;
 	struct conf_messages *m;
 	size_t n_errors;
-	bool is_snapshot;		      /* was checked when it was made */
-	unsigned how;			      /* CONF_ANY_ADDRESS, CONF_NO_INCLUDE */
-	const char *instead_of;		      /* this file is read as the text; NULL: none */
+	bool is_snapshot;	/* was checked when it was made */
+	unsigned how;		/* CONF_ANY_ADDRESS, CONF_NO_INCLUDE */
+	const char *instead_of; /* this file is read as the text; NULL: none */
 	struct str instead;
 	struct conf_at at[CONF_MESSAGES_MAX]; /* of the messages */
 	bool said[CONF_N_KEYS];		      /* notes: once a directive */

@@ -352,8 +352,7 @@ alert_rate_counted(struct str vmta, struct str job, struct str category)
 void
 alert_rate_bounced(const struct queue *q, uint32_t job, struct str category)
 {
-	alert_rate_counted(
-	    q->vmta->name, job == 0 ? STR("") : str_of(job_at(job)->name), category);
+	alert_rate_counted(q->vmta->name, job == 0 ? STR("") : str_of(job_at(job)->name), category);
 }
 
 void
