@@ -339,6 +339,7 @@ came(enum ipc_role role, uint32_t instance)
 		final_resend_reports();
 		notice_resend();
 		errand_resend();
+		suppress_ask_again();
 	}
 	if (role == ROLE_BOUNCE || role == ROLE_FBL)
 		process_peer_came(role);

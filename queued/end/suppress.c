@@ -25,6 +25,9 @@ static struct {
 	struct filter *filter[N_FILTERS]; /* the store's, the lists' */
 	bool is_awaited;
 	struct buf raw, scratch;
+	/* what was asked and may have no answer yet: asked again when bounced has come back */
+	uint64_t *asked; /* tokens */
+	size_t n_asked, cap_asked;
 } sup;
 
 void
@@ -158,12 +161,56 @@ lists(struct str lines, char text[MAX_LISTS])
 	return str_from(text, PH_MIN(len, (size_t)MAX_LISTS - 1));
 }
 
+static uint64_t
+token_of(uint32_t rcpt)
+{
+	return message_at(rcpt_at(rcpt)->message)->id << 32 | rcpt;
+}
+
+/* NULL: it is not waiting for an answer (any more) */
+static struct rcpt *
+waiting(uint64_t token)
+{
+	uint32_t rcpt = (uint32_t)token;
+	struct rcpt *r;
+
+	if (rcpt == 0 || rcpt >= slab_end(&qd.rcpts))
+		return NULL;
+	r = rcpt_at(rcpt);
+	if (r->state != RCPT_DEFERRED || r->cleared != CLEARED_ASKED || token_of(rcpt) != token)
+		return NULL;
+	return r;
+}
+
+static void
+make_room(void)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < sup.n_asked; i++)
+		if (waiting(sup.asked[i]) != NULL)
+			sup.asked[n++] = sup.asked[i];
+	sup.n_asked = n;
+	if (n <= sup.cap_asked / 2 && sup.cap_asked > 0)
+		return;
+	sup.cap_asked = PH_MAX(sup.cap_asked * 2, (size_t)256);
+	sup.asked = xreallocarray(sup.asked, sup.cap_asked, sizeof *sup.asked);
+}
+
+static void
+remember(uint64_t token)
+{
+	if (sup.n_asked == sup.cap_asked)
+		make_room();
+	sup.asked[sup.n_asked++] = token;
+}
+
 static void
 ask(const struct queue *q, uint32_t rcpt)
 {
 	const struct rcpt *r = rcpt_at(rcpt);
 	const struct message *m = message_at(r->message);
-	struct ipc_is_suppressed head = {.token = m->id << 32 | rcpt};
+	struct ipc_is_suppressed head = {.token = token_of(rcpt)};
 	char address[MAX_ADDRESS], names[MAX_LISTS];
 	struct str texts[4], lines;
 
@@ -186,6 +233,7 @@ suppress_stops(struct queue *q, uint32_t rcpt)
 	queue_take(q, rcpt);
 	queue_add_deferred(q, rcpt, tick_in_ms(AGAIN_MS));
 	r->cleared = CLEARED_ASKED;
+	remember(token_of(rcpt));
 	ask(q, rcpt);
 	return true;
 }
@@ -215,14 +263,10 @@ suppress_answered(const struct ipc_msg *m)
 {
 	const struct ipc_suppressed *a = m->head;
 	uint32_t rcpt = (uint32_t)a->token;
-	struct rcpt *r;
+	struct rcpt *r = waiting(a->token);
 	struct queue *q;
 
-	if (rcpt == 0 || rcpt >= slab_end(&qd.rcpts))
-		return;
-	r = rcpt_at(rcpt);
-	if (r->state != RCPT_DEFERRED || r->cleared != CLEARED_ASKED ||
-	    (uint32_t)message_at(r->message)->id != (uint32_t)(a->token >> 32))
+	if (r == NULL)
 		return;
 	q = queue_at(r->queue);
 	if (a->is_suppressed != 0) {
@@ -233,4 +277,14 @@ suppress_answered(const struct ipc_msg *m)
 		queue_add_ready(q, rcpt, true);
 	}
 	queue_kick(q);
+}
+
+void
+suppress_ask_again(void)
+{
+	for (size_t i = 0; i < sup.n_asked; i++) {
+		const struct rcpt *r = waiting(sup.asked[i]);
+		if (r != NULL)
+			ask(queue_at(r->queue), (uint32_t)sup.asked[i]);
+	}
 }

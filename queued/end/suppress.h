@@ -20,6 +20,8 @@ void suppress_note(struct rcpt *r, struct str address);
 uint32_t suppress_hash(struct str address);
 /* It stands in front of its queue. True: it may not be tried now, and stands there no more. */
 bool suppress_stops(struct queue *q, uint32_t rcpt);
+/* A new bounced has come: what has no answer is asked again. */
+void suppress_ask_again(void);
 /* From bounced. */
 void suppress_answered(const struct ipc_msg *m);
 

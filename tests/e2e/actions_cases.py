@@ -138,10 +138,9 @@ def bounced_dies():
         except ProcessLookupError:
             pass  # master found that it hangs
         w.ph.wait_records(100, "b")
-        for _ in range(1):
-            process = w.start_inject(200, "u%r@other.test,bad%r@gmail.test", per_message=2)
-            w.ph.kill_daemon("bounced")
-            w.end_inject(process)
+        process = w.start_inject(200, "u%r@other.test,bad%r@gmail.test", per_message=2)
+        w.ph.kill_daemon("bounced")
+        w.end_inject(process)
         w.drained()
         ends = [r for r in w.ph.records("b")]
         expect(all(r["bounceCat"] == "bad-mailbox" for r in ends if "no such user" in r["dsnDiag"]),
