@@ -90,12 +90,13 @@ open_linked(struct acct_file *f, struct acct_name *n, uint64_t *size)
 		return -1;
 	f->last = *n; /* even if the file is gone: its number was used */
 	f->has_last = true;
-	fd = openat(f->dir_fd, target, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	fd = open_plain(f->dir_fd, target, O_RDWR, 0);
+	if (fd == -1 && errno != ENOENT)
+		file_note(f, "%s/%s cannot be continued: %s.", f->def->dir, target,
+		    strerrordesc_np(errno));
 	if (fd == -1)
 		return -1;
-	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_nlink != 1) {
-		file_note(
-		    f, "%s/%s is not a plain file: it is not continued.", f->def->dir, target);
+	if (fstat(fd, &st) == -1) {
 		close(fd);
 		return -1;
 	}

@@ -153,7 +153,7 @@ cut_last(struct spill *s, uint32_t n, struct why *why)
 	int fd, r = 0;
 
 	segment_name(s, n, name);
-	fd = openat(s->dir_fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	fd = open_plain(s->dir_fd, name, O_RDWR, 0);
 	if (fd == -1 || fstat(fd, &st) == -1) {
 		close_fd(&fd);
 		return why_errno(why, "Cannot open pipes/%s", name);
@@ -230,7 +230,7 @@ open_left(struct spill *s, struct why *why)
 	    (has_any && cut_last(s, last, why) == -1))
 		return -1;
 	snprintf(name, sizeof name, "%s.at", s->key);
-	s->at_fd = openat(s->dir_fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+	s->at_fd = open_plain(s->dir_fd, name, O_RDWR | O_CREAT, 0640);
 	if (s->at_fd == -1)
 		return why_errno(why, "Cannot open pipes/%s", name);
 	s->end.segment = has_any ? last + 1 : 1;
@@ -362,7 +362,7 @@ open_segment(struct spill *s, uint32_t n, struct why *why)
 		return 0;
 	close_fd(&s->read_fd);
 	segment_name(s, n, name);
-	s->read_fd = openat(s->dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	s->read_fd = open_plain(s->dir_fd, name, O_RDONLY, 0);
 	if (s->read_fd == -1)
 		return why_errno(why, "Cannot open pipes/%s", name);
 	s->read_segment = n;

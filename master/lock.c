@@ -7,6 +7,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "lib/base/io.h"
 #include "lib/base/log.h"
 
 #define LOCK_NAME "lock"
@@ -17,7 +18,7 @@
 static int
 open_lock(int how)
 {
-	return openat(master.spool_fd, LOCK_NAME, how | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return open_plain(master.spool_fd, LOCK_NAME, how | O_CREAT, 0600);
 }
 
 static void
@@ -77,9 +78,13 @@ lock_write_pid(void)
 {
 	char text[16];
 	int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
-	int fd = openat(
-	    master.spool_fd, PID_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	int fd;
 
+	/* never into what lies there */
+	if (unlinkat(master.spool_fd, PID_NAME, 0) == -1 && errno != ENOENT)
+		log_debug("old pid file: %s", strerrordesc_np(errno));
+	fd = openat(
+	    master.spool_fd, PID_NAME, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (ftruncate(master.own_lock_fd, 0) == -1 ||
 	    pwrite(master.own_lock_fd, text, (size_t)n, 0) != n || fd == -1 ||
 	    write(fd, text, (size_t)n) != n)

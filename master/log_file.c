@@ -25,13 +25,16 @@ open_log(const char *path, mode_t mode, struct why *why)
 	bool is_device = strncmp(path, "/dev/", 5) == 0;
 	struct stat st;
 	int fd = open(path,
-	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | (is_device ? 0 : O_NOFOLLOW),
+	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY |
+		(is_device ? 0 : O_NOFOLLOW | O_NONBLOCK),
 	    mode);
 
 	if (fd == -1 && errno == ELOOP)
 		return why_set(why, "log-file %s is a symbolic link: name the file itself", path);
 	if (fd == -1 || fstat(fd, &st) == -1) {
 		why_errno(why, "log-file %s cannot be opened", path);
+	} else if (!is_device && !S_ISREG(st.st_mode)) {
+		why_set(why, "log-file %s is no plain file", path);
 	} else if (S_ISREG(st.st_mode) && st.st_nlink != 1) {
 		why_set(why, "log-file %s has another name as well (a hard link): remove it", path);
 	} else {

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/base.h"
@@ -108,4 +110,30 @@ read_whole(int fd, size_t expected, struct buf *to)
 	}
 	errno = EFBIG;
 	return -1;
+}
+
+static int
+close_with(int fd, int err)
+{
+	close(fd);
+	errno = err;
+	return -1;
+}
+
+int
+open_plain(int dirfd, const char *name, int flags, mode_t mode)
+{
+	struct stat st;
+	/* O_NONBLOCK: a FIFO planted under the name must not hold us */
+	int fd = openat(dirfd, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, mode);
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) < 0)
+		return close_with(fd, errno);
+	if (!S_ISREG(st.st_mode))
+		return close_with(fd, EINVAL);
+	if (st.st_nlink != 1)
+		return close_with(fd, st.st_nlink == 0 ? ENOENT : EMLINK);
+	return fd;
 }

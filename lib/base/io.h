@@ -24,4 +24,10 @@ ssize_t pread_all(int fd, void *p, size_t len, uint64_t at) PH_MUST_CHECK;
  */
 int read_whole(int fd, size_t expected, struct buf *to) PH_MUST_CHECK;
 
+/*
+ * A file in a directory where others than we may write: it is not opened through a link, does not make us wait, and must be
+ * a plain file without a second name. -1 with errno; EINVAL: it is none; EMLINK: it has two names. flags: also O_CREAT.
+ */
+int open_plain(int dirfd, const char *name, int flags, mode_t mode) PH_MUST_CHECK;
+
 #endif

@@ -105,20 +105,7 @@ close_with(int fd, int err)
 int
 open_file(int dirfd, const char *name, int flags)
 {
-	struct stat st;
-	int fd;
-
-	/* O_NONBLOCK: a FIFO planted under the name must not hold us */
-	fd = openat(dirfd, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return -1;
-	if (fstat(fd, &st) < 0)
-		return close_with(fd, errno);
-	if (!S_ISREG(st.st_mode))
-		return close_with(fd, EINVAL);
-	if (st.st_nlink != 1)
-		return close_with(fd, st.st_nlink == 0 ? ENOENT : EMLINK);
-	return fd;
+	return open_plain(dirfd, name, flags, 0);
 }
 
 int

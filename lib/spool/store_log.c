@@ -253,14 +253,14 @@ make_file(struct sync_job *job)
 	struct stat st;
 
 	done_name(name, job->head.number);
-	if (rename_new(dir, "spare", dir, name) == 0) {
-		fd = open_file(dir, name, O_RDWR);
-		if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size == DONE_FILE_BYTES)
-			return fsync(dir) == 0 ? fd : -1;
-		if (fd >= 0)
-			close(fd);
-		unlinkat(dir, name, 0);
-	}
+	/* looked at before it gets the name: a directory planted there could not be taken away again */
+	fd = open_file(dir, "spare", O_RDWR);
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size == DONE_FILE_BYTES &&
+	    rename_new(dir, "spare", dir, name) == 0)
+		return fsync(dir) == 0 ? fd : -1;
+	if (fd >= 0)
+		close(fd);
+	unlinkat(dir, "spare", 0);
 	fd = create_file(dir, name, SPOOL_FMODE);
 	if (fd < 0)
 		return -1;

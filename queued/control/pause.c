@@ -135,7 +135,7 @@ pause_load(int spool_fd, struct why *why)
 
 	buf_init(&pauses.lines, PAUSES_MAX);
 	pauses.fd = spool_fd;
-	fd = openat(spool_fd, "state/pauses", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = open_plain(spool_fd, "state/pauses", O_RDONLY, 0);
 	if (fd == -1)
 		return errno == ENOENT ? 0 : why_errno(why, "cannot open state/pauses");
 	r = read_whole(fd, 4096, &pauses.lines);

@@ -86,7 +86,7 @@ limit_file_read(int spool_fd, void (*line)(struct str s))
 
 	lf.dir = spool_fd;
 	buf_init(&lf.lines, MAX_BUF);
-	fd = openat(spool_fd, "state/limits", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = open_plain(spool_fd, "state/limits", O_RDONLY, 0);
 	if (fd == -1)
 		return missing();
 	buf_init(&b, MAX_BUF);

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/ev/ev.h"
 #include "queued/spool/age.h"
@@ -80,7 +81,7 @@ age_start(int spool_fd)
 {
 	if (mkdirat(spool_fd, "state", 0700) == -1 && errno != EEXIST)
 		log_debug("state: %s", strerrordesc_np(errno));
-	own.fd = openat(spool_fd, "state/clock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	own.fd = open_plain(spool_fd, "state/clock", O_RDWR | O_CREAT, 0600);
 	if (own.fd == -1)
 		log_error("event=clock-not-kept text=\"state/clock: %s\"", strerrordesc_np(errno));
 	else
