@@ -354,6 +354,17 @@ use_tlsa(struct conn *c, struct str tlsa, struct session_conf *conf, struct tls_
 	c->tlsa_len = tlsa.len;
 }
 
+/* RFC 8461 4.2; what DANE says stands above it, and queued asks for one of them only */
+static void
+verify_by_policy(struct session_conf *conf, struct tls_client_spec *spec)
+{
+	const struct conf_set *g = conf_global(daemon_conf());
+
+	conf->tls = SESSION_TLS_MUST;
+	if (spec->ca[0] == '\0')
+		str_copy(spec->ca, sizeof spec->ca, conf_str(g, CONF_GLOBAL_MTA_STS_CA_FILE));
+}
+
 static void
 fill_conf(const struct ipc_conn_open *o, const struct str text[5], struct conn *c,
     struct session_conf *conf)
@@ -372,6 +383,8 @@ fill_conf(const struct ipc_conn_open *o, const struct str text[5], struct conn *
 	str_copy(conf->ehlo, sizeof conf->ehlo, text[1]);
 	c->reuse_tls_session = set.reuse_tls_session;
 	use_tlsa(c, text[4], conf, &set.tls);
+	if (o->verify != 0)
+		verify_by_policy(conf, &set.tls);
 	c->tls_context = tls_context_get(&set.tls);
 	explicit_bzero(&set, sizeof set);
 	if (conf->tls == SESSION_TLS_MAY && tls_is_avoided(&c->dst, c->tls_context, ev_now()))
@@ -401,7 +414,8 @@ conn_open(const struct ipc_conn_open *o, const struct str text[5], struct why *w
 		    log_quote(text[1]));
 	if (o->dst.family != 4 && o->dst.family != 6)
 		return why_set(why, "connection %u has no address", o->conn);
-	if (o->proxy_version > 2 || (o->proxy.family == 0) != (o->proxy_version == 0) ||
+	if (o->verify > 1 || o->proxy_version > 2 ||
+	    (o->proxy.family == 0) != (o->proxy_version == 0) ||
 	    (o->proxy.family != 0 && o->client.family != o->dst.family))
 		return why_set(why, "connection %u has an impossible proxy", o->conn);
 	handle = slab_new(&deliver.conns);

@@ -16,6 +16,7 @@
 
 #define EXECD_MAX_JOBS	 500
 #define EXECD_MAX_OUTPUT 1000
+#define EXECD_MAX_POLICY 4000 /* the same of what prints what is wanted (MTA-STS) */
 #define EXECD_MAX_PEERS	 64
 
 struct asker {
@@ -48,8 +49,8 @@ struct job {
 	bool is_told_to_end;
 	struct ev_io io;      /* of output */
 	struct ev_timer kill; /* until SIGKILL */
-	char said[EXECD_MAX_OUTPUT];
-	size_t n_said;
+	size_t n_said, max_said;
+	char said[EXECD_MAX_POLICY];
 };
 
 struct execd {

@@ -63,7 +63,7 @@ tell_end(struct asker *a, uint32_t job, enum exec_end end, uint32_t status, stru
 {
 	struct ipc_exec_done head = {.job = job, .status = status, .end = (uint32_t)end};
 
-	text = str_sub(text, 0, EXECD_MAX_OUTPUT);
+	text = str_sub(text, 0, EXECD_MAX_POLICY);
 	if (a != NULL && a->chan != NULL)
 		ipc_send(a->chan, IPC_EXEC_DONE, &head, &text, -1);
 }
@@ -87,12 +87,12 @@ tell_started(struct job *j, int input)
 static void
 keep_said(struct job *j, const char *p, size_t n)
 {
-	size_t room = sizeof j->said - j->n_said, over;
+	size_t room = j->max_said - j->n_said, over;
 
 	if (n > room && (j->flags & EXEC_IS_STREAM) != 0) {
-		if (n >= sizeof j->said) {
-			memcpy(j->said, p + n - sizeof j->said, sizeof j->said);
-			j->n_said = sizeof j->said;
+		if (n >= j->max_said) {
+			memcpy(j->said, p + n - j->max_said, j->max_said);
+			j->n_said = j->max_said;
 			return;
 		}
 		over = n - room;
@@ -180,7 +180,7 @@ ended(struct job *j, const siginfo_t *info)
 	signal_group(j, SIGKILL);
 	if (waitpid(j->pid, &status, 0) == -1)
 		log_warn("event=wait-failed pid=%d", (int)j->pid);
-	while (j->output != -1 && j->n_said < sizeof j->said && read_some(j) > 0)
+	while (j->output != -1 && j->n_said < j->max_said && read_some(j) > 0)
 		;
 	report(j, info);
 	forget(j);
@@ -243,6 +243,8 @@ make(struct asker *a, const struct ipc_exec_run *run)
 	    .number = run->number,
 	    .job = run->job,
 	    .flags = run->flags,
+	    .max_said = execd.commands.list[run->number].kind == COMMAND_STS ? EXECD_MAX_POLICY
+									     : EXECD_MAX_OUTPUT,
 	    .input = -1,
 	    .output = -1,
 	    .failed = -1};

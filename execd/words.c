@@ -90,6 +90,16 @@ post_program(
 	return own_program(w, "posthttp", words, countof(words), why);
 }
 
+/* posthttp sts DOMAIN ADDRESSES CA */
+static bool
+sts_program(
+    const struct command *c, const struct str *values, struct command_words *w, struct why *why)
+{
+	struct str words[] = {STR("sts"), values[VALUE_DOMAIN], values[VALUE_TO], c->text};
+
+	return own_program(w, "posthttp", words, countof(words), why);
+}
+
 bool
 words_make(const struct command *c, const struct ipc_exec_run *run, const struct str *values,
     struct command_words *w, struct why *why)
@@ -100,6 +110,8 @@ words_make(const struct command *c, const struct ipc_exec_run *run, const struct
 	case COMMAND_POST:
 	case COMMAND_HTTP:
 		return post_program(c, values, w, why);
+	case COMMAND_STS:
+		return sts_program(c, values, w, why);
 	case COMMAND_ACCT:
 	case COMMAND_ALERT:
 	case COMMAND_HANDLER:

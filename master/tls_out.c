@@ -5,6 +5,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/log.h"
+#include "lib/base/xalloc.h"
 #include "lib/tls/client.h"
 #include "master/master.h"
 
@@ -30,6 +31,29 @@ try_block(struct tls_files *f, const struct tls_client_spec *spec, const struct 
 	return 0;
 }
 
+/* for mail hosts whose domain's policy wants their certificates verified */
+static int
+take_sts(const struct conf *c, struct tls_files *f, struct why *why)
+{
+	const struct conf_set *g = conf_global(c);
+	char *path = xstrdup_str(conf_str(g, CONF_GLOBAL_MTA_STS_CA_FILE));
+	struct tls_client_spec spec;
+	struct conf_origin at = conf_origin(g, CONF_GLOBAL_MTA_STS_CA_FILE);
+	int r = 0;
+
+	if (at.file == NULL)
+		at = (struct conf_origin){.file = "mta-sts-ca-file", .line = 0};
+	if (conf_uses(c, CONF_DOMAIN_USE_MTA_STS)) {
+		tls_client_spec(conf_queue(c, STR(""), STR("")), &spec);
+		str_copy(spec.ca, sizeof spec.ca, str_of(path));
+		spec.cert[0] = '\0';
+		r = try_block(f, &spec, &at, why);
+		explicit_bzero(&spec, sizeof spec);
+	}
+	free(path);
+	return r;
+}
+
 int
 tls_out_take(const struct conf *c, struct tls_files *f, struct why *why)
 {
@@ -37,7 +61,7 @@ tls_out_take(const struct conf *c, struct tls_files *f, struct why *why)
 	struct tls_client_spec spec;
 	struct conf_origin origin;
 	size_t at = 0;
-	int r = 0;
+	int r = take_sts(c, f, why);
 
 	while (r == 0 && (set = tls_client_next(c, &at, &origin)) != NULL) {
 		tls_client_spec(set, &spec);

@@ -1,6 +1,7 @@
 /*
  *	posthttp hook URL json|csv ENCODING CONNECT-MS IO-MS VERBOSE HEADERS CERTIFICATE CA	CSV with a header line
  *	posthttp mail URL HEADERS FROM TO						a message
+ *	posthttp sts DOMAIN ADDRESSES CA						nothing; prints the domain's policy
  */
 #include <errno.h>
 #include <stdio.h>
@@ -10,10 +11,13 @@
 #include <unistd.h>
 
 #include "lib/base/num.h"
+#include "lib/sts/sts.h"
 #include "posthttp/posthttp.h"
 
 #define MAIL_CONNECT_MS 30000
 #define MAIL_IO_MS	60000
+#define STS_CONNECT_MS	5000
+#define STS_IO_MS	20000
 #define MAX_HEADERS	(64 * 1024)
 
 static void PH_NORETURN
@@ -69,11 +73,21 @@ time_of(const char *text)
 }
 
 static void
+take_url(struct post *p, const char *text)
+{
+	struct why why;
+
+	if (!url_parse(str_of(text), &p->url, &why))
+		fail(why.text);
+}
+
+static void
 post_hook(struct post *p, char **argv)
 {
 	struct buf in;
 	struct why why;
 
+	take_url(p, argv[2]);
 	p->connect_ms = time_of(argv[5]);
 	p->io_ms = time_of(argv[6]);
 	p->certificate = argv[9];
@@ -100,6 +114,7 @@ post_mail(struct post *p, char **argv)
 	struct buf in;
 	struct why why;
 
+	take_url(p, argv[2]);
 	p->connect_ms = MAIL_CONNECT_MS;
 	p->io_ms = MAIL_IO_MS;
 	p->certificate = p->ca_file = "";
@@ -113,23 +128,59 @@ post_mail(struct post *p, char **argv)
 	send_it(p, true);
 }
 
+/* RFC 8461 3.3: from that host and path only, by a good certificate, without any redirection */
+static void
+get_policy(struct post *p, char **argv)
+{
+	static struct sts_policy policy;
+	char url[400];
+	struct buf text, line;
+	struct why why;
+
+	snprintf(url, sizeof url, "https://mta-sts.%.255s/.well-known/mta-sts.txt", argv[2]);
+	p->connect_ms = STS_CONNECT_MS;
+	p->io_ms = STS_IO_MS;
+	p->addresses = argv[3];
+	p->ca_file = argv[4];
+	p->certificate = "";
+	buf_init(&text, STS_MAX_POLICY);
+	buf_init(&line, STS_MAX_PATTERNS + 100);
+	if (!url_parse(str_of(url), &p->url, &why) ||
+	    get_text(p, "text/plain", &text, &why) == -1 ||
+	    sts_policy_parse(buf_str(&text), &policy, &why) == -1)
+		fail(why.text);
+	if (sts_policy_write(&policy, &line) == -1)
+		fail("the policy is too large");
+	printf("%.*s\n", STR_ARG(buf_str(&line)));
+}
+
+struct way {
+	const char *name;
+	int argc;
+	void (*run)(struct post *, char **);
+};
+static const struct way ways[] = {
+    {"hook", 11, post_hook}, {"mail", 6, post_mail}, {"sts", 5, get_policy}};
+
+static const struct way *
+find_way(int argc, char **argv)
+{
+	for (size_t i = 0; argc > 1 && i < countof(ways); i++)
+		if (strcmp(argv[1], ways[i].name) == 0 && argc == ways[i].argc)
+			return &ways[i];
+	fail("posthttp is started by execd(8), not by hand");
+}
+
 int
 main(int argc, char **argv)
 {
 	struct sigaction ign = {.sa_handler = SIG_IGN};
 	struct post p = {0};
-	struct why why;
 
-	if (sigaction(SIGPIPE, &ign, NULL) == -1 || argc < 2 ||
-	    (strcmp(argv[1], "hook") == 0 ? argc != 11 : argc != 6 || strcmp(argv[1], "mail") != 0))
-		fail("posthttp is started by execd(8), not by hand");
+	if (sigaction(SIGPIPE, &ign, NULL) == -1)
+		fail("signals cannot be set");
 	buf_init(&p.headers, MAX_HEADERS);
 	buf_init(&p.body, 2 * (size_t)POST_MAX_BODY);
-	if (!url_parse(str_of(argv[2]), &p.url, &why))
-		fail(why.text);
-	if (strcmp(argv[1], "hook") == 0)
-		post_hook(&p, argv);
-	else
-		post_mail(&p, argv);
+	find_way(argc, argv)->run(&p, argv);
 	return EX_OK;
 }

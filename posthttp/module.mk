@@ -1,3 +1,3 @@
 sources := $(notdir $(wildcard posthttp/*.c))
-uses := acct command mail
+uses := acct command mail net sts
 program := libexec/posthaste/posthttp

@@ -1,6 +1,7 @@
 /*
  * posthttp: one HTTP POST of what is on its standard input, for web hooks of accounting and for deliveries of type
- * http-delivery. It runs as pmta-hook for one post, is no daemon, and waits as it pleases within its times. Its exit
+ * http-delivery, or one GET of an MTA-STS policy, which it reads and prints as one line: what strangers publish is
+ * parsed here, where nothing is to be had. It runs as pmta-hook for one request, is no daemon, and waits as it pleases. Its exit
  * status is 0 when the other side said 2xx, else 75; what it prints says why. It follows no redirection and shows
  * nobody a body over TLS whose certificate does not fit.
  */
@@ -28,6 +29,7 @@ struct post {
 	struct url url;
 	const char *certificate; /* file with certificate and key, empty: none */
 	const char *ca_file;	 /* empty: the system's authorities */
+	const char *addresses;	 /* NULL: the host's name is looked up */
 	const char *type;	 /* Content-Type */
 	bool is_gzip;
 	int64_t connect_ms, io_ms;
@@ -42,6 +44,33 @@ int post_send(struct post *p, int *status, char said[200], struct why *why) PH_M
 
 /* "HTTP/1.1 200 OK" and the fields behind it. 0: more is needed; -1: it is none; else its length. */
 ssize_t post_parse_answer(struct str s, int *status, char said[200]);
+
+/* ---- a connection (send.c) ---- */
+struct line {
+	int fd; /* -1: none */
+	struct ssl_ctx_st *ctx;
+	struct ssl_st *ssl; /* NULL: in clear */
+	bool is_cut;	    /* it ended without a word */
+};
+/* Connects and, where the URL says so, secures. line_close() in any case. */
+int line_open(struct line *l, const struct post *p, struct why *why) PH_MUST_CHECK;
+int line_write(struct line *l, struct str s, struct why *why) PH_MUST_CHECK;
+/* Always -1: what went wrong with the TLS. */
+int line_wrong(struct line *l, const char *what, struct why *why);
+void line_close(struct line *l);
+
+/* ---- get.c ---- */
+#define GET_MAX_ANSWER (96u * 1024) /* with its header fields and what chunks add */
+/* Gets what p->url names, with status 200, of a type that begins so, appended to `body`. */
+int get_text(
+    const struct post *p, const char *type, struct buf *body, struct why *why) PH_MUST_CHECK;
+/*
+ * The body of a whole answer, behind its header section `head`, by Content-Length or in chunks; appended. -1: it is no
+ * whole one, or does not fit.
+ */
+int get_body(struct str head, struct str rest, struct buf *body) PH_MUST_CHECK;
+/* The value of the field of that name in a header section, empty: there is none. */
+struct str get_field(struct str head, struct str name);
 
 /* ---- json.c ---- */
 /* A string with its quotes; what is no UTF-8 becomes U+FFFD. All return -1 when the buffer is full. */

@@ -11,6 +11,7 @@
 
 #include "lib/base/num.h"
 #include "lib/base/xalloc.h"
+#include "lib/net/addr.h"
 #include "posthttp/posthttp.h"
 
 #define MAX_HEADERS (64 * 1024)
@@ -125,6 +126,29 @@ connect_one(const struct post *p, const struct addrinfo *a)
 	return -1;
 }
 
+/* those that the asker looked up, with blanks between them */
+static int
+connect_given(const struct post *p, struct why *why)
+{
+	struct str rest = str_of(p->addresses), word;
+	struct sockaddr_storage ss;
+	struct net_addr addr;
+	int fd = -1;
+
+	errno = EADDRNOTAVAIL;
+	while (fd == -1 && str_next_word(&rest, &word)) {
+		struct addrinfo a = {.ai_socktype = SOCK_STREAM};
+		if (!net_addr_parse(word, &addr))
+			continue;
+		addr.port = 443;
+		a.ai_addrlen = net_to_sockaddr(&addr, &ss);
+		a.ai_addr = (struct sockaddr *)&ss;
+		a.ai_family = ss.ss_family;
+		fd = connect_one(p, &a);
+	}
+	return fd == -1 ? why_errno(why, "%s", p->url.host) : fd;
+}
+
 static int
 connect_any(const struct post *p, struct why *why)
 {
@@ -142,14 +166,8 @@ connect_any(const struct post *p, struct why *why)
 
 /* ---- TLS ---- */
 
-struct line {
-	int fd;
-	SSL_CTX *ctx;
-	SSL *ssl; /* NULL: in clear */
-};
-
-static int
-tls_wrong(struct line *l, const char *what, struct why *why)
+int
+line_wrong(struct line *l, const char *what, struct why *why)
 {
 	long verdict = l->ssl == NULL ? X509_V_OK : SSL_get_verify_result(l->ssl);
 	unsigned long e = ERR_get_error();
@@ -180,22 +198,22 @@ start_tls(struct line *l, const struct post *p, struct why *why)
 	l->ctx = SSL_CTX_new(TLS_client_method());
 	if (l->ctx == NULL || SSL_CTX_set_min_proto_version(l->ctx, TLS1_2_VERSION) != 1 ||
 	    !load_files(l->ctx, p))
-		return tls_wrong(l, "TLS cannot be prepared", why);
+		return line_wrong(l, "TLS cannot be prepared", why);
 	SSL_CTX_set_verify(l->ctx, SSL_VERIFY_PEER, NULL);
 	l->ssl = SSL_new(l->ctx);
 	if (l->ssl == NULL || SSL_set_fd(l->ssl, l->fd) != 1)
-		return tls_wrong(l, "TLS cannot be prepared", why);
+		return line_wrong(l, "TLS cannot be prepared", why);
 	param = SSL_get0_param(l->ssl);
 	if (X509_VERIFY_PARAM_set1_ip_asc(param, p->url.host) != 1 &&
 	    (SSL_set_tlsext_host_name(l->ssl, p->url.host) != 1 ||
 		SSL_set1_host(l->ssl, p->url.host) != 1))
-		return tls_wrong(l, "TLS cannot be prepared", why);
+		return line_wrong(l, "TLS cannot be prepared", why);
 	ERR_clear_error();
-	return SSL_connect(l->ssl) == 1 ? 0 : tls_wrong(l, "TLS", why);
+	return SSL_connect(l->ssl) == 1 ? 0 : line_wrong(l, "TLS", why);
 }
 
-static int
-write_all(struct line *l, struct str s, struct why *why)
+int
+line_write(struct line *l, struct str s, struct why *why)
 {
 	while (s.len > 0) {
 		ssize_t n;
@@ -206,7 +224,7 @@ write_all(struct line *l, struct str s, struct why *why)
 		if (n == -1 && errno == EINTR && l->ssl == NULL)
 			continue;
 		if (n <= 0)
-			return l->ssl != NULL ? tls_wrong(l, "sending", why)
+			return l->ssl != NULL ? line_wrong(l, "sending", why)
 					      : why_errno(why, "sending");
 		s = str_skip(s, (size_t)n);
 	}
@@ -268,24 +286,38 @@ read_answer(struct line *l, int *status, char said[200], struct why *why)
 }
 
 int
+line_open(struct line *l, const struct post *p, struct why *why)
+{
+	*l =
+	    (struct line){.fd = p->addresses != NULL ? connect_given(p, why) : connect_any(p, why)};
+	if (l->fd == -1)
+		return -1;
+	return p->url.is_tls ? start_tls(l, p, why) : 0;
+}
+
+void
+line_close(struct line *l)
+{
+	SSL_free(l->ssl);
+	SSL_CTX_free(l->ctx);
+	if (l->fd != -1)
+		close(l->fd);
+}
+
+int
 post_send(struct post *p, int *status, char said[200], struct why *why)
 {
-	struct line l = {.fd = connect_any(p, why)};
+	struct line l = {.fd = -1};
 	struct buf head;
 	int r = -1;
 
-	if (l.fd == -1)
-		return -1;
 	buf_init(&head, MAX_HEADERS * 2);
 	if (make_head(p, &head) != 0)
 		(void)why_set(why, "the header fields are too large");
-	else if ((!p->url.is_tls || start_tls(&l, p, why) == 0) &&
-		 write_all(&l, buf_str(&head), why) == 0 &&
-		 write_all(&l, buf_str(&p->body), why) == 0)
+	else if (line_open(&l, p, why) == 0 && line_write(&l, buf_str(&head), why) == 0 &&
+		 line_write(&l, buf_str(&p->body), why) == 0)
 		r = read_answer(&l, status, said, why);
 	buf_clear(&head);
-	SSL_free(l.ssl);
-	SSL_CTX_free(l.ctx);
-	close(l.fd);
+	line_close(&l);
 	return r;
 }

@@ -171,6 +171,7 @@ conn_open(struct queue *q, const struct way *w)
 	msg.conn = c->number;
 	msg.type = c->type;
 	msg.talk = trace_conn(q, c);
+	msg.verify = w->host->is_verified;
 	net_to_ipc(&w->host->addr, &msg.dst);
 	order_source(c, &w->src, &msg);
 	texts[0] = str_of(c->host);

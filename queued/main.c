@@ -10,13 +10,13 @@
 #include "lib/stats/stats.h"
 #include "queued/spool/age.h"
 #include "queued/alert/rate.h"
-#include "queued/alert/tell.h"
 #include "queued/alert/watch.h"
 #include "queued/limit/cold.h"
 #include "queued/conn.h"
 #include "queued/control/control.h"
 #include "queued/end/errand.h"
 #include "queued/end/final.h"
+#include "queued/exec.h"
 #include "queued/limit/keep.h"
 #include "queued/spool/orphan.h"
 #include "queued/end/notice.h"
@@ -31,6 +31,7 @@
 #include "queued/state.h"
 #include "queued/end/suppress.h"
 #include "queued/control/survey.h"
+#include "queued/way/sts.h"
 #include "queued/way/target.h"
 #include "queued/vmta.h"
 
@@ -73,7 +74,7 @@ config(const struct conf *old)
 	place_configure();
 	vmta_wake_all();
 	target_configure();
-	alert_tell_configure();
+	exec_configure();
 	alert_rate_configure();
 	limit_wake_all(&qd.total_out);
 	limit_wake_all(&qd.total_file);
@@ -163,12 +164,13 @@ queued_init(void)
 	if (pause_load(qd.spool_fd, &why) == -1)
 		fatal("event=pauses-unreadable text=\"%s\"", why.text);
 	age_start(qd.spool_fd);
+	sts_start(qd.spool_fd);
 	patterns_prepare();
 	recover_start();
 	orphan_start();
 	qd.started = true;
 	survey_start();
-	alert_tell_configure();
+	exec_configure();
 	alert_rate_configure();
 	alert_watch_start();
 	peers_tell_spool_state();
@@ -179,6 +181,7 @@ static void
 queued_finish(void)
 {
 	keep_stop();
+	sts_stop();
 	age_stop();
 	spool_store_close(&qd.store);
 }

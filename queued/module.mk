@@ -1,6 +1,7 @@
 sources := conn.c \
 	   domain.c \
 	   due.c \
+	   exec.c \
 	   job.c \
 	   main.c \
 	   message.c \
@@ -89,7 +90,9 @@ sources := conn.c \
 	   way/rollup.c \
 	   way/route.c \
 	   way/source.c \
+	   way/sts.c \
+	   way/sts_file.c \
 	   way/target.c \
 	   way/way.c
-uses := command daemon suppress spool ctl conf mail net ipc ev stats base
+uses := command daemon sts suppress spool ctl conf mail net ipc ev stats base
 program := libexec/posthaste/queued

@@ -5,7 +5,7 @@
 #include "lib/base/log.h"
 #include "lib/conf/conf.h"
 #include "lib/daemon/daemon.h"
-#include "queued/alert/tell.h"
+#include "queued/exec.h"
 #include "queued/spool/arrive.h"
 #include "queued/conn.h"
 #include "queued/control/control.h"
@@ -17,6 +17,7 @@
 #include "queued/end/process.h"
 #include "queued/spool/recover.h"
 #include "queued/way/route.h"
+#include "queued/way/sts.h"
 #include "queued/spool/segment.h"
 #include "queued/state.h"
 #include "queued/end/suppress.h"
@@ -90,13 +91,25 @@ on_accepted(struct ipc_chan *c, struct ipc_msg *m)
 static void
 on_dns_addr(struct ipc_chan *c, struct ipc_msg *m)
 {
-	route_dns_addr(m);
+	if (sts_is_mine(((const struct ipc_dns_addr *)m->head)->req))
+		sts_dns_addr(m);
+	else
+		route_dns_addr(m);
 }
 
 static void
 on_dns_done(struct ipc_chan *c, struct ipc_msg *m)
 {
-	route_dns_done(m);
+	if (sts_is_mine(((const struct ipc_dns_done *)m->head)->req))
+		sts_dns_done(m);
+	else
+		route_dns_done(m);
+}
+
+static void
+on_checked(struct ipc_chan *c, struct ipc_msg *m)
+{
+	sts_checked(m);
 }
 
 static void
@@ -236,6 +249,7 @@ static const struct {
     {IPC_ACCEPTED, on_accepted},
     {IPC_DNS_ADDR, on_dns_addr},
     {IPC_DNS_DONE, on_dns_done},
+    {IPC_CHECKED, on_checked},
     {IPC_CONN_UP, on_conn_up},
     {IPC_CONN_DOWN, on_conn_down},
     {IPC_RESULT, on_result},
@@ -285,9 +299,10 @@ gone(enum ipc_role role, uint32_t instance)
 	if (role == ROLE_DELIVER) {
 		conn_deliverer_gone(instance);
 		orphan_deliverer_gone(instance);
-	} else if (role == ROLE_DNS)
+	} else if (role == ROLE_DNS) {
 		route_dns_gone();
-	else if (role == ROLE_INJECT)
+		sts_dns_gone();
+	} else if (role == ROLE_INJECT)
 		writer_gone((uint16_t)instance);
 	else if (role == ROLE_BOUNCE) {
 		writer_gone(BOUNCE_WRITER);
@@ -366,7 +381,7 @@ void
 peers_add(enum ipc_role role, uint32_t instance, int fd)
 {
 	if (role == ROLE_EXEC) {
-		alert_tell_peer(fd);
+		exec_peer(fd);
 		return;
 	}
 	if (peer_of(role, instance) != NULL) {

@@ -47,6 +47,7 @@ struct policy {
 	bool reroutes;	     /* another VirtualMTA takes over, always or in backoff */
 	bool mx_gone_by_421; /* smtp-421-means-mx-unavailable */
 	bool use_dane;	     /* where TLS is used at all */
+	bool use_mta_sts;    /* the same */
 	bool no_dsn;	     /* deliver-local-dsn no */
 	bool is_alone;	     /* add-fbl-id yes: one recipient a transaction */
 	bool hides_421;	     /* replace-smtp-421-service-response */

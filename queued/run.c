@@ -204,6 +204,8 @@ open_one(struct queue *q)
 	if (q->policy->is_local)
 		return open_local(q);
 	state = route_ensure(q);
+	if (state == ROUTE_READY)
+		state = route_by_policy(q);
 	if (state == ROUTE_WAIT)
 		return HOLD_RESOLVING;
 	if (state == ROUTE_FAILED)

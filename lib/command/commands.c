@@ -115,6 +115,21 @@ add_handlers(struct commands *l, const struct conf *c)
 	}
 }
 
+/* one for all domains: whose policy is wanted the asker says */
+static void
+add_sts(struct commands *l, const struct conf *c)
+{
+	const struct conf_set *g = conf_global(c);
+	const struct command cmd = {.kind = COMMAND_STS,
+	    .text = conf_str(g, CONF_GLOBAL_MTA_STS_CA_FILE),
+	    .user = STR(POST_USER),
+	    .set = g,
+	    .origin = conf_origin(g, CONF_GLOBAL_MTA_STS_CA_FILE)};
+
+	if (conf_uses(c, CONF_DOMAIN_USE_MTA_STS))
+		add(l, &cmd);
+}
+
 /* FNV-1a: both ends have it from the same configuration, nobody else writes it */
 static uint64_t
 mix(uint64_t h, struct str s)
@@ -133,6 +148,7 @@ commands_make(struct commands *l, const struct conf *c)
 		add_of_place(l, c, &places[i]);
 	add_alert(l, c);
 	add_handlers(l, c);
+	add_sts(l, c);
 	for (size_t i = 0; i < l->n; i++) {
 		l->hash = mix(l->hash, l->list[i].text);
 		l->hash = mix(l->hash, l->list[i].user) + l->list[i].kind;

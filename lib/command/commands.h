@@ -16,6 +16,7 @@ enum command_kind {
 	COMMAND_HTTP,	 /* http-delivery-url of <domain>: one run a recipient; `text` is the URL */
 	COMMAND_ALERT,	 /* alert-command: one run a batch of alerts */
 	COMMAND_HANDLER, /* <fbl> handler of type pipe: one run a report */
+	COMMAND_STS,	 /* use-mta-sts: one run gets a policy; `text` is the file of authorities */
 	COMMAND_KINDS
 };
 

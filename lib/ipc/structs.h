@@ -157,7 +157,8 @@ struct ipc_conn_open {
 	uint32_t proxy_version; /* of the PROXY protocol: 1 or 2; 0: no proxy */
 	uint32_t type; /* enum delivery_type; with another than SMTP there are no addresses */
 	uint32_t talk; /* enum talk_bit: what of the dialogue is told to queued, beside the log */
-	uint32_t pad;
+	uint32_t
+	    verify; /* 1: only with TLS and a certificate of that host's by a known authority (MTA-STS) */
 };
 enum talk_bit {
 	TALK_CONNECTIONS = 1,

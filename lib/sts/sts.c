@@ -248,13 +248,13 @@ fits(struct str pattern, struct str host)
 }
 
 bool
-sts_mx_matches(const struct sts_policy *p, struct str host)
+sts_mx_matches(struct str patterns, struct str host)
 {
-	struct str rest = str_from(p->patterns, p->patterns_len), pattern;
+	struct str pattern;
 
 	if (host.len > 0 && host.p[host.len - 1] == '.')
 		host.len--;
-	while (str_next_word(&rest, &pattern))
+	while (str_next_word(&patterns, &pattern))
 		if (fits(pattern, host))
 			return true;
 	return false;

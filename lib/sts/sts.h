@@ -34,7 +34,7 @@ int sts_policy_parse(struct str text, struct sts_policy *p, struct why *why) PH_
 int sts_policy_write(const struct sts_policy *p, struct buf *to) PH_MUST_CHECK;
 /* False: it is no such line; believed no more than the policy's text. */
 bool sts_policy_read(struct str line, struct sts_policy *p);
-/* May mail go to a host of that name (4.1)? "*.x" stands for one label before x. */
-bool sts_mx_matches(const struct sts_policy *p, struct str host);
+/* May mail go to a host of that name (4.1)? The patterns as the policy has them; "*.x" stands for one label before x. */
+bool sts_mx_matches(struct str patterns, struct str host);
 
 #endif

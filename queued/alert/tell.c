@@ -4,9 +4,9 @@
 
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
-#include "lib/command/runner.h"
 #include "lib/daemon/daemon.h"
 #include "queued/end/notice.h"
+#include "queued/exec.h"
 
 #define FIRST_MS   2000
 #define EVERY_MS   60000
@@ -19,8 +19,6 @@ static struct {
 	uint32_t n_left_out; /* lines that had no room */
 	struct ev_timer timer;
 	struct mono last;
-	struct runner runner;
-	struct commands commands;
 	bool made;
 } told;
 
@@ -65,15 +63,15 @@ on_command_done(void *ctx, const struct run_end *end)
 static void
 run_command(void)
 {
-	struct run_order o = {.hash = told.commands.hash};
+	struct run_order o = {.hash = exec_commands()->hash};
 	struct str command = conf_str(conf_global(daemon_conf()), CONF_GLOBAL_ALERT_COMMAND);
 
 	if (told.n_piped == 0)
 		return;
 	if (command.len > 0 &&
-	    commands_find_of(&told.commands, COMMAND_ALERT, conf_global(daemon_conf()),
+	    commands_find_of(exec_commands(), COMMAND_ALERT, conf_global(daemon_conf()),
 		CONF_GLOBAL_ALERT_COMMAND, &o.number))
-		run_text(&told.runner, &o, &told.piped, COMMAND_MS, on_command_done, NULL);
+		run_text(exec_runner(), &o, &told.piped, COMMAND_MS, on_command_done, NULL);
 	buf_reset(&told.piped);
 	told.n_piped = 0;
 }
@@ -97,7 +95,6 @@ make_once(void)
 	buf_init(&told.mail, TEXT_MAX);
 	buf_init(&told.piped, TEXT_MAX);
 	ev_timer_init(&told.timer, on_timer);
-	runner_init(&told.runner, NULL);
 	told.last = (struct mono){.ns = 0};
 }
 
@@ -118,18 +115,4 @@ alert_tell_new(struct str line, bool is_mailed)
 		return;
 	since = told.last.ns == 0 ? EVERY_MS : mono_diff_ms(told.last, ev_now());
 	ev_timer_in_ms(&told.timer, PH_MAX((int64_t)EVERY_MS - since, (int64_t)FIRST_MS));
-}
-
-void
-alert_tell_peer(int fd)
-{
-	make_once();
-	runner_peer(&told.runner, ROLE_QUEUE, fd);
-}
-
-void
-alert_tell_configure(void)
-{
-	commands_clear(&told.commands);
-	commands_make(&told.commands, daemon_conf());
 }

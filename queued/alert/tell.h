@@ -9,9 +9,5 @@
 
 /* One line. */
 void alert_tell_new(struct str line, bool is_mailed);
-/* master's channel to execd; takes fd. */
-void alert_tell_peer(int fd);
-/* After the start and each reload. */
-void alert_tell_configure(void);
 
 #endif

@@ -12,6 +12,7 @@
 #include "queued/way/route.h"
 #include "queued/way/source.h"
 #include "queued/state.h"
+#include "queued/way/sts.h"
 #include "queued/vmta.h"
 
 /* a route that was asked for is kept so long for the client's next look */
@@ -150,6 +151,13 @@ cause_of_no_source(const struct queue *q, struct reason *k)
 static void
 cause_of_resolving(const struct queue *q, struct reason *k)
 {
+	if (sts_is_asked(q)) {
+		k->set = q->policy->set;
+		k->key = CONF_DOMAIN_USE_MTA_STS;
+		snprintf(
+		    k->detail, sizeof k->detail, "the MTA-STS policy of its domain is asked for");
+		return;
+	}
 	k->set = conf_global(daemon_conf());
 	k->key = CONF_GLOBAL_NAME_SERVER;
 }
@@ -232,6 +240,10 @@ explain_queue(struct control *c, const struct queue *q, uint32_t i)
 	control_text(c, str_of(control_reason_directive(&k)), "queue[%u].directive", i);
 	control_text(c, str_of(o.file), "queue[%u].file", i);
 	control_number(c, o.line, "queue[%u].line", i);
+	if (q->policy->use_mta_sts) {
+		sts_text(q, k.detail);
+		control_text(c, str_of(k.detail), "queue[%u].mtaSts", i);
+	}
 	control_mode_explain(c, q, i);
 	control_number(c, q->ready.n, "queue[%u].ready", i);
 	control_number(c, q->deferred.n, "queue[%u].deferred", i);

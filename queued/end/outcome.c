@@ -403,7 +403,7 @@ static const struct {
 	uint8_t enh[3];
 	bool is_final;
 	bool by_no_mx; /* final only as bounce-upon-no-mx says */
-} route_rows[DNS_STATUS_MAX + 1] = {
+} route_rows[ROUTE_BARRED + 1] = {
     [DNS_NXDOMAIN] = {{5, 1, 2}, true, false},
     [DNS_NODATA] = {{4, 4, 4}, false, true},
     [DNS_NULL_MX] = {{5, 1, 10}, true, false},
@@ -412,12 +412,13 @@ static const struct {
     [DNS_NO_ADDR] = {{4, 4, 4}, false, true},
     [DNS_BAD_NAME] = {{5, 1, 2}, true, false},
     [ROUTE_TO_SELF] = {{5, 4, 6}, true, false},
+    [ROUTE_BARRED] = {{4, 7, 0}, false, false},
 };
 
 enum queue_hold
 outcome_no_route(struct queue *q)
 {
-	uint8_t status = q->route->status > ROUTE_TO_SELF ? DNS_SERVFAIL : q->route->status;
+	uint8_t status = q->route->status > ROUTE_BARRED ? DNS_SERVFAIL : q->route->status;
 	bool by_no_mx = route_rows[status].by_no_mx;
 	int64_t age = by_no_mx ? q->policy->bounce_no_mx_ms : INT64_MIN;
 	struct which w = {.min_age_ms = age, .born_until = {.t = INT32_MAX}};

@@ -8,6 +8,7 @@
 #include "queued/place.h"
 #include "queued/state.h"
 #include "queued/control/trace.h"
+#include "queued/way/sts.h"
 #include "queued/vmta.h"
 
 #define ROUTE_MIN_MS 1000
@@ -302,7 +303,48 @@ route_drop(struct queue *q)
 static bool
 is_usable(const struct route_host *h, uint8_t families)
 {
-	return (h->addr.family == 4 ? families & 1u : families & 2u) != 0;
+	return !h->is_barred && (h->addr.family == 4 ? families & 1u : families & 2u) != 0;
+}
+
+/* DANE stands above it (RFC 8461 2): where a host has TLSA records they say what its connection must be like */
+static bool
+mark(struct queue *q, struct route *r)
+{
+	bool is_left = false;
+
+	for (uint32_t i = 0; i < r->n; i++) {
+		struct route_host *h = &r->hosts[i];
+		bool fits = h->tlsa != NULL || sts_allows(queue_domain(q), str_of(h->name));
+		h->is_barred = !fits;
+		h->is_verified = h->tlsa == NULL && sts_is_enforced(queue_domain(q));
+		is_left |= fits;
+	}
+	return is_left;
+}
+
+enum route_state
+route_by_policy(struct queue *q)
+{
+	struct route *r = q->route;
+	uint32_t serial;
+
+	/* where the operator names the hosts there is nothing to be found out about them */
+	if (!q->policy->use_mta_sts || r->is_static)
+		return ROUTE_READY;
+	serial = sts_ask(q);
+	if (serial == 0)
+		return ROUTE_WAIT;
+	if (r->policy == serial)
+		return ROUTE_READY;
+	if (mark(q, r)) {
+		r->policy = serial;
+		return ROUTE_READY;
+	}
+	r->status = ROUTE_BARRED;
+	why_set(&r->why,
+	    "MTA-STS: the policy of %.*s names none of its mail exchangers (such as %s)",
+	    STR_ARG(queue_domain(q)), r->hosts[0].name);
+	return ROUTE_FAILED;
 }
 
 bool

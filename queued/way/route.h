@@ -14,6 +14,8 @@
 #define ROUTE_MAX_HOSTS 100
 /* beside enum dns_status: the best mail exchanger is this server */
 #define ROUTE_TO_SELF DNS_STATUS_MAX
+/* the domain's MTA-STS policy names none of its hosts */
+#define ROUTE_BARRED (DNS_STATUS_MAX + 1)
 
 struct route_host {
 	struct net_addr addr; /* with port */
@@ -23,6 +25,8 @@ struct route_host {
 	size_t tlsa_len;
 	struct tick bad_until;
 	struct mono tls_failed; /* when STARTTLS last failed there, 0: never */
+	bool is_barred;		/* the domain's MTA-STS policy does not name it */
+	bool is_verified;	/* only over TLS, with a good certificate of that name */
 };
 struct route {
 	struct route_host *hosts; /* sorted by preference */
@@ -30,6 +34,7 @@ struct route {
 	uint32_t turn;
 	uint32_t serial;
 	uint32_t n_pending; /* look-ups under way */
+	uint32_t policy;    /* sts_serial() of what its hosts were marked by, 0: nothing yet */
 	struct tick valid_until;
 	bool is_static; /* the operator named the hosts */
 	uint8_t
@@ -40,6 +45,8 @@ struct route {
 };
 
 enum route_state { ROUTE_READY, ROUTE_WAIT, ROUTE_FAILED };
+/* Asks for the domain's MTA-STS policy, where that is wanted, and marks the hosts by it. ROUTE_FAILED: it leaves none. */
+enum route_state route_by_policy(struct queue *q);
 /* Makes sure that a route is there or on its way. */
 enum route_state route_ensure(struct queue *q);
 /* The next host to try: lowest preference that is not known bad, round robin among equals; NULL: all are bad now. */

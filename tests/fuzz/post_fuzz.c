@@ -34,12 +34,18 @@ static void
 try_answer(struct str in)
 {
 	char said[200];
+	struct buf body;
 	int status = 0;
 	ssize_t n = post_parse_answer(in, &status, said);
 
 	assert(n <= (ssize_t)in.len);
-	if (n > 0)
-		assert(status >= 100 && status <= 999 && strlen(said) < sizeof said);
+	if (n <= 0)
+		return;
+	assert(status >= 100 && status <= 999 && strlen(said) < sizeof said);
+	buf_init(&body, GET_MAX_ANSWER);
+	if (get_body(str_sub(in, 0, (size_t)n), str_skip(in, (size_t)n), &body) == 0)
+		assert(buf_len(&body) <= in.len - (size_t)n);
+	buf_clear(&body);
 }
 
 static void

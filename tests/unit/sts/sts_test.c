@@ -148,7 +148,8 @@ test_hosts(void **state)
 	for (size_t i = 0; i < countof(hosts); i++) {
 		snprintf(line, sizeof line, "enforce 1 %s", hosts[i].patterns);
 		assert_true(sts_policy_read(str_of(line), &p));
-		if (sts_mx_matches(&p, str_of(hosts[i].host)) != hosts[i].fits)
+		if (sts_mx_matches(str_from(p.patterns, p.patterns_len), str_of(hosts[i].host)) !=
+		    hosts[i].fits)
 			fail_msg("%s against %s", hosts[i].host, hosts[i].patterns);
 	}
 }
