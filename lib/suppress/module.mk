@@ -1,2 +1,2 @@
-sources := entry.c filter.c suppress.c
+sources := entry.c filter.c hashes.c suppress.c
 uses := base kv

@@ -6,6 +6,7 @@
 #include "lib/base/xalloc.h"
 #include "lib/kv/kv.h"
 #include "lib/suppress/entry_int.h"
+#include "lib/suppress/hashes.h"
 
 #define TABLE	     "suppressed"
 #define MIN_CAPACITY 65536
@@ -14,12 +15,16 @@
 /* Records of the store itself: no address begins with NUL. */
 #define KEY_RECORD	STR("\0filter-key")
 #define CAPACITY_RECORD STR("\0capacity")
+#define MARK_RECORD	STR("\0hashes")
 
 struct suppress {
 	struct kv *kv;
 	struct filter *filter;
 	struct filter_key key;
+	struct hashes hashes;
 	struct filter *next; /* a larger one in the making, or NULL */
+	bool is_read_again;  /* it is filled from the entries, for want of their hashes */
+	uint64_t next_hash;
 	uint64_t next_capacity, capacity;
 	char at[ENTRY_KEY + 1]; /* how far it is filled: keys behind this one are missing */
 	size_t at_len;
@@ -85,18 +90,54 @@ address_of(struct str key)
 static bool
 fill_one(void *arg, struct str key, struct str value)
 {
-	if (is_entry(key))
-		filter_add(arg, address_of(key));
+	struct suppress *s = arg;
+	uint32_t hash;
+
+	if (!is_entry(key))
+		return true;
+	hash = filter_hash(s->filter, address_of(key));
+	filter_add_hash(s->filter, hash);
+	hashes_add(&s->hashes, hash);
 	return true;
+}
+
+/* All entries are read; their hashes are written down for the next time. */
+static int
+read_all(struct suppress *s, struct why *why)
+{
+	const struct hashes_mark *mark;
+	struct why why_not;
+
+	hashes_restart(&s->hashes);
+	if (kv_each(s->kv, STR(""), fill_one, s, why) == -1)
+		return -1;
+	mark = hashes_write(&s->hashes);
+	/* on a full disk it is said with a later change */
+	if (put_record(s, MARK_RECORD, mark, sizeof *mark, &why_not) == 0 &&
+	    kv_commit(s->kv, &why_not) == 0)
+		hashes_settle(&s->hashes, true);
+	else
+		kv_abort(s->kv);
+	return 0;
 }
 
 /* all at once: at the start, when nobody waits yet */
 static int
 fill(struct suppress *s, struct why *why)
 {
+	struct hashes_mark mark;
+	int r = get_record(s, MARK_RECORD, &mark, sizeof mark, why);
+
+	if (r == -1)
+		return -1;
+	/* addresses that came again and again are not worth it for ever */
+	if (r == 0 || mark.n > 4 * s->capacity)
+		mark.n = HASHES_NONE;
 	for (;;) {
 		s->filter = filter_new(s->capacity, &s->key, why);
-		if (s->filter == NULL || kv_each(s->kv, STR(""), fill_one, s->filter, why) == -1)
+		if (s->filter == NULL)
+			return -1;
+		if (!hashes_fill(&s->hashes, &mark, s->filter) && read_all(s, why) == -1)
 			return -1;
 		if (!filter_is_full(s->filter))
 			return 0;
@@ -111,6 +152,8 @@ begin_growing(struct suppress *s, struct why *why)
 	s->next_capacity = s->capacity * 4;
 	s->next = filter_new(s->next_capacity, &s->key, why);
 	s->at_len = 0;
+	s->next_hash = 0;
+	s->is_read_again = false;
 	return s->next == NULL ? -1 : 0;
 }
 
@@ -136,17 +179,34 @@ grow_one(void *arg, struct str key, struct str value)
 	return true;
 }
 
+/* 1: there is more; 0; -1 */
+static int
+grow_some(struct suppress *s, struct why *why)
+{
+	struct piece p = {s, STEP_KEYS};
+	int r;
+
+	if (!s->is_read_again) {
+		r = hashes_copy(&s->hashes, &s->next_hash, s->next);
+		if (r != -1)
+			return r;
+		s->is_read_again = true;
+	}
+	if (kv_each(s->kv, str_from(s->at, s->at_len), grow_one, &p, why) == -1)
+		return -1;
+	return p.left == 0;
+}
+
 int
 suppress_grow(struct suppress *s, struct why *why)
 {
-	struct piece p = {s, STEP_KEYS};
+	int r;
 
 	if (s->next == NULL)
 		return 0;
-	if (kv_each(s->kv, str_from(s->at, s->at_len), grow_one, &p, why) == -1)
-		return -1;
-	if (p.left == 0)
-		return 0;
+	r = grow_some(s, why);
+	if (r != 0)
+		return r == 1 ? 0 : -1;
 	s->capacity = s->next_capacity;
 	if (put_record(s, CAPACITY_RECORD, &s->capacity, sizeof s->capacity, why) == -1 ||
 	    kv_commit(s->kv, why) == -1)
@@ -171,6 +231,7 @@ suppress_open(const char *dir, unsigned cache_mb, struct why *why)
 	struct suppress *s = xcalloc(1, sizeof *s);
 
 	s->kv = kv_open(dir, TABLE, cache_mb, why);
+	hashes_open(&s->hashes, dir);
 	if (s->kv != NULL && read_records(s, why) == 0 && fill(s, why) == 0)
 		return s;
 	suppress_close(&s);
@@ -187,6 +248,7 @@ suppress_close(struct suppress **sp)
 	if (s == NULL)
 		return;
 	kv_close(&s->kv);
+	hashes_close(&s->hashes);
 	filter_free(&s->filter);
 	filter_free(&s->next);
 	xfree(sp);
@@ -220,6 +282,7 @@ suppress_add(struct suppress *s, const struct suppression *e, struct why *why)
 	char key[ENTRY_KEY];
 	size_t len = entry_key(e->address, e->scope, key);
 	struct buf value;
+	uint32_t hash;
 	int r;
 
 	if (len == 0)
@@ -228,12 +291,16 @@ suppress_add(struct suppress *s, const struct suppression *e, struct why *why)
 	entry_write(e, &value);
 	r = kv_put(s->kv, str_from(key, len), buf_str(&value), why);
 	buf_clear(&value);
-	if (r == -1)
+	if (r == -1) {
+		hashes_settle(&s->hashes, false);
 		return -1;
+	}
 	/* before it is durable: a needless maybe does no harm, a wrong no would */
-	filter_add(s->filter, e->address);
+	hash = filter_hash(s->filter, e->address);
+	filter_add_hash(s->filter, hash);
 	if (s->next != NULL)
-		filter_add(s->next, e->address);
+		filter_add_hash(s->next, hash);
+	hashes_add(&s->hashes, hash);
 	return 0;
 }
 
@@ -243,13 +310,36 @@ suppress_remove(struct suppress *s, struct str address, struct str scope, struct
 	char key[ENTRY_KEY];
 	size_t len = entry_key(address, scope, key);
 
-	return len == 0 ? 0 : kv_del(s->kv, str_from(key, len), why);
+	int r = len == 0 ? 0 : kv_del(s->kv, str_from(key, len), why);
+
+	if (r == -1)
+		hashes_settle(&s->hashes, false);
+	else
+		hashes_removed(&s->hashes, (uint64_t)r);
+	return r;
+}
+
+/* The entries, and what of the hashes counts with them. */
+static int
+commit(struct suppress *s, struct why *why)
+{
+	const struct hashes_mark *mark;
+	int r = 0;
+
+	if (hashes_has_news(&s->hashes)) {
+		mark = hashes_write(&s->hashes);
+		r = put_record(s, MARK_RECORD, mark, sizeof *mark, why);
+	}
+	if (r == 0)
+		r = kv_commit(s->kv, why);
+	hashes_settle(&s->hashes, r == 0);
+	return r;
 }
 
 int
 suppress_commit(struct suppress *s, struct why *why)
 {
-	if (kv_commit(s->kv, why) == -1)
+	if (commit(s, why) == -1)
 		return -1;
 	/* without a larger one "maybe" is said more often, and that is all */
 	if (filter_is_full(s->filter) && s->next == NULL && begin_growing(s, why) == -1)
@@ -379,11 +469,14 @@ remove_swept(struct suppress *s, struct str keys, struct why *why)
 
 	while (keys.len >= sizeof len) {
 		memcpy(&len, keys.p, sizeof len);
-		if (kv_del(s->kv, str_sub(keys, sizeof len, len), why) == -1)
+		if (kv_del(s->kv, str_sub(keys, sizeof len, len), why) == -1) {
+			hashes_settle(&s->hashes, false);
 			return -1;
+		}
+		hashes_removed(&s->hashes, 1);
 		keys = str_skip(keys, sizeof len + len);
 	}
-	return kv_commit(s->kv, why);
+	return commit(s, why);
 }
 
 int

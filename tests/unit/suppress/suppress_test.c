@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <ftw.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/suppress/entry_int.h"
@@ -169,6 +170,75 @@ all_are_visited_in_order(void **state)
 	assert_string_equal(buf_cstr(&b), "b@x.example/ ");
 }
 
+/* how many hashes the file has */
+static off_t
+n_hashes(void)
+{
+	char path[128];
+	struct stat st;
+
+	snprintf(path, sizeof path, "%s/hashes", dir);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size % 4, 0);
+	return st.st_size / 4;
+}
+
+static void
+spoil_hashes(off_t at, const char *bytes)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/hashes", dir);
+	f = fopen(path, "r+e");
+	assert_non_null(f);
+	assert_int_equal(fseek(f, at, SEEK_SET), 0);
+	assert_int_equal(fwrite(bytes, 1, 4, f), 4);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void
+the_file_of_hashes_is_believed_only_where_it_agrees(void **state)
+{
+	char path[128];
+	struct why why;
+
+	snprintf(path, sizeof path, "%s/hashes", dir);
+	add("a@x", "", 0);
+	add("b@x", "", 0);
+	add("c@x", "v1", 0);
+	reopen();
+	assert_int_equal(n_hashes(), 3);
+	assert_int_equal(find("b@x", "", 1), 1);
+	/* written over, cut, gone: the store is read, and the file is whole again */
+	suppress_close(&s);
+	spoil_hashes(4, "????");
+	reopen();
+	assert_int_equal(find("b@x", "", 1), 1);
+	suppress_close(&s);
+	assert_int_equal(truncate(path, 8), 0);
+	reopen();
+	assert_int_equal(find("c@x", "v1", 1), 1);
+	suppress_close(&s);
+	assert_int_equal(unlink(path), 0);
+	reopen();
+	assert_int_equal(find("a@x", "", 1), 1);
+	assert_int_equal(n_hashes(), 3);
+	/* what lies behind those that count does not count, and is written over */
+	suppress_close(&s);
+	spoil_hashes(12, "more");
+	reopen();
+	assert_int_equal(filter_count(suppress_filter(s)), 3);
+	add("d@x", "", 0);
+	reopen();
+	assert_int_equal(n_hashes(), 4);
+	assert_int_equal(find("d@x", "", 1), 1);
+	assert_int_equal(suppress_remove(s, STR("d@x"), STR(""), &why), 1);
+	assert_int_equal(suppress_commit(s, &why), 0);
+	reopen();
+	assert_int_equal(find("d@x", "", 1), 0);
+}
+
 static void
 the_filter_grows_with_the_store(void **state)
 {
@@ -254,6 +324,7 @@ main(void)
 	    T(a_removed_entry_is_gone),
 	    T(what_was_not_committed_is_not_there),
 	    T(all_are_visited_in_order),
+	    T(the_file_of_hashes_is_believed_only_where_it_agrees),
 	    T(the_filter_grows_with_the_store),
 	    T(the_filter_keeps_its_key_and_what_was_hashed_is_found_again),
 	    T(what_has_expired_is_swept),
