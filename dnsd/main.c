@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include "dnsd/blocklist.h"
 #include "dnsd/check.h"
 #include "dnsd/precache.h"
 #include "dnsd/resolve.h"
@@ -14,6 +15,7 @@ static struct {
 	struct resolver resolver;
 	struct precache precache;
 	struct checks checks;
+	struct blocklist blocklist;
 	bool is_up; /* resolver_init() was called */
 	int queue_fd;
 } state = {.queue_fd = -1};
@@ -67,6 +69,7 @@ on_config(const struct conf *old)
 {
 	use_servers();
 	precache_refresh(&state.precache);
+	blocklist_configure(&state.blocklist, daemon_conf());
 }
 
 static void
@@ -120,6 +123,8 @@ init(void)
 		fatal("event=no-resolver text=\"%s\"", why.text);
 	checks_init(&state.checks, &state.resolver.lookup);
 	state.resolver.checks = &state.checks;
+	blocklist_init(&state.blocklist, &state.resolver.lookup);
+	state.resolver.blocklist = &state.blocklist;
 	state.is_up = true;
 	use_servers();
 	init_precache();
@@ -132,6 +137,7 @@ begin(void)
 		resolver_queue_up(&state.resolver, state.queue_fd);
 	state.queue_fd = -1;
 	precache_refresh(&state.precache);
+	blocklist_configure(&state.blocklist, daemon_conf());
 }
 
 int
@@ -144,6 +150,7 @@ main(int argc, char **argv)
 	daemon_ready();
 	daemon_run();
 	precache_clear(&state.precache);
+	blocklist_clear(&state.blocklist);
 	resolver_clear(&state.resolver);
 	checks_clear(&state.checks);
 	return 0;

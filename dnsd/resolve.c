@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include "dnsd/blocklist.h"
 #include "dnsd/check.h"
 #include "dnsd/precache.h"
 #include "dnsd/resolve_int.h"
@@ -387,11 +388,13 @@ static void
 on_answer(void *ctx, uint64_t token, const struct wire_answer *a)
 {
 	struct resolver *o = ctx;
-	struct resolve *r = (token & CHECKS_TOKEN) != 0 ? NULL : find(o, token);
+	struct resolve *r = (token & (CHECKS_TOKEN | BLOCKLIST_TOKEN)) != 0 ? NULL : find(o, token);
 	uint32_t host = token >> 1 & 127;
 
 	if ((token & CHECKS_TOKEN) != 0)
 		checks_on_answer(o->checks, token, a);
+	else if ((token & BLOCKLIST_TOKEN) != 0)
+		blocklist_on_answer(o->blocklist, token, a);
 	if (r == NULL)
 		return; /* its deadline was over */
 	if ((token >> 8 & 1) != 0)
@@ -421,7 +424,7 @@ resolve_new(struct resolver *o, const struct ipc_resolve *q)
 	r->families = q->families;
 	r->ad = true;
 	r->ttl_s = WIRE_MAX_TTL;
-	r->ticket = ++o->ticket & 0x3ffffffff; /* 34 bits: the highest one is CHECKS_TOKEN */
+	r->ticket = ++o->ticket & 0x1ffffffff; /* 33 bits: above are the marks of other askers */
 	r->tlsa_port = o->lookup.is_trusted ? q->tlsa_port : 0;
 	r->handle = slab_new(&o->slots);
 	s = slab_at(&o->slots, r->handle);
@@ -488,6 +491,8 @@ drop_queue(struct resolver *o)
 	}
 	if (o->checks != NULL)
 		checks_drop(o->checks, o->queue);
+	if (o->blocklist != NULL)
+		blocklist_queue(o->blocklist, NULL);
 	ipc_chan_free(&o->queue);
 	o->is_held = false;
 }
@@ -555,6 +560,8 @@ resolver_queue_chan(struct resolver *o, struct ipc_chan *c)
 {
 	drop_queue(o);
 	o->queue = c;
+	if (o->blocklist != NULL)
+		blocklist_queue(o->blocklist, c);
 }
 
 void
@@ -568,6 +575,7 @@ resolver_init(struct resolver *o, int edns_bytes, struct why *why)
 {
 	o->queue = NULL;
 	o->checks = NULL;
+	o->blocklist = NULL;
 	o->ticket = 0;
 	o->is_held = false;
 	slab_init(&o->slots, sizeof(struct resolve_slot));

@@ -14,14 +14,16 @@
 #define RESOLVE_DEADLINE_MS 20000
 
 struct checks;
+struct blocklist;
 struct precache;
 struct resolver {
 	struct ipc_chan *queue; /* NULL: away */
 	struct lookup lookup;
 	struct slab slots; /* struct resolve_slot */
 	uint64_t ticket;
-	struct checks *checks;	   /* the other asker of `lookup`; borrowed, may be NULL */
-	struct precache *precache; /* for who asks for it; borrowed, may be NULL */
+	struct checks *checks;	     /* the other asker of `lookup`; borrowed, may be NULL */
+	struct blocklist *blocklist; /* the watch over block lists; borrowed, may be NULL */
+	struct precache *precache;   /* for who asks for it; borrowed, may be NULL */
 	bool is_held;
 };
 

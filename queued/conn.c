@@ -4,6 +4,7 @@
 #include "queued/spool/orphan.h"
 #include "queued/end/outcome.h"
 #include "queued/way/route.h"
+#include "queued/way/source.h"
 #include "queued/state.h"
 #include "queued/end/suppress.h"
 #include "queued/control/tail.h"
@@ -211,7 +212,7 @@ share(const struct conn *c)
 	uint32_t n = left_of(q->policy->max_msg_per_conn, c->n_given);
 
 	/* a reload may have made it a queue of another type */
-	if (c->spent || c->type != q->policy->delivery)
+	if (c->spent || c->type != q->policy->delivery || source_is_off(q, &c->src_asked))
 		return 0;
 	/* what is under way may fail as well */
 	n = PH_MIN(n, left_of(q->policy->max_errors_per_conn, c->n_errors + c->n_txns));

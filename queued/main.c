@@ -11,6 +11,7 @@
 #include "queued/spool/age.h"
 #include "queued/alert/rate.h"
 #include "queued/alert/watch.h"
+#include "queued/way/blocklist.h"
 #include "queued/limit/cold.h"
 #include "queued/conn.h"
 #include "queued/control/control.h"
@@ -76,6 +77,7 @@ config(const struct conf *old)
 	target_configure();
 	exec_configure();
 	alert_rate_configure();
+	blocklist_configure();
 	limit_wake_all(&qd.total_out);
 	limit_wake_all(&qd.total_file);
 }
@@ -172,6 +174,7 @@ queued_init(void)
 	survey_start();
 	exec_configure();
 	alert_rate_configure();
+	blocklist_configure();
 	alert_watch_start();
 	peers_tell_spool_state();
 	ev_timer_in_ms(&housekeeping, HOUSEKEEPING_MS);

@@ -82,6 +82,7 @@ sources := conn.c \
 	   spool/recover.c \
 	   spool/segment.c \
 	   spool/segment_compact.c \
+	   way/blocklist.c \
 	   way/failover.c \
 	   way/own.c \
 	   way/preempt.c \

@@ -7,6 +7,7 @@
 #include "lib/daemon/daemon.h"
 #include "queued/exec.h"
 #include "queued/spool/arrive.h"
+#include "queued/way/blocklist.h"
 #include "queued/conn.h"
 #include "queued/control/control.h"
 #include "queued/end/errand.h"
@@ -110,6 +111,12 @@ static void
 on_checked(struct ipc_chan *c, struct ipc_msg *m)
 {
 	sts_checked(m);
+}
+
+static void
+on_dnsbl(struct ipc_chan *c, struct ipc_msg *m)
+{
+	blocklist_told(m->head, m->text[0]);
 }
 
 static void
@@ -250,6 +257,7 @@ static const struct {
     {IPC_DNS_ADDR, on_dns_addr},
     {IPC_DNS_DONE, on_dns_done},
     {IPC_CHECKED, on_checked},
+    {IPC_DNSBL, on_dnsbl},
     {IPC_CONN_UP, on_conn_up},
     {IPC_CONN_DOWN, on_conn_down},
     {IPC_RESULT, on_result},

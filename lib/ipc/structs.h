@@ -146,6 +146,13 @@ struct ipc_checked {
 	uint8_t pad[2];
 };
 
+/* one of our source addresses is listed, or is not any more */
+struct ipc_dnsbl {
+	struct ipc_addr addr;
+	uint32_t code; /* 127.x.y.z, without the 127 */
+	uint32_t listed;
+};
+
 /* a connection that queued grants; `conn` is queued's number */
 struct ipc_conn_open {
 	struct ipc_addr dst;

@@ -55,8 +55,13 @@ cause_of_sources(const struct queue *q, struct reason *k)
 {
 	struct tick next = source_next_change(q);
 
-	if (q->sources_off == NULL)
+	if (q->sources_off == NULL || !q->sources_off->all) {
+		k->set = conf_global(daemon_conf());
+		k->key = CONF_GLOBAL_DNSBL_ACTION;
+		snprintf(k->detail, sizeof k->detail, "%s",
+		    "block lists name all of them, see show alerts; until they are clear");
 		return;
+	}
 	k->by = &q->sources_off->list[0].by;
 	if (next.t != INT32_MAX)
 		k->until = tick_to_wall(next);

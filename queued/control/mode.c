@@ -1,6 +1,7 @@
 /* the commands about modes and disabled sources, and what explain and show queues tell of them */
 #include "lib/base/num.h"
 #include "lib/daemon/daemon.h"
+#include "queued/way/blocklist.h"
 #include "queued/control/control_int.h"
 #include "queued/react/mode.h"
 #include "queued/control/pause.h"
@@ -130,6 +131,7 @@ control_show_sources(struct control *c)
 		for (uint32_t i = 0; i < q->sources_off->n && n < SOURCES_MAX; i++)
 			show_source(c, q, &q->sources_off->list[i], n++);
 	}
+	n += blocklist_show(c, n);
 	if (n == 0)
 		control_no_rows(c, "source");
 	control_end(c, true, "%u disabled source(s).", n);

@@ -3,6 +3,7 @@
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "queued/alert/alert.h"
+#include "queued/way/blocklist.h"
 #include "queued/control/events.h"
 #include "queued/end/notice.h"
 #include "queued/queue.h"
@@ -37,25 +38,32 @@ source_is_disabled(const struct queue *q, const struct net_addr *addr)
 }
 
 bool
-source_all_disabled(const struct queue *q)
+source_is_off(const struct queue *q, const struct net_addr *addr)
 {
-	return q->sources_off != NULL && q->sources_off->all;
+	return source_is_disabled(q, addr) || blocklist_holds(addr);
 }
 
+/* `off` says of one whether it is out of use */
 static bool
-is_all(const struct queue *q)
+are_all(const struct queue *q, bool (*off)(const struct queue *, const struct net_addr *))
 {
 	const struct conf_vmta *v = q->vmta->conf;
 
-	if (q->sources_off == NULL)
-		return false;
 	if (v == NULL || v->n_sources == 0)
-		return q->sources_off->n > 0;
+		return q->sources_off != NULL && q->sources_off->n > 0;
 	for (size_t i = 0; i < v->n_sources; i++) {
-		if (find(q, &v->sources[i].addr) == NULL)
+		if (!off(q, &v->sources[i].addr))
 			return false;
 	}
 	return true;
+}
+
+bool
+source_all_disabled(const struct queue *q)
+{
+	if (q->sources_off != NULL && q->sources_off->all)
+		return true;
+	return blocklist_is_holding() && are_all(q, source_is_off);
 }
 
 static const char *
@@ -159,7 +167,7 @@ source_disable(struct queue *q, const struct net_addr *addr, int64_t ms, const s
 	*s = (struct source_off){
 	    .addr = *addr, .since = tick_now(), .until = ms == CONF_NEVER ? NEVER : tick_in_ms(ms)};
 	cause_keep(&s->by, c);
-	off->all = is_all(q);
+	off->all = are_all(q, source_is_disabled);
 	if (conf_bool(q->policy->set, CONF_DOMAIN_LOG_DISABLED_IPS))
 		log_info("event=source-disabled queue=%s source=%s text=%s", q->name,
 		    addr_text(addr, text), log_quote(c->text));
@@ -186,7 +194,7 @@ remove_at(struct queue *q, uint32_t i)
 	tell_events(q, &off->list[i].addr, "enabled", STR(""));
 	cause_forget(&off->list[i].by);
 	off->list[i] = off->list[--off->n];
-	off->all = is_all(q);
+	off->all = are_all(q, source_is_disabled);
 	if (off->n == 0)
 		source_free(q);
 }
@@ -214,7 +222,8 @@ source_run(struct queue *q)
 			i++;
 	}
 	if (q->sources_off != NULL)
-		q->sources_off->all = is_all(q); /* the configuration may be another now */
+		q->sources_off->all =
+		    are_all(q, source_is_disabled); /* the configuration may be another now */
 }
 
 struct tick
@@ -237,7 +246,7 @@ source_next(struct queue *q, uint8_t family, struct conf_source_host *src)
 	for (size_t i = 0; i < n; i++) {
 		if (!vmta_next_source(q->vmta, family, src))
 			return false;
-		if (!source_is_disabled(q, &src->addr))
+		if (!source_is_off(q, &src->addr))
 			return true;
 	}
 	return false;

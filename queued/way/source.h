@@ -25,9 +25,11 @@ bool source_disable(
 /* False: it is not disabled. */
 bool source_enable(struct queue *q, const struct net_addr *addr);
 bool source_is_disabled(const struct queue *q, const struct net_addr *addr);
+/* Is it, or held because a block list names it? */
+bool source_is_off(const struct queue *q, const struct net_addr *addr);
 /* Is no source left? */
 bool source_all_disabled(const struct queue *q);
-/* The next source of the family that is not disabled, in turn; see vmta_next_source(). */
+/* The next source of the family that is not out of use, in turn; see vmta_next_source(). */
 bool source_next(struct queue *q, uint8_t family, struct conf_source_host *src);
 /* Enables those whose time is over. */
 void source_run(struct queue *q);

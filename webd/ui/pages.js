@@ -188,9 +188,9 @@ async function sources(context) {
 	await part(context, async () => {
 		const d = await show("show disabled sources");
 		return card("Switched off", table("Source addresses that queues do not use", [
-			{title: "Address", kind: "mono", value: (s) => s.ip}, {title: "Queue", value: (s) => queueLink(s.queue)}, {title: "Since", value: (s) => s.since},
+			{title: "Address", kind: "mono", value: (s) => s.ip}, {title: "Queue", value: (s) => s.zone ? "all" : queueLink(s.queue)}, {title: "Since", value: (s) => s.since},
 			{title: "Until", value: (s) => s.until}, {title: "By", kind: "text", value: (s) => s.by + (s.file ? ` (${s.file}:${s.line})` : "")},
-			{title: "", value: (s) => context.may("operator") ? act(context, "Enable", "enable source", {source: s.ip, target: s.queue}) : ""}], d.source || [], "All are in use."));
+			{title: "", value: (s) => context.may("operator") && !s.zone ? act(context, "Enable", "enable source", {source: s.ip, target: s.queue}) : ""}], d.source || [], "All are in use."));
 	});
 	if (context.may("operator")) context.box.append(sourceForm(context, ""));
 }
