@@ -321,8 +321,9 @@ discard(struct queue *q)
 	for (int n = 0; n < DISCARDS_A_TURN && (rcpt = order_first(&q->ready)) != 0; n++) {
 		if (waits_for_accounting(q))
 			return HOLD_ACCOUNTING;
-		*(bounces ? &q->n_bounced : &q->n_delivered) += 1;
-		stat_inc(bounces ? STAT_Q_BOUNCED : STAT_Q_DELIVERED);
+		q->n_delivered += !bounces;
+		if (!bounces)
+			stat_inc(STAT_Q_DELIVERED);
 		final_begin(q, rcpt, bounces ? FINAL_BOUNCED : FINAL_DELIVERED, &f);
 	}
 	if (q->ready.n > 0)

@@ -3,6 +3,7 @@
 #include "lib/base/xalloc.h"
 #include "queued/job.h"
 #include "queued/peek.h"
+#include "queued/end/report.h"
 #include "queued/state.h"
 
 /* envelopes read for this in a second */
@@ -88,28 +89,59 @@ happen_free(struct queue *q)
 
 /* ---- */
 
-void
-happen_to_rcpt(enum tail_kind kind, struct queue *q, uint32_t rcpt, const struct final_facts *f)
+struct attempt {
+	struct net_addr src, dst; /* family 0: none */
+	struct str host, reply;
+};
+
+static void
+tell(enum tail_kind kind, struct queue *q, uint32_t rcpt, const struct attempt *a)
 {
 	const struct message *m = message_at(rcpt_at(rcpt)->message);
-	bool is_tracked = q->policy->tracks_rcpts;
-	char source[NET_ADDR_TEXT] = "", dst[NET_ADDR_TEXT] = "", host[400] = "";
-	struct tail_event e = {.kind = kind, .queue = str_of(q->name), .text = f->reply};
+	char source[NET_ADDR_TEXT], dst[NET_ADDR_TEXT], host[400];
+	struct tail_event e = {.kind = kind, .queue = str_of(q->name), .text = a->reply};
 	struct str envid;
 
-	if (!is_tracked && !tail_is_wanted(kind))
-		return;
 	if (may_read())
 		(void)peek_rcpt(rcpt_at(rcpt), &e.rcpt, &e.sender, &envid);
 	e.job = m->job == 0 ? STR("") : str_of(job_at(m->job)->name);
-	if (f->conn != NULL) {
-		e.source = str_of(address_text(&f->conn->src, source));
-		snprintf(host, sizeof host, "[%.255s] (%s)", f->conn->host,
-		    address_text(&f->conn->dst, dst));
+	e.source = str_of(address_text(&a->src, source));
+	if (a->host.len > 0) {
+		snprintf(host, sizeof host, "[%.*s] (%s)", STR_ARG(str_sub(a->host, 0, 255)),
+		    address_text(&a->dst, dst));
 		e.host = str_of(host);
 	}
-	if (is_tracked)
+	if (q->policy->tracks_rcpts)
 		keep(q, &e);
 	if (tail_is_wanted(kind))
 		tail_tell(&e);
+}
+
+void
+happen_deferred(struct queue *q, uint32_t rcpt, const struct final_facts *f)
+{
+	struct attempt a = {.reply = f->reply};
+
+	if (!q->policy->tracks_rcpts && !tail_is_wanted(TAIL_DEFERRED))
+		return;
+	if (f->conn != NULL) {
+		a.src = f->conn->src;
+		a.dst = f->conn->dst;
+		a.host = str_of(f->conn->host);
+	}
+	tell(TAIL_DEFERRED, q, rcpt, &a);
+}
+
+void
+happen_recorded(enum tail_kind kind, struct queue *q, uint32_t rcpt, const struct final *f)
+{
+	struct attempt a;
+
+	if (!q->policy->tracks_rcpts && !tail_is_wanted(kind))
+		return;
+	net_from_ipc(&f->record.src, &a.src);
+	net_from_ipc(&f->record.dst, &a.dst);
+	a.host = final_text(f, FINAL_MTA);
+	a.reply = final_text(f, FINAL_REPLY);
+	tell(kind, q, rcpt, &a);
 }

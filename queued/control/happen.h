@@ -21,9 +21,12 @@ struct rcpt_events {
 	uint32_t n; /* ever */
 };
 
-/* While the recipient is still there. */
-void happen_to_rcpt(
-    enum tail_kind kind, struct queue *q, uint32_t rcpt, const struct final_facts *f);
+struct final;
+
+/* An attempt of it failed, and it stays. */
+void happen_deferred(struct queue *q, uint32_t rcpt, const struct final_facts *f);
+/* The same, or its end, as the record says; while it is still there. */
+void happen_recorded(enum tail_kind kind, struct queue *q, uint32_t rcpt, const struct final *f);
 /* The i-th from the newest, NULL: there is none. */
 const struct rcpt_event *happen_event(const struct queue *q, uint32_t i);
 void happen_free(struct queue *q);

@@ -251,12 +251,34 @@ kind_of_end(enum final_kind kind, const struct rcpt *r, const struct final_facts
 	return JUDGE_PERMANENT;
 }
 
+static void
+count_failure(struct queue *q, const struct final *f)
+{
+	struct str category = final_text(f, FINAL_CATEGORY);
+
+	q->n_bounced++;
+	stat_inc(f->record.final == FINAL_EXPIRED ? STAT_Q_EXPIRED : STAT_Q_BOUNCED);
+	stat_label_add(FAMILY_BOUNCES, category, 1);
+	alert_rate_bounced(q, message_at(rcpt_at(f->rcpt)->message)->job, category);
+}
+
 static const enum tail_kind kinds[FINAL_MAX] = {
     [FINAL_DELIVERED] = TAIL_DELIVERED,
     [FINAL_BOUNCED] = TAIL_BOUNCED,
     [FINAL_EXPIRED] = TAIL_EXPIRED,
     [FINAL_DELETED] = TAIL_DELETED,
 };
+
+void
+final_so_it_ends(const struct final *f)
+{
+	enum final_kind kind = (enum final_kind)f->record.final;
+	struct queue *q = queue_at(f->queue);
+
+	if (kind == FINAL_BOUNCED || kind == FINAL_EXPIRED)
+		count_failure(q, f);
+	happen_recorded(kinds[kind], q, f->rcpt, f);
+}
 
 void
 final_begin(struct queue *q, uint32_t rcpt, enum final_kind kind, const struct final_facts *given)
@@ -268,7 +290,6 @@ final_begin(struct queue *q, uint32_t rcpt, enum final_kind kind, const struct f
 
 	if (kind == FINAL_DELIVERED)
 		alert_rate_delivered(q, message_at(r->message)->job);
-	happen_to_rcpt(kinds[kind], q, rcpt, given);
 	facts_shown.reply = shown(q, given->reply);
 	to_ending(q, r, rcpt);
 	f = make(q, rcpt, kind == FINAL_DELIVERED ? ACCT_DELIVERED : ACCT_BOUNCED, facts);
@@ -283,6 +304,7 @@ final_begin(struct queue *q, uint32_t rcpt, enum final_kind kind, const struct f
 	}
 	if (kind == FINAL_DELETED)
 		final_set_category(f, STR("other"));
+	final_so_it_ends(f);
 	final_post(f);
 }
 
@@ -299,10 +321,7 @@ final_end_by(struct final *f, struct queue *q, uint32_t rcpt)
 	f->rcpt = rcpt;
 	f->queue = q->handle;
 	f->report_due = is_report_due(q, r, FINAL_BOUNCED, &none);
-	q->n_bounced++;
-	stat_inc(STAT_Q_BOUNCED);
-	stat_label_add(FAMILY_BOUNCES, final_text(f, FINAL_CATEGORY), 1);
-	alert_rate_bounced(q, message_at(r->message)->job, final_text(f, FINAL_CATEGORY));
+	final_so_it_ends(f);
 	final_post(f);
 }
 
@@ -325,8 +344,6 @@ final_expired(struct queue *q, uint32_t rcpt, const struct final_facts *last)
 	if (last != NULL)
 		f = *last;
 	memcpy(f.enh, expired, sizeof f.enh);
-	q->n_bounced++;
-	stat_inc(STAT_Q_EXPIRED);
 	final_begin(q, rcpt, FINAL_EXPIRED, &f);
 }
 

@@ -7,6 +7,7 @@
 #include "queued/alert/rate.h"
 #include "queued/end/expire.h"
 #include "queued/end/final.h"
+#include "queued/control/happen.h"
 #include "queued/react/mode.h"
 #include "queued/react/retry.h"
 #include "queued/state.h"
@@ -240,6 +241,7 @@ try_again(struct final *f, const struct answer *a)
 	q->n_deferred++;
 	stat_inc(STAT_Q_DEFERRED);
 	stat_label_add(FAMILY_DEFERRALS, a->category, 1);
+	happen_recorded(TAIL_DEFERRED, q, rcpt, f);
 	final_make_transient(f);
 	queue_kick(q);
 }
@@ -254,8 +256,7 @@ on_final(struct final *f, const struct answer *a)
 		try_again(f, a);
 		return;
 	}
-	stat_label_add(FAMILY_BOUNCES, a->category, 1);
-	alert_rate_bounced(queue_at(f->queue), message_at(r->message)->job, a->category);
+	final_so_it_ends(f);
 	final_post(f);
 }
 

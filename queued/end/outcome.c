@@ -77,8 +77,6 @@ failed(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str rep
 	if (r->code == 553 && r->enh[1] == 0 && r->enh[2] == 0 &&
 	    c->queue->policy->means_invalid_553)
 		f.enh[1] = f.enh[2] = 1;
-	c->queue->n_bounced++;
-	stat_inc(STAT_Q_BOUNCED);
 	final_begin(c->queue, rcpt, FINAL_BOUNCED, &f);
 }
 
@@ -92,7 +90,7 @@ deferred(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str r
 	q->n_deferred++;
 	stat_inc(STAT_Q_DEFERRED);
 	events_add(q, reply);
-	happen_to_rcpt(TAIL_DEFERRED, q, rcpt, &f);
+	happen_deferred(q, rcpt, &f);
 	rc->tries = (uint16_t)PH_MIN(rc->tries + 1, UINT16_MAX);
 	final_transient(q, rcpt, &f);
 	if (cancel_ends(q, rcpt))
@@ -100,8 +98,6 @@ deferred(struct conn *c, uint32_t rcpt, const struct ipc_result *r, struct str r
 	if (q->policy->max_retries != UINT32_MAX && rc->tries > q->policy->max_retries) {
 		f.enh[0] = 5; /* it was temporary, we give up */
 		f.is_ours = true;
-		q->n_bounced++;
-		stat_inc(STAT_Q_BOUNCED);
 		final_begin(q, rcpt, FINAL_BOUNCED, &f);
 		return;
 	}
@@ -196,8 +192,6 @@ bounce_one(struct queue *q, const struct final_facts *f)
 	uint32_t message = rcpt == 0 ? 0 : rcpt_at(rcpt)->message;
 
 	for (; rcpt != 0 && rcpt_at(rcpt)->message == message; rcpt = order_first(&q->ready)) {
-		q->n_bounced++;
-		stat_inc(STAT_Q_BOUNCED);
 		final_begin(q, rcpt, FINAL_BOUNCED, f);
 	}
 }
@@ -365,8 +359,6 @@ bounce_list(
 		}
 		if (judge_holds(q))
 			return false;
-		q->n_bounced++;
-		stat_inc(STAT_Q_BOUNCED);
 		final_begin(q, h, FINAL_BOUNCED, f);
 	}
 	return true;

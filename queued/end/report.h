@@ -66,6 +66,8 @@ bool report_is_idle(void);
 struct str final_text(const struct final *f, enum final_which which);
 /* Once: cut to FINAL_CATEGORY_MAX. */
 void final_set_category(struct final *f, struct str category);
+/* That is its end, and not another attempt: it is counted and told. */
+void final_so_it_ends(const struct final *f);
 /* To acctd, and so on. */
 void final_post(struct final *f);
 /* The same of a `t` record; unless it is wanted by nobody: then it is freed. */

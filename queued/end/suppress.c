@@ -253,8 +253,6 @@ bounce(struct queue *q, uint32_t rcpt, struct str list)
 	    STR_ARG(list), address);
 	f.reply = str_from(text, PH_MIN((size_t)PH_MAX(n, 0), sizeof text - 1));
 	events_add(q, f.reply);
-	q->n_bounced++;
-	stat_inc(STAT_Q_BOUNCED);
 	final_begin(q, rcpt, FINAL_BOUNCED, &f);
 }
 

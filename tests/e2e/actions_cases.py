@@ -76,7 +76,7 @@ def suppressed(w, address):
 
 @case("every failure has its category, operators' patterns first, and the actions follow")
 def categories_and_actions():
-    with World(policy=POLICY, config=CONFIG) as w:
+    with World(policy=POLICY, config=CONFIG, domain=DOMAIN + "<domain gmail.test>\n\ttrack-recipient-events yes\n</domain>\n") as w:
         send(w, ["bad1@gmail.test", "spam1@gmail.test", "strange1@gmail.test", "full1@gmail.test", "ok1@gmail.test",
                  "nobody@nowhere.test"])
         cats = {"bad1@gmail.test": "bad-mailbox", "spam1@gmail.test": "spam-related",
@@ -90,6 +90,13 @@ def categories_and_actions():
         full = records_of(w, "full1@gmail.test")
         expect_equal([r["type"] for r in full], ["t", "t", "t", "b"], "records of full1")
         expect(all(r["bounceCat"] == "quota-issues" for r in full), f"categories of full1: {full}")
+        # told as what it was, and counted once
+        queue = w.ph.json("show", "queues", "gmail.test")["queue"][0]
+        told = {r: [e["type"] for e in reversed(queue["rcptEvent"]) if e["rcpt"] == r + "@gmail.test"]
+                for r in ("bad1", "strange1", "full1")}
+        expect_equal(told, {"bad1": ["bounced"], "strange1": ["deferred", "bounced"], "full1": ["deferred"] * 3 + ["bounced"]},
+                     "events")
+        expect_equal(queue["bounces"], 4, "bounces of the queue")
         # suppressed by reply, with what led to it
         found = suppressed(w, "BAD1@gmail.test")
         expect_equal(len(found), 1, "entries of bad1")
