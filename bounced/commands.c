@@ -77,6 +77,12 @@ arg(const struct request *c, enum ctl_arg a)
 	return c->m->text[a];
 }
 
+static bool
+is_dry_run(const struct request *c)
+{
+	return ctl_has_flag(arg(c, ARG_FLAGS), "dry-run");
+}
+
 /* "2026-11-21 15:00:00", local time; "" for 0 */
 static struct str
 time_text(struct wall w, char text[32])
@@ -246,6 +252,12 @@ run_suppress(struct request *c)
 	}
 	if (parse_u32(arg(c, ARG_FOR), 1, UINT32_MAX, &seconds))
 		e.until.ns = e.since.ns + seconds * NS_PER_SEC;
+	if (is_dry_run(c)) {
+		end(c, suppress_is_good(&e), "%s",
+		    suppress_is_good(&e) ? "The address would be suppressed; nothing was changed."
+					 : "The address or the VirtualMTA's name is out of form.");
+		return;
+	}
 	k = keep(c);
 	suppressed_add(&c->b->suppressed, &e, on_suppressed, k);
 }
@@ -284,13 +296,42 @@ remove_one(void *ctx, const struct suppression *e)
 	return true;
 }
 
+static bool
+count_one(void *ctx, const struct suppression *e)
+{
+	struct removal *r = ctx;
+	struct str scope = arg(r->c, ARG_VMTA);
+
+	if (!str_ieq(e->address, r->address))
+		return false;
+	r->n += scope.len == 0 || str_ieq(scope, e->scope);
+	return true;
+}
+
+static void
+try_unsuppress(struct request *c)
+{
+	struct removal r = {.c = c, .address = arg(c, ARG_TARGET)};
+	struct why why;
+
+	if (suppress_each(c->b->suppressed.store, r.address, count_one, &r, &why) == -1)
+		end(c, false, "%s", why.text);
+	else
+		end(c, r.n > 0, "%u entries would be removed; nothing was changed.", r.n);
+}
+
 static void
 run_unsuppress(struct request *c)
 {
-	struct removal r = {.c = keep(c), .address = arg(c, ARG_TARGET)};
+	struct removal r = {.address = arg(c, ARG_TARGET)};
 	struct str scope = arg(c, ARG_VMTA);
 	struct why why;
 
+	if (is_dry_run(c)) {
+		try_unsuppress(c);
+		return;
+	}
+	r.c = keep(c);
 	if (scope.len > 0) {
 		r.c->n_open++;
 		suppressed_remove(&c->b->suppressed, r.address, scope, on_unsuppressed, r.c);
@@ -414,6 +455,10 @@ run_import(struct request *c)
 	while (rest.len > 0 && str_next(&rest, '\n', &line)) {
 		if (!parse_row(line, &e)) {
 			k->n_bad++;
+			continue;
+		}
+		if (is_dry_run(c)) {
+			count(k, suppress_is_good(&e) ? 1 : -1);
 			continue;
 		}
 		k->n_open++;

@@ -22,6 +22,7 @@
 #include "pmtactl/stream.h"
 #include "pmtactl/suppression.h"
 #include "pmtactl/text.h"
+#include "pmtactl/top.h"
 
 #define EXIT_USAGE 2
 
@@ -31,6 +32,8 @@ print_lines(const struct options *o, struct tree *t)
 	tree_make_printable(t);
 	if (o->form == FORM_DOM)
 		tree_print_dom(t, stdout);
+	else if (o->local == LOCAL_TOP)
+		top_print(t, stdout);
 	else if (t->n > 0)
 		text_print(o->row == NULL ? (enum ctl_command)0 : o->row->command, t, stdout);
 	if (t->message != NULL && t->message[0] != '\0' && (o->form == FORM_TEXT || !t->ok))
@@ -289,12 +292,44 @@ transfer(const struct options *o)
 	if (path != NULL && o->local == LOCAL_EXPORT)
 		r = suppression_export(path, file, &why);
 	else if (path != NULL)
-		r = suppression_import(path, file, &why);
+		r = suppression_import(path, file, options_flag(o, "dry-run"), &why);
 	if (r == -1)
 		fprintf(stderr, "%s\n", why.text);
 	free(path);
 	free(file);
 	return r == -1 ? 1 : 0;
+}
+
+/* as long as there is somebody who looks */
+static int
+follow_top(const struct options *o, const char *path)
+{
+	struct why why;
+
+	if (top_follow(path, o->max, &why) == -1)
+		fprintf(stderr, "%s\n", why.text);
+	return EX_UNAVAILABLE;
+}
+
+static int
+top(const struct options *o)
+{
+	bool is_once = o->form != FORM_TEXT || options_flag(o, "once") || !isatty(STDOUT_FILENO);
+	char *path = socket_path(o);
+	struct why why = {.text = "The configuration cannot be read; say the socket with -s."};
+	struct tree t;
+	int r = EX_UNAVAILABLE;
+
+	if (path != NULL && !is_once)
+		r = follow_top(o, path);
+	else if (path == NULL || top_look(path, o->max, &t, &why) == -1)
+		fprintf(stderr, "%s\n", why.text);
+	else {
+		r = print(o, &t);
+		tree_clear(&t);
+	}
+	free(path);
+	return r;
 }
 
 static int
@@ -323,6 +358,8 @@ run(const struct options *o)
 	case LOCAL_NO_CACHE:
 		return say(o, "There is no cache of secrets: passwords and keys are read when the "
 			      "configuration is loaded; \"reload\" reads them anew.");
+	case LOCAL_TOP:
+		return top(o);
 	case LOCAL_EXPORT:
 	case LOCAL_IMPORT:
 		return transfer(o);

@@ -20,6 +20,10 @@ static const struct {
 	"read a password and print what may stand for it in <smtp-user>"},
     {"digest", LOCAL_DIGEST, "--hmac-sha256|--siphash --key=K|--hexkey=HEX STRING",
 	"print a keyed hash of a text, as PowerMTA does"},
+    {"top", LOCAL_TOP, "[--once] [--maxitems=N]",
+	"what the server does now: rates, the largest providers and queues, errors, alerts; "
+	"painted "
+	"anew every two seconds on a terminal, once anywhere else"},
     {"completion bash", LOCAL_COMPLETION, "", "print the completion of commands for bash"},
     {"show license", LOCAL_NO_LICENSE, "", "Posthaste needs none"},
     {"show registration", LOCAL_NO_LICENSE, "", "Posthaste needs none"},
@@ -66,6 +70,7 @@ static const struct {
     {"to-log", ARG_FLAGS, true},
     {"source-ip", ARG_SOURCE, false},
     {"no-rcpt-events", ARG_FLAGS, true},
+    {"once", ARG_FLAGS, true},
     {"interactive", ARG_FLAGS, true},
     {"tls", ARG_FLAGS, true},
     {"connect", ARG_FLAGS, true},
@@ -186,13 +191,7 @@ add_flag(struct options *o, const char *name)
 bool
 options_flag(const struct options *o, const char *name)
 {
-	struct str rest = o->args[ARG_FLAGS], piece;
-
-	while (str_next(&rest, ',', &piece)) {
-		if (str_eq(piece, str_of(name)))
-			return true;
-	}
-	return false;
+	return ctl_has_flag(o->args[ARG_FLAGS], name);
 }
 
 static int

@@ -23,7 +23,8 @@ enum local_command {
 	LOCAL_RESOLVE,
 	LOCAL_EXPORT, /* of the suppression database, by many requests */
 	LOCAL_IMPORT,
-	LOCAL_STREAM
+	LOCAL_STREAM,
+	LOCAL_TOP
 };
 
 struct options {

@@ -229,7 +229,7 @@ suppression_export(const char *socket_path, const char *file, struct why *why)
 struct import {
 	const char *socket_path;
 	int place[N_COLUMNS]; /* of each column in the file, -1: it is not there */
-	bool has_header;
+	bool has_header, is_dry;
 	struct buf block;
 	struct csv_row row;
 	struct progress p;
@@ -347,6 +347,7 @@ send_block(struct import *im, struct why *why)
 	for (size_t i = 0; i < ARG_MAX; i++)
 		args[i] = STR("");
 	args[ARG_TARGET] = buf_str(&im->block);
+	args[ARG_FLAGS] = im->is_dry ? STR("dry-run") : STR("");
 	tree_init(&t);
 	r = client_ask(im->socket_path, CTL_SUPPRESSION_IMPORT, args, 0, &t, why);
 	if (r == 0 && !t.ok)
@@ -405,9 +406,9 @@ import_all(struct import *im, FILE *in, struct why *why)
 }
 
 int
-suppression_import(const char *socket_path, const char *file, struct why *why)
+suppression_import(const char *socket_path, const char *file, bool is_dry, struct why *why)
 {
-	struct import im = {.socket_path = socket_path};
+	struct import im = {.socket_path = socket_path, .is_dry = is_dry};
 	FILE *in = is_standard(file) ? stdin : fopen(file, "re");
 	int r;
 
@@ -422,7 +423,7 @@ suppression_import(const char *socket_path, const char *file, struct why *why)
 	r = import_all(&im, in, why);
 	progress_show(&im.p, r == 0);
 	if (r == 0) {
-		printf("%lu addresses imported", im.p.rows);
+		printf("%lu addresses %s", im.p.rows, is_dry ? "would be imported" : "imported");
 		if (im.p.bad > 0)
 			printf(", %lu lines were out of form", im.p.bad);
 		if (im.first_bad > 0)

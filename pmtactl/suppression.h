@@ -9,6 +9,8 @@
 
 /* file NULL or "-": standard output, standard input. Says what was done on standard error. -1 with `why`. */
 int suppression_export(const char *socket_path, const char *file, struct why *why) PH_MUST_CHECK;
-int suppression_import(const char *socket_path, const char *file, struct why *why) PH_MUST_CHECK;
+/* is_dry: it is read and judged, and nothing is changed. */
+int suppression_import(
+    const char *socket_path, const char *file, bool is_dry, struct why *why) PH_MUST_CHECK;
 
 #endif

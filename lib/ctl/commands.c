@@ -28,3 +28,15 @@ ctl_row_of(uint32_t command)
 	}
 	return NULL;
 }
+
+bool
+ctl_has_flag(struct str flags, const char *word)
+{
+	struct str piece;
+
+	while (str_next(&flags, ',', &piece)) {
+		if (str_eq(piece, str_of(word)))
+			return true;
+	}
+	return false;
+}

@@ -49,4 +49,7 @@ size_t ctl_n_rows(void);
 const struct ctl_row *ctl_row_at(size_t i);
 const struct ctl_row *ctl_row_of(uint32_t command);
 
+/* Is the word among a request's flags, which commas part? */
+bool ctl_has_flag(struct str flags, const char *word);
+
 #endif

@@ -140,13 +140,7 @@ control_arg(const struct control *c, enum ctl_arg a)
 bool
 control_flag(const struct control *c, const char *word)
 {
-	struct str rest = c->args[ARG_FLAGS], piece;
-
-	while (str_next(&rest, ',', &piece)) {
-		if (str_eq(piece, str_of(word)))
-			return true;
-	}
-	return false;
+	return ctl_has_flag(c->args[ARG_FLAGS], word);
 }
 
 /* one question at a time, and none while it does not read */

@@ -13,6 +13,7 @@
 struct sum {
 	char *name; /* owned: a queue may go while the answer is under way */
 	uint64_t rcpts, bytes;
+	uint64_t delivered, bounced, deferred;
 	uint32_t conns;
 	uint32_t last; /* the queue with the latest error */
 	struct wall when;
@@ -71,6 +72,9 @@ add_queue(struct control *c, struct queue *q, void *state)
 	s->rcpts += queue_n_rcpts(q);
 	s->bytes += q->bytes;
 	s->conns += q->n_conns;
+	s->delivered += q->n_delivered;
+	s->bounced += q->n_bounced;
+	s->deferred += q->n_deferred;
 	if (e != NULL && (s->last == 0 || e->when.ns > s->when.ns)) {
 		s->last = q->handle;
 		s->when = e->when;
@@ -99,6 +103,9 @@ show_domain(struct control *c, const struct sum *s, uint32_t i)
 	control_number(c, s->rcpts, "domain[%u].rcp", i);
 	control_number(c, s->bytes / 1024, "domain[%u].kb", i);
 	control_number(c, s->conns, "domain[%u].conn", i);
+	control_number(c, s->delivered, "domain[%u].deliveries", i);
+	control_number(c, s->bounced, "domain[%u].bounces", i);
+	control_number(c, s->deferred, "domain[%u].deferrals", i);
 	control_text(c, e == NULL ? STR("") : str_of(e->text), "domain[%u].lastError", i);
 	if (e != NULL && control_flag(c, "errors"))
 		control_text(c, str_of(last->name), "domain[%u].lastErrorQueue", i);

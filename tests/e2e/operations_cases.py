@@ -1,17 +1,21 @@
 """What operators see: metrics, completion, digests, settings, logs of the dialogue, events, alerts."""
+import fcntl
 import json
 import os
+import pty
 import re
 import select
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import Skip, case, expect, expect_equal, main, wait_for  # noqa: E402
 from server_certs import Certs  # noqa: E402
-from posthaste import BUILD, DOMAIN, World, queued_recipients  # noqa: E402
+from posthaste import BUILD, DOMAIN, ROOT, World, queued_recipients  # noqa: E402
 
 PMTACTL = BUILD + "/sbin/pmtactl"
 # STRING "port25": PowerMTA's own results
@@ -77,6 +81,24 @@ def prometheus():
         expect_equal((r.returncode, r.stdout + r.stderr), (0, ""), "promtool check metrics")
 
 
+# what changes something by another's hand, or nothing that was
+NO_DRY_RUN = {"cat", "reload", "trace", "suppression export"}
+DRY_RUNS = {"delete": "--queue=held.test", "schedule": "held.test", "set priority": "--jobId=j 90", "pause queue": "held.test",
+            "resume queue": "held.test", "pause job": "j", "resume job": "j", "pause domain": "held.test",
+            "resume domain": "held.test", "hold": "va", "release": "va", "clear dnscache": "", "rotate log": "",
+            "rotate acct": "", "reset counters": "", "reset status": "", "stop": "", "set queue": "--mode=backoff held.test",
+            "disable source": "{net}.200 held.test", "enable source": "{net}.200 held.test", "suppress": "new@held.test",
+            "unsuppress": "kept@held.test", "suppression import": "{folder}/list.csv"}
+
+
+@case("every command that changes something takes --dry-run, and is tried with it")
+def dry_runs_of_all():
+    rows = re.findall(r'^COMMAND\(\w+, \d+, "([^"]+)", "([^"]*)", \d+, (OPERATE|ADMIN),', open(ROOT + "/lib/ctl/commands.def").read(), re.M)
+    expect(len(rows) > 20, "the table was not read")
+    expect_equal({words for words, args, _ in rows if "[--dry-run]" not in args}, NO_DRY_RUN, "commands without --dry-run")
+    expect_equal({words for words, _, _ in rows} - NO_DRY_RUN, set(DRY_RUNS), "commands that are tried")
+
+
 @case("settings of a VirtualMTA; --dry-run of every command that changes says how much, and changes nothing")
 def settings_and_dry_runs():
     config = "<virtual-mta va>\n\tsmtp-source-host {net}.200 va.posthaste.test\n\tmax-smtp-out 7\n</virtual-mta>\n"
@@ -89,19 +111,58 @@ def settings_and_dry_runs():
         expect_equal(w.ph.pmtactl("show", "vmta-settings", "none", check=False).returncode, 1, "no such VirtualMTA")
         w.inject(6, "u%r@held.test", headers=("X-Job: j", "x-virtual-mta: va"))
         wait_for("6 queued", lambda: queued_recipients(w.ph) == 6)
-        for words in (["pause", "queue", "held.test"], ["schedule", "held.test"], ["set", "queue", "--mode=backoff", "held.test"],
-                      ["pause", "job", "j"], ["hold", "va"], ["pause", "domain", "held.test"],
-                      ["disable", "source", f"{w.net}.200", "held.test"], ["delete", "--queue=held.test"],
-                      ["set", "priority", "--jobId=j", "90"], ["reset", "counters"], ["clear", "dnscache"], ["stop"]):
+        w.ph.pmtactl("suppress", "kept@held.test")
+        with open(w.folder + "/list.csv", "w") as f:
+            f.write("address\nnew@held.test\nno address\n")
+        for command, rest in DRY_RUNS.items():
+            words = [*command.split(), *w.fill(rest).split()]
             said = w.ph.pmtactl(*words, "--dry-run").stdout
-            expect(" would be " in said or "nothing was changed" in said, f"{words}: {said}")
+            expect(re.search("would be |nothing was changed", said, re.I), f"{words}: {said}")
+        expect("1 addresses would be imported, 1 lines" in said, f"import: {said}")
+        expect_equal([(a, w.ph.json("show", "suppressed", a).get("suppressed") not in (None, []))
+                      for a in ("kept@held.test", "new@held.test")],
+                     [("kept@held.test", True), ("new@held.test", False)], "suppressed afterwards")
         queue = w.ph.json("show", "queues")["queue"][0]
         expect_equal((queue["paused"], queue["mode"], queue["rcp"], queue["state"]),
                      (False, "normal", 6, "HELD_DOMAIN"), "the queue afterwards")
         rows = w.ph.json("list", "--queue=held.test", "--pause", "--priority")["rcpt"]
         expect_equal({(r["paused"], r["priority"]) for r in rows}, {(False, 50)}, "recipients afterwards")
         expect_equal([j["paused"] for j in w.ph.json("show", "jobs", "--sort=rcpt")["job"]], [False], "jobs")
+        look_at_top(w)
         w.ph.audit()
+
+
+def look_at_top(w):
+    """With 6 recipients of held.test in one queue."""
+    t = w.ph.json("top")
+    expect_equal([(p["name"], p["rcp"]) for p in t["provider"]], [("held.test", 6)], "providers")
+    expect_equal([(q["name"], q["rcp"], q["state"]) for q in t["queue"]], [("held.test/va", 6, "HELD_DOMAIN")], "queues")
+    expect_equal((t["queued"], t["status"], set(t["perSecond"])),
+                 (6, "running", {"accepted", "delivered", "bounced", "expired", "deleted"}), "the head")
+    text = w.ph.pmtactl("top", "--once").stdout
+    expect("held.test/va" in text and "\033" not in text, f"not on a terminal: {text}")
+    main_end, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 70, 0, 0))
+    top = subprocess.Popen([PMTACTL, "-c", w.ph.config_path, "top"], stdout=terminal, stdin=subprocess.DEVNULL)
+    seen = []
+
+    def painted(wanted):
+        if select.select([main_end], [], [], 0.1)[0]:
+            seen.append(os.read(main_end, 65536).decode())
+        paints = "".join(seen).split("\033[H")[1:]
+        return paints and wanted in paints[-1] and "\033[J" in paints[-1] and paints[-1]
+
+    try:
+        wait_for("painted", lambda: painted("6 queued"))
+        w.inject(5, "v%r@held.test", headers=("x-virtual-mta: va",))
+        last = wait_for("painted anew", lambda: painted("11 queued"))
+        widest = max(len(line) for line in last.replace("\033[K", "").replace("\033[J", "").splitlines())
+        expect(widest <= 70, f"{widest} columns")
+    finally:
+        top.terminate()
+        top.wait()
+        os.close(main_end)
+        os.close(terminal)
 
 
 @case("resolve --connect shows what the hosts say")
