@@ -66,6 +66,14 @@ value_time_queued(const struct acct_event *e, struct str suffix, struct buf *scr
 }
 
 static struct str
+value_time_first_attempt(const struct acct_event *e, struct str suffix, struct buf *scratch)
+{
+	struct wall w = {.ns = e->record->first_attempt_ns};
+
+	return w.ns == 0 ? STR_NULL : time_value(e, w, scratch);
+}
+
+static struct str
 value_total_seconds_queued(const struct acct_event *e, struct str suffix, struct buf *scratch)
 {
 	int64_t sec;

@@ -1,6 +1,7 @@
 #include "queued/conn.h"
 
 #include "lib/base/xalloc.h"
+#include "queued/end/first.h"
 #include "queued/spool/orphan.h"
 #include "queued/end/outcome.h"
 #include "queued/way/route.h"
@@ -242,6 +243,7 @@ fly(struct conn *c, struct txn *t, uint32_t rcpt)
 	rcpt_at(rcpt)->at = c->number;
 	rcpt_at(rcpt)->state = RCPT_FLIGHT;
 	rcpt_at(rcpt)->cleared = 0; /* for this attempt only */
+	first_begins(rcpt);
 	rlist_push_back(&t->rcpts, rcpt);
 	q->n_flight++;
 	message_at(t->message)->n_busy++;

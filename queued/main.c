@@ -16,6 +16,7 @@
 #include "queued/conn.h"
 #include "queued/control/control.h"
 #include "queued/end/errand.h"
+#include "queued/end/first.h"
 #include "queued/end/final.h"
 #include "queued/exec.h"
 #include "queued/limit/keep.h"
@@ -78,6 +79,7 @@ config(const struct conf *old)
 	exec_configure();
 	alert_rate_configure();
 	blocklist_configure();
+	first_configure();
 	limit_wake_all(&qd.total_out);
 	limit_wake_all(&qd.total_file);
 }
@@ -175,6 +177,7 @@ queued_init(void)
 	exec_configure();
 	alert_rate_configure();
 	blocklist_configure();
+	first_configure();
 	alert_watch_start();
 	peers_tell_spool_state();
 	ev_timer_in_ms(&housekeeping, HOUSEKEEPING_MS);

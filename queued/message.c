@@ -1,6 +1,7 @@
 #include "queued/message.h"
 
 #include "queued/domain.h"
+#include "queued/end/first.h"
 #include "queued/job.h"
 #include "queued/spool/segment.h"
 #include "queued/state.h"
@@ -121,6 +122,7 @@ rcpt_forget(uint32_t rcpt)
 	struct message *m = message_at(message);
 
 	domain_drop_rcpt(rcpt_at(rcpt)->domain);
+	first_forget(rcpt);
 	slab_free(&qd.rcpts, rcpt);
 	m->n_busy--;
 	m->n_open--;

@@ -52,6 +52,7 @@ sources := conn.c \
 	   end/errand.c \
 	   end/expire.c \
 	   end/final.c \
+	   end/first.c \
 	   end/judge.c \
 	   end/notice.c \
 	   end/outcome.c \

@@ -316,6 +316,7 @@ struct ipc_record {
 	struct ipc_addr dst;
 	uint64_t seq; /* rises by one a record */
 	int64_t logged_ns;
+	int64_t first_attempt_ns; /* of the recipient; 0: not known */
 	uint64_t bytes;
 	uint32_t rcpt;
 	uint32_t extensions;

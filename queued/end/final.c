@@ -6,6 +6,7 @@
 #include "queued/alert/rate.h"
 #include "queued/spool/copy.h"
 #include "queued/control/events.h"
+#include "queued/end/first.h"
 #include "queued/control/happen.h"
 #include "queued/end/judge.h"
 #include "queued/names.h"
@@ -171,6 +172,7 @@ make(struct queue *q, uint32_t rcpt, enum acct_type type, const struct final_fac
 		f->message = rcpt_at(rcpt)->message;
 		f->record.place = message_place(m);
 		f->record.rcpt = rcpt_at(rcpt)->index;
+		f->record.first_attempt_ns = first_when(rcpt).ns;
 	}
 	return f;
 }

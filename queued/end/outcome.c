@@ -5,6 +5,7 @@
 #include "queued/end/cancel.h"
 #include "queued/end/expire.h"
 #include "queued/end/final.h"
+#include "queued/end/first.h"
 #include "queued/control/happen.h"
 #include "queued/end/judge.h"
 #include "queued/place.h"
@@ -34,6 +35,7 @@ outcome_untried(struct queue *q, uint32_t rcpt)
 	if (cancel_ends(q, rcpt))
 		return;
 	land(q, rcpt);
+	first_untried(rcpt);
 	queue_add_ready(q, rcpt, true);
 	place_landed(q, rcpt);
 }

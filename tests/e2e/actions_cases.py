@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
-from posthaste import DOMAIN, World, queued_recipients  # noqa: E402
+from posthaste import BASE, DOMAIN, World, queued_recipients  # noqa: E402
 
 POLICY = """\
 port {mx_port}
@@ -76,7 +76,9 @@ def suppressed(w, address):
 
 @case("every failure has its category, operators' patterns first, and the actions follow")
 def categories_and_actions():
-    with World(policy=POLICY, config=CONFIG, domain=DOMAIN + "<domain gmail.test>\n\ttrack-recipient-events yes\n</domain>\n") as w:
+    tracked = DOMAIN + "<domain gmail.test>\n\ttrack-recipient-events yes\n</domain>\n"
+    base = BASE.replace("header_X-Id\n", "header_X-Id, timeFirstAttempt\n") + "track-time-first-attempt yes\n"
+    with World(policy=POLICY, config=CONFIG, domain=tracked, base=base) as w:
         send(w, ["bad1@gmail.test", "spam1@gmail.test", "strange1@gmail.test", "full1@gmail.test", "ok1@gmail.test",
                  "nobody@nowhere.test"])
         cats = {"bad1@gmail.test": "bad-mailbox", "spam1@gmail.test": "spam-related",
@@ -90,6 +92,11 @@ def categories_and_actions():
         full = records_of(w, "full1@gmail.test")
         expect_equal([r["type"] for r in full], ["t", "t", "t", "b"], "records of full1")
         expect(all(r["bounceCat"] == "quota-issues" for r in full), f"categories of full1: {full}")
+        # each knows when the first of them was
+        firsts = {r["timeFirstAttempt"] for r in full}
+        expect_equal(len(firsts), 1, f"first attempts of full1: {firsts}")
+        expect("" < min(firsts) <= full[0]["timeLogged"] and min(firsts) < full[3]["timeLogged"], f"{firsts}, {full}")
+        expect_equal(records_of(w, "nobody@nowhere.test")[0]["timeFirstAttempt"], "", "of what was never tried")
         # told as what it was, and counted once
         queue = w.ph.json("show", "queues", "gmail.test")["queue"][0]
         told = {r: [e["type"] for e in reversed(queue["rcptEvent"]) if e["rcpt"] == r + "@gmail.test"]
