@@ -18,6 +18,7 @@
 #include "pmtactl/connect.h"
 #include "pmtactl/digest.h"
 #include "pmtactl/hash.h"
+#include "pmtactl/history.h"
 #include "pmtactl/options.h"
 #include "pmtactl/stream.h"
 #include "pmtactl/suppression.h"
@@ -34,6 +35,8 @@ print_lines(const struct options *o, struct tree *t)
 		tree_print_dom(t, stdout);
 	else if (o->local == LOCAL_TOP)
 		top_print(t, stdout);
+	else if (o->local == LOCAL_HISTORY)
+		history_print(t, stdout);
 	else if (t->n > 0)
 		text_print(o->row == NULL ? (enum ctl_command)0 : o->row->command, t, stdout);
 	if (t->message != NULL && t->message[0] != '\0' && (o->form == FORM_TEXT || !t->ok))
@@ -300,6 +303,29 @@ transfer(const struct options *o)
 	return r == -1 ? 1 : 0;
 }
 
+static int
+history(const struct options *o)
+{
+	struct conf *c = load(o->config);
+	struct why why = {.text = "The configuration cannot be read; see \"pmtactl test config\"."};
+	struct tree t;
+	int r;
+
+	tree_init(&t);
+	if (o->args[ARG_TARGET].len == 0) {
+		fprintf(stderr, "Say which address.\n");
+		r = EXIT_USAGE;
+	} else if (c == NULL || history_read(c, o->args[ARG_TARGET], o->max, &t, &why) == -1) {
+		fprintf(stderr, "%s\n", why.text);
+		r = 1;
+	} else
+		r = print(o, &t);
+	tree_clear(&t);
+	if (c != NULL)
+		conf_free(&c);
+	return r;
+}
+
 /* as long as there is somebody who looks */
 static int
 follow_top(const struct options *o, const char *path)
@@ -360,6 +386,8 @@ run(const struct options *o)
 			      "configuration is loaded; \"reload\" reads them anew.");
 	case LOCAL_TOP:
 		return top(o);
+	case LOCAL_HISTORY:
+		return history(o);
 	case LOCAL_EXPORT:
 	case LOCAL_IMPORT:
 		return transfer(o);

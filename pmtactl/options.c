@@ -24,6 +24,8 @@ static const struct {
 	"what the server does now: rates, the largest providers and queues, errors, alerts; "
 	"painted "
 	"anew every two seconds on a terminal, once anywhere else"},
+    {"history", LOCAL_HISTORY, "[--maxitems=N] ADDRESS",
+	"what became of the mail to an address, from the accounting files, the latest first"},
     {"completion bash", LOCAL_COMPLETION, "", "print the completion of commands for bash"},
     {"show license", LOCAL_NO_LICENSE, "", "Posthaste needs none"},
     {"show registration", LOCAL_NO_LICENSE, "", "Posthaste needs none"},

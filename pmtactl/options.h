@@ -24,7 +24,8 @@ enum local_command {
 	LOCAL_EXPORT, /* of the suppression database, by many requests */
 	LOCAL_IMPORT,
 	LOCAL_STREAM,
-	LOCAL_TOP
+	LOCAL_TOP,
+	LOCAL_HISTORY
 };
 
 struct options {
