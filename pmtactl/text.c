@@ -417,6 +417,35 @@ print_alerts(const struct tree *t, FILE *out)
 }
 
 static void
+print_changes(const struct tree *t, FILE *out)
+{
+	for (size_t i = 0; i < tree_count(t, "change"); i++) {
+		const char *queue = get(t, "change", i, "queue"),
+			   *source = get(t, "change", i, "source");
+		fprintf(out, "%s %-8s%s%s%s%s", get(t, "change", i, "time"),
+		    get(t, "change", i, "type"), queue, queue[0] == '\0' ? "" : " ", source,
+		    source[0] == '\0' ? "" : " ");
+		fprintf(out, "%s\n", get(t, "change", i, "text"));
+	}
+}
+
+static void
+print_rates(const struct tree *t, FILE *out)
+{
+	fprintf(out, "%-5s%-30s %-20s %9s %10s %9s %9s\n", "of", "name", "category", "count",
+	    "delivered", "per cent", "allowed");
+	for (size_t i = 0; i < tree_count(t, "rate"); i++) {
+		fprintf(out, "%-5s%-30s %-20s", get(t, "rate", i, "of"), get(t, "rate", i, "name"),
+		    get(t, "rate", i, "category"));
+		fprintf(
+		    out, " %9s %10s", get(t, "rate", i, "count"), get(t, "rate", i, "delivered"));
+		fprintf(out, " %9s %9s%s\n", get(t, "rate", i, "percent"),
+		    get(t, "rate", i, "allowed"),
+		    strcmp(get(t, "rate", i, "alert"), "yes") == 0 ? "  alert" : "");
+	}
+}
+
+static void
 print_lines(const struct tree *t, FILE *out)
 {
 	for (size_t i = 0; i < tree_count(t, "line"); i++)
@@ -470,6 +499,8 @@ static const struct {
     {CTL_SHOW_SUPPRESSED, print_suppressed},
     {CTL_CLASSIFY, print_classify},
     {CTL_SHOW_ALERTS, print_alerts},
+    {CTL_SHOW_RATES, print_rates},
+    {CTL_SHOW_CHANGES, print_changes},
 };
 
 void

@@ -34,6 +34,7 @@
 #include "queued/end/suppress.h"
 #include "queued/control/survey.h"
 #include "queued/way/sts.h"
+#include "queued/control/tail.h"
 #include "queued/way/target.h"
 #include "queued/vmta.h"
 
@@ -82,6 +83,7 @@ config(const struct conf *old)
 	first_configure();
 	limit_wake_all(&qd.total_out);
 	limit_wake_all(&qd.total_file);
+	tail_queue(TAIL_COMMAND, "", STR("the configuration was loaded"));
 }
 
 static void

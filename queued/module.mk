@@ -20,9 +20,11 @@ sources := conn.c \
 	   window.c \
 	   alert/alert.c \
 	   alert/rate.c \
+	   alert/shares.c \
 	   alert/tell.c \
 	   alert/watch.c \
 	   control/act.c \
+	   control/changes.c \
 	   control/control.c \
 	   control/domains.c \
 	   control/dry.c \

@@ -84,10 +84,15 @@ forget(struct alert *a)
 static void
 end(struct alert *a)
 {
+	char text[SUBJECT_MAX + 60];
+	int n;
+
 	a->is_raised = false;
 	a->ended = ev_wall();
 	a->forget = mono_add_ms(ev_now(), KEPT_MS);
 	stat_set(STAT_ALERTS, --alerts.n_raised);
+	n = snprintf(text, sizeof text, "%s %s: has ended", kinds[a->kind].word, a->subject);
+	tail_queue(TAIL_ALERT, "", str_from(text, PH_MIN((size_t)n, sizeof text - 1)));
 	log_info("event=alert-cleared kind=%s subject=%s", kinds[a->kind].word,
 	    log_quote(str_of(a->subject)));
 }

@@ -6,6 +6,7 @@
 #include "lib/base/slab.h"
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
+#include "lib/stats/stats.h"
 #include "queued/alert/alert.h"
 #include "queued/job.h"
 #include "queued/control/pause.h"
@@ -103,41 +104,6 @@ read_threshold(struct str line)
 	return t;
 }
 
-static void
-free_all(void)
-{
-	for (uint32_t h = 1; rates.made && h < slab_end(&rates.tallies); h++) {
-		struct tally **t = slab_at(&rates.tallies, h);
-		if ((uintptr_t)*t <= UINT32_MAX)
-			continue;
-		free((*t)->name);
-		free(*t);
-	}
-	slab_clear(&rates.tallies);
-	hmap_clear(&rates.map);
-}
-
-void
-alert_rate_configure(void)
-{
-	static const char *const defaults[] = {
-	    "bad-mailbox 0.5%", "spam-related 0.2%", "complaints 0.1%"};
-	const struct conf_set *g = conf_global(daemon_conf());
-	size_t n = conf_n(g, CONF_GLOBAL_ALERT_THRESHOLD);
-
-	free_all();
-	slab_init(&rates.tallies, sizeof(struct tally *));
-	hmap_init(&rates.map);
-	rates.made = true;
-	rates.unit_ms = 1000;
-	rates.n = n == 0 ? countof(defaults) : PH_MIN(n, (size_t)MAX_THRESHOLDS);
-	for (size_t i = 0; i < rates.n; i++) {
-		rates.list[i] = read_threshold(
-		    n == 0 ? str_of(defaults[i]) : conf_item(g, CONF_GLOBAL_ALERT_THRESHOLD, i));
-		rates.unit_ms = PH_MAX(rates.unit_ms, rates.list[i].window_ms / SLOTS);
-	}
-}
-
 /* ---- tallies ---- */
 
 struct key {
@@ -149,6 +115,13 @@ static struct tally *
 at(uint32_t h)
 {
 	return *(struct tally **)slab_at(&rates.tallies, h);
+}
+
+/* a free place holds the next free number */
+static bool
+is_used(uint32_t h)
+{
+	return (uintptr_t)at(h) > UINT32_MAX;
 }
 
 static bool
@@ -176,10 +149,9 @@ static void
 make_room(void)
 {
 	for (uint32_t h = 1; h < slab_end(&rates.tallies); h++) {
-		struct tally **place = slab_at(&rates.tallies, h), *t = *place;
+		struct tally *t = at(h);
 		struct key k;
-		if ((uintptr_t)t <= UINT32_MAX || t->raised != 0 ||
-		    t->last_unit + SLOTS > unit_now())
+		if (!is_used(h) || t->raised != 0 || t->last_unit + SLOTS > unit_now())
 			continue;
 		k = (struct key){str_of(t->name), (enum about)t->about};
 		hmap_remove(&rates.map, hash_of(&k), h);
@@ -301,7 +273,92 @@ judge(struct tally *t, size_t i)
 		stop(t);
 }
 
+/* ---- the configuration ---- */
+
+/* what was raised by a threshold that may be gone */
+static void
+end_all(void)
+{
+	char subject[300];
+
+	for (uint32_t h = 1; rates.made && h < slab_end(&rates.tallies); h++) {
+		for (size_t i = 0; is_used(h) && i < rates.n; i++) {
+			if (at(h)->raised & 1u << i)
+				alert_clear(ALERT_THRESHOLD, subject_of(at(h), i, subject));
+		}
+	}
+}
+
+static void
+free_all(void)
+{
+	for (uint32_t h = 1; rates.made && h < slab_end(&rates.tallies); h++) {
+		if (!is_used(h))
+			continue;
+		free(at(h)->name);
+		free(at(h));
+	}
+	slab_clear(&rates.tallies);
+	hmap_clear(&rates.map);
+}
+
+static size_t
+read_thresholds(struct threshold list[MAX_THRESHOLDS])
+{
+	static const char *const defaults[] = {
+	    "bad-mailbox 0.5%", "spam-related 0.2%", "complaints 0.1%"};
+	const struct conf_set *g = conf_global(daemon_conf());
+	size_t n = conf_n(g, CONF_GLOBAL_ALERT_THRESHOLD),
+	       n_read = n == 0 ? countof(defaults) : PH_MIN(n, (size_t)MAX_THRESHOLDS);
+
+	for (size_t i = 0; i < n_read; i++)
+		list[i] = read_threshold(
+		    n == 0 ? str_of(defaults[i]) : conf_item(g, CONF_GLOBAL_ALERT_THRESHOLD, i));
+	return n_read;
+}
+
+static bool
+are_equal(const struct threshold *a, const struct threshold *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(a[i].category, b[i].category) != 0 ||
+		    a[i].per_million != b[i].per_million || a[i].minimum != b[i].minimum ||
+		    a[i].window_ms != b[i].window_ms || a[i].about != b[i].about ||
+		    a[i].pauses != b[i].pauses)
+			return false;
+	}
+	return true;
+}
+
+void
+alert_rate_configure(void)
+{
+	struct threshold list[MAX_THRESHOLDS];
+	size_t n = read_thresholds(list);
+
+	if (rates.made && n == rates.n && are_equal(list, rates.list, n))
+		return;
+	end_all();
+	free_all();
+	slab_init(&rates.tallies, sizeof(struct tally *));
+	hmap_init(&rates.map);
+	rates.made = true;
+	rates.unit_ms = 1000;
+	rates.n = n;
+	for (size_t i = 0; i < n; i++) {
+		rates.list[i] = list[i];
+		rates.unit_ms = PH_MAX(rates.unit_ms, list[i].window_ms / SLOTS);
+	}
+}
+
 /* ---- in ---- */
+
+/* as pmtactl knows it */
+static struct str
+shown(struct str vmta)
+{
+	return vmta.len == 0 ? STR("{default}") : vmta;
+}
 
 static void
 count_delivered(struct str name, enum about about)
@@ -320,7 +377,7 @@ alert_rate_delivered(const struct queue *q, uint32_t job)
 		return;
 	if (job != 0)
 		count_delivered(str_of(job_at(job)->name), ABOUT_JOB);
-	count_delivered(q->vmta->name, ABOUT_VMTA);
+	count_delivered(shown(q->vmta->name), ABOUT_VMTA);
 }
 
 static void
@@ -341,11 +398,13 @@ count_bad(struct str name, enum about about, size_t i)
 void
 alert_rate_counted(struct str vmta, struct str job, struct str category)
 {
+	if (str_eq(category, STR("complaints")))
+		stat_inc(STAT_COMPLAINTS);
 	for (size_t i = 0; rates.made && i < rates.n; i++) {
 		if (!str_ieq(category, str_of(rates.list[i].category)))
 			continue;
 		count_bad(job, ABOUT_JOB, i);
-		count_bad(vmta, ABOUT_VMTA, i);
+		count_bad(shown(vmta), ABOUT_VMTA, i);
 	}
 }
 
@@ -359,10 +418,36 @@ void
 alert_rate_look(void)
 {
 	for (uint32_t h = 1; rates.made && h < slab_end(&rates.tallies); h++) {
-		struct tally *t = at(h);
-		for (size_t i = 0; (uintptr_t)t > UINT32_MAX && i < rates.n; i++) {
-			if (t->raised & 1u << i)
-				judge(t, i);
+		for (size_t i = 0; is_used(h) && i < rates.n; i++) {
+			if (at(h)->raised & 1u << i)
+				judge(at(h), i);
 		}
+	}
+}
+
+static void
+take_share(const struct tally *t, size_t i, alert_rate_take *take, void *ctx)
+{
+	const struct threshold *th = &rates.list[i];
+	struct sums s = sum(t, i);
+	struct alert_share share = {.name = t->name,
+	    .category = th->category,
+	    .delivered = s.delivered,
+	    .bad = s.bad,
+	    .per_million = th->per_million,
+	    .window_s = (uint32_t)(th->window_ms / 1000),
+	    .of_job = t->about == ABOUT_JOB,
+	    .is_raised = (t->raised & 1u << i) != 0};
+
+	if ((th->about & t->about) != 0 && s.all > 0)
+		take(ctx, &share);
+}
+
+void
+alert_rate_each(alert_rate_take *take, void *ctx)
+{
+	for (uint32_t h = 1; rates.made && h < slab_end(&rates.tallies); h++) {
+		for (size_t i = 0; is_used(h) && i < rates.n; i++)
+			take_share(at(h), i, take, ctx);
 	}
 }

@@ -66,6 +66,8 @@ static const struct {
     {CTL_SHOW_VMTA_SETTINGS, control_show_vmta_settings},
     {CTL_TAIL, control_tail},
     {CTL_SHOW_ALERTS, control_show_alerts},
+    {CTL_SHOW_RATES, control_show_rates},
+    {CTL_SHOW_CHANGES, control_show_changes},
     {CTL_TRACE, control_trace},
     {CTL_SHOW_VERSION, control_show_version},
     {CTL_LIST, control_list},

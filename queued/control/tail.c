@@ -4,6 +4,7 @@
 
 #include "lib/base/xalloc.h"
 #include "lib/stats/stats.h"
+#include "queued/control/changes.h"
 #include "queued/control/control_int.h"
 #include "queued/control/pause.h"
 
@@ -43,7 +44,7 @@ tail_kind_name(enum tail_kind kind)
 bool
 tail_is_wanted(enum tail_kind kind)
 {
-	return (tails.kinds & 1u << kind) != 0;
+	return changes_have(kind) || (tails.kinds & 1u << kind) != 0;
 }
 
 /* ---- who listens ---- */
@@ -169,6 +170,8 @@ tail_tell(const struct tail_event *e)
 	    str_sub(e->text, 0, TEXT_LEN)};
 	struct tail *t;
 
+	if (changes_have(e->kind))
+		changes_keep(e);
 	TAILQ_FOREACH(t, &tails.list, link)
 	{
 		if (!is_for(t, e))

@@ -1,7 +1,7 @@
 /*
  * What happens, told as it happens to the control clients that asked for it (pmtactl tail, the monitor). Each has a
- * filter and a bounded backlog: who reads too slowly loses events and is told how many. With nobody listening an
- * event costs one test. It never holds anything up.
+ * filter and a bounded backlog: who reads too slowly loses events and is told how many. With nobody listening what
+ * concerns mail costs one test; the rest is kept for an hour (changes.h). It never holds anything up.
  */
 #ifndef PH_QUEUED_CONTROL_TAIL_H
 #define PH_QUEUED_CONTROL_TAIL_H
