@@ -18,8 +18,8 @@ control_fn control_show_status, control_show_queues, control_show_domains, contr
     control_hold, control_release, control_resolve, control_clear_dnscache, control_reload,
     control_rotate_log, control_rotate_acct, control_reset_counters, control_stop, control_ledger,
     control_set_priority, control_show_precache, control_check_spf, control_show_metrics,
-    control_show_vmta_settings, control_tail, control_trace, control_show_alerts, control_show_rates,
-    control_show_changes;
+    control_show_vmta_settings, control_tail, control_trace, control_show_alerts,
+    control_show_rates, control_show_changes;
 
 /* control_rights.c: looks the groups up; before the sandbox */
 void control_rights_init(void);

@@ -1,12 +1,13 @@
 """The web monitor as people see it: every page and every action in a headless Chromium, without a word on its console.
 With PH_PICTURES=FOLDER the pictures of the documentation are made on the way."""
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from browser import Browser, missing  # noqa: E402
 from cases import Skip, case, expect, expect_equal, main, wait_for  # noqa: E402
-from posthaste import POLICY, World, queued_recipients  # noqa: E402
+from posthaste import DOMAIN, POLICY, ROOT, World, queued_recipients  # noqa: E402
 from web import PASSWORD, PORT, hash_of, write_access_file  # noqa: E402
 
 CONFIG = """
@@ -25,8 +26,9 @@ http-default-max-items 20
 	smtp-source-host {net}.201 b.mta.test
 </virtual-mta>
 """
+TRACKED = "<domain nowhere.test>\n\ttrack-recipient-events yes\n</domain>\n<domain yahoo.test>\n\ttrack-recipient-events yes\n</domain>\n"
 PAGES = ["", "queues", "queues?queue=gmail.test/*", "queue?name=gmail.test/mta-a", "domains", "vmtas", "jobs", "sources", "recipients",
-         "recipients?jobid=summer", "alerts", "events", "bounces", "complaints", "suppression?address=u1@gmail.test", "logs",
+         "recipients?jobid=summer", "alerts", "changes", "events", "bounces", "complaints", "suppression?address=u1@gmail.test", "logs",
          "logs?search=webd", "dns?name=gmail.test", "configuration", "commands", "login", "nowhere"]
 EVIL = "</script><img src=x onerror=alert(1)>"
 REPLY = 'provider evil.test { mx {net}.77; reply rcpt always "450 4.2.1 ' + EVIL + '"; }\n'
@@ -38,7 +40,7 @@ def world():
         print(f"# NOT TESTED: the pages, for want of {missing()}; scripts/deps.sh check installs it", flush=True)
         raise Skip(f"there is no {missing()}")
     if "world" not in _state:
-        w = World(policy=POLICY + REPLY, config=CONFIG, start=False)
+        w = World(policy=POLICY + REPLY, config=CONFIG, domain=DOMAIN + TRACKED, start=False)
         _state["world"] = w
         write_access_file(w.folder + "/access.json", [("anna", hash_of(), "admin"), ("mona", hash_of(), "monitor")])
         w.__enter__()
@@ -61,12 +63,16 @@ def fill(w):
         s.ehlo("c.test")
         s.sendmail("me@inject.test", [f'"{EVIL}"@evil.test'], f"Subject: {EVIL}\r\nx-envid: {EVIL}\r\n\r\n{EVIL}\r\n")
     wait_for("the reply", lambda: EVIL in w.ph.pmtactl("show", "queues", "evil.test").stdout, 30)
+    w.inject(n=1, rcpts="sent@yahoo.test", sessions=1, headers=["x-virtual-mta: mta-b", "x-job: done"])
+    w.ph.wait_bounces(3)
+    w.ph.wait_records(1, "d")
     w.ph.pmtactl("pause", "queue", "*/*")
     w.inject(n=40, rcpts="u%r@gmail.test", sessions=4, headers=["x-virtual-mta: mta-a", "x-job: summer"])
     w.inject(n=25, rcpts="u%r@yahoo.test", sessions=2, headers=["x-virtual-mta: mta-b", "x-job: summer"])
     w.inject(n=12, rcpts="u%r@outlook.test", sessions=2, headers=["x-virtual-mta: mta-b", "x-job: invoices"])
     w.inject(n=1, rcpts="u%r@web.test", sessions=1, headers=["x-job: " + EVIL])
     wait_for("78 wait", lambda: sum(j["rcp"] for j in w.ph.json("show", "jobs").get("job", [])) == 78, 30)
+    w.ph.pmtactl("set", "queue", "--mode=backoff", "outlook.test/*")
 
 
 def log_in(b, user):
@@ -100,8 +106,10 @@ def log_ins():
 @case("every page opens, shows what there is, says nothing on the console, and has a heading, a title and named parts")
 def pages():
     _, b = world()
-    wanted = {"": "Largest queues", "queues": "gmail.test/mta-a", "queue?name=gmail.test/mta-a": "Why it is where it is", "domains": "yahoo.test",
-              "vmtas": "mta-b", "jobs": "summer", "recipients?jobid=summer": "@gmail.test", "bounces": "by category", "logs": "webd",
+    wanted = {"": "It balances", "queues": "gmail.test/mta-a", "queue?name=gmail.test/mta-a": "Why it is where it is", "domains": "yahoo.test",
+              "vmtas": "mta-b", "jobs": "summer", "recipients?jobid=summer": "@gmail.test",
+              "alerts": "backoff", "changes": "pause queue", "events": "sent@yahoo.test", "bounces": "bad-domain", "complaints": "mta-b",
+              "suppression?address=u1@gmail.test": "not suppressed", "logs": "webd",
               "dns?name=gmail.test": "gmail.test", "configuration": "Earlier versions", "nowhere": "no such page"}
     for page in PAGES:
         b.open("/ui/" + page)
@@ -121,6 +129,39 @@ def pages():
             return bad.join(", ")""")
         expect_equal(problems, "", page)
         b.no_complaints("/ui/" + page)
+
+
+@case("bounces by category and by provider, recipient events, complaints and alerts say what there was")
+def what_happened():
+    w, b = world()
+    b.open("/ui/bounces")
+    for wanted in ("Bounced, by category", "bad-domain", "By provider", "nowhere.test", "By job and VirtualMTA"):
+        b.wait_text(wanted)
+    row = b.script("return [...document.querySelectorAll('tr')].map((r) => [...r.cells].map((c) => c.innerText)).find((r) => r[0] === 'nowhere.test')")
+    expect_equal(row[2], "3", f"bounced of nowhere.test: {row}")
+    b.open("/ui/events?queue=nowhere.test")
+    b.wait_text("bounced")
+    b.wait_text("@nowhere.test")
+    b.open("/ui/complaints")
+    b.wait_text("complaints about our mail since the start")
+    b.wait_text("done")
+    b.open("/ui/alerts")
+    b.wait_text("outlook.test/mta-b")
+    b.open("/ui/recipients?rcpt=sent@yahoo.test")
+    b.wait_text("Nothing waits for this address")
+    b.wait_text("delivered")
+    b.no_complaints("what happened")
+
+
+@case("each page that docs/guides/questions.md names for its ten questions answers")
+def ten_questions():
+    w, b = world()
+    found = re.findall(r"^\*\*(.+?)\*\*.*?^In the monitor: `(/ui/[^`]*)`", open(ROOT + "/docs/guides/questions.md").read(), re.M | re.S)
+    expect_equal(len(found), 10, "questions with a page")
+    for question, page in found:
+        b.open(page.replace("you@example.net", "u1@gmail.test").replace("gmail.com/bulk", "gmail.test/mta-a"))
+        expect(len(b.text()) > 60 and "no such page" not in b.text(), f"{question}: {b.text()[:100]}")
+        b.no_complaints(page)
 
 
 @case("what strangers wrote is text on every page: jobs, replies, addresses with markup run nothing and make no element")
@@ -224,6 +265,12 @@ def actions():
     b.fill("input[name=command]", "show version")
     b.click("form button", "Run")
     b.wait_text("Posthaste", "#command-output")
+    b.open("/ui/suppression?address=u9@gmail.test")
+    b.click("button[data-command=suppress]")
+    b.wait_text("manual")
+    b.click("button[data-command=unsuppress]")
+    b.wait_text("not suppressed")
+    b.open("/ui/commands")
     for words in ("rotate log", "reset counters", "reload"):
         b.click(f"button[data-command='{words}']")
         if words != "rotate log":

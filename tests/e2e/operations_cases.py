@@ -11,9 +11,11 @@ import subprocess
 import sys
 import tempfile
 import termios
+import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import Skip, case, expect, expect_equal, main, wait_for  # noqa: E402
+from peers import unpack  # noqa: E402
 from server_certs import Certs  # noqa: E402
 from posthaste import BUILD, DOMAIN, ROOT, World, queued_recipients  # noqa: E402
 
@@ -74,11 +76,54 @@ def prometheus():
         for line in text.splitlines():
             expect(line.startswith("# ") or SAMPLE.match(line), f"a line of metrics: {line}")
         w.ph.pmtactl("delete", "--jobId=j")
-        tool = os.environ.get("PROMTOOL") or shutil.which("promtool")
-        if tool is None:
-            raise Skip("promtool is not installed; all but its opinion was checked")
-        r = subprocess.run([tool, "check", "metrics"], input=text, capture_output=True, text=True)
+        r = subprocess.run([prometheus("promtool"), "check", "metrics"], input=text, capture_output=True, text=True)
         expect_equal((r.returncode, r.stdout + r.stderr), (0, ""), "promtool check metrics")
+
+
+def prometheus(program):
+    """Of Debian's package: the one that is installed, or one that is unpacked and never installed."""
+    return shutil.which(program) or unpack("prometheus") + "/usr/bin/" + program
+
+
+SCRAPE = """
+global:
+  scrape_interval: 1s
+rule_files: [{rules}]
+scrape_configs:
+  - job_name: posthaste
+    static_configs:
+      - targets: ["{net}.1:8080"]
+"""
+
+
+@case("Prometheus itself scrapes /metrics, knows the numbers, and takes the rules")
+def scraped():
+    server = prometheus("prometheus")
+    with World(config="http-mgmt-port 8080\nhttp-access {net}.0/24 monitor\nhttp-access 127.0.0.1 monitor\n<http>\n\taddress {net}.1\n</http>\n") as w:
+        w.inject(3)
+        w.mx.wait_recipients(3)
+        path, at = w.folder + "/prometheus.yml", f"{w.net}.2:9090"
+        with open(path, "w") as f:
+            f.write(w.fill(SCRAPE.replace("{rules}", ROOT + "/conf/monitoring/posthaste.rules.yml")))
+        r = subprocess.run([prometheus("promtool"), "check", "config", path], capture_output=True, text=True)
+        expect_equal(r.returncode, 0, f"promtool check config: {r.stdout}{r.stderr}")
+        process = subprocess.Popen([server, "--config.file", path, "--storage.tsdb.path", w.folder + "/tsdb", "--web.listen-address", at],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+        def value(query):
+            try:
+                with urllib.request.urlopen(f"http://{at}/api/v1/query?query={query}", timeout=10) as answer:
+                    found = json.load(answer)["data"]["result"]
+            except OSError:
+                return None
+            return found and found[0]["value"][1]
+        try:
+            wait_for("it was scraped", lambda: value("up") == "1", 60)
+            wait_for("the number", lambda: value("posthaste_queue_delivered_total") == "3", 60)
+            expect(value("posthaste_delivery_latency_seconds_count") == "3", "the histogram")
+        finally:
+            process.kill()
+            process.wait()
 
 
 # what changes something by another's hand, or nothing that was
@@ -178,7 +223,8 @@ def resolve_connect():
 AUTH_POLICY = """port {mx_port}
 name-server {net}.53:{dns_port}
 provider auth.test { mx {net}.20; auth ann opensesame PLAIN LOGIN; }
-provider gmail.test { mx {net}.10; reply rcpt match:late* "450 4.2.1 come back later"; reply rcpt match:no* "550 5.1.1 no such user"; }
+provider gmail.test { mx {net}.10; reply rcpt match:late* "450 4.2.1 come back later"; reply rcpt match:no* "550 5.1.1 no such user";
+	reply rcpt match:spam* "550 5.7.1 message looks like spam"; }
 """
 LOGGED = DOMAIN + """<domain auth.test>
 	auth-username ann
@@ -283,6 +329,7 @@ ALERTS = """alert-notify operator@gmail.test
 alert-command /bin/sh -c "cat >>{folder}/alerts/told"
 command-user nobody
 alert-threshold bad-mailbox 10% per=job window=10m minimum=8 action=pause
+alert-threshold spam-related 10% per=vmta window=10m minimum=8 action=warn
 alert-disk-free 100
 alert-queue-age 1s
 alert-certificate 10000d
@@ -317,13 +364,29 @@ def show_alerts():
         w.inject(1, "no2@gmail.test", headers=("X-Job: j1",))
         w.ph.wait_records(2, "b")
         expect_equal([j["paused"] for j in w.ph.json("show", "jobs")["job"]], [True], "2 of 10 are")
+        w.inject(2, "spam%r@gmail.test")
+        w.ph.wait_records(4, "b")
+        w.ph.pmtactl("disable", "source", "127.0.0.9", "held.test")
         w.ph.kill_daemon("deliverd")
-        subject = "job j1, bad-mailbox"
-        wanted = {("backoff", "held.test/{default}"), ("threshold", subject), ("disk", "spool"), ("queue-age", "queues"),
-                  ("restart", "deliverd.0"), ("certificate", certs.folder + "/server.pem")}
+        subject, of_vmta = "job j1, bad-mailbox", "VirtualMTA {default}, spam-related"
+        wanted = {("backoff", "held.test/{default}"), ("threshold", subject), ("threshold", of_vmta), ("disk", "spool"),
+                  ("queue-age", "queues"), ("restart", "deliverd.0"), ("certificate", certs.folder + "/server.pem"),
+                  ("source-disabled", "127.0.0.9 for held.test/{default}")}
         found = wait_for("all alerts", lambda: wanted <= set(a := alerts(w)) and a, 40)
         expect("2 of 10 delivered (20.00 %)" in found["threshold", subject]["text"], f"{found['threshold', subject]}")
         expect_equal({a["state"] for a in found.values()}, {"raised"}, "states")
+        # ---- of a VirtualMTA it was only told, and both are among the rates, the worst first
+        expect(found["threshold", of_vmta]["text"].startswith("2 of 1"), f"{found['threshold', of_vmta]}")
+        expect_equal([v["held"] for v in w.ph.json("show", "vmtas")["vmta"]], [False], "action=warn")
+        rates = w.ph.json("show", "rates")["rate"]
+        expect_equal({(r["of"], r["name"], r["category"], r["count"], r["alert"]) for r in rates},
+                     {("job", "j1", "bad-mailbox", 2, True), ("vmta", "{default}", "spam-related", 2, True)}, "rates")
+        expect_equal((rates[0]["percent"], rates[0]["allowed"]), ("20.00", "10.00"), "of the worst")
+        expect_equal(len(w.ph.json("show", "rates", "spam-related")["rate"]), 1, "rates of one category")
+        expect("j1" in w.ph.pmtactl("show", "rates").stdout, "rates as text")
+        # ---- a source that is used again
+        w.ph.pmtactl("enable", "source", "127.0.0.9", "held.test")
+        expect_equal(alerts(w)["source-disabled", "127.0.0.9 for held.test/{default}"]["state"], "ended", "the source")
         w.ph.pmtactl("set", "queue", "--mode=normal", "held.test")
         expect_equal(alerts(w)["backoff", "held.test/{default}"]["state"], "ended", "back-off is over")
         w.ph.pmtactl("set", "queue", "--mode=backoff", "held.test")
@@ -340,6 +403,13 @@ def show_alerts():
         w.ph.pmtactl("reload")
         wait_for("disk and age are over", lambda: {a["state"] for k, a in alerts(w).items()
                                                    if k[0] in ("disk", "queue-age")} == {"ended"}, 40)
+        expect_equal(alerts(w)["threshold", subject]["state"], "raised", "what is over its threshold after a reload")
+        # ---- all of that was a change
+        changes = w.ph.json("show", "changes")["change"]
+        for kind, text in (("mode", "backoff"), ("source", "disabled"), ("alert", "threshold " + subject), ("alert", "disk spool: has ended"),
+                           ("command", "reload"), ("command", "the configuration was loaded")):
+            expect(any(c["type"] == kind and text in c["text"] for c in changes), f"{kind} {text!r} is not among {changes}")
+        expect("disable source" in w.ph.pmtactl("show", "changes").stdout, "changes as text")
         w.ph.pmtactl("delete", "--jobId=j1")
         w.ph.audit()
     shutil.rmtree(certs.folder, ignore_errors=True)

@@ -1,5 +1,5 @@
 // What the server does now, what it did in the last hour, and what is largest.
-import {get} from "./api.js";
+import {get, show} from "./api.js";
 import {chart, rates} from "./chart.js";
 import {badge, bytes, card, el, number, table} from "./dom.js";
 
@@ -75,12 +75,20 @@ function largest(queues, domains) {
 			{title: "Connections", kind: "n", value: (d) => number(d.conn)}], domains, "No mail waits.")));
 }
 
+// accepted = delivered + bounced + expired + deleted + queued
+function ledger(l) {
+	const ends = ["delivered", "bounced", "expired", "deleted", "queued"], rest = l.accepted - ends.reduce((t, k) => t + l[k], 0);
+	return card("Is anything lost?", el("p", {}, rest === 0 ? badge("It balances", "") : l.scanning ? badge("the spool is being read", "warn") : badge(`${number(rest)} are on their way`, "warn"),
+		` Since the spool was made ${number(l.accepted)} recipients were accepted; ${ends.map((k) => `${number(l[k])} ${k}`).join(", ")}. `,
+		"pmtactl audit proves it from the files."));
+}
+
 export async function home(context) {
 	const head = el("p", {class: "dim"}), box = el("div", {}), hour = await hourCharts(context);
 	const draw = async () => {
-		const [s, q, d] = await Promise.all([get("/status"), get("/queues", {sort: "rcpt", maxitems: 5}), get("/domains", {sort: "rcpt", maxitems: 5})]);
+		const [s, l, q, d] = await Promise.all([get("/status"), show("show ledger"), get("/queues", {sort: "rcpt", maxitems: 5}), get("/domains", {sort: "rcpt", maxitems: 5})]);
 		head.textContent = `${s.mta.product.name} ${s.mta.product.version} on ${s.mta.fullHostName}, ${s.status.status} since ${s.status.startupTime}; spool read ${s.status.spool.initPct} %`;
-		box.replaceChildren(largest(q.queue, d.domain), traffic(s.status));
+		box.replaceChildren(largest(q.queue, d.domain), traffic(s.status), ledger(l.ledger));
 	};
 	context.box.append(el("h1", {}, "Now"), head, tiles(context), liveChart(context), hour.box, box);
 	await draw();

@@ -134,12 +134,23 @@ async function recipients(context) {
 			return card("Why this address waits", table(rcpt, [{title: "Queue", value: (r) => queueLink(r.queue)}, {title: "Why", kind: "text", value: (r) => r.why},
 				{title: "Until", value: (r) => r.until}, {title: "Attempts", kind: "n", value: (r) => number(r.attempts)}], d.rcpt || [], "Nothing waits for this address."));
 		});
+	if (rcpt && !rcpt.includes("*"))
+		await part(context, () => eventsOf(rcpt));
 	await part(context, async () => {
 		const d = await get("/listqueue", {...asked, queue: asked.queue || "*/*"});
 		return card(null, table("Recipients that match", RECIPIENT, d.rcpt || [], "None waits."));
 	});
 	if (context.may("operator") && (asked.rcpt || asked.orig || asked.jobid || asked.queue))
 		context.box.append(deleteButton(context, asked));
+}
+
+// what its queues remember, where track-recipient-events says so
+async function eventsOf(rcpt) {
+	const d = await get("/queueDetail", {queue: rcpt.slice(rcpt.lastIndexOf("@") + 1), maxitems: 200});
+	const rows = d.queue.flatMap((q) => (q.rcptEvent || []).map((e) => ({queue: q.name, ...e}))).filter((e) => e.rcpt.toLowerCase() === rcpt.toLowerCase());
+	return card("What happened to its mail", table("The last events, where track-recipient-events is on; all of them: pmtactl history", [
+		{title: "Time", value: (e) => e.time}, {title: "What", value: (e) => e.type}, {title: "Queue", value: (e) => queueLink(e.queue)}, {title: "Job", value: (e) => e.jobId},
+		{title: "Host", kind: "text", value: (e) => e.host}, {title: "Reply", kind: "text", value: (e) => e.text}], rows, "Nothing is remembered of this address."));
 }
 
 // ---- domains, VirtualMTAs, jobs, sources ----
@@ -212,20 +223,26 @@ function share(rows, caption, name) {
 async function bounces(context) {
 	title(context, "Bounces");
 	await part(context, async () => {
-		const [l, q] = await Promise.all([get("/labels"), get("/queues", {maxitems: 2000, sort: "rcpt"})]);
-		const by = new Map();
-		for (const row of q.queue) {
-			const d = row.name.split("/")[0], s = by.get(d) || {name: d, bounces: 0, deferrals: 0, deliveries: 0};
-			for (const k of ["bounces", "deferrals", "deliveries"]) s[k] += row[k] || 0;
-			by.set(d, s);
-		}
-		const rows = [...by.values()].filter((d) => d.bounces || d.deferrals).sort((a, b) => b.bounces - a.bounces || b.deferrals - a.deferrals).slice(0, 100);
+		const [l, d, r] = await Promise.all([get("/labels"), get("/domains", {maxitems: 2000, sort: "rcpt"}), show("show rates")]);
+		const rows = d.domain.filter((x) => x.bounces || x.deferrals).sort((a, b) => b.bounces - a.bounces || b.deferrals - a.deferrals).slice(0, 100);
 		return [el("div", {class: "two"}, card("Bounced, by category", share(sum(l.bounces), "Since the start", "Category")),
 			card("Temporary failures, by category", share(sum(l.deferrals), "Since the start", "Category"))),
 			card("By provider", table("Of the domains that have a queue now", [{title: "Domain", value: (d) => el("a", {href: "/ui/queues?queue=" + encodeURIComponent(d.name + "/*")}, d.name)},
 				{title: "Delivered", kind: "n", value: (d) => number(d.deliveries)}, {title: "Bounced", kind: "n", value: (d) => number(d.bounces)},
-				{title: "Temporary failures", kind: "n", value: (d) => number(d.deferrals)}], rows, "No domain has bounces."))];
+				{title: "Temporary failures", kind: "n", value: (d) => number(d.deferrals)}], rows, "No domain has bounces.")),
+			ratesCard("By job and VirtualMTA, the worst first", (r.rate || []).filter((x) => x.category !== "complaints"), "Nothing was delivered or bounced in the window of alert-threshold.")];
 	});
+}
+
+// what jobs and VirtualMTAs brought upon us
+function ratesCard(caption, rows, none) {
+	const name = (r) => r.of === "job" ? el("a", {href: "/ui/recipients?jobid=" + encodeURIComponent(r.name)}, r.name)
+		: el("a", {href: "/ui/queues?queue=" + encodeURIComponent("*/" + r.name)}, r.name);
+	return card(caption, table("Within the window of alert-threshold", [
+		{title: "", value: (r) => r.of === "job" ? "job" : "VirtualMTA"}, {title: "Name", kind: "text", value: name}, {title: "Category", value: (r) => r.category},
+		{title: "Count", kind: "n", value: (r) => number(r.count)}, {title: "Delivered", kind: "n", value: (r) => number(r.delivered)},
+		{title: "Share", kind: "n", value: (r) => r.percent + " %"}, {title: "Allowed", kind: "n", value: (r) => r.allowed + " %"},
+		{title: "", value: (r) => r.alert ? badge("alert", "bad") : ""}], rows, none));
 }
 
 // pages of a command that a server may not have: then that is said
@@ -268,10 +285,11 @@ async function events(context) {
 
 async function complaints(context) {
 	title(context, "Complaints");
-	await orNot(context, "A list of complaints", "show complaints", async () => {
-		const d = await show("show complaints");
-		const rows = rowsOf(d);
-		return card(null, table("Complaints", columnsOf(rows), rows, "No complaint came in."));
+	await part(context, async () => {
+		const [d, h] = await Promise.all([show("show rates", {target: "complaints"}), get("/history")]);
+		const last = h.history[h.history.length - 1];
+		return [el("p", {}, `${number(last ? last.complaints_total : 0)} complaints about our mail since the start. Who complained: records of type f in the accounting files; who gets no more mail: Suppression.`),
+			ratesCard("By job and VirtualMTA, the worst first", d.rate || [], "Nothing was delivered or complained about in the window of alert-threshold.")];
 	});
 }
 
@@ -284,13 +302,30 @@ async function suppression(context) {
 		const rows = rowsOf(await show("show suppressed", {target: address}));
 		return card(address, table("On the list", columnsOf(rows), rows, "This address is not suppressed."));
 	});
+	if (context.may("operator"))
+		context.box.append(el("div", {class: "actions"}, act(context, "Suppress", "suppress", {target: address}),
+			act(context, "Suppress no more", "unsuppress", {target: address})));
 }
 
 async function alerts(context) {
 	title(context, "Alerts");
 	await orNot(context, "The list of alerts", "show alerts", async () => {
-		const rows = rowsOf(await show("show alerts"));
-		return card(null, table("Raised now", columnsOf(rows), rows, "No alert is raised."));
+		const rows = (await show("show alerts")).alert || [];
+		return card(null, table("Raised now, then what has ended in the last 24 hours", [
+			{title: "State", value: (a) => badge(a.state, a.state !== "raised" ? "" : a.level === "critical" ? "bad" : "warn")},
+			{title: "Kind", value: (a) => a.kind}, {title: "About", kind: "text", value: (a) => a.subject}, {title: "What", kind: "text", value: (a) => a.text},
+			{title: "Since", value: (a) => a.since}, {title: "Ended", value: (a) => a.ended || ""}, {title: "Times", kind: "n", value: (a) => number(a.count)}],
+			rows, "No alert is raised, and none was in the last 24 hours."));
+	});
+}
+
+async function changes(context) {
+	title(context, "Changes");
+	await part(context, async () => {
+		const rows = (await show("show changes", {maxitems: 500})).change || [];
+		return card(null, table("In the last hour, the newest first", [{title: "Time", value: (c) => c.time}, {title: "Kind", value: (c) => c.type},
+			{title: "Queue", value: (c) => c.queue ? queueLink(c.queue) : ""}, {title: "Source", value: (c) => c.source}, {title: "What", kind: "text", value: (c) => c.text}],
+			rows, "No queue changed its mode, no source its state, no alert came or went, and nobody gave a command."));
 	});
 }
 
@@ -379,6 +414,7 @@ export const PAGES = [
 	{name: "sources", title: "Source addresses", group: "Now", open: sources},
 	{name: "recipients", title: "Recipients", group: "Now", open: recipients},
 	{name: "alerts", title: "Alerts", group: "What happened", open: alerts},
+	{name: "changes", title: "Changes", group: "What happened", open: changes},
 	{name: "events", title: "Recipient events", group: "What happened", open: events},
 	{name: "bounces", title: "Bounces", group: "What happened", open: bounces},
 	{name: "complaints", title: "Complaints", group: "What happened", open: complaints},
