@@ -162,26 +162,33 @@ log_file_is_new_day(int *day, int64_t now_sec)
 	return last != 0 && today > last;
 }
 
-static bool
-is_too_large(const struct conf_set *g)
+bool
+log_file_is_due(const struct conf *c, bool is_new_day, uint64_t size)
 {
+	const struct conf_set *g = conf_global(c);
 	uint64_t max = conf_u64(g, CONF_GLOBAL_LOG_ROTATE_SIZE);
+
+	if (conf_u64(g, CONF_GLOBAL_LOG_ROTATE) <= 1)
+		return false;
+	return (is_new_day && conf_bool(g, CONF_GLOBAL_LOG_AUTO_ROTATION)) ||
+	       (max != 0 && size >= max);
+}
+
+static uint64_t
+size_now(void)
+{
 	struct stat st;
 
-	return max != 0 && fstat(master.log_fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	       (uint64_t)st.st_size >= max;
+	return fstat(master.log_fd, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
 }
 
 static void
 on_midnight(struct ev_timer *t)
 {
-	const struct conf_set *g = conf_global(master.conf);
 	bool is_new_day = log_file_is_new_day(&master.log_day, wall_sec(ev_wall()));
 	struct why why;
 
-	is_new_day = is_new_day && conf_bool(g, CONF_GLOBAL_LOG_AUTO_ROTATION);
-	if ((is_new_day || is_too_large(g)) && conf_u64(g, CONF_GLOBAL_LOG_ROTATE) > 1 &&
-	    log_file_rotate(&why) == -1)
+	if (log_file_is_due(master.conf, is_new_day, size_now()) && log_file_rotate(&why) == -1)
 		log_warn("log not rotated reason=\"%s\"", why.text);
 	log_file_arm_midnight();
 }

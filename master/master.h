@@ -170,6 +170,8 @@ void log_file_arm_midnight(void);
 int64_t log_file_next_look_ms(int64_t now_sec);
 /* Is it a later day, as people here count, than at the last look? *day: 0 before the first one. */
 bool log_file_is_new_day(int *day, int64_t now_sec);
+/* Is a log of that size to be rotated now? */
+bool log_file_is_due(const struct conf *c, bool is_new_day, uint64_t size);
 
 /* ---- listeners.c ---- */
 /*

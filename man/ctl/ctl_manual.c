@@ -64,6 +64,9 @@ static const char head[] =
     "prove from spool and accounting files that no recipient was lost: accepted = delivered + "
     "bounced + expired +\n"
     "deleted + queued\n"
+    ".It Ic history Oo Fl -maxitems Ns = Ns Ar n Oc Ar address\n"
+    "what became of the mail to an address, from the accounting files, the latest first; it reads "
+    "them with the caller's rights\n"
     ".It Ic hash-password\n"
     "read a password and print a hash (Argon2id) that may stand for it in <smtp-user>; such a user "
     "cannot log in by "
@@ -81,7 +84,13 @@ static const char head[] =
     ".El\n"
     ".Pp\n"
     "What the server answers:\n"
-    ".Bl -tag -width Ds\n";
+    ".Bl -tag -width Ds\n"
+    ".It Ic top Oo Fl -once Oc Oo Fl -maxitems Ns = Ns Ar n Oc\n"
+    "what the server does now: what it accepted, delivered and bounced a second, the largest "
+    "providers and queues with their last errors,\n"
+    "and alerts; on a terminal painted anew every two seconds until it is interrupted, anywhere "
+    "else "
+    "once, of two looks a second apart\n";
 
 static const char tail[] = ".El\n"
 			   ".Sh EXIT STATUS\n"

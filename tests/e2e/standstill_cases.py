@@ -62,13 +62,22 @@ provider yahoo.test { mx {net}.12; }
         w.ph.kill()  # it would wait again
 
 
-@case("log-rotate-size: a log that has grown is rotated within ten seconds, and all go on in the new one")
+@case("log-rotate-size: a log that has grown is rotated within ten seconds, and all go on in the new one, which everybody may read if that is wanted")
 def log_size():
-    with World(config="log-rotate-size 20k\nlog-rotate 3\n") as w:
+    def mode():
+        return oct(os.stat(w.folder + "/log/pmta.log").st_mode & 0o777)
+
+    with World(config="log-rotate-size 20k\nlog-rotate 3\nlog-file-world-readable yes\n") as w:
+        expect_equal(mode(), "0o644", "log-file-world-readable yes")
         with open(w.folder + "/log/pmta.log", "a") as f:
             f.write("x" * 30000 + "\n")
         wait_for("the rotation", lambda: os.path.exists(w.folder + "/log/pmta.log.1"), 15)
         expect(os.path.getsize(w.folder + "/log/pmta.log") < 20000, "size of the new log")
+        expect_equal(mode(), "0o644", "of the new log")
+        w.ph.write_config(w.config.replace("world-readable yes", "world-readable no"))
+        w.ph.pmtactl("reload")
+        w.ph.pmtactl("rotate", "log")
+        wait_for("log-file-world-readable no", lambda: mode() == "0o640", 10)
         w.ph.pmtactl("reload")
         wait_for("daemons in the new log", lambda: "deliverd configuration in use" in open(w.folder + "/log/pmta.log").read(), 10)
 

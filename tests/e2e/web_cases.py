@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) +
 from authority import Authority  # noqa: E402
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
 from posthaste import World, queued_recipients  # noqa: E402
+from server_certs import Certs  # noqa: E402
 from web import PASSWORD, PORT, Client, hash_of, raw, write_access_file  # noqa: E402
 
 KEY = "k" * 20 + "_0123456789_ABCDEF"
@@ -378,6 +379,29 @@ def tls():
         said = handshake(w, "-cipher", "ALL")
         expect("ECDHE-ECDSA-AES128-GCM-SHA256" in said, f"ciphers: {said[:300]}")
         expect("Cipher is (NONE)" in handshake(w, "-tls1_3"), "TLS 1.3 was served")
+    finally:
+        w.use(str)
+
+
+@case("each row of TLS decides: which versions are spoken, and how long the key for Diffie-Hellman is")
+def tls_rows():
+    w = world()
+    certs = Certs(w.folder + "/certs")
+    certs.make("server")
+    tls_on = f"http-tls-certificate {certs.path('server.pem')}\nhttp-redirect-to-https no\nhttp-tls-ciphers ALL:@SECLEVEL=0\n"
+    names = ("-tls1", "-tls1_1", "-tls1_2", "-tls1_3")
+    rows = (("", [False, True, True, True]), ("http-tls-allow-tlsv1 yes\n", [True, True, True, True]),
+            ("http-tls-allow-tlsv1.1 no\n", [False, False, True, True]), ("http-tls-allow-tlsv1.3 no\n", [False, True, True, False]),
+            ("http-tls-allow-tlsv1.1 no\nhttp-tls-allow-tlsv1.2 no\n", [False, False, False, True]))
+    try:
+        for row, wanted in rows:
+            w.use(lambda s, row=row: s + tls_on + row)
+            spoken = ["Cipher is (NONE)" not in handshake(w, v, "-cipher", "ALL:@SECLEVEL=0") for v in names]
+            expect_equal(spoken, wanted, f"{names} with {row!r}")
+        for bits in (2048, 4096):
+            w.use(lambda s, bits=bits: s + tls_on + f"http-tls-dh-key-length {bits}\n")
+            said = handshake(w, "-tls1_2", "-cipher", "DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0")
+            expect(f"Server Temp Key: DH, {bits} bits" in said, f"http-tls-dh-key-length {bits}: {said[-800:]}")
     finally:
         w.use(str)
 

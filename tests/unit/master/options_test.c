@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include <time.h>
+#include <unistd.h>
 
 #include "master/backoff.h"
 #include "master/master.h"
@@ -140,6 +141,39 @@ the_log_s_day_begins_at_midnight_here_and_never_by_a_clock_set_back(void **state
 	assert_int_equal(log_file_next_look_ms(utc(10, 26, 12, 0, 0)), 10000);
 }
 
+static void
+the_log_is_rotated_at_midnight_and_by_its_size_as_the_configuration_says(void **state)
+{
+	static const struct {
+		const char *rows;
+		bool by_day, by_size; /* 20,000 bytes */
+	} cases[] = {
+	    {"", true, false},
+	    {"log-auto-rotation no\n", false, false},
+	    {"log-auto-rotation no\nlog-rotate-size 20k\n", false, false},
+	    {"log-auto-rotation no\nlog-rotate-size 10k\n", true, true},
+	    {"log-rotate 0\nlog-rotate-size 10k\n", false, false},
+	};
+
+	for (size_t i = 0; i < countof(cases); i++) {
+		char path[] = "/tmp/posthaste-log-XXXXXX";
+		struct conf_messages m = {0};
+		FILE *f = fdopen(mkstemp(path), "w");
+		struct conf *c;
+		assert_non_null(f);
+		fprintf(
+		    f, "log-file /tmp/x/log\n<spool /tmp/x/spool>\n</spool>\n%s", cases[i].rows);
+		assert_int_equal(fclose(f), 0);
+		c = conf_load(path, &m);
+		assert_non_null(c);
+		assert_int_equal(unlink(path), 0);
+		assert_int_equal(log_file_is_due(c, true, 20000), cases[i].by_day);
+		assert_int_equal(log_file_is_due(c, false, 20000), cases[i].by_size);
+		conf_messages_clear(&m);
+		conf_free(&c);
+	}
+}
+
 int
 main(void)
 {
@@ -149,6 +183,8 @@ main(void)
 	    cmocka_unit_test(who_does_not_answer_has_its_time_and_no_more),
 	    cmocka_unit_test(a_start_is_not_asked_and_has_longer),
 	    cmocka_unit_test(the_log_s_day_begins_at_midnight_here_and_never_by_a_clock_set_back),
+	    cmocka_unit_test(
+		the_log_is_rotated_at_midnight_and_by_its_size_as_the_configuration_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
