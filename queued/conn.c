@@ -9,7 +9,6 @@
 #include "queued/state.h"
 #include "queued/end/suppress.h"
 #include "queued/control/tail.h"
-#include "queued/way/target.h"
 #include "queued/control/trace.h"
 #include "queued/vmta.h"
 #include "queued/way/way.h"
@@ -112,8 +111,8 @@ make(struct queue *q, const struct way *w, uint32_t deliverer)
 	c->source = w->source;
 	c->pools = q->vmta->pools;
 	c->type = q->policy->delivery;
-	c->to_host = c->type == DELIVERY_SMTP ? target_of_host(q, w) : NULL;
-	c->to_address = c->type == DELIVERY_SMTP ? target_of_address(w) : NULL;
+	c->to_host = w->to_host;
+	c->to_address = w->to_address;
 	c->opened = ev_now();
 	c->host = xstrdup(w->host->name);
 	STAILQ_INIT(&c->txns);

@@ -9,7 +9,8 @@
 #define LOOKS_A_TIME 2
 
 struct domain {
-	char *name; /* owned; NULL or a small number: a free slot */
+	char *name;    /* owned; NULL or a small number: a free slot */
+	uint32_t hash; /* as much of it as the map has */
 	uint32_t n_rcpts;
 	uint32_t rollup; /* name, 0: none known */
 	struct tick until;
@@ -41,10 +42,16 @@ is_used(uint32_t handle)
 	return (uintptr_t)domain_at(handle)->name > UINT32_MAX;
 }
 
+static uint32_t
+find(struct str name, uint64_t hash)
+{
+	return hmap_find(&domains.map, hash, is_domain, &name);
+}
+
 uint32_t
 domain_find(struct str name)
 {
-	return hmap_find(&domains.map, str_ihash(name), is_domain, &name);
+	return find(name, str_ihash(name));
 }
 
 static void
@@ -54,7 +61,7 @@ maybe_forget(uint32_t handle)
 
 	if (d->n_rcpts > 0 || (d->rollup != 0 && !tick_is_due(d->until)))
 		return;
-	hmap_remove(&domains.map, str_ihash(str_of(d->name)), handle);
+	hmap_remove(&domains.map, d->hash, handle);
 	free(d->name);
 	slab_free(&domains.slab, handle);
 }
@@ -73,7 +80,8 @@ look_around(void)
 static uint32_t
 get(struct str name)
 {
-	uint32_t h = domain_find(name);
+	uint64_t hash = str_ihash(name);
+	uint32_t h = find(name, hash);
 
 	if (h != 0)
 		return h;
@@ -82,7 +90,8 @@ get(struct str name)
 	look_around();
 	h = slab_new(&domains.slab);
 	domain_at(h)->name = xstrdup_str(name);
-	hmap_add(&domains.map, str_ihash(name), h);
+	domain_at(h)->hash = (uint32_t)hash;
+	hmap_add(&domains.map, hash, h);
 	return h;
 }
 

@@ -11,13 +11,6 @@ struct lane {
 	struct rlist list;
 	struct order_level *level;
 };
-struct order_level {
-	struct order_level *lower;
-	struct order *owner;
-	uint32_t first, last; /* lanes in the order of their turns */
-	uint8_t priority;
-};
-
 static struct {
 	struct slab slab;
 	struct hmap map; /* by level and job */
@@ -49,7 +42,8 @@ get_level(struct order *o, uint8_t priority)
 
 	if (*at != NULL && (*at)->priority == priority)
 		return *at;
-	new = xcalloc(1, sizeof *new);
+	new = o->own.is_used ? xcalloc(1, sizeof *new) : &o->own;
+	new->is_used = true;
 	new->owner = o;
 	new->priority = priority;
 	new->lower = *at;
@@ -63,7 +57,10 @@ drop_level(struct order_level *level)
 	struct order_level **at = find_level(level->owner, level->priority);
 
 	*at = level->lower;
-	free(level);
+	if (level == &level->owner->own)
+		*level = (struct order_level){.is_used = false};
+	else
+		free(level);
 }
 
 /* ---- lanes ---- */
@@ -133,18 +130,36 @@ unlink_lane(struct order_level *level, uint32_t handle)
 		lane_at(l->next)->prev = l->prev;
 }
 
+static void
+map_lane(uint32_t handle)
+{
+	struct lane_key k = {.level = lane_at(handle)->level, .job = lane_at(handle)->job};
+
+	hmap_add(&lanes.map, hash_of(&k), handle);
+}
+
 static uint32_t
-get_lane(struct order_level *level, uint32_t job, bool in_front)
+find_lane(const struct order_level *level, uint32_t job)
 {
 	struct lane_key k = {.level = level, .job = job};
-	uint32_t h;
 
 	/* mostly one job at a time comes in */
 	if (level->last != 0 && lane_at(level->last)->job == job)
 		return level->last;
-	h = hmap_find(&lanes.map, hash_of(&k), is_lane, &k);
+	return level->is_mapped ? hmap_find(&lanes.map, hash_of(&k), is_lane, &k) : 0;
+}
+
+static uint32_t
+get_lane(struct order_level *level, uint32_t job, bool in_front)
+{
+	uint32_t h = find_lane(level, job);
+
 	if (h != 0)
 		return h;
+	if (level->first != 0 && !level->is_mapped) {
+		level->is_mapped = true;
+		map_lane(level->first);
+	}
 	if (lanes.slab.item == 0)
 		slab_init(&lanes.slab, sizeof(struct lane));
 	h = slab_new(&lanes.slab);
@@ -154,7 +169,8 @@ get_lane(struct order_level *level, uint32_t job, bool in_front)
 		link_first(level, h);
 	else
 		link_last(level, h);
-	hmap_add(&lanes.map, hash_of(&k), h);
+	if (level->is_mapped)
+		map_lane(h);
 	return h;
 }
 
@@ -164,7 +180,8 @@ drop_lane(uint32_t handle)
 	struct order_level *level = lane_at(handle)->level;
 	struct lane_key k = {.level = level, .job = lane_at(handle)->job};
 
-	hmap_remove(&lanes.map, hash_of(&k), handle);
+	if (level->is_mapped)
+		hmap_remove(&lanes.map, hash_of(&k), handle);
 	unlink_lane(level, handle);
 	slab_free(&lanes.slab, handle);
 	if (level->first == 0)

@@ -2,18 +2,27 @@
  * The ready recipients of one queue in the order in which they leave it: the highest priority first; among equals the
  * jobs take turns, a transaction each, so that a campaign of a million delays nobody else; within a job as they came.
  * Everything costs the same whatever the number of recipients and jobs; there are at most 101 priorities. It knows
- * neither queues nor connections.
+ * neither queues nor connections. An order does not move in memory.
  */
 #ifndef PH_QUEUED_ORDER_H
 #define PH_QUEUED_ORDER_H
 
 #include "queued/message.h"
 
-struct order_level;
+struct order;
+/* the recipients of one priority; there only while it has some */
+struct order_level {
+	struct order_level *lower;
+	struct order *owner;
+	uint32_t first, last; /* lanes in the order of their turns */
+	uint8_t priority;
+	bool is_mapped; /* its lanes stand in the map: a single one needs none */
+	bool is_used;	/* of `own` */
+};
 struct order {
 	uint32_t n;
-	struct order_level
-	    *levels; /* highest priority first; owned, there only while it has recipients */
+	struct order_level *levels; /* highest priority first; owned */
+	struct order_level own;	    /* the first that is needed, mostly the only one */
 };
 
 /* The recipient's message tells its job; its priority is its own. `in_front`: it was taken and comes back untried. */

@@ -124,12 +124,18 @@ is_queue(const void *key, uint32_t handle)
 	return str_ieq(*name, str_of(queue_at(handle)->name));
 }
 
+static struct queue *
+find(struct str name, uint64_t hash)
+{
+	uint32_t h = hmap_find(&qd.queue_map, hash, is_queue, &name);
+
+	return h == 0 ? NULL : queue_at(h);
+}
+
 struct queue *
 queue_find(struct str name)
 {
-	uint32_t h = hmap_find(&qd.queue_map, str_ihash(name), is_queue, &name);
-
-	return h == 0 ? NULL : queue_at(h);
+	return find(name, str_ihash(name));
 }
 
 static void
@@ -149,11 +155,11 @@ configure(struct queue *q)
 }
 
 static struct queue *
-make(struct str domain, struct str vmta, struct str name)
+make(struct str domain, struct str vmta, struct str name, uint64_t hash)
 {
-	struct queue *q = xcalloc(1, sizeof *q);
+	struct queue *q = xcalloc(1, sizeof *q + name.len + 1);
 
-	q->name = xstrdup_str(name);
+	memcpy(q->name, name.p, name.len);
 	q->domain_len = (uint16_t)domain.len;
 	q->vmta = vmta_get(vmta);
 	q->processor = (uint8_t)process_of_domain(domain);
@@ -168,7 +174,8 @@ make(struct str domain, struct str vmta, struct str name)
 	q->hold_since = q->keep_until = tick_now();
 	q->paused = pause_covers(str_of(q->name));
 	configure(q);
-	hmap_add(&qd.queue_map, str_ihash(name), q->handle);
+	q->hash = (uint32_t)hash;
+	hmap_add(&qd.queue_map, hash, q->handle);
 	stat_set(STAT_Q_QUEUES, qd.queues.n_used);
 	return q;
 }
@@ -177,16 +184,19 @@ struct queue *
 queue_get(struct str domain, struct str vmta)
 {
 	char text[600];
-	struct str shown = vmta.len == 0 ? STR("{default}") : vmta;
-	int n;
+	struct str shown = vmta.len == 0 ? STR("{default}") : str_sub(vmta, 0, 255), name;
 	struct queue *q;
+	uint64_t hash;
 
-	n = snprintf(text, sizeof text, "%.*s/%.*s", STR_ARG(str_sub(domain, 0, 255)),
-	    STR_ARG(str_sub(shown, 0, 255)));
-	q = queue_find(str_from(text, (size_t)n));
-	if (q != NULL)
-		return q;
-	return make(str_sub(domain, 0, 255), vmta, str_from(text, (size_t)n));
+	domain = str_sub(domain, 0, 255);
+	if (domain.len > 0)
+		memcpy(text, domain.p, domain.len);
+	text[domain.len] = '/';
+	memcpy(text + domain.len + 1, shown.p, shown.len);
+	name = str_from(text, domain.len + 1 + shown.len);
+	hash = str_ihash(name);
+	q = find(name, hash);
+	return q != NULL ? q : make(domain, vmta, name, hash);
 }
 
 void
@@ -209,11 +219,10 @@ queue_maybe_free(struct queue *q)
 	source_free(q);
 	retry_free(q);
 	react_purge_free(q);
-	hmap_remove(&qd.queue_map, str_ihash(str_of(q->name)), q->handle);
 	if (q->hold == HOLD_EMPTY)
 		qd.n_queues_empty--;
+	hmap_remove(&qd.queue_map, q->hash, q->handle);
 	slab_free(&qd.queues, q->handle);
-	free(q->name);
 	free(q);
 	stat_set(STAT_Q_QUEUES, qd.queues.n_used);
 }

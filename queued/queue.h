@@ -70,23 +70,32 @@ struct throttle;
 struct cause_kept;
 struct purge;
 
+/* what each arrival and each turn look at stands in front: with many queues every line of memory counts */
 struct queue {
 	uint32_t handle;
-	uint16_t domain_len;
-	bool paused;
-	bool in_run_line;
-	bool is_grouped;   /* holds, or held, mail of domains of another name */
-	uint8_t processor; /* enum conf_processor: it is read, not delivered (process.h) */
-	bool backoff;	   /* its mode: the backoff-* settings hold */
-	char *name;	   /* domain "/" VirtualMTA, owned */
-	struct vmta *vmta;
+	uint32_t hash; /* of the name, as much of it as the map has */
 	const struct policy *policy;
+	struct vmta *vmta;
 	struct order ready;
+	uint64_t bytes;
+	TAILQ_ENTRY(queue) run_link;
+	struct tick next_expiry;
+	uint16_t domain_len;
+	bool in_run_line;
+	bool retrying;
+	bool expiry_known;
+	bool paused;
+	bool is_grouped;    /* holds, or held, mail of domains of another name */
+	uint8_t processor;  /* enum conf_processor: it is read, not delivered (process.h) */
+	bool backoff;	    /* its mode: the backoff-* settings hold */
+	uint8_t hold;	    /* enum queue_hold */
+	uint8_t retry_hold; /* what to call it while `retrying` */
+	bool was_shut;	    /* at the last look (shutoff.h) */
+	uint32_t n_flight, n_ending;
+	struct cause_kept *ordered; /* the reply that ordered the wait, NULL: none */
 	struct due deferred;
 	struct rlist held;
-	uint32_t n_flight, n_ending;
 	uint32_t n_judging; /* outcomes that bounced has not judged yet (judge.h) */
-	uint64_t bytes;
 
 	struct conn_list conns;
 	uint32_t n_conns; /* opening, up or closing */
@@ -97,15 +106,9 @@ struct queue {
 	uint32_t retry_nth;
 	struct tick retry_at; /* the queue waits until then when `retrying` */
 	struct tick retry_since;
-	bool retrying;
-	bool expiry_known;
-	uint8_t hold;		 /* enum queue_hold */
-	uint8_t retry_hold;	 /* what to call it while `retrying` */
 	uint8_t n_greetings_5xx; /* in a row */
 	bool loop_said;		 /* that its re-routing leads back to it */
-	bool was_shut;		 /* at the last look (shutoff.h) */
-	struct tick next_expiry;
-	struct tick open_after; /* no connection is opened before: local trouble */
+	struct tick open_after;	 /* no connection is opened before: local trouble */
 	struct tick hold_since;
 	struct tick keep_until; /* not freed before: somebody waits for its route */
 	struct ev_timer timer;
@@ -124,7 +127,6 @@ struct queue {
 	struct mode *mode;		 /* NULL: it was never in another (mode.h) */
 	struct sources_off *sources_off; /* NULL: none is disabled (source.h) */
 	struct throttle *throttle;	 /* NULL: no reply took connections away (retry.h) */
-	struct cause_kept *ordered;	 /* the reply that ordered the wait, NULL: none */
 	struct purge *purge;		 /* NULL, or: all its mail bounces (react.h) */
 	uint64_t n_delivered, n_bounced, n_deferred;
 
@@ -137,7 +139,7 @@ struct queue {
 	bool preempts;		/* asked for a connection to end, in the line that it stands in */
 	uint32_t n_interrupted; /* of its connections */
 	TAILQ_ENTRY(queue) using_link;
-	TAILQ_ENTRY(queue) run_link;
+	char name[]; /* domain "/" VirtualMTA */
 };
 
 /* Finds or makes. Domain in lower case; the VirtualMTA's name may be empty (default). */

@@ -3,8 +3,6 @@
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 
-#define CHUNK_ITEMS 4096u
-
 void
 slab_init(struct slab *s, size_t item)
 {
@@ -24,17 +22,13 @@ static void
 add_chunk(struct slab *s)
 {
 	s->chunks = xreallocarray(s->chunks, s->n_chunks + 1, sizeof *s->chunks);
-	s->chunks[s->n_chunks++] = xcalloc(CHUNK_ITEMS, s->item);
+	s->chunks[s->n_chunks++] = xcalloc(SLAB_CHUNK_ITEMS, s->item);
 }
 
-void *
-slab_at(const struct slab *s, uint32_t handle)
+void
+slab_bad_handle(const struct slab *s, uint32_t handle)
 {
-	uint32_t i = handle - 1;
-
-	if (handle == 0 || i >= s->n_given)
-		panic("slab: handle %u of %u", handle, s->n_given);
-	return s->chunks[i / CHUNK_ITEMS] + (i % CHUNK_ITEMS) * s->item;
+	panic("slab: handle %u of %u", handle, s->n_given);
 }
 
 uint32_t
@@ -50,7 +44,7 @@ slab_new(struct slab *s)
 		memset(p, 0, s->item);
 		return h;
 	}
-	if (s->n_given == s->n_chunks * CHUNK_ITEMS)
+	if (s->n_given == s->n_chunks * SLAB_CHUNK_ITEMS)
 		add_chunk(s);
 	return ++s->n_given;
 }

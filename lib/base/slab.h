@@ -7,6 +7,8 @@
 
 #include "lib/base/base.h"
 
+#define SLAB_CHUNK_ITEMS 4096u
+
 struct slab {
 	size_t item;
 	char **chunks;
@@ -22,8 +24,17 @@ void slab_clear(struct slab *s);
 /* A zeroed object's handle, never 0. */
 uint32_t slab_new(struct slab *s);
 void slab_free(struct slab *s, uint32_t handle);
+void slab_bad_handle(const struct slab *s, uint32_t handle) __attribute__((noreturn, cold));
 /* The object; panics for a handle that was never given out. */
-void *slab_at(const struct slab *s, uint32_t handle);
+static inline void *
+slab_at(const struct slab *s, uint32_t handle)
+{
+	uint32_t i = handle - 1; /* 0: the highest number */
+
+	if (i >= s->n_given)
+		slab_bad_handle(s, handle);
+	return s->chunks[i / SLAB_CHUNK_ITEMS] + (i % SLAB_CHUNK_ITEMS) * s->item;
+}
 /* One past the highest handle, for walks (free objects are among them: the caller must be able to tell). */
 uint32_t slab_end(const struct slab *s);
 

@@ -73,6 +73,8 @@ ev_timer_at(struct ev_timer *t, struct mono at)
 		sift_up(t->heap_index);
 		return;
 	}
+	if (t->at.ns == at.ns)
+		return;
 	t->at = at;
 	sift_up(t->heap_index);
 	sift_down(t->heap_index);

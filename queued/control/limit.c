@@ -76,12 +76,15 @@ static void
 of_rate(const struct queue *q, struct reason *k)
 {
 	enum rate_kind kind = (enum rate_kind)q->bound.rate;
+	const struct meter *m = rate_meter(q, kind);
 	char what[64];
 
+	if (m == NULL)
+		return; /* a reload has just lifted it */
 	k->key = rate_key(kind);
 	k->until = wall_of(q->bound.until);
 	snprintf(what, sizeof what, "%s of the queue", conf_key_name(k->key));
-	describe_meter(k, what, STR(""), &q->rates->of[kind], units_of(kind));
+	describe_meter(k, what, STR(""), m, units_of(kind));
 }
 
 static void

@@ -130,13 +130,13 @@ cold_line(struct str line)
 static void
 write_first(const struct warming *w)
 {
-	limit_file_add(true, "F %d %s", w->first_day, w->name);
+	limit_file_addf(true, "F %d %s", w->first_day, w->name);
 }
 
 static void
 write_choice(const struct chosen *c)
 {
-	limit_file_add(true, "C %d %lu %s", c->day, c->id, cold.list[c->warming].name);
+	limit_file_addf(true, "C %d %lu %s", c->day, c->id, cold.list[c->warming].name);
 }
 
 void

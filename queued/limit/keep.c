@@ -19,17 +19,20 @@ struct slice {
 	int64_t number; /* of wall time */
 	uint64_t reserved;
 };
+/* there may be some of each of a hundred thousand queues: most have one slice */
 struct keep {
-	uint32_t handle;
-	char *name; /* owned */
 	int64_t period_ms;
 	uint64_t max;
-	struct slice list[SLICES + 1]; /* oldest first */
-	uint32_t n;
 	uint64_t used;	 /* of the last slice */
 	uint64_t flying; /* granted in the last slice, not answered */
 	uint64_t older;	 /* granted in an earlier one, not answered */
+	struct slice last;
+	struct slice *earlier; /* oldest first */
+	uint32_t handle;
+	uint8_t n_earlier, cap_earlier;
+	bool has_last;
 	bool is_attached;
+	char name[];
 };
 static struct {
 	struct slab slab; /* struct keep * */
@@ -64,9 +67,10 @@ find(const char *name)
 static struct keep *
 make(const char *name, int64_t period_ms)
 {
-	struct keep *k = xcalloc(1, sizeof *k);
+	size_t len = strlen(name);
+	struct keep *k = xcalloc(1, sizeof *k + len + 1);
 
-	k->name = xstrdup(name);
+	memcpy(k->name, name, len);
 	k->period_ms = period_ms;
 	k->handle = slab_new(&kp.slab);
 	*slot(k->handle) = k;
@@ -79,8 +83,25 @@ drop(struct keep *k)
 {
 	hmap_remove(&kp.map, str_hash(str_of(k->name)), k->handle);
 	slab_free(&kp.slab, k->handle);
-	free(k->name);
+	free(k->earlier);
 	free(k);
+}
+
+/* with a blank behind; its length */
+static size_t
+put_number(char *to, uint64_t v)
+{
+	char digits[20];
+	size_t n = 0, len;
+
+	do
+		digits[n++] = (char)('0' + v % 10);
+	while ((v /= 10) > 0);
+	len = n + 1;
+	while (n > 0)
+		*to++ = digits[--n];
+	*to = ' ';
+	return len;
 }
 
 static int64_t
@@ -98,14 +119,38 @@ slice_now(const struct keep *k)
 static void
 write_slice(const struct keep *k, const struct slice *s)
 {
-	limit_file_add(k->period_ms >= DURABLE_MS, "R %ld %ld %lu %s", k->period_ms, s->number,
-	    s->reserved, k->name);
+	char text[MAX_KEEP_NAME + 80];
+	size_t n = 2, len = strlen(k->name);
+
+	memcpy(text, "R ", 2);
+	n += put_number(text + n, (uint64_t)k->period_ms);
+	n += put_number(text + n, (uint64_t)s->number);
+	n += put_number(text + n, s->reserved);
+	memcpy(text + n, k->name, len);
+	limit_file_add(k->period_ms >= DURABLE_MS, str_from(text, n + len));
 }
 
-static struct slice *
-last(struct keep *k)
+static void
+shelve_last(struct keep *k)
 {
-	return &k->list[k->n - 1];
+	if (k->n_earlier == SLICES) {
+		k->n_earlier--;
+		memmove(k->earlier, k->earlier + 1, k->n_earlier * sizeof *k->earlier);
+	}
+	if (k->n_earlier == k->cap_earlier) {
+		k->cap_earlier = (uint8_t)PH_MIN(k->cap_earlier * 2 + 2, SLICES);
+		k->earlier = xreallocarray(k->earlier, k->cap_earlier, sizeof *k->earlier);
+	}
+	k->earlier[k->n_earlier++] = k->last;
+}
+
+static void
+begin_slice(struct keep *k, int64_t number)
+{
+	if (k->has_last)
+		shelve_last(k);
+	k->last = (struct slice){.number = number};
+	k->has_last = true;
 }
 
 /* a new slice has begun */
@@ -114,13 +159,9 @@ roll(struct keep *k)
 {
 	int64_t number = slice_now(k);
 
-	if (k->n > 0 && last(k)->number == number)
+	if (k->has_last && k->last.number == number)
 		return;
-	if (k->n > SLICES) {
-		memmove(k->list, k->list + 1, SLICES * sizeof k->list[0]);
-		k->n = SLICES;
-	}
-	k->list[k->n++] = (struct slice){.number = number};
+	begin_slice(k, number);
 	k->older += k->flying;
 	k->flying = 0;
 	k->used = 0;
@@ -129,10 +170,10 @@ roll(struct keep *k)
 static void
 reserve(struct keep *k)
 {
-	if (k->used <= last(k)->reserved)
+	if (k->used <= k->last.reserved)
 		return;
-	last(k)->reserved = k->used + k->max / LEASE;
-	write_slice(k, last(k));
+	k->last.reserved = k->used + k->max / LEASE;
+	write_slice(k, &k->last);
 }
 
 void
@@ -177,15 +218,16 @@ static void
 put(struct keep *k, int64_t number, uint64_t reserved)
 {
 	k->used = reserved; /* as far as is known */
-	if (k->n > 0 && last(k)->number == number) {
-		last(k)->reserved = reserved;
-		return;
-	}
-	if (k->n > SLICES) {
-		memmove(k->list, k->list + 1, SLICES * sizeof k->list[0]);
-		k->n = SLICES;
-	}
-	k->list[k->n++] = (struct slice){.number = number, .reserved = reserved};
+	if (!k->has_last || k->last.number != number)
+		begin_slice(k, number);
+	k->last.reserved = reserved;
+}
+
+static void
+forget_slices(struct keep *k)
+{
+	k->has_last = false;
+	k->n_earlier = 0;
 }
 
 static void
@@ -204,7 +246,7 @@ take_slice(struct str s)
 		k = make(name, period);
 	if (k->period_ms != period) {
 		k->period_ms = period;
-		k->n = 0;
+		forget_slices(k);
 	}
 	put(k, number, (uint64_t)reserved);
 }
@@ -236,16 +278,23 @@ is_over(const struct keep *k, const struct slice *s)
 }
 
 static void
+write_if_counts(const struct keep *k, const struct slice *s)
+{
+	if (!is_over(k, s))
+		write_slice(k, s);
+}
+
+static void
 fill(void)
 {
 	for (uint32_t h = 1; h < slab_end(&kp.slab); h++) {
 		struct keep *k = *slot(h);
 		if ((uintptr_t)k <= UINT32_MAX)
 			continue; /* free */
-		for (uint32_t i = 0; i < k->n; i++) {
-			if (!is_over(k, &k->list[i]))
-				write_slice(k, &k->list[i]);
-		}
+		for (uint32_t i = 0; i < k->n_earlier; i++)
+			write_if_counts(k, &k->earlier[i]);
+		if (k->has_last)
+			write_if_counts(k, &k->last);
 	}
 	kp.other_fill();
 }
@@ -257,7 +306,7 @@ forget_old(void)
 	for (uint32_t h = 1; h < slab_end(&kp.slab); h++) {
 		struct keep *k = *slot(h);
 		if ((uintptr_t)k > UINT32_MAX && !k->is_attached &&
-		    (k->n == 0 || is_over(k, last(k))))
+		    (!k->has_last || is_over(k, &k->last)))
 			drop(k);
 	}
 }
@@ -298,13 +347,13 @@ keep_stop(void)
 		return;
 	for (uint32_t h = 1; h < slab_end(&kp.slab); h++) {
 		struct keep *k = *slot(h);
-		if ((uintptr_t)k <= UINT32_MAX || !k->is_attached || k->n == 0)
+		if ((uintptr_t)k <= UINT32_MAX || !k->is_attached || !k->has_last)
 			continue;
 		/* what deliverd may still be sending is not given back */
-		last(k)->reserved = k->used;
-		write_slice(k, last(k));
+		k->last.reserved = k->used;
+		write_slice(k, &k->last);
 	}
-	limit_file_add(true, "E %ld", ev_wall().ns);
+	limit_file_addf(true, "E %ld", ev_wall().ns);
 	limit_file_flush();
 }
 
@@ -324,13 +373,21 @@ use_up(struct meter *m)
 }
 
 static void
+restore_slice(struct meter *m, const struct keep *k, const struct slice *s)
+{
+	int64_t age = age_of_ns(end_of(k, s));
+
+	if (!is_over(k, s))
+		meter_answer(m, 0, s->reserved, (struct mono){ev_now().ns - age});
+}
+
+static void
 restore(struct meter *m, const struct keep *k)
 {
-	for (uint32_t i = 0; i < k->n; i++) {
-		int64_t age = age_of_ns(end_of(k, &k->list[i]));
-		if (!is_over(k, &k->list[i]))
-			meter_answer(m, 0, k->list[i].reserved, (struct mono){ev_now().ns - age});
-	}
+	for (uint32_t i = 0; i < k->n_earlier; i++)
+		restore_slice(m, k, &k->earlier[i]);
+	if (k->has_last)
+		restore_slice(m, k, &k->last);
 }
 
 /* the slices of another period say too little: all that counts now is of this one */
@@ -338,15 +395,27 @@ static void
 begin_anew(struct keep *k, const struct meter *m)
 {
 	k->period_ms = m->period_ns / NS_PER_MS;
-	k->n = 0;
+	forget_slices(k);
 	k->flying = k->older = 0;
 	if (m->past + m->flying > 0)
 		keep_take(k, m->past + m->flying);
 	k->flying = m->flying;
 }
 
+static struct keep *
+find_or_make(const struct keep_name *n, int64_t period_ms)
+{
+	char name[MAX_KEEP_NAME];
+	struct keep *k;
+
+	snprintf(name, sizeof name, "%s %.*s%s%.*s", n->what, STR_ARG(str_sub(n->of, 0, 500)),
+	    n->in.len > 0 ? " " : "", STR_ARG(n->in));
+	k = find(name);
+	return k != NULL ? k : make(name, period_ms);
+}
+
 void
-keep_attach(struct meter *m, const char *name)
+keep_attach(struct meter *m, const struct keep_name *name)
 {
 	int64_t period_ms = m->period_ns / NS_PER_MS;
 	bool is_first = m->keep == NULL && m->past + m->flying == 0;
@@ -360,9 +429,7 @@ keep_attach(struct meter *m, const char *name)
 		keep_detach(m);
 		return;
 	}
-	k = m->keep != NULL ? m->keep : find(name);
-	if (k == NULL)
-		k = make(name, period_ms);
+	k = m->keep != NULL ? m->keep : find_or_make(name, period_ms);
 	k->max = m->max;
 	if (is_first && k->period_ms == period_ms && !k->is_attached)
 		restore(m, k);
@@ -378,7 +445,7 @@ keep_detach(struct meter *m)
 	if (m->keep == NULL)
 		return;
 	m->keep->is_attached = false;
-	if (m->keep->n == 0 || is_over(m->keep, last(m->keep)))
+	if (!m->keep->has_last || is_over(m->keep, &m->keep->last))
 		drop(m->keep);
 	m->keep = NULL;
 }

@@ -23,8 +23,13 @@ void keep_flush(void);
 /* The last lines before an orderly end: nothing more is granted. */
 void keep_stop(void);
 
+/* "what of", or "what of in": always the same for the same limit, whatever its value. Borrowed. */
+struct keep_name {
+	const char *what;
+	struct str of, in;
+};
 /* The meter, which was just set, counts under that name from now on; it gets what is known of it. */
-void keep_attach(struct meter *m, const char *name);
+void keep_attach(struct meter *m, const struct keep_name *name);
 void keep_detach(struct meter *m);
 /* For meter.c: units granted; answered, of which `unseen` were not used; the limit has changed. */
 void keep_take(struct keep *k, uint64_t n);

@@ -36,15 +36,14 @@ void
 limit_set_rate(struct limit *l, const struct conf_set *set, enum conf_key key)
 {
 	struct conf_rate r = {.count = CONF_UNLIMITED, .period_ms = 1000};
-	char name[MAX_KEEP_NAME];
+	struct keep_name name = {.what = l->what, .of = l->name};
 
 	if (set != NULL)
 		r = conf_rate(set, key);
 	l->set = set;
 	l->key = set == NULL ? CONF_NONE : key;
 	meter_set(&l->meter, r.count, r.period_ms);
-	snprintf(name, sizeof name, "%s %.*s", l->what, STR_ARG(str_sub(l->name, 0, 500)));
-	keep_attach(&l->meter, name);
+	keep_attach(&l->meter, &name);
 }
 
 bool

@@ -102,27 +102,47 @@ limit_file_read(int spool_fd, void (*line)(struct str s))
 	return LIMIT_FILE_UNKNOWN;
 }
 
+/* sixteen lower-case digits and a blank */
+static void
+put_sum(char *to, uint64_t sum)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (int i = SUM_LEN - 1; i >= 0; i--, sum >>= 4)
+		to[i] = digits[sum & 15];
+	to[SUM_LEN] = ' ';
+}
+
 void
-limit_file_add(bool is_durable, const char *fmt, ...)
+limit_file_add(bool is_durable, struct str line)
+{
+	char text[SUM_LEN + 1 + MAX_LINE + 1], *at = text + SUM_LEN + 1;
+	size_t n = PH_MIN(line.len, (size_t)MAX_LINE);
+
+	if (lf.dir == -1)
+		return;
+	memcpy(at, line.p, n);
+	/* a name from outside */
+	for (char *end; (end = memchr(at, '\n', n)) != NULL;)
+		*end = '?';
+	put_sum(text, XXH3_64bits(at, n));
+	at[n++] = '\n';
+	if (buf_add(&lf.lines, text, (size_t)(at - text) + n) == -1)
+		trouble("too-many-lines");
+	lf.wants_sync |= is_durable;
+}
+
+void
+limit_file_addf(bool is_durable, const char *fmt, ...)
 {
 	char text[MAX_LINE];
 	va_list ap;
 	int n;
 
-	if (lf.dir == -1)
-		return;
 	va_start(ap, fmt);
 	n = vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	n = PH_MIN(n, (int)sizeof text - 1);
-	for (int i = 0; i < n; i++) {
-		if (text[i] == '\n')
-			text[i] = '?'; /* a name from outside */
-	}
-	if (buf_addf(&lf.lines, "%016llx %s\n", (unsigned long long)XXH3_64bits(text, (size_t)n),
-		text) == -1)
-		trouble("too-many-lines");
-	lf.wants_sync |= is_durable;
+	limit_file_add(is_durable, str_from(text, (size_t)PH_MIN(n, (int)sizeof text - 1)));
 }
 
 static bool

@@ -22,7 +22,8 @@ enum limit_file_state limit_file_read(int spool_fd, void (*line)(struct str s));
  */
 void limit_file_renew(void (*fill)(void));
 /* One line; `is_durable`: flushed to the disk as well, so that it outlives a loss of power. */
-void limit_file_add(bool is_durable, const char *fmt, ...) PH_PRINTF(2, 3);
+void limit_file_add(bool is_durable, struct str line);
+void limit_file_addf(bool is_durable, const char *fmt, ...) PH_PRINTF(2, 3);
 /* Writes what was added; before the end of the turn. */
 void limit_file_flush(void);
 /* Has it grown so much that a new one would be far smaller than it? */

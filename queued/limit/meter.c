@@ -22,16 +22,16 @@ meter_clear(struct meter *m)
 	*m = (struct meter){0};
 }
 
-bool
-meter_is_on(const struct meter *m)
+static const struct meter_sum *
+nth(const struct meter *m, uint32_t i)
 {
-	return m->period_ns != 0 && m->max != METER_NO_LIMIT;
+	return m->ring == NULL ? &m->one : &m->ring[(m->head + i) & (m->cap - 1u)];
 }
 
 static struct meter_sum *
-nth(const struct meter *m, uint32_t i)
+last(struct meter *m)
 {
-	return &m->ring[(m->head + i) & (m->cap - 1u)];
+	return m->ring == NULL ? &m->one : &m->ring[(m->head + m->n - 1u) & (m->cap - 1u)];
 }
 
 static void
@@ -39,7 +39,7 @@ expire(struct meter *m, struct mono now)
 {
 	while (m->n > 0 && nth(m, 0)->ns + m->period_ns <= now.ns) {
 		m->past -= nth(m, 0)->n;
-		m->head = (uint16_t)((m->head + 1u) & (m->cap - 1u));
+		m->head = m->ring == NULL ? 0 : (uint16_t)((m->head + 1u) & (m->cap - 1u));
 		m->n--;
 	}
 }
@@ -132,13 +132,14 @@ meter_answer(struct meter *m, uint64_t taken, uint64_t seen, struct mono now)
 	expire(m, now);
 	m->past += seen;
 	if (joins_last(m, now.ns)) {
-		nth(m, m->n - 1u)->ns = PH_MAX(nth(m, m->n - 1u)->ns, now.ns);
-		nth(m, m->n - 1u)->n += seen;
+		last(m)->ns = PH_MAX(last(m)->ns, now.ns);
+		last(m)->n += seen;
 		return;
 	}
-	if (m->n == m->cap)
+	if (m->n == (m->ring == NULL ? 1 : m->cap))
 		grow(m);
-	*nth(m, m->n++) = (struct meter_sum){.ns = now.ns, .n = seen};
+	m->n++;
+	*last(m) = (struct meter_sum){.ns = now.ns, .n = seen};
 	m->last_began_ns = now.ns;
 }
 

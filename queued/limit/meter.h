@@ -23,11 +23,12 @@ struct meter_sum {
 struct meter {
 	uint64_t max; /* units a period, METER_NO_LIMIT: none */
 	int64_t period_ns;
-	uint64_t flying; /* granted, not yet answered */
-	uint64_t past;	 /* answered within the period */
-	struct meter_sum *ring;
-	struct keep *keep;     /* of keep.h: what survives a restart; NULL: nothing */
-	int64_t last_began_ns; /* of the ring's last */
+	uint64_t flying;	/* granted, not yet answered */
+	uint64_t past;		/* answered within the period */
+	struct meter_sum one;	/* the only one, until there must be a ring */
+	struct meter_sum *ring; /* NULL: not yet */
+	struct keep *keep;	/* of keep.h: what survives a restart; NULL: nothing */
+	int64_t last_began_ns;	/* of the ring's last */
 	uint16_t head, n, cap;
 	uint16_t pad[1];
 };
@@ -35,7 +36,11 @@ struct meter {
 /* A meter of zeros has no limit. `max` 0 or METER_NO_LIMIT: none. What was counted stays. */
 void meter_set(struct meter *m, uint64_t max, int64_t period_ms);
 void meter_clear(struct meter *m);
-bool meter_is_on(const struct meter *m);
+static inline bool
+meter_is_on(const struct meter *m)
+{
+	return m->period_ns != 0 && m->max != METER_NO_LIMIT;
+}
 /* Units that may be granted now. */
 uint64_t meter_room(struct meter *m, struct mono now);
 /* May `need` units be granted together? What is larger than `max` goes alone. */

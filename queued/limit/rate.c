@@ -9,35 +9,103 @@
 /* content bytes that the delivery adds to what is stored (signatures): the most that was seen */
 static uint64_t added;
 
+struct meter *
+rate_meter(const struct queue *q, enum rate_kind kind)
+{
+	if (q->rates == NULL || q->rates->at[kind] == 0)
+		return NULL;
+	return &q->rates->of[q->rates->at[kind] - 1];
+}
+
 static enum rate_kind
 as_mode_has_it(const struct queue *q, enum rate_kind kind)
 {
 	enum rate_kind b = (enum rate_kind)(kind + RATE_TO_BACKOFF);
 
-	return q->backoff && meter_is_on(&q->rates->of[b]) ? b : kind;
+	return q->backoff && rate_meter(q, b) != NULL ? b : kind;
 }
 
-/* the rate of back-off has a meter of its own only where it differs */
+/* ---- making ---- */
+
+/* what a connection has of what is not answered yet, for a limit that is new */
+static uint64_t
+flying_on(const struct conn *c, enum rate_kind kind)
+{
+	uint64_t n = 0;
+	struct txn *t;
+
+	if (kind == RATE_CONNECT || kind == RATE_BACKOFF_CONNECT || kind == RATE_RAMPUP)
+		return c->is_connecting;
+	STAILQ_FOREACH(t, &c->txns, link)
+	n += t->volume_known ? 0 : t->volume;
+	return n;
+}
+
+static uint64_t
+flying(const struct queue *q, enum rate_kind kind)
+{
+	uint64_t n = 0;
+	struct conn *c;
+
+	if (kind == RATE_MSG || kind == RATE_BACKOFF_MSG)
+		return q->n_flight;
+	TAILQ_FOREACH(c, &q->conns, link)
+	n += flying_on(c, kind);
+	return n;
+}
+
+static void
+clear_rates(struct rates *r)
+{
+	for (uint32_t i = 0; r != NULL && i < r->n; i++)
+		meter_clear(&r->of[i]);
+	free(r);
+}
+
+/* what was counted stays, of those that are limited still */
+static void
+make_rates(struct queue *q)
+{
+	const struct rate_conf *c = &q->policy->rates;
+	struct rates *old = q->rates, *r;
+
+	if (old == NULL && c->n_meters == 0)
+		return;
+	r = xcalloc(1, sizeof *r + c->n_meters * sizeof r->of[0]);
+	r->n = c->n_meters;
+	memcpy(r->at, c->at, sizeof r->at);
+	for (int k = 0; k < RATE_MAX; k++) {
+		struct meter *m = r->at[k] == 0 ? NULL : &r->of[r->at[k] - 1],
+			     *was = rate_meter(q, (enum rate_kind)k);
+		if (m != NULL && was != NULL) {
+			*m = *was;
+			*was = (struct meter){0};
+		} else if (m != NULL)
+			m->flying = flying(q, (enum rate_kind)k);
+	}
+	clear_rates(old);
+	q->rates = r;
+}
+
 static void
 set_own(struct queue *q, enum rate_kind kind)
 {
-	const struct conf_rate *r = &q->policy->rates.of[kind], *normal;
-	bool is_same = false;
-	char name[MAX_KEEP_NAME];
+	const struct conf_rate *r = &q->policy->rates.of[kind];
+	struct keep_name name = {.what = conf_key_name(rate_key(kind)), .of = str_of(q->name)};
+	struct meter *m = rate_meter(q, kind);
 
-	if (kind >= RATE_BACKOFF_MSG && kind <= RATE_BACKOFF_CONNECT) {
-		normal = &q->policy->rates.of[kind - RATE_TO_BACKOFF];
-		is_same = r->count == normal->count && r->period_ms == normal->period_ms;
-	}
-	meter_set(&q->rates->of[kind], is_same ? METER_NO_LIMIT : r->count, r->period_ms);
-	snprintf(name, sizeof name, "%s %s", conf_key_name(rate_key(kind)), q->name);
-	keep_attach(&q->rates->of[kind], name);
+	if (m == NULL)
+		return;
+	meter_set(m, r->count, r->period_ms);
+	keep_attach(m, &name);
 }
 
 static void
 set_source(const struct queue *q, struct source *s)
 {
-	char name[MAX_KEEP_NAME], text[NET_ADDR_TEXT];
+	char text[NET_ADDR_TEXT];
+	struct keep_name name = {
+	    .of = str_of(net_addr_text(&s->addr, text)), .in = str_of(q->name)};
 
 	for (int k = 0; k < SOURCE_OUT; k++) {
 		const struct source_row *row =
@@ -46,21 +114,16 @@ set_source(const struct queue *q, struct source *s)
 			meter_set(&s->of[k], METER_NO_LIMIT, 0);
 		else
 			meter_set(&s->of[k], row->rate.count, row->rate.period_ms);
-		snprintf(name, sizeof name, "%s %s %s",
-		    conf_key_name(source_key((enum source_kind)k)), net_addr_text(&s->addr, text),
-		    q->name);
-		keep_attach(&s->of[k], name);
+		name.what = conf_key_name(source_key((enum source_kind)k));
+		keep_attach(&s->of[k], &name);
 	}
 }
 
 void
 rate_configure(struct queue *q)
 {
-	if (q->rates == NULL && q->policy->rates.is_any) {
-		q->rates = xcalloc(1, sizeof *q->rates);
-		q->rates->of[RATE_MSG].flying = q->rates->of[RATE_BACKOFF_MSG].flying = q->n_flight;
-	}
-	for (int k = 0; q->rates != NULL && k < RATE_MAX; k++)
+	make_rates(q);
+	for (int k = 0; k < RATE_MAX; k++)
 		set_own(q, (enum rate_kind)k);
 	for (uint32_t i = 0; q->from != NULL && i < q->from->n; i++)
 		set_source(q, q->from->list[i]);
@@ -69,8 +132,7 @@ rate_configure(struct queue *q)
 void
 rate_free(struct queue *q)
 {
-	for (int k = 0; q->rates != NULL && k < RATE_MAX; k++)
-		meter_clear(&q->rates->of[k]);
+	clear_rates(q->rates);
 	for (uint32_t i = 0; q->from != NULL && i < q->from->n; i++) {
 		for (int k = 0; k < SOURCE_OUT; k++)
 			meter_clear(&q->from->list[i]->of[k]);
@@ -78,7 +140,7 @@ rate_free(struct queue *q)
 	}
 	if (q->from != NULL)
 		free(q->from->list);
-	xfree(&q->rates);
+	q->rates = NULL;
 	xfree(&q->from);
 }
 
@@ -94,8 +156,8 @@ rate_over(const struct queue *q)
 {
 	struct mono at = {.ns = 0};
 
-	for (int k = 0; q->rates != NULL && k < RATE_MAX; k++)
-		later(&at, &q->rates->of[k]);
+	for (uint32_t i = 0; q->rates != NULL && i < q->rates->n; i++)
+		later(&at, &q->rates->of[i]);
 	for (uint32_t i = 0; q->from != NULL && i < q->from->n; i++) {
 		for (int k = 0; k < SOURCE_OUT; k++)
 			later(&at, &q->from->list[i]->of[k]);
@@ -146,11 +208,9 @@ own_allows(struct queue *q, enum rate_kind kind, uint64_t need, uint64_t *n)
 {
 	struct meter *m;
 
-	if (q->rates == NULL)
-		return true;
 	kind = as_mode_has_it(q, kind);
-	m = &q->rates->of[kind];
-	if (!meter_is_on(m))
+	m = rate_meter(q, kind);
+	if (m == NULL)
 		return true;
 	if (!meter_fits(m, need, ev_now()))
 		return hold_by(q, BOUND_RATE, (int)kind, meter_due(m, need));
@@ -245,11 +305,13 @@ rate_may_open(struct queue *q)
 {
 	uint64_t any = UINT64_MAX;
 
+	struct meter *m = rate_meter(q, RATE_RAMPUP);
+
 	if (!own_allows(q, RATE_CONNECT, 1, &any))
 		return false;
-	if (q->rates == NULL || meter_fits(&q->rates->of[RATE_RAMPUP], 1, ev_now()))
+	if (m == NULL || meter_fits(m, 1, ev_now()))
 		return true;
-	return hold_by(q, BOUND_RATE, RATE_RAMPUP, meter_due(&q->rates->of[RATE_RAMPUP], 1));
+	return hold_by(q, BOUND_RATE, RATE_RAMPUP, meter_due(m, 1));
 }
 
 bool
@@ -283,13 +345,30 @@ is_counted(const struct conn *c)
 	       limit_is_on(&q->vmta->volume) || c->pools.n > 0;
 }
 
-/* a reading of the clock that is not from before the answer came: what counts too short would let too much through */
-static struct mono
-answered_at(const struct conn *c)
+/* what counts from before the answer came would count too short, and let too much through */
+static void
+read_clock(const struct conn *c)
 {
 	if (is_counted(c))
 		ev_update_time();
-	return ev_now();
+}
+
+static void
+take(struct queue *q, enum rate_kind kind, uint64_t n)
+{
+	struct meter *m = rate_meter(q, kind);
+
+	if (m != NULL)
+		meter_take(m, n);
+}
+
+static void
+answer(struct queue *q, enum rate_kind kind, uint64_t taken, uint64_t seen)
+{
+	struct meter *m = rate_meter(q, kind);
+
+	if (m != NULL)
+		meter_answer(m, taken, seen, ev_now());
 }
 
 static void
@@ -298,10 +377,8 @@ take_own(const struct conn *c, enum rate_kind kind, enum source_kind of_source, 
 	struct queue *q = c->queue;
 	struct source *s = source_of(q, c->source);
 
-	if (q->rates != NULL) {
-		meter_take(&q->rates->of[kind], n);
-		meter_take(&q->rates->of[kind + RATE_TO_BACKOFF], n);
-	}
+	take(q, kind, n);
+	take(q, (enum rate_kind)(kind + RATE_TO_BACKOFF), n);
 	if (s != NULL)
 		meter_take(&s->of[of_source], n);
 }
@@ -312,14 +389,12 @@ answer_own(const struct conn *c, enum rate_kind kind, enum source_kind of_source
 {
 	struct queue *q = c->queue;
 	struct source *s = source_of(q, c->source);
-	struct mono now = answered_at(c);
 
-	if (q->rates != NULL) {
-		meter_answer(&q->rates->of[kind], taken, seen, now);
-		meter_answer(&q->rates->of[kind + RATE_TO_BACKOFF], taken, seen, now);
-	}
+	read_clock(c);
+	answer(q, kind, taken, seen);
+	answer(q, (enum rate_kind)(kind + RATE_TO_BACKOFF), taken, seen);
 	if (s != NULL)
-		meter_answer(&s->of[of_source], taken, seen, now);
+		meter_answer(&s->of[of_source], taken, seen, ev_now());
 }
 
 void
@@ -389,8 +464,7 @@ rate_opened(struct conn *c)
 	struct source *s = source_of(q, c->source);
 
 	take_own(c, RATE_CONNECT, SOURCE_CONNECT, 1);
-	if (q->rates != NULL)
-		meter_take(&q->rates->of[RATE_RAMPUP], 1);
+	take(q, RATE_RAMPUP, 1);
 	if (s != NULL)
 		s->n_conns++;
 	c->is_connecting = true;
@@ -399,14 +473,11 @@ rate_opened(struct conn *c)
 void
 rate_open_answered(struct conn *c, bool seen)
 {
-	struct queue *q = c->queue;
-
 	if (!c->is_connecting)
 		return;
 	c->is_connecting = false;
 	answer_own(c, RATE_CONNECT, SOURCE_CONNECT, 1, seen);
-	if (q->rates != NULL)
-		meter_answer(&q->rates->of[RATE_RAMPUP], 1, seen, ev_now());
+	answer(c->queue, RATE_RAMPUP, 1, seen);
 }
 
 void

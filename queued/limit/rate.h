@@ -15,8 +15,12 @@ struct conn;
 struct txn;
 
 struct rates {
-	struct meter of[RATE_MAX];
+	uint8_t at[RATE_MAX]; /* in `of`, from 1; as struct rate_conf has it */
+	uint8_t n;
+	struct meter of[];
 };
+/* NULL: nothing limits it. */
+struct meter *rate_meter(const struct queue *q, enum rate_kind kind);
 
 /* one of its source addresses */
 struct source {

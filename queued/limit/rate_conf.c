@@ -31,6 +31,20 @@ source_key(enum source_kind kind)
 	return source_keys[kind];
 }
 
+/* the rate of back-off has a meter of its own only where it differs */
+static bool
+needs_meter(const struct rate_conf *r, int k)
+{
+	const struct conf_rate *normal;
+
+	if (r->of[k].count == CONF_UNLIMITED)
+		return false;
+	if (k < RATE_BACKOFF_MSG || k > RATE_BACKOFF_CONNECT)
+		return true;
+	normal = &r->of[k - RATE_TO_BACKOFF];
+	return r->of[k].count != normal->count || r->of[k].period_ms != normal->period_ms;
+}
+
 static void
 read_rates(struct rate_conf *r, const struct conf_set *set)
 {
@@ -44,7 +58,8 @@ read_rates(struct rate_conf *r, const struct conf_set *set)
 	r->of[RATE_RAMPUP] =
 	    (struct conf_rate){.count = gap > 0 ? 1 : CONF_UNLIMITED, .period_ms = gap};
 	for (int k = 0; k < RATE_MAX; k++)
-		r->is_any |= r->of[k].count != CONF_UNLIMITED;
+		if (needs_meter(r, k))
+			r->at[k] = ++r->n_meters;
 }
 
 /* "CIDR NUMBER", "CIDR RATE", "CIDR VOLUME": the checker has seen that it is one */
@@ -85,7 +100,7 @@ read_sources(struct rate_conf *r, const struct conf_set *set, enum source_kind k
 void
 rate_conf_read(struct rate_conf *r, const struct conf_set *set)
 {
-	*r = (struct rate_conf){.is_any = false};
+	*r = (struct rate_conf){.n_meters = 0};
 	read_rates(r, set);
 	for (int k = 0; k < SOURCE_MAX; k++)
 		read_sources(r, set, (enum source_kind)k);

@@ -30,7 +30,9 @@ struct source_row {
 
 struct rate_conf {
 	struct conf_rate of[RATE_MAX]; /* count CONF_UNLIMITED: none */
-	bool is_any;
+	/* which of them a queue needs a meter for: its place, from 1; 0: none, or that of normal mode serves */
+	uint8_t at[RATE_MAX];
+	uint8_t n_meters;
 	struct source_row *sources; /* owned */
 	size_t n_sources;
 };

@@ -12,11 +12,17 @@
 /* looked at in a turn, and forgotten if idle */
 #define SWEEP 1000
 
+/* what tells it from others */
+struct target_key {
+	struct str host;      /* of an exchanger, else empty; in any case */
+	struct net_addr addr; /* the exchanger's connections come from there; or the destination */
+};
 struct target {
 	struct limit out;
-	char *name; /* host, blank, source address; or the destination address. Owned */
+	struct target_key key;
+	char *host; /* owned */
+	char *name; /* for explain: "host from source", or the destination. Owned */
 	uint64_t hash;
-	bool is_host;
 };
 struct target_row {
 	struct str pattern;
@@ -90,19 +96,15 @@ apply(struct target *t, const struct target_row *row)
 {
 	t->out.max = row == NULL ? UINT64_MAX : row->max;
 	t->out.set = row == NULL ? NULL : conf_global(daemon_conf());
-	t->out.key = t->is_host ? CONF_GLOBAL_MX_CONNECTION_LIMIT : CONF_GLOBAL_IP_CONNECTION_LIMIT;
+	t->out.key =
+	    t->key.host.len > 0 ? CONF_GLOBAL_MX_CONNECTION_LIMIT : CONF_GLOBAL_IP_CONNECTION_LIMIT;
 	t->out.item = row == NULL ? 0 : row->item;
 }
 
 static const struct target_row *
-row_again(const struct target *t)
+row_of(const struct target_key *k)
 {
-	struct str name = str_of(t->name);
-	struct net_addr a;
-
-	if (t->is_host)
-		return row_of_host(str_sub(name, 0, str_find(name, ' ')));
-	return net_addr_parse(name, &a) ? row_of_address(&a) : NULL;
+	return k->host.len > 0 ? row_of_host(k->host) : row_of_address(&k->addr);
 }
 
 void
@@ -113,7 +115,7 @@ target_configure(void)
 	for (size_t i = 0; i < targets.n; i++) {
 		if (targets.list[i] == NULL)
 			continue;
-		apply(targets.list[i], row_again(targets.list[i]));
+		apply(targets.list[i], row_of(&targets.list[i]->key));
 		limit_wake_all(&targets.list[i]->out);
 	}
 }
@@ -128,6 +130,7 @@ target_sweep(void)
 			continue;
 		hmap_remove(&targets.map, t->hash, (uint32_t)at + 1);
 		free(t->name);
+		free(t->host);
 		free(t);
 		targets.list[at] = NULL;
 		targets.holes = xreallocarray(targets.holes, targets.n_holes + 1, sizeof(size_t));
@@ -147,29 +150,67 @@ hole(void)
 static bool
 is_target(const void *key, uint32_t h)
 {
-	return strcmp(targets.list[h - 1]->name, key) == 0;
+	const struct target_key *k = key, *l = &targets.list[h - 1]->key;
+
+	return net_addr_eq(&k->addr, &l->addr) && str_ieq(k->host, l->host);
 }
 
-static struct limit *
-get(const char *name, bool is_host, const struct target_row *row)
+static uint64_t
+hash_of(const struct target_key *k)
 {
-	uint64_t hash = str_hash(str_of(name));
-	uint32_t h = hmap_find(&targets.map, hash, is_target, name);
+	size_t len = k->addr.family == 0 ? 0 : k->addr.family == 4 ? 4 : 16;
+
+	return str_hash(str_from((const char *)k->addr.bytes, len)) ^
+	       (k->host.len > 0 ? str_ihash(k->host) : 0);
+}
+
+static char *
+name_of(const struct target_key *k)
+{
+	char text[NET_ADDR_TEXT], *name;
+
+	net_addr_text(&k->addr, text);
+	if (k->host.len == 0)
+		return xstrdup(text);
+	name = xasprintf("%.*s from %s", STR_ARG(k->host), k->addr.family == 0 ? "any" : text);
+	str_lower(name, strlen(name));
+	return name;
+}
+
+static struct target *
+make(const struct target_key *k, uint64_t hash)
+{
+	struct target *t = xcalloc(1, sizeof *t);
+	size_t at = hole();
+
+	t->host = xstrdup_str(k->host);
+	t->key = *k;
+	t->key.host = str_of(t->host);
+	t->name = name_of(k);
+	t->hash = hash;
+	limit_init(&t->out, k->host.len > 0 ? "mx-connection-limit of" : "ip-connection-limit of",
+	    str_of(t->name));
+	targets.list[at] = t;
+	hmap_add(&targets.map, hash, (uint32_t)at + 1);
+	return t;
+}
+
+/* NULL: no line speaks of it */
+static struct limit *
+get(const struct target_key *k)
+{
+	uint64_t hash = hash_of(k);
+	uint32_t h = hmap_find(&targets.map, hash, is_target, k);
+	const struct target_row *row;
 	struct target *t;
-	size_t at;
 
 	if (h != 0)
 		return &targets.list[h - 1]->out;
-	t = xcalloc(1, sizeof *t);
-	t->name = xstrdup(name);
-	t->hash = hash;
-	t->is_host = is_host;
-	limit_init(&t->out, is_host ? "mx-connection-limit of" : "ip-connection-limit of",
-	    str_of(t->name));
+	row = row_of(k);
+	if (row == NULL)
+		return NULL;
+	t = make(k, hash);
 	apply(t, row);
-	at = hole();
-	targets.list[at] = t;
-	hmap_add(&targets.map, hash, (uint32_t)at + 1);
 	return &t->out;
 }
 
@@ -182,40 +223,22 @@ is_rolled_up(const struct queue *q)
 	return d.len > tail.len && str_ieq(str_skip(d, d.len - tail.len), tail);
 }
 
-struct limit *
-target_of_host(const struct queue *q, const struct way *w)
+void
+target_look(const struct queue *q, struct way *w)
 {
-	char name[300 + NET_ADDR_TEXT], text[NET_ADDR_TEXT];
-	const struct target_row *row;
+	struct target_key host = {.host = str_of(w->host->name), .addr = w->src.addr},
+			  address = {.addr = w->host->addr};
 
-	if (targets.hosts.n == 0 || is_rolled_up(q))
-		return NULL;
-	row = row_of_host(str_of(w->host->name));
-	if (row == NULL)
-		return NULL;
-	snprintf(name, sizeof name, "%.255s from %s", w->host->name,
-	    w->src.addr.family == 0 ? "any" : net_addr_text(&w->src.addr, text));
-	str_lower(name, strlen(name));
-	return get(name, true, row);
-}
-
-struct limit *
-target_of_address(const struct way *w)
-{
-	const struct target_row *row =
-	    targets.addresses.n == 0 ? NULL : row_of_address(&w->host->addr);
-	char text[NET_ADDR_TEXT];
-
-	return row == NULL ? NULL : get(net_addr_text(&w->host->addr, text), false, row);
+	w->to_host = targets.hosts.n == 0 || is_rolled_up(q) ? NULL : get(&host);
+	w->to_address = targets.addresses.n == 0 ? NULL : get(&address);
 }
 
 struct limit *
 target_full(const struct queue *q, const struct way *w)
 {
-	struct limit *l = target_of_host(q, w);
-
-	if (l != NULL && !limit_has_room_for(l, q, 1))
-		return l;
-	l = target_of_address(w);
-	return l != NULL && !limit_has_room_for(l, q, 1) ? l : NULL;
+	if (w->to_host != NULL && !limit_has_room_for(w->to_host, q, 1))
+		return w->to_host;
+	if (w->to_address != NULL && !limit_has_room_for(w->to_address, q, 1))
+		return w->to_address;
+	return NULL;
 }

@@ -13,11 +13,10 @@ struct way;
 
 /* Reads the directives; at the start and after a reload, when all queues are configured. */
 void target_configure(void);
-/* A limit that lets no connection of the queue go that way now; NULL: none. The limits are made if they must be. */
+/* Puts the limits that hold for that way into it; they are made if they must be. */
+void target_look(const struct queue *q, struct way *w);
+/* Which of them lets no connection of the queue go that way now; NULL: none. */
 struct limit *target_full(const struct queue *q, const struct way *w);
-/* The limits that hold for that way; NULL: there is none. */
-struct limit *target_of_host(const struct queue *q, const struct way *w);
-struct limit *target_of_address(const struct way *w);
 /* Forgets those that nothing uses, some at each call. No pointer to one may be kept over it without a unit taken. */
 void target_sweep(void);
 

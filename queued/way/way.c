@@ -33,6 +33,7 @@ is_open(struct queue *q, struct way *w, struct refusals *r)
 		note(q, r, NULL);
 		return false;
 	}
+	target_look(q, w);
 	full = target_full(q, w);
 	if (full == NULL)
 		return true;

@@ -13,7 +13,8 @@ struct route_host;
 struct way {
 	struct route_host *host;
 	struct conf_source_host src;
-	uint32_t source; /* in the queue's `from`, 0: nothing limits it */
+	uint32_t source;		    /* in the queue's `from`, 0: nothing limits it */
+	struct limit *to_host, *to_address; /* of target.h, NULL: none */
 };
 
 enum way_found {

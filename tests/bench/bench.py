@@ -2,7 +2,7 @@
 """Posthaste beside Debian's Postfix, in turn, in one run, each on a fresh journaled ext4.
 
 usage: bench.py [BUILD] [--rounds N] [--only GROUP,…] [--servers posthaste,postfix] [--json FILE]
-GROUP: relay-2k relay-50k relay-100 calls link tls dkim connections million operators
+GROUP: relay-2k relay-50k relay-100 calls link tls dkim connections suppression scheduling million operators
 Environment: B (build folder), BENCH_QUICK=1 (a tenth of the counts, one round), BENCH_TMP (where images go).
 Exit status 1 when a demand was measured and not met."""
 import argparse
@@ -17,6 +17,7 @@ import connections
 import demands
 import figures
 import operators
+import scheduling
 import secure
 import signing
 import suppression
@@ -25,7 +26,7 @@ from server_postfix import Peer, Postfix
 from server_posthaste import Posthaste
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-GROUPS = "relay-2k relay-50k relay-100 calls link tls dkim connections suppression million".split()
+GROUPS = "relay-2k relay-50k relay-100 calls link tls dkim connections suppression scheduling million operators".split()
 
 
 def arguments():
@@ -56,6 +57,7 @@ def plan(quick):
         "dkim": lambda b, s: signing.measure(b, 4000 // few, 2048, 20) if s == "posthaste" else None,
         "connections": lambda b, s: connections.measure(b.build, 10_000 // few) if s == "posthaste" else None,
         "suppression": lambda b, s: suppression.measure(b, 10_000_000 // few) if s == "posthaste" else None,
+        "scheduling": lambda b, s: scheduling.measure(b.build, 500_000 // few, 100_000 // few) if s == "posthaste" else None,
         "million": lambda b, s: figures.million(b, 1_000_000 // few) if s == "posthaste" else None,
         "operators": lambda b, s: operators.measure(b, 1_000_000 // few, 2 if quick else 10, 5 if quick else 15)
         if s == "posthaste" else None,

@@ -2,7 +2,7 @@
  * What scheduling costs: queued with a real spool and daemons that answer at once, without network, under the fake
  * clock. Prints the CPU time of a message from ACCEPTED to its end, and the memory it takes while it waits.
  *
- * usage: load_replay MESSAGES QUEUES FOLDER [limits]      (with several limits in force, which do not bind)
+ * usage: load_replay MESSAGES QUEUES FOLDER none|some|all      (which limits are in force)
  */
 #include <fcntl.h>
 #include <malloc.h>
@@ -23,12 +23,23 @@ int queued_main(int argc, char **argv);
 
 struct replay replay;
 static struct spool_place *places;
-static const char *limits = "";
-static const char *const many_limits =
+/* as on a server that sends for itself: those of connections bind when there are many queues, the rates do not */
+static const char some_limits[] =
+    "total-max-smtp-out 1200\n<virtual-mta v>\nmax-smtp-out 1000\nmax-smtp-msg-rate 10000000/h\n"
+    "</virtual-mta>\n<domain *>\nmax-smtp-out 20\nmax-msg-rate 10000000/h\nmax-connect-rate "
+    "1000/m\n</domain>\n";
+static const char every_limit[] =
     "mx-connection-limit *.test 1000000\nip-connection-limit 0/0 1000000\n"
-    "<domain *>\nmax-msg-rate 10000000/h\nmax-connect-rate 10000000/m\n"
-    "max-data-volume-rate 1t/d\nsource-ip-max-msg-rate 0/0 10000000/5s\n"
+    "<domain *>\nmax-data-volume-rate 1t/d\nsource-ip-max-msg-rate 0/0 10000000/5s\n"
     "source-ip-max-smtp-out 0/0 1000000\n</domain>\n";
+static const struct {
+	const char *name, *text, *more;
+} settings[] = {
+    {"none", "total-max-smtp-out 1000000\n<virtual-mta v>\n</virtual-mta>\n", ""},
+    {"some", some_limits, ""},
+    {"all", some_limits, every_limit},
+};
+static size_t setting;
 static uint32_t n_places;
 
 void
@@ -64,12 +75,15 @@ on_resolve(const struct ipc_msg *m)
 	ipc_test_deliver(replay.chan[ROLE_DNS], IPC_DNS_DONE, &d, &text);
 }
 
+static uint32_t n_opened;
+
 static void
 on_open(const struct ipc_msg *m)
 {
 	struct ipc_conn_up up = {.conn = ((const struct ipc_conn_open *)m->head)->conn};
 	struct str texts[2] = {STR(""), STR("")};
 
+	n_opened++;
 	ipc_test_deliver(replay.chan[ROLE_DELIVER], IPC_CONN_UP, &up, texts);
 }
 
@@ -176,6 +190,7 @@ append(uint32_t i, uint32_t n_queues)
 	    .priority = 50,
 	    .n_rcpts = 1,
 	    .sender = STR("sender@src.test"),
+	    .vmta = STR("v"),
 	    .src_type = STR("smtp"),
 	    .body_len = 21};
 	char address[64];
@@ -218,8 +233,8 @@ start(void)
 	f = fopen(path, "w");
 	if (f == NULL)
 		replay_die("cannot write the configuration");
-	fprintf(f, "log-file %s/log\n<spool %s/spool>\n</spool>\ntotal-max-smtp-out 1000000\n%s",
-	    replay.folder, replay.folder, limits);
+	fprintf(f, "log-file %s/log\n<spool %s/spool>\n</spool>\n%s%s", replay.folder,
+	    replay.folder, settings[setting].text, settings[setting].more);
 	if (fclose(f) != 0 || (replay.conf = conf_load(path, &messages)) == NULL)
 		replay_die("the configuration is wrong");
 	snprintf(path, sizeof path, "%s/spool", replay.folder);
@@ -244,10 +259,12 @@ main(int argc, char **argv)
 	double began, arrived;
 	size_t memory;
 
-	if (argc < 4 || argc > 5 || !parse_u32(str_of(argv[1]), 1, 10000000, &n) ||
+	if (argc != 5 || !parse_u32(str_of(argv[1]), 1, 10000000, &n) ||
 	    !parse_u32(str_of(argv[2]), 1, 10000000, &n_queues))
-		replay_die("usage: load_replay MESSAGES QUEUES FOLDER [limits]");
-	limits = argc == 5 ? many_limits : "";
+		replay_die("usage: load_replay MESSAGES QUEUES FOLDER none|some|all");
+	while (strcmp(settings[setting].name, argv[4]) != 0)
+		if (++setting == countof(settings))
+			replay_die("none, some or all limits?");
 	snprintf(replay.folder, sizeof replay.folder, "%s", argv[3]);
 	log_init("load", LOG_LEVEL_ERROR);
 	places = xcalloc(n, sizeof *places);
@@ -267,8 +284,8 @@ main(int argc, char **argv)
 		settle();
 	}
 	printf("%u messages over %u queues, each: %.2f us to arrive, %.2f us to the end, %zu "
-	       "bytes; left: %u\n",
-	    n, n_queues, (arrived - began) / n, (cpu_us() - arrived) / n, memory / n,
+	       "bytes; %u connections, left: %u\n",
+	    n, n_queues, (arrived - began) / n, (cpu_us() - arrived) / n, memory / n, n_opened,
 	    qd.rcpts.n_used);
-	return 0;
+	return qd.rcpts.n_used == 0 ? 0 : 1;
 }
