@@ -68,6 +68,25 @@ def held_by_reply(w):
     return q if q.get("concurrency") else None
 
 
+@case("while a provider refuses every connection with 421 no more come than one in each retry time; then all mail is delivered")
+def refused_throughout():
+    policy = TOP + 'provider gmail.test { mx {net}.10; reply connect always "421 4.7.0 Too many concurrent connections"; }\n'
+    with World(policy=policy, domain=domain("\tretry-after 421 4.7.0 1s\n")) as w:
+        w.inject(60)
+        q = wait_for("the queue waits", lambda: state(w, "gmail.test", "RETRY"))
+        expect_equal((q["directive"], q["line"]), ("retry-after", 1 + w.config.splitlines().index("\tretry-after 421 4.7.0 1s")), q)
+        expect(q["until"], q)
+        wait_for("no connection is left", lambda: w.mx.provider("gmail.test")["connections"] == 0)
+        began = time.monotonic()
+        before = w.mx.provider("gmail.test")["connections_total"]
+        wait_for("six more", lambda: w.mx.provider("gmail.test")["connections_total"] >= before + 6, 60)
+        came = w.mx.provider("gmail.test")["connections_total"] - before
+        expect(came <= time.monotonic() - began + 1, f"{came} connections in {time.monotonic() - began} s")
+        w.mx.reload(w.fill(FIVE))
+        w.mx.wait_recipients(60)
+        w.conserve()
+
+
 @case("the same by smtp-pattern-list: backoff with its own limit and interval, a notice at entry and exit, and back")
 def pattern_backoff():
     rules = """<smtp-pattern-list replies>

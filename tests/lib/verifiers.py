@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 
 from cases import Skip, expect
 
@@ -90,6 +91,7 @@ class Verifiers:
         """Both find exactly n signatures and all of them good; the signatures as dicts of their tags."""
         tags = signatures(message)
         expect(len(tags) == n, f"{what}: {len(tags)} signatures, wanted {n}")
+        check_form(message, tags, what)
         for i in range(n):
             try:
                 good = self.by_python(message, i)
@@ -99,6 +101,19 @@ class Verifiers:
         found = self.by_opendkim(message)
         expect(found == [True] * n, f"{what}: opendkim says {found}\n{message[:3000]!r}")
         return tags
+
+
+def check_form(message, tags, what):
+    """Lines as long as SMTP carries them, times that no receiver takes for the future, an end behind the beginning."""
+    head = message.split(b"\r\n\r\n", 1)[0]
+    for field in re.findall(rb"(?im)^dkim-signature:[^\r\n]*(?:\r\n[ \t][^\r\n]*)*", head):
+        longest = max(len(line) for line in field.split(b"\r\n"))
+        expect(longest <= 998, f"{what}: a line of {longest} octets in {field!r}")
+    for t in tags:
+        if "t" in t:
+            expect(int(t["t"]) <= time.time() + 300, f"{what}: t= in the future: {t}")
+        if "x" in t:
+            expect(int(t["x"]) > int(t.get("t", time.time())), f"{what}: x= is not behind t=: {t}")
 
 
 def signatures(message):
