@@ -27,6 +27,7 @@ with open(place + name, "a") as f:
 sys.exit("cannot do it" if name == "fails" else 0)
 """
 CONFIG = """
+alert-threshold complaints 10% window=1h minimum=3
 <acct-file {folder}/acct/reports.csv>
 	records f, d
 	record-fields f *, recordId
@@ -170,7 +171,20 @@ def obeyed():
                     "user9@far.test"):
             expect_equal(w.entries(who), [], f"entries of {who}")
         expect_equal(w.mx.provider("inject.test")["recipients"], 2, "forwarded by handlers")
+        counted(w)
         w.ph.audit()
+
+
+def counted(w):
+    """Each that was proved, for its job and its VirtualMTA; what was forged or of another kind is none."""
+    rates = {(r["of"], r["name"]): r for r in w.ph.json("show", "rates", "complaints")["rate"]}
+    lines = w.ph.pmtactl("show", "metrics").stdout.splitlines()
+    n = int(next(line.split()[1] for line in lines if line.startswith("posthaste_complaints_total ")))
+    of_job = rates["job", "j1"]
+    expect(of_job["count"] == n >= 7 and of_job["alert"], f"{n} complaints; of the job: {of_job}")
+    expect_equal(rates["vmta", "tenant"]["count"], 1, "of the VirtualMTA")
+    found = [a for a in w.ph.json("show", "alerts")["alert"] if a["subject"] == "job j1, complaints"]
+    expect_equal([a["state"] for a in found], ["raised"], "the alert")
 
 
 if __name__ == "__main__":
