@@ -430,9 +430,14 @@ open_spare(struct segments *s)
 static int
 open_any_spare(struct segments *s, struct why *why)
 {
-	while (s->n_spare > 0)
+	while (s->n_spare > 0) {
 		if (open_spare(s) == 0)
 			return 0;
+		if (errno == EMFILE || errno == ENFILE) {
+			s->n_spare++; /* nothing is wrong with it */
+			return why_disk(why, "Cannot open a journal segment");
+		}
+	}
 	if (segments_add_spare(s, false, why) < 0)
 		return -1;
 	if (open_spare(s) < 0)
