@@ -1,6 +1,7 @@
 #include "master/master.h"
 
 #include "lib/base/log.h"
+#include "lib/command/commands.h"
 #include "lib/conf/diff.h"
 #include "lib/conf/lines.h"
 
@@ -30,6 +31,35 @@ say_all(struct conf_messages *list, const char *path, struct why *why)
 	conf_messages_clear(list);
 }
 
+static bool
+has_words(enum command_kind kind)
+{
+	return kind == COMMAND_ACCT || kind == COMMAND_ALERT || kind == COMMAND_HANDLER ||
+	       kind == COMMAND_PIPE;
+}
+
+/* A command that could never be started is told now, not when the first mail needs it. */
+static void
+note_commands(const struct conf *c)
+{
+	struct commands list;
+	struct why why;
+	char text[1024];
+
+	if (c == NULL)
+		return;
+	commands_make(&list, c);
+	for (size_t i = 0; i < list.n; i++) {
+		const struct command *cmd = &list.list[i];
+		if (!has_words(cmd->kind) || command_check(cmd->text, &why))
+			continue;
+		snprintf(text, sizeof text, "%s:%u: This command cannot be started: %s",
+		    cmd->origin.file, cmd->origin.line, why.text);
+		config_say(false, text);
+	}
+	commands_clear(&list);
+}
+
 struct conf *
 config_load(const char *path, struct why *why)
 {
@@ -37,6 +67,7 @@ config_load(const char *path, struct why *why)
 	struct conf *c = conf_load(path, &list);
 
 	say_all(&list, path, why);
+	note_commands(c);
 	return c;
 }
 
@@ -151,6 +182,7 @@ config_test(const struct options *o, struct why *why)
 	if (!o->machine)
 		put_counts(&lines);
 	conf_lines_clear(&lines);
+	note_commands(c);
 	if (o->other != NULL)
 		c = compared(o, c, why);
 	fflush(stdout);

@@ -1,3 +1,3 @@
 sources := $(notdir $(wildcard master/*.c))
-uses := auth daemon conf dkim ipc net stats tls track
+uses := auth command daemon conf dkim ipc net stats tls track
 program := sbin/posthaste

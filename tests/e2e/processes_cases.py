@@ -282,6 +282,14 @@ def bad_reload():
         w.conserve()
 
 
+@case("a command that could never be started is told with its line before any mail needs it")
+def bad_command():
+    with World() as w:
+        w.ph.write_config(w.config + '<domain pipe.test>\n\ttype pipe\n\tcommand "/bin/true $nosuch"\n</domain>\n')
+        check = subprocess.run([BUILD + "/sbin/posthaste", "-t", "-c", w.ph.config_path], capture_output=True, text=True)
+        expect(check.returncode == 0 and "There is no value $nosuch" in check.stderr, f"-t said: {check.stderr}")
+
+
 @case("reload adds and removes listeners without losing connections of the others")
 def reload_listeners():
     with World() as w:
