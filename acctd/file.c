@@ -45,12 +45,6 @@ acct_file_free(struct acct_file **fp)
 	free(f);
 }
 
-const struct acct_def *
-acct_file_def(const struct acct_file *f)
-{
-	return f->def;
-}
-
 void
 acct_file_set_dirs(struct acct_file *f, int dir_fd, int move_fd)
 {
@@ -216,7 +210,8 @@ begin(struct acct_file *f, struct wall now, struct why *why)
 
 /* ---- writing ---- */
 
-void
+/* The wall clock as of now: what lies in its future is brought back, and a leap is noted. */
+static void
 file_fit_clock(struct acct_file *f, struct wall now)
 {
 	/* it was set back: no interval lasts longer for it */

@@ -15,7 +15,6 @@ struct acct_file;
 struct acct_file *acct_file_new(struct acct_def *def, int dir_fd, int move_fd);
 /* Closes without flushing: what was not committed is not on disk. */
 void acct_file_free(struct acct_file **f);
-const struct acct_def *acct_file_def(const struct acct_file *f);
 void acct_file_set_dirs(struct acct_file *f, int dir_fd, int move_fd);
 
 /*

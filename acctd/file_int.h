@@ -30,8 +30,6 @@ struct acct_file {
 };
 
 void file_note(struct acct_file *f, const char *fmt, ...) PH_PRINTF(2, 3);
-/* The wall clock as of now: what lies in its future is brought back, and a leap is noted. */
-void file_fit_clock(struct acct_file *f, struct wall now);
 bool file_is_interval_over(const struct acct_file *f, struct wall now);
 /*
  * Looks where the link points: cuts an incomplete end off that file, and makes it the current one if it is of

@@ -118,12 +118,6 @@ spill_use(struct spill *s, const struct acct_def *def)
 	s->header = new;
 }
 
-const char *
-spill_key(const struct spill *s)
-{
-	return s->key;
-}
-
 /* ---- what an earlier run left ---- */
 
 /* behind the last whole line; blocks that never reached the disk read as zeros and go as well */

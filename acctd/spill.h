@@ -23,8 +23,6 @@ struct spill *spill_new(int spool_fd, const struct acct_def *def);
 void spill_free(struct spill **s);
 /* Lines that come from now on are of this definition. Only while the writer is idle. */
 void spill_use(struct spill *s, const struct acct_def *def);
-/* The same name for the same command, also after a restart. */
-const char *spill_key(const struct spill *s);
 
 /* In the writer's thread: as acct_file_commit(). */
 int spill_commit(struct spill *s, struct buf *data, struct why *why) PH_MUST_CHECK;

@@ -65,13 +65,6 @@ suppressed_use_conf(struct suppressed *s, const struct conf *c, struct list_file
 }
 
 void
-suppressed_tell(const struct suppressed *s)
-{
-	s->tell(FILTER_STORE, suppress_filter(s->store));
-	s->tell(FILTER_LISTS, s->lists == NULL ? NULL : lists_filter(s->lists));
-}
-
-void
 suppressed_close(struct suppressed *s)
 {
 	struct change *c;
@@ -141,18 +134,6 @@ suppressed_remove(
 	struct suppression e = {.address = address, .scope = scope};
 
 	wait(s, &e, true, done, ctx);
-}
-
-void
-suppressed_cancel(struct suppressed *s, const void *ctx)
-{
-	struct change *c;
-
-	TAILQ_FOREACH(c, &s->waiting, link)
-	{
-		if (c->ctx == ctx)
-			c->done = NULL;
-	}
 }
 
 /* What is out of form fails alone; -1: the store is in trouble. */

@@ -48,8 +48,6 @@ int suppressed_open(struct suppressed *s, const char *dir, struct why *why) PH_M
 /* Reads the lists anew; takes the files' descriptors. `at_once`: at the start, when nobody waits yet. */
 void suppressed_use_conf(struct suppressed *s, const struct conf *c, struct list_file *files,
     size_t n_files, bool at_once);
-/* Says both filters again (to a master that asks anew). */
-void suppressed_tell(const struct suppressed *s);
 /* Makes durable what waits. */
 void suppressed_close(struct suppressed *s);
 
@@ -58,8 +56,6 @@ void suppressed_add(
     struct suppressed *s, const struct suppression *e, suppressed_done *done, void *ctx);
 void suppressed_remove(
     struct suppressed *s, struct str address, struct str scope, suppressed_done *done, void *ctx);
-/* Forgets who waits with this ctx; the changes are made all the same. */
-void suppressed_cancel(struct suppressed *s, const void *ctx);
 
 /* whose mail it is */
 struct suppressed_question {

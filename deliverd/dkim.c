@@ -35,7 +35,7 @@ is_waited_for(const struct dkim *d)
 	return !TAILQ_EMPTY(&d->parked) || !TAILQ_EMPTY(&d->asked);
 }
 
-void
+static void
 dkim_job_enter(struct dkim_job *j, enum job_state state)
 {
 	struct dkim *d = j->d;
@@ -81,7 +81,8 @@ job_free(struct dkim_job *j)
 	slab_free(&d->slab, (uint32_t)j->number);
 }
 
-void
+/* The message goes away before its signature came. Sets NULL; accepts NULL. */
+static void
 dkim_job_drop(struct dkim_job **jp)
 {
 	struct dkim_job *j = *jp;

@@ -75,7 +75,5 @@ struct dkim_ask {
 };
 /* Signs as the configuration says: the message is MAIL_SEALED afterwards, or MAIL_WAITS. */
 void dkim_seal(struct dkim *d, struct mail *m, uint64_t id, const struct dkim_ask *ask);
-/* The message goes away before its signature came. Sets NULL; accepts NULL. */
-void dkim_job_drop(struct dkim_job **j);
 
 #endif

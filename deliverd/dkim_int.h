@@ -35,7 +35,6 @@ struct dkim_job {
 };
 
 /* ---- dkim.c ---- */
-void dkim_job_enter(struct dkim_job *j, enum job_state state);
 /* The end: the message is sealed with what was made, or has failed. j is gone; its owner was called if it waits. */
 void dkim_job_end(struct dkim_job *j, const char *why_not);
 /* From the beginning, with the configuration in force. */

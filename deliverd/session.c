@@ -185,7 +185,8 @@ wanted_state(const struct session *s)
 	return first->end > s->out.sent ? SESSION_SEND : (enum session_state)first->state;
 }
 
-void
+/* Enters the state that follows from what is expected; renews the deadline when the first expected reply changed. */
+static void
 session_settle(struct session *s)
 {
 	enum session_state want;
@@ -212,7 +213,8 @@ try_quit(struct session *s)
 	session_expect(s, SESSION_QUIT, NULL, 0);
 }
 
-void
+/* Feeds, quits and settles: at the end of everything that went in. */
+static void
 session_pump(struct session *s)
 {
 	if (s->state == SESSION_DEAD)
@@ -543,12 +545,6 @@ session_is_dead(const struct session *s)
 }
 
 bool
-session_is_idle(const struct session *s)
-{
-	return s->state == SESSION_IDLE && s->first == NULL;
-}
-
-bool
 session_is_in_auth(const struct session *s)
 {
 	const struct expect *first = session_first(s);
@@ -565,12 +561,6 @@ session_stage(const struct session *s)
 	if (s->state == SESSION_SEND && first != NULL)
 		return rows[first->state].stage;
 	return rows[s->state].stage;
-}
-
-const char *
-session_state_name(const struct session *s)
-{
-	return rows[s->state].name;
 }
 
 const char *

@@ -124,11 +124,8 @@ struct mono session_deadline(const struct session *s);
 void session_each_undecided(
     const struct session *s, void (*fn)(void *ctx, uint64_t id, uint32_t rcpt), void *ctx);
 bool session_is_dead(const struct session *s);
-/* Up, without transactions, nothing outstanding. */
-bool session_is_idle(const struct session *s);
 /* Is what is said now an answer to AUTH, which nobody may see? */
 bool session_is_in_auth(const struct session *s);
 enum smtp_stage session_stage(const struct session *s);
-const char *session_state_name(const struct session *s);
 
 #endif

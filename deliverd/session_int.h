@@ -118,10 +118,6 @@ struct session {
 
 /* ---- session.c ---- */
 void session_enter(struct session *s, enum session_state state);
-/* Enters the state that follows from what is expected; renews the deadline when the first expected reply changed. */
-void session_settle(struct session *s);
-/* Feeds, quits and settles: at the end of everything that went in. */
-void session_pump(struct session *s);
 void session_expect(struct session *s, enum session_state state, struct txn *t, uint32_t rcpt);
 const struct expect *session_first(const struct session *s); /* NULL: none */
 struct expect session_pop(struct session *s);

@@ -38,8 +38,8 @@ say(struct conn *c, enum talk_bit bit, struct str text)
 		ipc_send(deliver.queued, IPC_CONN_TALK, &head, &text, -1);
 }
 
-void
-talk_say(struct conn *c, enum talk_bit bit, const char *fmt, ...)
+/* One line about the connection, if somebody wants that kind. */
+static PH_PRINTF(3, 4) void talk_say(struct conn *c, enum talk_bit bit, const char *fmt, ...)
 {
 	char text[TALK_LINE];
 	va_list ap;

@@ -11,8 +11,6 @@
 
 /* What that queue's settings want logged: bits of enum talk_bit. */
 unsigned talk_bits(const struct conf_set *set);
-/* One line about the connection, if somebody wants that kind. */
-void talk_say(struct conn *c, enum talk_bit bit, const char *fmt, ...) PH_PRINTF(3, 4);
 /* What becomes of the connection. */
 void talk_connecting(struct conn *c);
 void talk_up(struct conn *c);

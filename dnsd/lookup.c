@@ -331,12 +331,6 @@ lookup_forget(struct lookup *l, const char *name)
 	}
 }
 
-uint32_t
-lookup_n_pending(const struct lookup *l)
-{
-	return l->slots.n_used;
-}
-
 /* ---- servers ---- */
 
 static bool

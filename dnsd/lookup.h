@@ -62,6 +62,5 @@ void lookup_keep(struct lookup *l, const char *name, enum wire_type type, uint32
 bool lookup_known(struct lookup *l, const char *name, enum wire_type type, struct wire_answer *a);
 /* The cache forgets all types of the name (NULL: everything), and answers under way will not be kept. */
 void lookup_forget(struct lookup *l, const char *name);
-uint32_t lookup_n_pending(const struct lookup *l);
 
 #endif

@@ -294,7 +294,6 @@ void stop_on_exit(void);
 void notify_ready(void);
 void notify_reloading(void);
 void notify_stopping(void);
-void notify_status(const char *fmt, ...) PH_PRINTF(1, 2);
 
 /* ---- background.c ---- */
 /* Goes to the background; the first process waits for the report and ends with this status. */

@@ -53,15 +53,3 @@ notify_stopping(void)
 {
 	send_text("STOPPING=1\n");
 }
-
-void
-notify_status(const char *fmt, ...)
-{
-	char text[256] = "STATUS=";
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text + 7, sizeof text - 7, fmt, ap);
-	va_end(ap);
-	send_text(text);
-}

@@ -48,7 +48,8 @@ put_char(struct buf *b, unsigned char c)
 	return buf_add_char(b, (char)c);
 }
 
-int
+/* A string with its quotes; what is no UTF-8 becomes U+FFFD. -1: the buffer is full. */
+static int
 post_string(struct buf *b, struct str s)
 {
 	int r = buf_add_char(b, '"');

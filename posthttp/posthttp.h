@@ -73,11 +73,9 @@ int get_body(struct str head, struct str rest, struct buf *body) PH_MUST_CHECK;
 struct str get_field(struct str head, struct str name);
 
 /* ---- json.c ---- */
-/* A string with its quotes; what is no UTF-8 becomes U+FFFD. All return -1 when the buffer is full. */
-int post_string(struct buf *b, struct str s) PH_MUST_CHECK;
 /* CSV with a header line to a list of objects, one a record: a member for each column that is not empty. */
 int json_of_csv(struct str csv, struct buf *b, struct why *why) PH_MUST_CHECK;
-/* A message as SparkPost's transmissions want it: msg_from, rcpt_to, content. */
+/* A message as SparkPost's transmissions want it: msg_from, rcpt_to, content. -1: the buffer is full. */
 int json_of_mail(struct str from, struct str to, struct str message, struct buf *b) PH_MUST_CHECK;
 
 #endif

@@ -48,13 +48,6 @@ job_add_rcpt(struct str name)
 	return h;
 }
 
-void
-job_add_ref(uint32_t job)
-{
-	if (job != 0)
-		job_at(job)->n_rcpts++;
-}
-
 static void
 maybe_forget(uint32_t handle)
 {

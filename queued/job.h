@@ -16,8 +16,6 @@ struct job {
 
 /* Finds or makes; 0 for the empty name. Each call must be matched by job_drop_rcpt(). */
 uint32_t job_add_rcpt(struct str name);
-/* One more recipient of a job already known. */
-void job_add_ref(uint32_t job);
 void job_drop_rcpt(uint32_t job);
 struct job *job_at(uint32_t handle);
 uint32_t job_find(struct str name);

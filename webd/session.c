@@ -90,7 +90,7 @@ session_apply(struct request *r)
 
 /* ---- tokens ---- */
 
-const char *
+static const char *
 session_token(const struct request *r)
 {
 	static char text[SESSION_TOKEN + 1];

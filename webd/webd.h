@@ -148,8 +148,7 @@ struct session;
 void session_init(void);
 /* Finds whose cookie came, and gives the request its rights. */
 void session_apply(struct request *r);
-/* What a POST must bring along: borrowed, of the last call. */
-const char *session_token(const struct request *r);
+/* Is it what a POST must bring along? */
 bool session_is_token(const struct request *r, struct str token);
 void session_login(struct request *r);
 void session_logout(struct request *r);

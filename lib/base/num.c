@@ -71,12 +71,6 @@ get_be32(const void *p)
 	return (uint32_t)get_be16(p) << 16 | get_be16((const uint8_t *)p + 2);
 }
 
-uint64_t
-get_be64(const void *p)
-{
-	return (uint64_t)get_be32(p) << 32 | get_be32((const uint8_t *)p + 4);
-}
-
 void
 put_be16(void *p, uint16_t v)
 {
@@ -91,11 +85,4 @@ put_be32(void *p, uint32_t v)
 {
 	put_be16(p, (uint16_t)(v >> 16));
 	put_be16((uint8_t *)p + 2, (uint16_t)v);
-}
-
-void
-put_be64(void *p, uint64_t v)
-{
-	put_be32(p, (uint32_t)(v >> 32));
-	put_be32((uint8_t *)p + 4, (uint32_t)v);
 }

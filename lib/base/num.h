@@ -14,9 +14,7 @@ bool parse_hex64(struct str s, size_t digits, uint64_t *v);
 
 uint16_t get_be16(const void *p);
 uint32_t get_be32(const void *p);
-uint64_t get_be64(const void *p);
 void put_be16(void *p, uint16_t v);
 void put_be32(void *p, uint32_t v);
-void put_be64(void *p, uint64_t v);
 
 #endif

@@ -114,7 +114,8 @@ categories_try(
 	    0, options, p->match, p->limits);
 }
 
-size_t
+/* "5.1.1;smtp;text", cut to size - 1; returns its length. */
+static size_t
 categories_subject(const struct failure *f, char *out, size_t size)
 {
 	int n = snprintf(out, size, "%u.%u.%u;%s;%.*s", f->enh[0], f->enh[1], f->enh[2],

@@ -29,7 +29,4 @@ bool category_is_known(struct str category);
 typedef void categories_complaint(void *arg, size_t i, const struct why *why);
 bool categories_lint(const struct categories *p, categories_complaint *tell, void *arg);
 
-/* "5.1.1;smtp;text", cut to size - 1; returns its length. */
-size_t categories_subject(const struct failure *f, char *out, size_t size);
-
 #endif

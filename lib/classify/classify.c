@@ -56,7 +56,8 @@ classifier_free(struct classifier **cp)
 
 /* ---- judging ---- */
 
-size_t
+/* code, status and host as the conditions see them, appended to the subject behind a newline. */
+static size_t
 trailer_write(const struct failure *f, char *out, size_t size)
 {
 	char mta[256];

@@ -52,7 +52,5 @@ bool rules_read(struct classifier *c, struct str text, classify_complaint *tell,
 unsigned second_class(char c);
 /* Makes the expressions; false when something was told. */
 bool classify_build(struct classifier *c, classify_complaint *tell, void *arg);
-/* code, status and host as the conditions see them, appended to the subject behind a newline. */
-size_t trailer_write(const struct failure *f, char *out, size_t size);
 
 #endif

@@ -262,7 +262,6 @@ bool conf_is_all(
 bool conf_tail_find(struct str kind, size_t *tail);
 int conf_tail_put(
     struct conf_pool_mem *m, size_t tail, struct str rest, struct buf *out, struct why *why);
-bool conf_syntax_has_regex(const char *syntax);
 
 /* Parses `rest` as the value of `row` into v (appending to it where the row says so). */
 int conf_value_parse(struct conf *c, const struct conf_row *row, struct str rest,

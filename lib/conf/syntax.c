@@ -457,7 +457,7 @@ line_of_words(
 
 /* ---- lines with a pattern, or with a list at their end (tail.c) ---- */
 
-bool
+static bool
 conf_syntax_has_regex(const char *syntax)
 {
 	struct str rest = str_of(syntax), kind;

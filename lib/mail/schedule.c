@@ -154,12 +154,3 @@ schedule_text(const struct schedule *s, char dst[SCHEDULE_TEXT_MAX])
 		    (intmax_t)wall_sec(s->window[i].until));
 	return n;
 }
-
-const struct schedule_window *
-schedule_next(const struct schedule *s, struct wall now)
-{
-	for (uint32_t i = 0; i < s->n; i++)
-		if (now.ns < s->window[i].until.ns)
-			return &s->window[i];
-	return NULL;
-}

@@ -30,7 +30,5 @@ int schedule_parse_field(struct str value, struct schedule *s, struct why *why) 
 int schedule_parse(struct str text, struct schedule *s) PH_MUST_CHECK;
 /* The envelope's form, NUL-terminated. Returns its length. */
 size_t schedule_text(const struct schedule *s, char dst[SCHEDULE_TEXT_MAX]);
-/* The window that `now` is in, or else the next one. NULL: none remains. */
-const struct schedule_window *schedule_next(const struct schedule *s, struct wall now);
 
 #endif

@@ -104,7 +104,8 @@ find(uint8_t class, uint8_t subject, uint8_t detail)
 	return NULL;
 }
 
-const char *
+/* "bad destination mailbox address"; for what is not in the table, its subject's general text. */
+static const char *
 status_text(const uint8_t enh[3])
 {
 	const struct row *row = find(enh[0], enh[1], enh[2]);

@@ -9,8 +9,6 @@
 
 #define STATUS_TEXT 96 /* room for "x.y.z (text)" */
 
-/* "bad destination mailbox address"; for what is not in the table, its subject's general text. */
-const char *status_text(const uint8_t enh[3]);
 /*
  * The status to show: enh itself when it is one (class 2, 4 or 5), else class.0.0 from the SMTP reply code, else
  * 4.0.0. A class that contradicts the code's first digit is corrected to the code's.

@@ -10,17 +10,6 @@ tlsa_put_base(struct buf *b, struct str base)
 	return buf_add_str(b, base);
 }
 
-int
-tlsa_put(struct buf *b, const struct tlsa *t)
-{
-	char head[TLSA_HEAD] = {(char)t->usage, (char)t->selector, (char)t->matching,
-	    (char)(t->data.len >> 8), (char)(t->data.len & 0xff)};
-
-	if (t->data.len > TLSA_MAX_BYTES || buf_add(b, head, sizeof head) == -1)
-		return -1;
-	return buf_add_str(b, t->data);
-}
-
 bool
 tlsa_take_base(struct str *packed, struct str *base)
 {

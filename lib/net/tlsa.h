@@ -19,8 +19,6 @@ struct tlsa {
 
 /* The name below which the records were found ("mx.example.org"), at the text's beginning; at most 255 bytes. */
 int tlsa_put_base(struct buf *b, struct str base) PH_MUST_CHECK;
-/* -1: it does not fit. */
-int tlsa_put(struct buf *b, const struct tlsa *t) PH_MUST_CHECK;
 
 /* Takes the base domain from the front. False: malformed. */
 bool tlsa_take_base(struct str *packed, struct str *base);

@@ -136,7 +136,7 @@ literal_is_valid(struct str domain)
 	return ip_is_valid(AF_INET, in) || general_is_valid(in);
 }
 
-bool
+static bool
 domain_is_valid(struct str domain, bool utf8)
 {
 	struct str label, rest = domain;

@@ -35,7 +35,6 @@ bool address_parse_path(struct str *s, unsigned allow, struct address *a, struct
 /* Cuts an address that was parsed before at its last '@' (none: domain empty). No checks. */
 struct address address_split(struct str s);
 
-bool domain_is_valid(struct str domain, bool utf8);
 bool domain_is_literal(struct str domain); /* [..] */
 /*
  * The name under which mail for the domain is queued: lower case, U-labels as A-labels (IDNA 2008, non-transitional),

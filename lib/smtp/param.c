@@ -13,7 +13,7 @@ keyword_is_valid(struct str key)
 }
 
 /* esmtp-value = 1*(%d33-60 / %d62-126), and RFC 6531 3.3's UTF8-non-ascii */
-bool
+static bool
 smtp_param_value_is_valid(struct str value, bool utf8)
 {
 	for (size_t i = 0; i < value.len; i++) {

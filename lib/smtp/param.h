@@ -13,7 +13,4 @@ struct smtp_param {
 /* The next one from the front of *rest. > 0: *p was filled; 0: none is left; < 0: malformed. */
 int smtp_param_next(struct str *rest, struct smtp_param *p);
 
-/* The bytes allowed in a value: printable without blank and "=", and UTF-8 beyond ASCII where `utf8`. */
-bool smtp_param_value_is_valid(struct str value, bool utf8);
-
 #endif

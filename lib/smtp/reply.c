@@ -246,12 +246,6 @@ reply_feed(struct reply_parser *p, struct str in, struct why *why)
 }
 
 bool
-reply_is_partial(const struct reply_parser *p)
-{
-	return !p->complete && p->reply.n_bytes > 0;
-}
-
-bool
 reply_is_multiline(const struct reply_parser *p)
 {
 	return !p->complete && p->reply.n_lines > 0;

@@ -50,8 +50,6 @@ void reply_init(struct reply_parser *p);
  * of it are dropped (RFC 5321 4.2.1; bare LF is accepted, bare CR is text).
  */
 int reply_feed(struct reply_parser *p, struct str in, struct why *why) PH_MUST_CHECK;
-/* Has a reply begun and not ended? */
-bool reply_is_partial(const struct reply_parser *p);
 /* A continuation line ("250-…") was read and the end is missing. */
 bool reply_is_multiline(const struct reply_parser *p);
 

@@ -8,8 +8,7 @@
  *   the message in wire form: CRLF, dot-stuffed, without the final dot
  *
  * `len` is the whole record's length, `env` the bytes up to and with the empty line (where the message begins),
- * `sum` XXH3-64 over everything behind the header line, seeded with generation. A queue file has gen=0 and may
- * be followed by state lines ("state: …\n"), which `len` does not count.
+ * `sum` XXH3-64 over everything behind the header line, seeded with generation. A queue file has gen=0.
  */
 #ifndef PH_SPOOL_ENVELOPE_H
 #define PH_SPOOL_ENVELOPE_H

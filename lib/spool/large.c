@@ -181,8 +181,8 @@ make_tmp(struct journal *j, uint64_t id)
 
 	if (tmp_fd < 0)
 		return -1;
-	/* queued, of the same group, appends its state lines later */
-	fd = create_file(tmp_fd, id_name(name, id), 0660);
+	/* who reads it is of the same group */
+	fd = create_file(tmp_fd, id_name(name, id), SPOOL_FMODE);
 	close(tmp_fd);
 	/* the lock tells queued's cleaning that somebody is still at it */
 	if (fd >= 0)

@@ -286,28 +286,6 @@ spool_file_remove(struct spool_store *s, uint64_t id, struct why *why)
 	return 0;
 }
 
-int
-spool_state_append(struct spool_store *s, uint64_t id, const char *line, struct why *why)
-{
-	char text[1024];
-	int fd, n, r;
-
-	n = snprintf(text, sizeof text - 1, "state: %s", line);
-	n = PH_MIN(n, (int)sizeof text - 2);
-	for (int i = 0; i < n; i++)
-		if (!ascii_is_print(text[i]))
-			text[i] = '?';
-	text[n++] = '\n';
-	fd = open_queue_file(s->queue_fd, id, O_WRONLY | O_APPEND);
-	if (fd < 0)
-		return why_errno(why, "Cannot open the queue file of %016jx", (uintmax_t)id);
-	r = write_all(fd, text, (size_t)n);
-	if (r < 0)
-		why_errno(why, "Cannot write the queue file of %016jx", (uintmax_t)id);
-	close(fd);
-	return r;
-}
-
 /* ---- setting aside ---- */
 
 static void

@@ -72,13 +72,6 @@ void spool_move_out(struct spool_store *s, const struct spool_place *places, siz
     spool_moved_cb *cb, void *ctx);
 
 /*
- * A state line ("state: " and this text, one line) appended to a queue file (attempts, next retry): kept for people
- * and for the next start; not synced.
- */
-int spool_state_append(
-    struct spool_store *s, uint64_t id, const char *line, struct why *why) PH_MUST_CHECK;
-
-/*
  * At the start only, for WALK_MOVED: a crash left both the record and its queue file. The record does not count any
  * more, and who is done is from now on held by the file. If the file may vanish with the power, nothing happens.
  */

@@ -228,15 +228,6 @@ alert_clear(enum alert_kind kind, struct str subject)
 		end(a);
 }
 
-bool
-alert_is_raised(enum alert_kind kind, struct str subject)
-{
-	struct key k = {kind, str_sub(subject, 0, SUBJECT_MAX)};
-	const struct alert *a = alerts.made ? find(&k) : NULL;
-
-	return a != NULL && a->is_raised;
-}
-
 /* ---- show alerts ---- */
 
 static void

@@ -34,6 +34,5 @@ void alert_raise_for(enum alert_kind kind, int64_t ms, struct str subject, const
     PH_PRINTF(4, 5);
 /* Nothing happens when it is not raised. */
 void alert_clear(enum alert_kind kind, struct str subject);
-bool alert_is_raised(enum alert_kind kind, struct str subject);
 
 #endif

@@ -53,7 +53,8 @@ name_of_key(enum conf_key k)
 	return k == CONF_NONE ? "max-smtp-out" : conf_key_name(k);
 }
 
-const char *
+/* The directive of the limit that holds the queue, NULL: none does. */
+static const char *
 survey_binding(const struct queue *q)
 {
 	if (q->hold == HOLD_ACCOUNTING)

@@ -12,7 +12,5 @@
 void survey_start(void);
 /* The age of the oldest queued message in seconds when it was last looked; 0: none. */
 uint32_t survey_oldest_s(void);
-/* The directive of the limit that holds the queue, NULL: none does. */
-const char *survey_binding(const struct queue *q);
 
 #endif

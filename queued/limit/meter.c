@@ -88,14 +88,6 @@ meter_take(struct meter *m, uint64_t n)
 		keep_take(m->keep, n);
 }
 
-void
-meter_give_back(struct meter *m, uint64_t n)
-{
-	m->flying -= PH_MIN(n, m->flying);
-	if (m->keep != NULL)
-		keep_answer(m->keep, n, 0);
-}
-
 static void
 grow(struct meter *m)
 {

@@ -49,8 +49,6 @@ bool meter_fits(struct meter *m, uint64_t need, struct mono now);
 struct mono meter_due(const struct meter *m, uint64_t need);
 /* Grants. */
 void meter_take(struct meter *m, uint64_t n);
-/* Of what was granted the receiver saw nothing. */
-void meter_give_back(struct meter *m, uint64_t n);
 /* `taken` units are answered, of which `seen` count from now on. */
 void meter_answer(struct meter *m, uint64_t taken, uint64_t seen, struct mono now);
 /* When nothing of it is left to remember; MONO_NEVER while something is not answered. */

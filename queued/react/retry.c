@@ -48,7 +48,8 @@ grow(const struct policy *p, int64_t ms, uint32_t times, uint64_t seed)
 	return jitter(PH_MIN(ms, p->retry_max_ms), seed);
 }
 
-int64_t
+/* How long to wait after the nth failure in a row, from 0. */
+static int64_t
 retry_queue_ms(const struct queue *q, uint32_t nth)
 {
 	const struct policy *p = q->policy;

@@ -19,8 +19,6 @@ struct throttle {
 	struct cause_kept by;
 };
 
-/* How long to wait after the nth failure in a row, from 0. */
-int64_t retry_queue_ms(const struct queue *q, uint32_t nth);
 /* How long a recipient waits that was deferred for the nth time, from 1; `seed`: spreads them. */
 int64_t retry_rcpt_ms(const struct queue *q, uint32_t nth, uint64_t seed);
 /*

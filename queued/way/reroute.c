@@ -74,7 +74,8 @@ seen_at(struct queue *const *way, uint32_t n, const struct queue *q)
 	return i;
 }
 
-struct queue *
+/* The queue that mail for `q` goes to now; q itself when it is not re-routed. */
+static struct queue *
 reroute_of(struct queue *q)
 {
 	struct queue *way[CHAIN_MAX], *next, *end;

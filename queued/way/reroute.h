@@ -8,9 +8,7 @@
 
 #include "queued/queue.h"
 
-/* The queue that mail for `q` goes to now; q itself when it is not re-routed. */
-struct queue *reroute_of(struct queue *q);
-/* The same for a recipient that comes in; a queue that was made for it and stays empty is let go. */
+/* The queue for a recipient that comes in for `q`; a queue that was made for it and stays empty is let go. */
 struct queue *reroute_new(struct queue *q);
 /* The name that the settings give as the one to take over now; empty: none. */
 struct str reroute_target(const struct queue *q, enum conf_key *key);

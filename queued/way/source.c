@@ -31,7 +31,7 @@ find(const struct queue *q, const struct net_addr *addr)
 	return NULL;
 }
 
-bool
+static bool
 source_is_disabled(const struct queue *q, const struct net_addr *addr)
 {
 	return q->sources_off != NULL && find(q, addr) != NULL;

@@ -24,8 +24,7 @@ bool source_disable(
     struct queue *q, const struct net_addr *addr, int64_t ms, const struct cause *c);
 /* False: it is not disabled. */
 bool source_enable(struct queue *q, const struct net_addr *addr);
-bool source_is_disabled(const struct queue *q, const struct net_addr *addr);
-/* Is it, or held because a block list names it? */
+/* Is it out of use: disabled, or held because a block list names it? */
 bool source_is_off(const struct queue *q, const struct net_addr *addr);
 /* Is no source left? */
 bool source_all_disabled(const struct queue *q);

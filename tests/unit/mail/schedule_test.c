@@ -91,18 +91,6 @@ more_windows_than_there_is_room_for_are_refused(void **state)
 	assert_int_equal(schedule_parse_field(str_of(field), &s, &why), -1);
 }
 
-static void
-the_next_window_is_found(void **state)
-{
-	struct schedule s;
-
-	assert_int_equal(schedule_parse(STR("100-200,300-400"), &s), 0);
-	assert_ptr_equal(schedule_next(&s, (struct wall){0}), &s.window[0]);
-	assert_ptr_equal(schedule_next(&s, (struct wall){150 * NS_PER_SEC}), &s.window[0]);
-	assert_ptr_equal(schedule_next(&s, (struct wall){200 * NS_PER_SEC}), &s.window[1]);
-	assert_null(schedule_next(&s, (struct wall){400 * NS_PER_SEC}));
-}
-
 int
 main(void)
 {
@@ -110,7 +98,6 @@ main(void)
 	    cmocka_unit_test(windows_are_read_sorted_and_joined),
 	    cmocka_unit_test(what_is_not_the_envelopes_form_is_refused),
 	    cmocka_unit_test(more_windows_than_there_is_room_for_are_refused),
-	    cmocka_unit_test(the_next_window_is_found),
 	};
 
 	setenv("TZ", "UTC", 1);

@@ -28,7 +28,7 @@ a_job_lives_as_long_as_its_mail_or_its_pause(void **state)
 	assert_int_equal(job_add_rcpt(STR("")), 0);
 	assert_false(job_is_paused(0));
 	assert_int_equal(job_add_rcpt(STR("a")), a);
-	job_add_ref(a);
+	assert_int_equal(job_add_rcpt(STR("a")), a);
 	assert_int_equal(job_at(a)->n_rcpts, 3);
 	for (int i = 0; i < 3; i++)
 		job_drop_rcpt(a);

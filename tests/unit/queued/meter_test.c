@@ -165,8 +165,7 @@ what_is_not_answered_counts_until_it_is(void **state)
 	meter_take(&m, 2);
 	assert_int_equal(meter_room(&m, hour), 0);
 	assert_int_equal(meter_due(&m, 1).ns, INT64_MAX);
-	meter_answer(&m, 1, 1, hour);
-	meter_give_back(&m, 1);
+	meter_answer(&m, 2, 1, hour);
 	assert_int_equal(meter_room(&m, hour), 1);
 	assert_int_equal(meter_due(&m, 2).ns, hour.ns + NS_PER_SEC);
 	assert_int_equal(meter_room(&m, mono_add_ms(hour, 999)), 1);
