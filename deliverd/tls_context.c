@@ -1,11 +1,11 @@
 /* The contexts and the files that they are made of: one context for all connections with the same settings. */
 #include <errno.h>
 #include <openssl/ssl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "deliverd/tls.h"
 #include "lib/base/buf.h"
+#include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 
@@ -52,21 +52,13 @@ void
 tls_take_file(struct str path, int fd)
 {
 	struct file *f;
-	struct stat st;
-	size_t room;
-	char *p;
 
 	state.given.list =
 	    xreallocarray(state.given.list, state.given.n + 1, sizeof *state.given.list);
 	f = &state.given.list[state.given.n++];
 	f->path = xstrdup_str(path);
-	buf_init(&f->contents, TLS_MAX_FILE + 1);
-	if (fstat(fd, &st) == -1 || st.st_size < 0 || st.st_size > (off_t)TLS_MAX_FILE)
-		fatal("event=bad-file text=\"master gave a file that cannot be read\"");
-	p = buf_reserve(&f->contents, (size_t)st.st_size + 1, &room);
-	if (p == NULL || pread(fd, p, (size_t)st.st_size, 0) != st.st_size)
-		fatal("event=bad-file errno=%d", errno);
-	buf_wrote(&f->contents, (size_t)st.st_size);
+	if (read_sealed(fd, TLS_MAX_FILE, &f->contents) == -1)
+		fatal("a file from master cannot be read: %s", strerrordesc_np(errno));
 	if (close(fd) == -1)
 		log_warn("event=close errno=%d", errno);
 }

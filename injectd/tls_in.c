@@ -4,10 +4,10 @@
  */
 #include <errno.h>
 #include <openssl/ssl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "injectd/injectd.h"
+#include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
@@ -50,17 +50,8 @@ forget_given(void)
 static void
 read_given(struct given *g, int fd)
 {
-	struct stat st;
-	size_t room;
-	char *p;
-
-	buf_init(&g->contents, MAX_GIVEN + 1);
-	if (fstat(fd, &st) == -1 || st.st_size < 0 || st.st_size > (off_t)MAX_GIVEN)
-		fatal("master gave a file that cannot be read");
-	p = buf_reserve(&g->contents, (size_t)st.st_size + 1, &room);
-	if (p == NULL || pread(fd, p, (size_t)st.st_size, 0) != st.st_size)
+	if (read_sealed(fd, MAX_GIVEN, &g->contents) == -1)
 		fatal("a file from master cannot be read: %s", strerrordesc_np(errno));
-	buf_wrote(&g->contents, (size_t)st.st_size);
 }
 
 void

@@ -9,12 +9,12 @@
 #include <signal.h>
 #include <sodium.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "master/master.h"
@@ -242,23 +242,6 @@ is_unchanged(const char *name, struct str hash)
 	return is_same;
 }
 
-static int
-take_content(int fd)
-{
-	struct stat st;
-	size_t room;
-	char *p;
-
-	buf_init(&edit.content, EDIT_MAX_FILE + 1);
-	if (fstat(fd, &st) == -1 || st.st_size < 0 || st.st_size > (off_t)EDIT_MAX_FILE)
-		return -1;
-	p = buf_reserve(&edit.content, (size_t)st.st_size + 1, &room);
-	if (p == NULL || pread(fd, p, (size_t)st.st_size, 0) != st.st_size)
-		return -1;
-	buf_wrote(&edit.content, (size_t)st.st_size);
-	return 0;
-}
-
 static void
 put_file(uint32_t token, bool writes, const struct ipc_msg *m)
 {
@@ -269,7 +252,7 @@ put_file(uint32_t token, bool writes, const struct ipc_msg *m)
 		refuse(token, "That is no file of the configuration.");
 	else if (!is_unchanged(name, m->text[1]))
 		refuse(token, "The file was changed meanwhile: read it again.");
-	else if (take_content(m->fd) == -1)
+	else if (read_sealed(m->fd, EDIT_MAX_FILE, &edit.content) == -1)
 		refuse(token, "The content is larger than 4 MB.");
 	else {
 		edit.name = name;

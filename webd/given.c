@@ -1,10 +1,10 @@
 #include "webd/given.h"
 
 #include <errno.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/tls/server.h"
@@ -24,20 +24,12 @@ void
 given_take(struct str path, int fd)
 {
 	struct given *g;
-	struct stat st;
-	size_t room;
-	char *p;
 
 	files.list = xreallocarray(files.list, files.n + 1, sizeof *files.list);
 	g = &files.list[files.n++];
 	g->path = xstrdup_str(path);
-	buf_init(&g->content, MAX_GIVEN + 1);
-	if (fstat(fd, &st) == -1 || st.st_size < 0 || st.st_size > (off_t)MAX_GIVEN)
-		fatal("master gave a file that cannot be read");
-	p = buf_reserve(&g->content, (size_t)st.st_size + 1, &room);
-	if (p == NULL || pread(fd, p, (size_t)st.st_size, 0) != st.st_size)
+	if (read_sealed(fd, MAX_GIVEN, &g->content) == -1)
 		fatal("a file from master cannot be read: %s", strerrordesc_np(errno));
-	buf_wrote(&g->content, (size_t)st.st_size);
 	close(fd);
 }
 

@@ -112,6 +112,29 @@ read_whole(int fd, size_t expected, struct buf *to)
 	return -1;
 }
 
+int
+read_sealed(int fd, size_t most, struct buf *to)
+{
+	struct stat st;
+	size_t room;
+	ssize_t n;
+	char *p;
+
+	buf_init(to, most + 1);
+	if (fstat(fd, &st) < 0)
+		return -1;
+	errno = EFBIG;
+	if (st.st_size < 0 || (uint64_t)st.st_size > most ||
+	    (p = buf_reserve(to, (size_t)st.st_size + 1, &room)) == NULL)
+		return -1;
+	errno = EIO;
+	n = pread_all(fd, p, (size_t)st.st_size, 0);
+	if (n != st.st_size)
+		return -1;
+	buf_wrote(to, (size_t)n);
+	return 0;
+}
+
 static int
 close_with(int fd, int err)
 {

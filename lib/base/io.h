@@ -23,6 +23,8 @@ ssize_t pread_all(int fd, void *p, size_t len, uint64_t at) PH_MUST_CHECK;
  * is read stay behind. -1 with errno; EFBIG: `to` cannot hold it.
  */
 int read_whole(int fd, size_t expected, struct buf *to) PH_MUST_CHECK;
+/* Sealed memory that was handed over; makes the buffer. -1 with errno; EFBIG: above `most`. */
+int read_sealed(int fd, size_t most, struct buf *to) PH_MUST_CHECK;
 
 /*
  * A file in a directory where others than we may write: it is not opened through a link, does not make us wait, and must be

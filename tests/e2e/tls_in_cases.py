@@ -425,6 +425,11 @@ def wrong():
         expect(at and lines < int(at.group(1)) <= lines + 6, f"{rows}: no line: {r.stderr}")
 
 
+def served(w):
+    with client(w, 2526, context()) as s:
+        return ssl.DER_cert_to_PEM_cert(s.sock.getpeercert(True))
+
+
 @case("a reload brings a new certificate, refuses a bad one, and ends no session")
 def reload():
     with world(CONFIG, dump=True) as w:
@@ -439,9 +444,7 @@ def reload():
             shutil.copy(CERTS.path("other.pem"), CERTS.path("live.pem"))
             w.ph.pmtactl("reload")
             expect_equal(s.docmd("NOOP")[0], 250, "the old session")
-            with client(w, 2526, context()) as new:
-                der = new.sock.getpeercert(True)
-                expect_equal(ssl.DER_cert_to_PEM_cert(der), CERTS._read("other.crt"), "the new certificate")
+            wait_for("the new certificate", lambda: served(w) == CERTS._read("other.crt"), 10)
             s.sendmail("a@sender.test", ["b@gmail.test"], "Subject: reloaded\r\n\r\nx\r\n")
         came(w, "reloaded")
         w.ph.kill_daemon("injectd")

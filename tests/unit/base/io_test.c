@@ -84,6 +84,27 @@ a_read_at_the_end_is_short(void **state)
 	close(fd);
 }
 
+static void
+what_was_handed_over_is_read_from_its_beginning_or_told_too_large(void **state)
+{
+	int fd = file_of_bytes();
+	struct buf b;
+
+	assert_int_equal(lseek(fd, 17, SEEK_SET), 17);
+	assert_int_equal(read_sealed(fd, SIZE, &b), 0);
+	assert_int_equal(buf_len(&b), SIZE);
+	assert_memory_equal(buf_str(&b).p, bytes, SIZE);
+	buf_clear(&b);
+	assert_int_equal(read_sealed(fd, SIZE - 1, &b), -1);
+	assert_int_equal(errno, EFBIG);
+	buf_clear(&b);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(read_sealed(fd, SIZE, &b), 0);
+	assert_int_equal(buf_len(&b), 0);
+	buf_clear(&b);
+	close(fd);
+}
+
 int
 main(void)
 {
@@ -92,6 +113,7 @@ main(void)
 	    cmocka_unit_test(what_is_expected_is_read_without_moving),
 	    cmocka_unit_test(too_much_is_told),
 	    cmocka_unit_test(a_read_at_the_end_is_short),
+	    cmocka_unit_test(what_was_handed_over_is_read_from_its_beginning_or_told_too_large),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
