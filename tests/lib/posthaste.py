@@ -299,6 +299,10 @@ class World:
             if not has_failed:
                 raise
             print(f"# {e}")
+        else:
+            reports = self.sanitizer_reports() if IS_SANITIZED else ""
+            if reports and not has_failed:
+                raise Failed("a sanitizer found something:\n" + reports)
         finally:
             self.mx.stop()
             if self.keep == "quietly":
@@ -307,6 +311,13 @@ class World:
                 print(f"# kept: {self.folder}")
             else:
                 shutil.rmtree(self.folder, ignore_errors=True)
+
+    def sanitizer_reports(self):
+        """What address and undefined-behaviour sanitizers of all processes said, and of leaks at their end."""
+        said = "".join(open(path, errors="replace").read() for path in
+                       [*glob.glob(self.folder + "/errors"), *glob.glob(self.folder + "/log/*")])
+        at = [i for word in ("Sanitizer", "runtime error:") if (i := said.find(word)) >= 0]
+        return said[max(0, min(at) - 200):min(at) + 3000] if at else ""
 
     def fill(self, text):
         return fill(text, self.names)
