@@ -121,7 +121,7 @@ tell_content(struct api_send *s)
 	buf_reset(&s->say);
 	if (s->at == 0)
 		add_campaign(s);
-	feed_lines_add(&s->lines, piece, &s->say);
+	(void)feed_lines_add(&s->lines, piece, &s->say);
 	s->at += piece.len;
 	if (s->at >= s->mail->content.len) {
 		feed_lines_end(&s->lines, &s->say);

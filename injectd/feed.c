@@ -98,7 +98,7 @@ static void
 end_line(struct feed_lines *l, struct buf *to)
 {
 	(void)buf_add_cstr(to, "\r\n");
-	l->is_mid_line = l->is_behind_cr = false;
+	l->is_mid_line = l->is_behind_cr = l->is_lone_dot = false;
 }
 
 /* a dot at the start of a line was held back */
@@ -116,12 +116,15 @@ add_byte(struct feed_lines *l, char c, struct buf *to)
 	if (l->is_behind_dot)
 		add_dot(l, c, to);
 	if (c == '\n') {
+		l->is_over = l->is_lone_dot && l->dots == FEED_DOTS_LEAVE;
 		end_line(l, to);
 		return;
 	}
 	/* a CR without LF stays one, and is refused as one */
 	if (l->is_behind_cr)
 		(void)buf_add_char(to, '\r');
+	l->is_lone_dot =
+	    c == '.' ? !l->is_mid_line : c == '\r' && l->is_lone_dot && !l->is_behind_cr;
 	l->is_behind_cr = c == '\r';
 	if (c == '.' && !l->is_mid_line && l->dots != FEED_DOTS_LEAVE) {
 		l->is_behind_dot = true;
@@ -132,11 +135,14 @@ add_byte(struct feed_lines *l, char c, struct buf *to)
 		(void)buf_add_char(to, c);
 }
 
-void
+size_t
 feed_lines_add(struct feed_lines *l, struct str s, struct buf *to)
 {
-	for (size_t i = 0; i < s.len; i++)
-		add_byte(l, s.p[i], to);
+	size_t i = 0;
+
+	while (i < s.len && !l->is_over)
+		add_byte(l, s.p[i++], to);
+	return i;
 }
 
 void

@@ -43,10 +43,11 @@ enum feed_dots {
 };
 struct feed_lines {
 	enum feed_dots dots;
-	bool is_mid_line, is_behind_cr, is_behind_dot;
+	bool is_mid_line, is_behind_cr, is_behind_dot, is_lone_dot;
+	bool is_over; /* the text's own end came */
 };
-/* Appends; at most three bytes for each one of s. */
-void feed_lines_add(struct feed_lines *l, struct str s, struct buf *to);
+/* Appends, at most three bytes for each one of s; how many of them it used: all, unless is_over came. */
+size_t feed_lines_add(struct feed_lines *l, struct str s, struct buf *to);
 /* Ends the last line, and the message; not for FEED_DOTS_LEAVE. */
 void feed_lines_end(struct feed_lines *l, struct buf *to);
 

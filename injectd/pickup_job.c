@@ -230,11 +230,14 @@ tell_command(struct pickup_job *j)
 static int
 tell_content(struct pickup_job *j)
 {
+	size_t n;
+
 	if (buf_len(&j->in) == 0 && !j->is_eof && read_more(j) == -1)
 		return -1;
-	feed_lines_add(&j->lines, str_sub(buf_str(&j->in), 0, READ_BYTES), &j->say);
-	buf_consume(&j->in, PH_MIN(buf_len(&j->in), (size_t)READ_BYTES));
-	if (!j->is_eof || buf_len(&j->in) > 0)
+	n = feed_lines_add(&j->lines, str_sub(buf_str(&j->in), 0, READ_BYTES), &j->say);
+	buf_consume(&j->in, n);
+	/* nothing behind the message is told: another one would be taken, though this one may be refused */
+	if (!j->lines.is_over && (!j->is_eof || buf_len(&j->in) > 0))
 		return 0;
 	j->stage = PICKUP_END;
 	if (!j->is_bsmtp)
@@ -270,8 +273,11 @@ end(struct pickup_job *j)
 static void
 end_sent(struct pickup_job *j)
 {
-	struct str rest = str_trim(buf_str(&j->feed.session.in));
+	struct str rest;
 
+	while (!j->is_eof && buf_len(&j->in) <= PICKUP_MAX_LINE && read_more(j) == 0)
+		continue;
+	rest = str_trim(buf_str(&j->in));
 	j->has_more = rest.len > 0 && !str_ieq(rest, STR("QUIT"));
 	j->done(j, PICKUP_SENT);
 }
@@ -311,7 +317,6 @@ on_step(struct feed *f)
 	struct pickup_job *j = ph_container_of(f, struct pickup_job, feed);
 
 	for (unsigned i = 0; i < TURN_STEPS; i++) {
-		/* before what was read ahead is run: the file has one message */
 		if (f->session.n_messages > 0) {
 			end_sent(j);
 			return;

@@ -100,7 +100,8 @@ def put_bad_files(w):
     put(w, "twice", plain("bad"))
     os.link(f"{w.folder}/pickup/twice", f"{w.folder}/other-name")
     put(w, "two", bsmtp("first", end="MAIL FROM:<s@inject.test>\nRCPT TO:<a@gmail.test>\nDATA\nX-Id: bad\n\n.\n"))
-    return ("sender receiver address vmta hops size cr nul empty line cut short order bdat link fifo twice two"
+    put(w, "then", bsmtp("bad", end=bsmtp("bad")).replace("hello", "he\0llo", 1))
+    return ("sender receiver address vmta hops size cr nul empty line cut short order bdat link fifo twice two then"
             .split())
 
 
