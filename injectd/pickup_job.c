@@ -207,7 +207,7 @@ tell_data(struct pickup_job *j)
 static int
 tell_command(struct pickup_job *j)
 {
-	struct str line;
+	struct str line = STR_NULL;
 	size_t len;
 	int r;
 

@@ -25,15 +25,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			values[i] = STR("");
 	is_good = command_split(line, none, &bare, &why);
 	is_filled = command_split(line, values, &full, &why);
-	if (!is_filled)
+	/* what is no command without values, the configuration's check refuses */
+	if (!is_filled || !is_good)
 		return 0;
-	assert(is_good || bare.n == 0);
-	assert(!is_good || full.n == bare.n);
+	assert(full.n == bare.n);
 	assert(full.n > 0 && full.n <= COMMAND_MAX_WORDS && full.word[full.n] == NULL);
 	for (size_t i = 0; i < full.n; i++) {
 		assert(full.word[i] >= full.bytes &&
 		       full.word[i] + strlen(full.word[i]) < full.bytes + sizeof full.bytes);
-		if (is_good && full.word[i][0] == '-')
+		if (full.word[i][0] == '-')
 			assert(bare.word[i][0] == '-');
 	}
 	return 0;
