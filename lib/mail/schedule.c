@@ -43,9 +43,10 @@ is_in_range(const struct tm *tm)
 {
 	static const int days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 
-	return tm->tm_year >= 1970 && tm->tm_mon >= 1 && tm->tm_mon <= 12 && tm->tm_mday >= 1 &&
-	       tm->tm_mday <= days[tm->tm_mon - 1] && tm->tm_hour <= 23 && tm->tm_min <= 59 &&
-	       tm->tm_sec <= 59;
+	/* nanoseconds of later years have no room in 64 bits */
+	return tm->tm_year >= 1970 && tm->tm_year <= 2200 && tm->tm_mon >= 1 && tm->tm_mon <= 12 &&
+	       tm->tm_mday >= 1 && tm->tm_mday <= days[tm->tm_mon - 1] && tm->tm_hour <= 23 &&
+	       tm->tm_min <= 59 && tm->tm_sec <= 59;
 }
 
 static bool
