@@ -41,25 +41,36 @@ complain(const struct conf_key_file *f, bool is_error, const char *what, struct 
 	return -1;
 }
 
+static bool
+look_closer(struct str text, enum dkim_algorithm *algorithm, int *bits, struct why *why)
+{
+	struct dkim_key *k = dkim_key_parse(text, why);
+
+	if (k == NULL)
+		return false;
+	*algorithm = dkim_key_algorithm(k);
+	*bits = dkim_key_bits(k);
+	dkim_key_free(&k);
+	return true;
+}
+
 static enum dkim_algorithm
 check_text(const struct conf_key_file *f, struct str text, struct why *why)
 {
+	enum dkim_algorithm a;
 	struct why bad;
-	struct dkim_key *k = dkim_key_parse(text, &bad);
-	enum dkim_algorithm a = DKIM_NO_ALGORITHM;
 	char note[128];
+	int bits;
 
-	if (k == NULL) {
+	if (!dkim_key_look(text, &a, &bits) && !look_closer(text, &a, &bits, &bad)) {
 		complain(f, true, bad.text, why);
-		return a;
+		return DKIM_NO_ALGORITHM;
 	}
-	a = dkim_key_algorithm(k);
-	if (a == DKIM_RSA_SHA256 && dkim_key_bits(k) < SHORT_RSA_BITS) {
-		snprintf(note, sizeof note, "an RSA key of %d bits is short: use at least %d",
-		    dkim_key_bits(k), SHORT_RSA_BITS);
+	if (a == DKIM_RSA_SHA256 && bits < SHORT_RSA_BITS) {
+		snprintf(note, sizeof note, "an RSA key of %d bits is short: use at least %d", bits,
+		    SHORT_RSA_BITS);
 		complain(f, false, note, NULL);
 	}
-	dkim_key_free(&k);
 	return a;
 }
 

@@ -115,6 +115,7 @@ make(struct queue *q, const struct way *w, uint32_t deliverer)
 	c->to_address = w->to_address;
 	c->opened = ev_now();
 	c->host = xstrdup(w->host->name);
+	c->ehlo = xstrdup_str(w->src.host);
 	STAILQ_INIT(&c->txns);
 	ev_timer_init(&c->idle, on_idle);
 	TAILQ_INSERT_TAIL(&q->conns, c, link);
@@ -137,6 +138,7 @@ unmake(struct conn *c)
 	give_limits(c);
 	slab_free(&numbers, c->number);
 	free(c->host);
+	free(c->ehlo);
 	free(c->tls_protocol);
 	free(c->tls_cipher);
 	free(c);

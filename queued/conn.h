@@ -59,6 +59,7 @@ struct conn {
 	struct net_addr src_asked;	 /* the source as configured; family 0: any */
 	struct net_addr proxy;		 /* family 0: none */
 	char *host;			 /* owned */
+	char *ehlo;			 /* owned */
 	char *tls_protocol, *tls_cipher; /* owned, may be NULL */
 	struct ev_timer idle;
 };

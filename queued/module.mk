@@ -94,9 +94,10 @@ sources := conn.c \
 	   way/rollup.c \
 	   way/route.c \
 	   way/source.c \
+	   way/spf_out.c \
 	   way/sts.c \
 	   way/sts_file.c \
 	   way/target.c \
 	   way/way.c
-uses := command daemon sts suppress spool ctl conf mail net ipc ev stats base
+uses := command daemon spf sts suppress spool ctl conf mail net ipc ev stats base
 program := libexec/posthaste/queued

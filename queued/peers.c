@@ -18,6 +18,7 @@
 #include "queued/end/process.h"
 #include "queued/spool/recover.h"
 #include "queued/way/route.h"
+#include "queued/way/spf_out.h"
 #include "queued/way/sts.h"
 #include "queued/spool/segment.h"
 #include "queued/state.h"
@@ -110,7 +111,10 @@ on_dns_done(struct ipc_chan *c, struct ipc_msg *m)
 static void
 on_checked(struct ipc_chan *c, struct ipc_msg *m)
 {
-	sts_checked(m);
+	if (sts_is_mine(((const struct ipc_checked *)m->head)->req))
+		sts_checked(m);
+	else
+		spf_out_checked(m);
 }
 
 static void

@@ -146,6 +146,7 @@ make(const struct conf_set *set)
 	    conf_bool(set, CONF_DOMAIN_USE_DANE) && conf_bool(set, CONF_DOMAIN_USE_STARTTLS);
 	p->use_mta_sts =
 	    conf_bool(set, CONF_DOMAIN_USE_MTA_STS) && conf_bool(set, CONF_DOMAIN_USE_STARTTLS);
+	p->check_spf = conf_bool(set, CONF_DOMAIN_CHECK_SPF_OUTBOUND);
 	p->no_dsn = !conf_bool(p->set, CONF_DOMAIN_DELIVER_LOCAL_DSN);
 	p->is_alone = conf_enum(p->set, CONF_DOMAIN_ADD_FBL_ID) == 1; /* yes */
 	p->hides_421 = conf_bool(set, CONF_DOMAIN_REPLACE_SMTP_421_SERVICE_RESPONSE);

@@ -48,6 +48,7 @@ struct policy {
 	bool mx_gone_by_421; /* smtp-421-means-mx-unavailable */
 	bool use_dane;	     /* where TLS is used at all */
 	bool use_mta_sts;    /* the same */
+	bool check_spf;	     /* check-spf-outbound */
 	bool no_dsn;	     /* deliver-local-dsn no */
 	bool is_alone;	     /* add-fbl-id yes: one recipient a transaction */
 	bool hides_421;	     /* replace-smtp-421-service-response */

@@ -21,6 +21,7 @@
 #include "queued/state.h"
 #include "queued/end/suppress.h"
 #include "queued/vmta.h"
+#include "queued/way/spf_out.h"
 #include "queued/way/way.h"
 
 #define QUEUES_A_TURN	256
@@ -93,7 +94,8 @@ feed_round(struct queue *q, int *left)
 			return false;
 		if (conn_room(c) == 0)
 			continue;
-		while (q->ready.n > 0 && suppress_stops(q, order_first(&q->ready)))
+		while (q->ready.n > 0 && (suppress_stops(q, order_first(&q->ready)) ||
+					     spf_out_stops(c, order_first(&q->ready))))
 			;
 		if (q->ready.n == 0)
 			return false;

@@ -8,6 +8,7 @@
 #include "queued/spool/copy.h"
 #include "queued/end/final.h"
 #include "queued/end/process_what.h"
+#include "queued/peek.h"
 #include "queued/state.h"
 
 #define WINDOW	    64	 /* messages that a reader has and has not answered */
@@ -218,6 +219,26 @@ order_handlers(struct asked *a)
 	}
 }
 
+/* log-messages of <domain {bounce}> or <domain {feedbackLoop}> */
+static void
+log_message(enum conf_processor which, const struct asked *a)
+{
+	static const struct str names[CONF_N_PROCESSORS][2] = {
+	    [CONF_BOUNCES] = {STR("{bounce}"), STR("{bounceProcessor}")},
+	    [CONF_COMPLAINTS] = {STR("{feedbackLoop}"), STR("{feedbackLoop}")}};
+	struct str address, sender, envid;
+	bool wanted = false;
+
+	for (size_t i = 0; i < 2; i++)
+		wanted |= conf_bool(
+		    conf_queue(daemon_conf(), names[which][i], STR("")), CONF_DOMAIN_LOG_MESSAGES);
+	if (!wanted || !peek_rcpt(rcpt_at(a->rcpt), &address, &sender, &envid))
+		return;
+	log_info("id=%016lx event=filtered by=%.*s from=%s to=%s",
+	    message_at(rcpt_at(a->rcpt)->message)->id, STR_ARG(names[which][0]), log_quote(sender),
+	    log_quote(address));
+}
+
 /* Off the list of those not answered; what follows from the verdict begins. */
 static void
 settle(enum conf_processor which, struct asked *a, enum process_verdict verdict)
@@ -230,6 +251,8 @@ settle(enum conf_processor which, struct asked *a, enum process_verdict verdict)
 	process_decide(which, verdict, a->is_foreign ? 0 : a->fbl, &what);
 	a->goes_on = what.goes_on;
 	order_copies(a, &what);
+	if (verdict == PROCESS_MATCHED)
+		log_message(which, a);
 	if (verdict == PROCESS_MATCHED && !a->is_foreign)
 		order_handlers(a);
 	buf_clear(&what.rcpts);
