@@ -104,6 +104,12 @@ domain_add_rcpt(struct str name)
 	return h;
 }
 
+uint32_t
+domain_end(void)
+{
+	return slab_end(&domains.slab);
+}
+
 void
 domain_drop_rcpt(uint32_t domain)
 {
@@ -114,7 +120,7 @@ domain_drop_rcpt(uint32_t domain)
 struct str
 domain_name(uint32_t domain)
 {
-	return str_of(domain_at(domain)->name);
+	return is_used(domain) ? str_of(domain_at(domain)->name) : STR("");
 }
 
 void

@@ -9,10 +9,12 @@
 #include "lib/base/str.h"
 #include "queued/ticks.h"
 
-/* Finds or makes, and counts one recipient; to be matched by domain_drop_rcpt(). */
+/* Finds or makes, and counts one recipient, or queue, that is of it; to be matched by domain_drop_rcpt(). */
 uint32_t domain_add_rcpt(struct str name);
 void domain_drop_rcpt(uint32_t domain);
 uint32_t domain_find(struct str name);
+/* One past the highest handle. */
+uint32_t domain_end(void);
 /* Valid while the domain is. */
 struct str domain_name(uint32_t domain);
 

@@ -217,6 +217,18 @@ order_remove(struct order *o, uint32_t rcpt)
 }
 
 uint32_t
+order_first_of(const struct order *o, uint32_t job)
+{
+	for (const struct order_level *level = o->levels; level != NULL; level = level->lower) {
+		struct lane_key k = {.level = level, .job = job};
+		uint32_t h = hmap_find(&lanes.map, hash_of(&k), is_lane, &k);
+		if (h != 0)
+			return lane_at(h)->list.head;
+	}
+	return 0;
+}
+
+uint32_t
 order_lane(const struct order *o)
 {
 	return o->levels == NULL ? 0 : o->levels->first;

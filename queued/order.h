@@ -29,6 +29,8 @@ struct order {
 void order_add(struct order *o, uint32_t rcpt, bool in_front);
 /* Takes it out, wherever it stands. */
 void order_remove(struct order *o, uint32_t rcpt);
+/* One of that job (handle, 0: those of none), whatever its priority; 0: there is none. */
+uint32_t order_first_of(const struct order *o, uint32_t job);
 /* The next to leave; 0: none. */
 uint32_t order_first(const struct order *o);
 /* The one behind `rcpt`, with the present turns; 0: it was the last. Good for walks that take out what they pass. */

@@ -6,6 +6,7 @@
 #include "queued/control/events.h"
 #include "queued/control/happen.h"
 #include "queued/end/expire.h"
+#include "queued/domain.h"
 #include "queued/job.h"
 #include "queued/move.h"
 #include "queued/control/pause.h"
@@ -57,8 +58,8 @@ hold_wakes(enum queue_hold h)
 	return h < HOLD_MAX ? hold_wakers[h] : "?";
 }
 
-/* the slab keeps pointers, so that the queue's own memory need not be a multiple of chunks */
-static struct queue **
+/* the slab keeps what walks need, and a pointer to the rest */
+static struct queue_brief *
 slot(uint32_t handle)
 {
 	return slab_at(&qd.queues, handle);
@@ -67,19 +68,27 @@ slot(uint32_t handle)
 struct queue *
 queue_at(uint32_t handle)
 {
-	return *slot(handle);
+	return slot(handle)->q;
+}
+
+const struct queue_brief *
+queue_brief(uint32_t handle)
+{
+	const struct queue_brief *b;
+
+	if (handle == 0 || handle >= slab_end(&qd.queues))
+		return NULL;
+	b = slot(handle);
+	/* a free slot holds a small number, never an object's address */
+	return (uintptr_t)b->q > UINT32_MAX ? b : NULL;
 }
 
 struct queue *
 queue_try(uint32_t handle)
 {
-	struct queue *q;
+	const struct queue_brief *b = queue_brief(handle);
 
-	if (handle == 0 || handle >= slab_end(&qd.queues))
-		return NULL;
-	q = *slot(handle);
-	/* a free slot holds a small number, never an object's address */
-	return (uintptr_t)q > UINT32_MAX && q->handle == handle ? q : NULL;
+	return b == NULL ? NULL : b->q;
 }
 
 uint32_t
@@ -165,7 +174,10 @@ make(struct str domain, struct str vmta, struct str name, uint64_t hash)
 	q->processor = (uint8_t)process_of_domain(domain);
 	q->is_grouped = rollup_has(domain);
 	q->handle = slab_new(&qd.queues);
-	*slot(q->handle) = q;
+	*slot(q->handle) = (struct queue_brief){.q = q,
+	    .name_begin = str_begin(name),
+	    .domain = domain_add_rcpt(domain),
+	    .vmta = q->vmta->index};
 	TAILQ_INIT(&q->conns);
 	q->open_after = tick_now();
 	ev_timer_init(&q->timer, on_timer);
@@ -222,6 +234,7 @@ queue_maybe_free(struct queue *q)
 	if (q->hold == HOLD_EMPTY)
 		qd.n_queues_empty--;
 	hmap_remove(&qd.queue_map, q->hash, q->handle);
+	domain_drop_rcpt(slot(q->handle)->domain);
 	slab_free(&qd.queues, q->handle);
 	free(q);
 	stat_set(STAT_Q_QUEUES, qd.queues.n_used);
@@ -331,8 +344,26 @@ queue_after(const struct queue *q, uint32_t rcpt)
 }
 
 void
+queue_note(struct queue *q)
+{
+	struct queue_brief *b = slot(q->handle);
+	const struct event *e = q->events == NULL ? NULL : events_last(q, 0);
+
+	b->bytes = q->bytes;
+	b->n_rcpts = queue_n_rcpts(q);
+	b->n_conns = q->n_conns;
+	b->paused = q->paused;
+	b->backoff = q->backoff;
+	b->n_delivered = q->n_delivered;
+	b->n_bounced = q->n_bounced;
+	b->n_deferred = q->n_deferred;
+	b->last_error_ns = e == NULL ? 0 : e->when.ns;
+}
+
+void
 queue_kick(struct queue *q)
 {
+	queue_note(q);
 	if (q->in_run_line)
 		return;
 	q->in_run_line = true;

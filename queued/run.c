@@ -421,6 +421,7 @@ run_queue(struct queue *q)
 		limit_hope_no_more(q);
 	limit_settle(q, connects);
 	queue_set_hold(q, h);
+	queue_note(q);
 	if (h == HOLD_LIMIT &&
 	    (q->waits_for != waited_for || q->bound.kind != was.kind || q->bound.rate != was.rate))
 		q->hold_since = tick_now();

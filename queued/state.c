@@ -15,7 +15,7 @@ state_init(void)
 {
 	slab_init(&qd.messages, sizeof(struct message));
 	slab_init(&qd.rcpts, sizeof(struct rcpt));
-	slab_init(&qd.queues, sizeof(struct queue *));
+	slab_init(&qd.queues, sizeof(struct queue_brief));
 	slab_init(&qd.jobs, sizeof(struct job));
 	slab_init(&qd.segments, sizeof(struct segment));
 	TAILQ_INIT(&qd.run_line);

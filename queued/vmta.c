@@ -92,6 +92,7 @@ vmta_get(struct str name)
 	limit_init_rate(&v->volume, "max-smtp-data-volume-rate of VirtualMTA", v->name);
 	configure(v);
 	qd.vmtas.list = xreallocarray(qd.vmtas.list, qd.vmtas.n + 1, sizeof(struct vmta *));
+	v->index = (uint32_t)qd.vmtas.n;
 	qd.vmtas.list[qd.vmtas.n++] = v;
 	hmap_add(&by_name, str_ihash(v->name), (uint32_t)qd.vmtas.n);
 	return v;

@@ -19,7 +19,8 @@ struct vmta {
 	struct pools pools;	      /* that it is a member of */
 	struct preempt preempt;
 	uint32_t next_source;
-	bool is_held; /* pmtactl hold */
+	uint32_t index; /* vmta_at() gives it for this */
+	bool is_held;	/* pmtactl hold */
 	bool exists;
 };
 

@@ -243,6 +243,16 @@ hash_key(void)
 }
 
 uint64_t
+str_begin(struct str s)
+{
+	uint64_t v = 0;
+
+	for (size_t i = 0; i < sizeof v; i++)
+		v = v << 8 | (i < s.len ? (unsigned char)s.p[i] : 0);
+	return v;
+}
+
+uint64_t
 str_hash(struct str s)
 {
 	uint64_t h;

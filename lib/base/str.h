@@ -31,6 +31,8 @@ bool str_has_suffix(struct str s, struct str suffix);
 bool str_has_isuffix(struct str s, struct str suffix);
 /* <0, 0, >0 as memcmp on the common length, then by length. */
 int str_cmp(struct str a, struct str b);
+/* The first eight bytes as a number that orders as they do, 0 for those that are not there. */
+uint64_t str_begin(struct str s);
 int str_icmp(struct str a, struct str b);
 
 /* The part from `from` on, or of at most `len` bytes from `from`; beyond the end gives the empty view. */

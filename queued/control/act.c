@@ -10,20 +10,40 @@
 /* what deleting one weighs against looking at one */
 #define DELETE_COST 80
 
+struct pausing {
+	uint64_t number;
+	const char *done;
+};
+
+static bool
+step_pause(struct control *c, void *state)
+{
+	const struct pausing *p = state;
+
+	if (!pause_is_done(p->number))
+		return false;
+	control_end(c, true, "%s", p->done);
+	return true;
+}
+
 static void
 pause_or_resume(struct control *c, enum pause_kind kind, bool on, const char *done)
 {
 	struct str what = control_arg(c, ARG_TARGET);
+	struct pausing *p;
 	struct why why;
 
 	if (what.len == 0) {
 		control_end(c, false, "Say which.");
 		return;
 	}
-	if (pause_set(kind, what, on, &why) == -1)
+	if (pause_set(kind, what, on, &why) == -1) {
 		control_end(c, false, "%s", why.text);
-	else
-		control_end(c, true, "%s", done);
+		return;
+	}
+	p = xmalloc(sizeof *p);
+	*p = (struct pausing){.number = pause_last(), .done = done};
+	control_go_on(c, step_pause, NULL, p);
 }
 
 void
@@ -75,15 +95,15 @@ struct schedule {
 };
 
 static bool
-schedule_one(struct control *c, struct queue *q, void *state)
+schedule_one(struct control *c, const struct queue_brief *b, void *state)
 {
 	struct schedule *s = state;
 
 	s->n_all++;
-	if (!pause_match(control_arg(c, ARG_TARGET), str_of(q->name)))
+	if (!pause_match(control_arg(c, ARG_TARGET), str_of(b->q->name)))
 		return true;
 	s->n++;
-	queue_schedule(q, control_flag(c, "retry-recipients"));
+	queue_schedule(b->q, control_flag(c, "retry-recipients"));
 	return true;
 }
 

@@ -101,15 +101,21 @@ struct queue_walk {
 	uint32_t last; /* 0: not begun */
 };
 /* false: no more is wanted */
-typedef bool queue_hit(struct control *c, struct queue *q, void *state);
+typedef bool queue_hit(struct control *c, const struct queue_brief *b, void *state);
 bool queue_walk_step(struct queue_walk *w, struct control *c, queue_hit *hit, void *state);
 
-/* queues.c: does the queue fit --connected, --paused, --mode, --vmta and the name? */
-bool control_is_shown(struct control *c, const struct queue *q);
+/* queues.c: which queues the options of show choose, and what their rows are sorted by. Borrows from the control. */
+struct queue_filter {
+	struct str what, vmta;
+	int connected, paused, backoff; /* -1: any */
+	enum { KEY_NONE, KEY_RCPTS, KEY_BYTES } key;
+};
 /* false: an argument is wrong, and the answer was ended with that */
 bool control_are_options_good(struct control *c);
-/* what rows are sorted by, the highest first */
-uint64_t control_sort_key(const struct control *c, uint64_t rcpts, uint64_t bytes);
+void queue_filter_init(struct queue_filter *f, const struct control *c);
+bool queue_filter_fits(const struct queue_filter *f, const struct queue_brief *b);
+/* the highest comes first */
+uint64_t queue_filter_key(const struct queue_filter *f, uint64_t rcpts, uint64_t bytes);
 uint32_t control_rows_wanted(const struct control *c);
 
 #endif

@@ -1,105 +1,88 @@
 /* show domains and topdomains: the queues of each added up */
-#include "lib/base/hmap.h"
 #include "lib/base/xalloc.h"
 #include "queued/control/control_int.h"
 #include "queued/control/events.h"
 #include "queued/control/pick.h"
+#include "queued/domain.h"
 #include "queued/state.h"
 
 /* a turn's work: sums put into order, rows told */
-#define SUMS_A_TURN 10000
+#define SUMS_A_TURN 20000
 #define ROWS_A_TURN 100
 
 struct sum {
-	char *name; /* owned: a queue may go while the answer is under way */
+	uint64_t begin; /* of its name */
 	uint64_t rcpts, bytes;
 	uint64_t delivered, bounced, deferred;
-	uint32_t conns;
+	int64_t last_error_ns;
 	uint32_t last; /* the queue with the latest error */
-	struct wall when;
+	uint32_t conns;
+	uint32_t n_queues;
 };
 struct domains {
+	struct queue_filter filter;
 	struct queue_walk walk;
-	struct hmap map; /* to the sum, from 1 */
-	struct sum *sums;
-	uint32_t n, room;
-	uint32_t next; /* sum */
-	uint32_t at;   /* row */
 	struct pick pick;
+	uint32_t next, end; /* domains */
+	uint32_t n, at;	    /* that have queues; row */
 	bool is_added, is_picked;
+	struct sum sums[]; /* by domain */
 };
 
-struct key {
-	const struct domains *d;
-	struct str name;
-};
-
-static bool
-is_domain(const void *key, uint32_t handle)
+/* of a queue's name: what is before the slash */
+static uint64_t
+begin_of_domain(uint64_t begin)
 {
-	const struct key *k = key;
-
-	return str_eq(str_of(k->d->sums[handle - 1].name), k->name);
-}
-
-static struct sum *
-sum_of(struct domains *d, struct str name)
-{
-	struct key key = {.d = d, .name = name};
-	uint64_t hash = str_hash(name);
-	uint32_t h = hmap_find(&d->map, hash, is_domain, &key);
-
-	if (h != 0)
-		return &d->sums[h - 1];
-	if (d->n == d->room) {
-		d->room = d->room == 0 ? 64 : d->room * 2;
-		d->sums = xreallocarray(d->sums, d->room, sizeof *d->sums);
-	}
-	d->sums[d->n] = (struct sum){.name = xstrdup_str(name)};
-	hmap_add(&d->map, hash, ++d->n);
-	return &d->sums[d->n - 1];
+	for (int shift = 56; shift >= 0; shift -= 8)
+		if ((begin >> shift & 0xff) == '/')
+			return begin >> shift >> 8 << shift << 8;
+	return begin;
 }
 
 static bool
-add_queue(struct control *c, struct queue *q, void *state)
+add_queue(struct control *c, const struct queue_brief *b, void *state)
 {
-	const struct event *e = events_last(q, 0);
+	struct domains *d = state;
 	struct sum *s;
 
-	if (!control_is_shown(c, q))
+	/* one may have come meanwhile */
+	if (b->domain >= d->end || !queue_filter_fits(&d->filter, b))
 		return true;
-	s = sum_of(state, queue_domain(q));
-	s->rcpts += queue_n_rcpts(q);
-	s->bytes += q->bytes;
-	s->conns += q->n_conns;
-	s->delivered += q->n_delivered;
-	s->bounced += q->n_bounced;
-	s->deferred += q->n_deferred;
-	if (e != NULL && (s->last == 0 || e->when.ns > s->when.ns)) {
-		s->last = q->handle;
-		s->when = e->when;
+	s = &d->sums[b->domain];
+	d->n += s->n_queues++ == 0;
+	s->begin = begin_of_domain(b->name_begin);
+	s->rcpts += b->n_rcpts;
+	s->bytes += b->bytes;
+	s->conns += b->n_conns;
+	s->delivered += b->n_delivered;
+	s->bounced += b->n_bounced;
+	s->deferred += b->n_deferred;
+	if (b->last_error_ns > s->last_error_ns) {
+		s->last = b->q->handle;
+		s->last_error_ns = b->last_error_ns;
 	}
 	return true;
 }
 
 static void
-pick_some(struct control *c, struct domains *d)
+pick_some(struct domains *d)
 {
-	for (int k = 0; k < SUMS_A_TURN && d->next < d->n; k++, d->next++) {
+	for (int k = 0; k < SUMS_A_TURN && d->next < d->end; k++, d->next++) {
 		const struct sum *s = &d->sums[d->next];
-		pick_add(
-		    &d->pick, control_sort_key(c, s->rcpts, s->bytes), str_of(s->name), d->next);
+		uint64_t key = queue_filter_key(&d->filter, s->rcpts, s->bytes);
+		if (s->n_queues > 0 && pick_wants(&d->pick, key, s->begin))
+			pick_add(&d->pick, key, domain_name(d->next), d->next);
 	}
-	d->is_picked = d->next == d->n;
+	d->is_picked = d->next == d->end;
 }
 
 static void
-show_domain(struct control *c, const struct sum *s, uint32_t i)
+show_domain(struct control *c, const struct sum *s, const char *name, uint32_t i)
 {
 	const struct queue *last = queue_try(s->last);
 	const struct event *e = last == NULL ? NULL : events_last(last, 0);
 
-	control_text(c, str_of(s->name), "domain[%u].name", i);
+	control_text(c, str_of(name), "domain[%u].name", i);
 	control_number(c, s->rcpts, "domain[%u].rcp", i);
 	control_number(c, s->bytes / 1024, "domain[%u].kb", i);
 	control_number(c, s->conns, "domain[%u].conn", i);
@@ -118,10 +101,10 @@ tell(struct control *c, struct domains *d)
 	struct pick_row row;
 
 	for (int k = 0; k < ROWS_A_TURN && d->at < max && pick_take(&d->pick, &row); k++) {
-		show_domain(c, &d->sums[row.handle], d->at++);
+		show_domain(c, &d->sums[row.handle], row.name, d->at++);
 		free(row.name);
 	}
-	return d->at >= max;
+	return d->at >= max || d->pick.n == 0;
 }
 
 static bool
@@ -129,10 +112,12 @@ step_domains(struct control *c, void *state)
 {
 	struct domains *d = state;
 
+	if (d->walk.last == 0)
+		queue_filter_init(&d->filter, c);
 	if (!d->is_added)
 		d->is_added = queue_walk_step(&d->walk, c, add_queue, d);
 	if (d->is_added && !d->is_picked)
-		pick_some(c, d);
+		pick_some(d);
 	if (!d->is_picked || !tell(c, d))
 		return false;
 	if (d->n == 0)
@@ -146,10 +131,6 @@ free_domains(void *state)
 {
 	struct domains *d = state;
 
-	for (uint32_t i = 0; i < d->n; i++)
-		free(d->sums[i].name);
-	free(d->sums);
-	hmap_clear(&d->map);
 	pick_clear(&d->pick);
 	free(d);
 }
@@ -161,8 +142,8 @@ control_show_domains(struct control *c)
 
 	if (!control_are_options_good(c))
 		return;
-	d = xcalloc(1, sizeof *d);
-	hmap_init(&d->map);
+	d = xcalloc(1, sizeof *d + domain_end() * sizeof d->sums[0]);
+	d->end = domain_end();
 	pick_init(&d->pick, control_rows_wanted(c));
 	control_go_on(c, step_domains, free_domains, d);
 }

@@ -15,17 +15,17 @@ struct count {
 };
 
 static bool
-count(struct control *c, struct queue *q, void *state)
+count(struct control *c, const struct queue_brief *b, void *state)
 {
 	struct count *s = state;
-	struct str what = control_arg(c, ARG_TARGET), name = str_of(q->name);
+	struct str what = control_arg(c, ARG_TARGET), name = str_of(b->q->name);
 
 	s->n_all++;
-	if (s->by_vmta ? !pause_glob(what, str_skip(name, (size_t)q->domain_len + 1))
+	if (s->by_vmta ? !pause_glob(what, str_skip(name, (size_t)b->q->domain_len + 1))
 		       : !pause_match(what, name))
 		return true;
 	s->n++;
-	s->rcpts += queue_n_rcpts(q);
+	s->rcpts += b->n_rcpts;
 	return true;
 }
 

@@ -10,6 +10,7 @@
 #define ROWS_A_TURN 100
 
 struct jobs {
+	struct queue_filter filter; /* only how to sort */
 	struct pick pick;
 	uint32_t next, at, max, n; /* next: job; n: of all */
 	bool is_picked;
@@ -24,7 +25,7 @@ look_at(struct control *c, struct jobs *s, uint32_t h)
 	uint64_t key = UINT64_MAX - h;
 
 	if (sort.len > 0)
-		key = control_sort_key(c, j->n_rcpts, j->bytes);
+		key = queue_filter_key(&s->filter, j->n_rcpts, j->bytes);
 	pick_add(&s->pick, key, str_of(j->name), h);
 	s->n++;
 }
@@ -58,6 +59,8 @@ step_jobs(struct control *c, void *state)
 {
 	struct jobs *s = state;
 
+	if (s->next == 0)
+		queue_filter_init(&s->filter, c);
 	for (int k = 0; k < JOBS_A_TURN && !s->is_picked; k++) {
 		s->next = job_next(s->next);
 		if (s->next == 0)

@@ -1,5 +1,6 @@
 /* the commands about modes and disabled sources, and what explain and show queues tell of them */
 #include "lib/base/num.h"
+#include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
 #include "queued/way/blocklist.h"
 #include "queued/control/control_int.h"
@@ -18,28 +19,87 @@ until_text(struct tick t, char text[32])
 	return t.t == INT32_MAX ? STR("") : control_time(tick_to_wall(t), text);
 }
 
+/* what is done to queues, a piece a turn */
+struct change {
+	struct queue_walk walk;
+	queue_hit *hit;
+	const char *before, *behind; /* how many queues, in the answer */
+	uint32_t n, n_all;
+	struct net_addr addr;
+	int64_t ms;
+};
+
+static bool
+step_change(struct control *c, void *state)
+{
+	struct change *s = state;
+
+	if (!queue_walk_step(&s->walk, c, s->hit, s))
+		return false;
+	control_end(c, true, "%s%u of %u %s", s->before, s->n, s->n_all, s->behind);
+	return true;
+}
+
+static void
+begin_change(struct control *c, const struct change *what)
+{
+	struct change *s = xmalloc(sizeof *s);
+
+	*s = *what;
+	control_go_on(c, step_change, NULL, s);
+}
+
+/* counts it as well */
+static bool
+is_meant(struct control *c, const struct queue_brief *b, struct change *s)
+{
+	s->n_all++;
+	return pause_match(control_arg(c, ARG_TARGET), str_of(b->q->name));
+}
+
+static bool
+set_backoff(struct control *c, const struct queue_brief *b, void *state)
+{
+	struct cause by = {.text = STR("by command")};
+	struct change *s = state;
+
+	if (!is_meant(c, b, s))
+		return true;
+	mode_set_backoff(b->q, -1, &by);
+	s->n++;
+	return true;
+}
+
+static bool
+set_normal(struct control *c, const struct queue_brief *b, void *state)
+{
+	struct cause by = {.text = STR("by command")};
+	struct change *s = state;
+
+	if (!is_meant(c, b, s))
+		return true;
+	mode_set_normal(b->q, &by);
+	s->n++;
+	return true;
+}
+
 void
 control_set_queue(struct control *c)
 {
-	struct str mode = control_arg(c, ARG_MODE), what = control_arg(c, ARG_TARGET);
-	struct cause by = {.text = STR("by command")};
-	uint32_t n = 0, n_all = 0;
+	struct str mode = control_arg(c, ARG_MODE);
 
-	if (what.len == 0 || (!str_ieq(mode, STR("backoff")) && !str_ieq(mode, STR("normal")))) {
+	if (control_arg(c, ARG_TARGET).len == 0)
+		mode = STR("");
+	if (str_ieq(mode, STR("backoff")))
+		begin_change(c, &(struct change){.hit = set_backoff,
+				    .before = "",
+				    .behind = "matching queues set to backoff mode."});
+	else if (str_ieq(mode, STR("normal")))
+		begin_change(c, &(struct change){.hit = set_normal,
+				    .before = "",
+				    .behind = "matching queues set to normal mode."});
+	else
 		control_end(c, false, "Say --mode=normal or --mode=backoff, and which queue.");
-		return;
-	}
-	for (uint32_t h = 0; (h = queue_next(h)) != 0; n_all++) {
-		struct queue *q = queue_at(h);
-		if (!pause_match(what, str_of(q->name)))
-			continue;
-		if (str_ieq(mode, STR("backoff")))
-			mode_set_backoff(q, -1, &by);
-		else
-			mode_set_normal(q, &by);
-		n++;
-	}
-	control_end(c, true, "%u of %u matching queues set to %.*s mode.", n, n_all, STR_ARG(mode));
 }
 
 static bool
@@ -64,44 +124,50 @@ has_source(const struct queue *q, const struct net_addr *addr)
 	return false;
 }
 
+static bool
+disable(struct control *c, const struct queue_brief *b, void *state)
+{
+	struct cause by = {.text = STR("by command")};
+	struct change *s = state;
+
+	if (!is_meant(c, b, s) || !has_source(b->q, &s->addr))
+		return true;
+	source_disable(b->q, &s->addr, s->ms, &by);
+	s->n++;
+	return true;
+}
+
 void
 control_disable_source(struct control *c)
 {
-	struct cause by = {.text = STR("by command")};
-	struct net_addr addr;
-	uint32_t n = 0, n_all = 0, seconds;
-	int64_t ms = -1;
+	struct change s = {
+	    .hit = disable, .before = "Source disabled for ", .behind = "queues.", .ms = -1};
+	uint32_t seconds;
 
-	if (!read_source(c, &addr))
+	if (!read_source(c, &s.addr))
 		return;
 	if (parse_u32(control_arg(c, ARG_REENABLE), 0, UINT32_MAX, &seconds))
-		ms = (int64_t)seconds * 1000;
-	for (uint32_t h = 0; (h = queue_next(h)) != 0; n_all++) {
-		struct queue *q = queue_at(h);
-		if (!pause_match(control_arg(c, ARG_TARGET), str_of(q->name)) ||
-		    !has_source(q, &addr))
-			continue;
-		source_disable(q, &addr, ms, &by);
-		n++;
-	}
-	control_end(c, true, "Source disabled for %u of %u queues.", n, n_all);
+		s.ms = (int64_t)seconds * 1000;
+	begin_change(c, &s);
+}
+
+static bool
+enable(struct control *c, const struct queue_brief *b, void *state)
+{
+	struct change *s = state;
+
+	if (is_meant(c, b, s) && source_enable(b->q, &s->addr))
+		s->n++;
+	return true;
 }
 
 void
 control_enable_source(struct control *c)
 {
-	struct net_addr addr;
-	uint32_t n = 0, n_all = 0;
+	struct change s = {.hit = enable, .before = "Source enabled for ", .behind = "queues."};
 
-	if (!read_source(c, &addr))
-		return;
-	for (uint32_t h = 0; (h = queue_next(h)) != 0; n_all++) {
-		struct queue *q = queue_at(h);
-		if (pause_match(control_arg(c, ARG_TARGET), str_of(q->name)) &&
-		    source_enable(q, &addr))
-			n++;
-	}
-	control_end(c, true, "Source enabled for %u of %u queues.", n, n_all);
+	if (read_source(c, &s.addr))
+		begin_change(c, &s);
 }
 
 static void

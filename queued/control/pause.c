@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/queue.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -81,49 +82,134 @@ pause_covers(struct str queue)
 	return false;
 }
 
-static void
-apply_queue(struct str what)
+/* ---- what it means for the queues, a piece a turn ---- */
+
+/* recipients that change places in a turn, and queues that are looked at */
+#define RCPTS_A_TURN  5000
+#define QUEUES_A_TURN 4000
+
+struct change {
+	TAILQ_ENTRY(change) link;
+	enum pause_kind kind;
+	char *what; /* owned */
+	bool on;
+	uint32_t queue;	    /* where it goes on; 0: not begun */
+	uint32_t n_to_look; /* of its held recipients, not yet looked at */
+	bool is_within;	    /* that queue is not finished */
+};
+static struct {
+	TAILQ_HEAD(, change) list;
+	struct ev_timer turn;
+	uint64_t n_begun, n_done;
+} changes = {.list = TAILQ_HEAD_INITIALIZER(changes.list)};
+
+/* what waits for a connection is held; false: there is more */
+static bool
+hold_job(struct queue *q, uint32_t job, int *left)
 {
-	for (uint32_t h = 0; (h = queue_next(h)) != 0;) {
-		struct queue *q = queue_at(h);
-		if (!pause_match(what, str_of(q->name)))
-			continue;
+	uint32_t rcpt;
+
+	while (job_is_paused(job) && (rcpt = order_first_of(&q->ready, job)) != 0) {
+		if ((*left)-- <= 0)
+			return false;
+		queue_take(q, rcpt);
+		queue_add_held(q, rcpt);
+	}
+	return true;
+}
+
+/* what is held for a job that is not paused any more may go; the others come behind, in their order */
+static bool
+release_held(struct change *c, struct queue *q, int *left)
+{
+	if (!c->is_within)
+		c->n_to_look = q->held.n;
+	for (; c->n_to_look > 0 && q->held.n > 0; c->n_to_look--) {
+		uint32_t rcpt = q->held.head;
+		if ((*left)-- <= 0)
+			return false;
+		queue_take(q, rcpt);
+		queue_add_ready(q, rcpt, false);
+	}
+	return true;
+}
+
+static bool
+apply_to(struct change *c, struct queue *q, int *left)
+{
+	if (c->kind == PAUSE_QUEUE && !pause_match(str_of(c->what), str_of(q->name)))
+		return true;
+	if (c->kind == PAUSE_QUEUE)
 		q->paused = pause_covers(str_of(q->name));
-		queue_kick(q);
-	}
+	if (c->kind == PAUSE_JOB)
+		c->is_within = !(c->on ? hold_job(q, job_find(str_of(c->what)), left)
+				       : release_held(c, q, left));
+	queue_kick(q);
+	return !c->is_within;
 }
 
-/* recipients of the job move between ready and held */
-static void
-apply_job(struct str what, bool on)
+/* true: all queues are as they are to be */
+static bool
+apply_piece(struct change *c)
 {
-	job_set_paused(what, on);
-	for (uint32_t h = 0; (h = queue_next(h)) != 0;) {
-		struct queue *q = queue_at(h);
-		uint32_t next;
-		for (uint32_t r = queue_first(q, on ? RCPT_READY : RCPT_HELD); r != 0; r = next) {
-			uint32_t job = message_at(rcpt_at(r)->message)->job;
-			next = queue_after(q, r);
-			if (job_is_paused(job) != on)
-				continue;
-			queue_take(q, r);
-			queue_add_ready(q, r, false);
-		}
-		queue_kick(q);
+	int left = RCPTS_A_TURN;
+
+	for (int n = 0; n < QUEUES_A_TURN; n++) {
+		const struct queue_brief *b;
+		if (!c->is_within && ++c->queue >= slab_end(&qd.queues))
+			return true;
+		b = queue_brief(c->queue);
+		c->is_within = c->is_within && b != NULL;
+		if (b != NULL && !apply_to(c, b->q, &left))
+			return false;
 	}
+	return false;
 }
 
+static void
+on_turn(struct ev_timer *t)
+{
+	struct change *c = TAILQ_FIRST(&changes.list);
+
+	if (c != NULL && apply_piece(c)) {
+		TAILQ_REMOVE(&changes.list, c, link);
+		free(c->what);
+		free(c);
+		changes.n_done++;
+	}
+	if (!TAILQ_EMPTY(&changes.list))
+		ev_timer_in_ms(t, 1);
+}
+
+/* what is counted by name changes at once, what it means for the queues by and by; of few queues at once, too */
 static void
 apply(enum pause_kind kind, struct str what, bool on)
 {
-	if (kind == PAUSE_QUEUE)
-		apply_queue(what);
-	else if (kind == PAUSE_JOB)
-		apply_job(what, on);
-	else if (kind == PAUSE_VMTA) {
+	struct change *c = xcalloc(1, sizeof *c);
+
+	if (kind == PAUSE_JOB)
+		job_set_paused(what, on);
+	else if (kind == PAUSE_VMTA)
 		vmta_get(what)->is_held = on;
-		queue_kick_all();
-	}
+	*c = (struct change){.kind = kind, .what = xstrdup_str(what), .on = on};
+	TAILQ_INSERT_TAIL(&changes.list, c, link);
+	changes.n_begun++;
+	if (changes.turn.cb == NULL)
+		ev_timer_init(&changes.turn, on_turn);
+	if (!ev_timer_is_armed(&changes.turn))
+		on_turn(&changes.turn);
+}
+
+uint64_t
+pause_last(void)
+{
+	return changes.n_begun;
+}
+
+bool
+pause_is_done(uint64_t number)
+{
+	return changes.n_done >= number;
 }
 
 int

@@ -12,6 +12,8 @@ compare(const void *a, const void *b)
 
 	if (x->key != y->key)
 		return x->key < y->key ? 1 : -1;
+	if (x->begin != y->begin)
+		return x->begin < y->begin ? -1 : 1;
 	return str_cmp(str_of(x->name), str_of(y->name));
 }
 
@@ -79,26 +81,37 @@ push(struct pick *p, const struct pick_row *row)
 	sift_up(p, p->n++);
 }
 
+bool
+pick_wants(const struct pick *p, uint64_t key, uint64_t begin)
+{
+	const struct pick_row *last;
+
+	if (!p->is_few || p->n < p->max)
+		return p->max > 0;
+	last = p->rows;
+	return p->max > 0 && (key > last->key || (key == last->key && begin <= last->begin));
+}
+
 void
 pick_add(struct pick *p, uint64_t key, struct str name, uint32_t handle)
 {
-	struct pick_row row = {.key = key, .handle = handle};
+	struct pick_row row = {.key = key, .begin = str_begin(name), .handle = handle};
 
 	ph_assert(!p->is_taking);
-	if (p->max == 0)
+	if (!pick_wants(p, key, row.begin))
 		return;
-	if (p->is_few && p->n == p->max) {
-		const struct pick_row *last = &p->rows[0];
-		if (key < last->key || (key == last->key && str_cmp(name, str_of(last->name)) >= 0))
-			return;
-		free(p->rows[0].name);
-		row.name = xstrdup_str(name);
-		p->rows[0] = row;
-		sift_down(p);
+	row.name = xstrdup_str(name);
+	if (!p->is_few || p->n < p->max) {
+		push(p, &row);
 		return;
 	}
-	row.name = xstrdup_str(name);
-	push(p, &row);
+	if (compare(&row, &p->rows[0]) < 0) {
+		struct pick_row last = p->rows[0];
+		p->rows[0] = row;
+		row = last;
+		sift_down(p);
+	}
+	free(row.name);
 }
 
 /* from the heap with the last on top to a list with the first at the end */

@@ -10,6 +10,7 @@
 
 struct pick_row {
 	uint64_t key;	 /* the highest first */
+	uint64_t begin;	 /* of the name (str_begin()) */
 	char *name;	 /* among equals by name; owned */
 	uint32_t handle; /* the caller's */
 };
@@ -23,6 +24,8 @@ struct pick {
 
 void pick_init(struct pick *p, uint32_t max);
 void pick_clear(struct pick *p);
+/* May a row with this key and a name that begins so be among those that are kept? It spares fetching the name. */
+bool pick_wants(const struct pick *p, uint64_t key, uint64_t begin);
 /* The name is copied. */
 void pick_add(struct pick *p, uint64_t key, struct str name, uint32_t handle);
 /* The first of those that are left; false: none is. Then no more may be added. The name is the caller's to free. */

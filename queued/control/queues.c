@@ -10,34 +10,55 @@
 
 #define SHOW_DEFAULT 20
 /* rows of an answer in one turn of the loop */
-#define ROWS_A_TURN 50
+#define ROWS_A_TURN 100
 
 /* ---- what is asked for ---- */
 
-static bool
-is_yes(struct str s, bool value)
+static int
+yes_or_no(struct str s, const char *yes)
 {
-	return s.len == 0 || str_ieq(s, value ? STR("yes") : STR("no"));
+	return s.len == 0 ? -1 : str_ieq(s, str_of(yes));
+}
+
+void
+queue_filter_init(struct queue_filter *f, const struct control *c)
+{
+	struct str sort = control_arg(c, ARG_SORT);
+	bool top = c->req->command == CTL_SHOW_TOPQUEUES || c->req->command == CTL_SHOW_TOPDOMAINS;
+
+	*f = (struct queue_filter){.what = control_arg(c, ARG_TARGET),
+	    .vmta = control_arg(c, ARG_VMTA),
+	    .connected = yes_or_no(control_arg(c, ARG_CONNECTED), "yes"),
+	    .paused = yes_or_no(control_arg(c, ARG_PAUSED), "yes"),
+	    .backoff = yes_or_no(control_arg(c, ARG_MODE), "backoff")};
+	if (str_ieq(sort, STR("size")))
+		f->key = KEY_BYTES;
+	else if (str_ieq(sort, STR("rcpt")) || (top && sort.len == 0))
+		f->key = KEY_RCPTS;
 }
 
 static bool
-has_mode(const struct queue *q, struct str mode)
+is_as(int wanted, bool value)
 {
-	return mode.len == 0 || str_ieq(mode, STR("backoff")) == q->backoff;
+	return wanted == -1 || wanted == value;
 }
 
 bool
-control_is_shown(struct control *c, const struct queue *q)
+queue_filter_fits(const struct queue_filter *f, const struct queue_brief *b)
 {
-	struct str what = control_arg(c, ARG_TARGET), vmta = control_arg(c, ARG_VMTA);
+	if (!is_as(f->connected, b->n_conns > 0) || !is_as(f->paused, b->paused) ||
+	    !is_as(f->backoff, b->backoff))
+		return false;
+	if (f->what.len > 0 && !pause_match(f->what, str_of(b->q->name)))
+		return false;
+	return f->vmta.len == 0 ||
+	       pause_glob(f->vmta, str_skip(str_of(b->q->name), (size_t)b->q->domain_len + 1));
+}
 
-	if (what.len > 0 && !pause_match(what, str_of(q->name)))
-		return false;
-	if (vmta.len > 0 && !pause_glob(vmta, str_skip(str_of(q->name), (size_t)q->domain_len + 1)))
-		return false;
-	return is_yes(control_arg(c, ARG_CONNECTED), q->n_conns > 0) &&
-	       is_yes(control_arg(c, ARG_PAUSED), q->paused) &&
-	       has_mode(q, control_arg(c, ARG_MODE));
+uint64_t
+queue_filter_key(const struct queue_filter *f, uint64_t rcpts, uint64_t bytes)
+{
+	return f->key == KEY_RCPTS ? rcpts : f->key == KEY_BYTES ? bytes : 0;
 }
 
 static bool
@@ -58,17 +79,6 @@ control_are_options_good(struct control *c)
 	else if (!is_one_of(control_arg(c, ARG_MODE), "normal", "backoff", "normal"))
 		control_end(c, false, "--mode is normal or backoff.");
 	return !c->later;
-}
-
-uint64_t
-control_sort_key(const struct control *c, uint64_t rcpts, uint64_t bytes)
-{
-	struct str sort = control_arg(c, ARG_SORT);
-	bool top = c->req->command == CTL_SHOW_TOPQUEUES || c->req->command == CTL_SHOW_TOPDOMAINS;
-
-	if (str_ieq(sort, STR("size")))
-		return bytes;
-	return str_ieq(sort, STR("rcpt")) || (top && sort.len == 0) ? rcpts : 0;
 }
 
 uint32_t
@@ -149,6 +159,7 @@ show_queue(struct control *c, const struct queue *q, uint32_t i)
 /* ---- all ---- */
 
 struct queues {
+	struct queue_filter filter;
 	struct queue_walk walk;
 	struct pick pick;
 	uint32_t at, n_all; /* row; that match */
@@ -157,16 +168,17 @@ struct queues {
 };
 
 static bool
-look_at(struct control *c, struct queue *q, void *state)
+look_at(struct control *c, const struct queue_brief *b, void *state)
 {
 	struct queues *s = state;
+	uint64_t key = queue_filter_key(&s->filter, b->n_rcpts, b->bytes);
 
-	if (!control_is_shown(c, q))
+	if (!queue_filter_fits(&s->filter, b))
 		return true;
 	s->n_all++;
-	s->n_rcpts += queue_n_rcpts(q);
-	pick_add(
-	    &s->pick, control_sort_key(c, queue_n_rcpts(q), q->bytes), str_of(q->name), q->handle);
+	s->n_rcpts += b->n_rcpts;
+	if (pick_wants(&s->pick, key, b->name_begin))
+		pick_add(&s->pick, key, str_of(b->q->name), b->q->handle);
 	return true;
 }
 
@@ -192,6 +204,8 @@ step_queues(struct control *c, void *state)
 {
 	struct queues *s = state;
 
+	if (s->walk.last == 0)
+		queue_filter_init(&s->filter, c);
 	if (!s->is_picked)
 		s->is_picked = queue_walk_step(&s->walk, c, look_at, s);
 	if (!s->is_picked || !tell(c, s))

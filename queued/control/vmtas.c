@@ -12,14 +12,6 @@ struct vmta_sum {
 };
 
 static int
-by_vmta(const void *a, const void *b)
-{
-	const struct vmta_sum *x = a, *y = b;
-
-	return x->v < y->v ? -1 : x->v > y->v;
-}
-
-static int
 by_vmta_rcpts(const void *a, const void *b)
 {
 	const struct vmta_sum *x = a, *y = b;
@@ -51,17 +43,16 @@ struct vmtas {
 };
 
 static bool
-add_queue(struct control *c, struct queue *q, void *state)
+add_queue(struct control *c, const struct queue_brief *b, void *state)
 {
 	struct vmtas *all = state;
-	struct vmta_sum key = {.v = q->vmta}, *s;
+	struct vmta_sum *s = &all->sums[b->vmta];
 
-	s = bsearch(&key, all->sums, all->n, sizeof key, by_vmta);
-	if (s == NULL)
+	if (b->vmta >= all->n)
 		return true; /* it has come meanwhile */
-	s->rcpts += queue_n_rcpts(q);
-	s->bytes += q->bytes;
-	s->domains += queue_n_rcpts(q) > 0;
+	s->rcpts += b->n_rcpts;
+	s->bytes += b->bytes;
+	s->domains += b->n_rcpts > 0;
 	return true;
 }
 
@@ -121,6 +112,5 @@ control_show_vmtas(struct control *c)
 	all->n = vmta_n();
 	for (size_t i = 0; i < all->n; i++)
 		all->sums[i].v = vmta_at(i);
-	qsort(all->sums, all->n, sizeof all->sums[0], by_vmta);
 	control_go_on(c, step_vmtas, NULL, all);
 }

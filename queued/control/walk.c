@@ -11,7 +11,9 @@
 /* a turn's work, in recipients looked at; what reading an envelope weighs against that */
 #define WALK_A_TURN   40000
 #define WALK_ENVELOPE 150
+/* the same in queues, where their names are looked at or something is done to them, and where they are only counted */
 #define QUEUES_A_TURN 4000
+#define BRIEFS_A_TURN 25000
 
 bool
 selection_is_good(struct control *c)
@@ -159,11 +161,13 @@ walk_step(struct walk *w, struct control *c, walk_hit *hit)
 bool
 queue_walk_step(struct queue_walk *w, struct control *c, queue_hit *hit, void *state)
 {
+	bool by_name = control_arg(c, ARG_TARGET).len > 0 || control_arg(c, ARG_VMTA).len > 0;
+	int n = by_name ? QUEUES_A_TURN : BRIEFS_A_TURN;
 	uint32_t end = slab_end(&qd.queues);
 
-	for (int n = 0; n < QUEUES_A_TURN && ++w->last < end; n++) {
-		struct queue *q = queue_try(w->last);
-		if (q != NULL && !hit(c, q, state))
+	for (; n > 0 && ++w->last < end; n--) {
+		const struct queue_brief *b = queue_brief(w->last);
+		if (b != NULL && !hit(c, b, state))
 			return true;
 	}
 	return w->last >= end;

@@ -196,11 +196,27 @@ a_hundred_thousand_random_times_cost_little(void **state)
 	assert_true(sizeof(struct rcpt) + 2 * sizeof(uint32_t) <= 64);
 }
 
+static void
+a_job_is_found_whatever_its_priority(void **state)
+{
+	uint32_t low = add(3, 10), high = add(4, 90), more = add(3, 50);
+
+	assert_int_equal(order_first_of(&o, 4), high);
+	assert_int_equal(order_first_of(&o, 3), more);
+	order_remove(&o, more);
+	assert_int_equal(order_first_of(&o, 3), low);
+	order_remove(&o, low);
+	assert_int_equal(order_first_of(&o, 3), 0);
+	assert_int_equal(order_first_of(&o, 0), 0);
+	order_remove(&o, high);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(without_jobs_they_leave_as_they_came, setup),
+	    cmocka_unit_test_setup(a_job_is_found_whatever_its_priority, setup),
 	    cmocka_unit_test_setup(the_higher_priority_goes_first, setup),
 	    cmocka_unit_test_setup(jobs_take_turns, setup),
 	    cmocka_unit_test_setup(what_comes_back_untried_goes_first, setup),
