@@ -140,8 +140,6 @@ facts_of(const struct conn *c, const struct answer *a, struct str sender, char t
 static void
 bounce(struct queue *q, uint32_t rcpt, const struct final_facts *f)
 {
-	q->n_bounced++;
-	stat_inc(STAT_Q_BOUNCED);
 	final_begin(q, rcpt, FINAL_BOUNCED, f);
 }
 
@@ -150,7 +148,7 @@ defer(struct queue *q, uint32_t rcpt, const struct final_facts *f)
 {
 	struct rcpt *r = rcpt_at(rcpt);
 
-	happen_to_rcpt(TAIL_DEFERRED, q, rcpt, f);
+	happen_deferred(q, rcpt, f);
 	r->tries = (uint16_t)PH_MIN(r->tries + 1, UINT16_MAX);
 	final_transient(q, rcpt, f);
 	if (expire_is_over(q, r)) {
