@@ -220,8 +220,7 @@ uint32_t
 order_first_of(const struct order *o, uint32_t job)
 {
 	for (const struct order_level *level = o->levels; level != NULL; level = level->lower) {
-		struct lane_key k = {.level = level, .job = job};
-		uint32_t h = hmap_find(&lanes.map, hash_of(&k), is_lane, &k);
+		uint32_t h = find_lane(level, job);
 		if (h != 0)
 			return lane_at(h)->list.head;
 	}

@@ -138,12 +138,6 @@ facts_of(const struct conn *c, const struct answer *a, struct str sender, char t
 }
 
 static void
-bounce(struct queue *q, uint32_t rcpt, const struct final_facts *f)
-{
-	final_begin(q, rcpt, FINAL_BOUNCED, f);
-}
-
-static void
 defer(struct queue *q, uint32_t rcpt, const struct final_facts *f)
 {
 	struct rcpt *r = rcpt_at(rcpt);
@@ -197,6 +191,6 @@ spf_out_stops(struct conn *c, uint32_t rcpt)
 	if (a->result == SPF_TEMPERROR)
 		defer(q, rcpt, &f);
 	else
-		bounce(q, rcpt, &f);
+		final_begin(q, rcpt, FINAL_BOUNCED, &f);
 	return true;
 }

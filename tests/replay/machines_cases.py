@@ -24,8 +24,8 @@ PROGRAMS = {
         "link": [],
     },
     "queue": {
-        "folders": ["queued", "lib/command", "lib/ctl", "lib/conf", "lib/classify", "lib/acct", "lib/suppress", "lib/sts",
-                    "lib/mail", "lib/spool", "lib/net", "lib/ipc", "lib/ev", "lib/stats", "lib/base"],
+        "folders": ["queued", "lib/command", "lib/ctl", "lib/conf", "lib/classify", "lib/acct", "lib/suppress", "lib/mail",
+                    "lib/spf", "lib/sts", "lib/spool", "lib/net", "lib/ipc", "lib/ev", "lib/stats", "lib/base"],
         "only": {"lib/suppress": ["filter.c"]},
         "without": {"queued": ["main.c"], "lib/spool": ["worker.c"], "lib/ev": ["ev_libevent.c"]},
         "also": ["lib/ev/ev_fake", "tests/replay/queue_fakes", "tests/replay/queue_heard",
