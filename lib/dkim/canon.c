@@ -86,9 +86,12 @@ special(struct dkim_body *b, const char *p)
 void
 dkim_body_add(struct dkim_body *b, struct str piece)
 {
-	const char *p = piece.p, *end = piece.p + piece.len;
+	const char *p = piece.p, *end;
 	size_t n;
 
+	if (piece.len == 0)
+		return;
+	end = p + piece.len;
 	while (p < end) {
 		if (b->has_cr && *p == '\n') {
 			end_line(b);
