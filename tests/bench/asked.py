@@ -35,6 +35,8 @@ READING = {
     "check mfrom": ["127.0.0.1 bench.test"],
     "show ledger": [""],
     "show alerts": [""],
+    "show changes": [""],
+    "show rates": [""],
     "show metrics": [""],
     "show disabled sources": ["", Q],
     "show suppressed": ["u3-7@d7.wait.test"],
