@@ -6,6 +6,7 @@ import http.server
 import io
 import json
 import os
+import shutil
 import ssl
 import sys
 import threading
@@ -22,6 +23,7 @@ CONFIG = """
 	http-webhook-url https://localhost:{port}/json?x=1
 	http-webhook-max-interval 1m
 	http-webhook-ca-file {folder}/ca.pem
+	http-webhook-certificate {folder}/client.pem
 	http-webhook-extra-headers {folder}/fields
 	http-webhook-log-verbose yes
 	retry-interval 2s
@@ -104,7 +106,12 @@ class Hooks(World):
     def __init__(self):
         super().__init__(config=CONFIG, start=False)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(Authority(self.folder).certificate("localhost"))
+        authority = Authority(self.folder)
+        context.load_cert_chain(authority.certificate("localhost"))
+        context.load_verify_locations(authority.path)
+        context.verify_mode = ssl.CERT_REQUIRED  # who shows no certificate gets nowhere
+        shutil.copy(authority.certificate("hook.test"), self.folder + "/client.pem")
+        os.chmod(self.folder + "/client.pem", 0o644)
         self.tls = Server(("127.0.0.1", 0), context)
         self.clear = Server(("127.0.0.1", 0))
         for text, value in (("{port}", self.tls.server_port), ("{clear}", self.clear.server_port)):
