@@ -262,7 +262,7 @@ by_time(const void *a, const void *b)
 void
 control_show_alerts(struct control *c)
 {
-	const struct alert *list[MAX_ALERTS];
+	const struct alert *list[MAX_ALERTS] = {NULL};
 	uint32_t n = 0, max = c->req->max == 0 ? MAX_ALERTS : c->req->max;
 
 	for (size_t i = 0; i < MAX_ALERTS; i++) {
