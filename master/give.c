@@ -116,19 +116,6 @@ take_listeners(struct kid *k)
 	}
 }
 
-static int
-give_acct_dir(struct kid *k, enum ipc_fd_kind kind, size_t index, const char *path, struct why *why)
-{
-	int fd = dirs_open_acct(path, why);
-
-	if (fd == -1)
-		return -1;
-	if (k != NULL)
-		give(k, kind, (uint32_t)index, path, fd);
-	close(fd);
-	return 0;
-}
-
 /* the directory part of an accounting file's name: "." when it has none */
 static char *
 dir_of(struct str file)
@@ -140,26 +127,73 @@ dir_of(struct str file)
 	return xstrdup_str(slash == 0 ? STR("/") : str_sub(file, 0, slash));
 }
 
-int
-give_acct_dirs(struct kid *k, const struct conf *c, struct why *why)
-{
-	char *path;
-	int r = 0;
+/* a directory of accounting, and which file's it is */
+struct acct_dir {
+	char *path; /* owned */
+	enum ipc_fd_kind kind;
+	size_t index;
+};
 
-	for (size_t i = 0; r == 0 && i < conf_n_blocks(c, CONF_BLOCK_ACCT); i++) {
+static void
+add_acct_dir(struct acct_dir *list, size_t *n, char *path, enum ipc_fd_kind kind, size_t index)
+{
+	list[(*n)++] = (struct acct_dir){.path = path, .kind = kind, .index = index};
+}
+
+static size_t
+find_acct_dirs(const struct conf *c, struct acct_dir *list)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < conf_n_blocks(c, CONF_BLOCK_ACCT); i++) {
 		struct str name = conf_block_name(c, CONF_BLOCK_ACCT, i);
 		struct str move = conf_str(conf_block_at(c, CONF_BLOCK_ACCT, i), CONF_ACCT_MOVE_TO);
 		if (str_is_empty(name) || name.p[0] == '|')
 			continue;
-		path = dir_of(name);
-		r = give_acct_dir(k, FD_ACCT_DIR, i, path, why);
-		free(path);
-		if (r == -1 || str_is_empty(move))
-			continue;
-		path = xstrdup_str(move);
-		r = give_acct_dir(k, FD_MOVE_DIR, i, path, why);
-		free(path);
+		add_acct_dir(list, &n, dir_of(name), FD_ACCT_DIR, i);
+		if (!str_is_empty(move))
+			add_acct_dir(list, &n, xstrdup_str(move), FD_MOVE_DIR, i);
 	}
+	return n;
+}
+
+static int
+by_length(const void *a, const void *b)
+{
+	const struct acct_dir *x = a, *y = b;
+	size_t x_len = strlen(x->path), y_len = strlen(y->path);
+
+	return (x_len < y_len) - (x_len > y_len);
+}
+
+static int
+give_acct_dir(struct kid *k, const struct acct_dir *d, struct why *why)
+{
+	int fd = dirs_open_acct(d->path, why);
+
+	if (fd == -1)
+		return -1;
+	if (k != NULL)
+		give(k, d->kind, (uint32_t)d->index, d->path, fd);
+	close(fd);
+	return 0;
+}
+
+/* What lies in another comes before it: in a directory that is given away, nothing more is. */
+int
+give_acct_dirs(struct kid *k, const struct conf *c, struct why *why)
+{
+	struct acct_dir *list = xcalloc(2 * conf_n_blocks(c, CONF_BLOCK_ACCT) + 1, sizeof *list);
+	size_t n = find_acct_dirs(c, list);
+	int r = 0;
+
+	qsort(list, n, sizeof *list, by_length);
+	for (size_t i = 0; i < n; i++) {
+		if (r == 0)
+			r = give_acct_dir(k, &list[i], why);
+		free(list[i].path);
+	}
+	free(list);
 	return r;
 }
 

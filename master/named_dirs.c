@@ -198,8 +198,8 @@ give_to_acct(int fd, const struct named *n, struct why *why)
 		return 0;
 	if (!may_be_given(n))
 		return why_set(why,
-		    "pmta-acct cannot write into %s, which is not given to it: name a directory of "
-		    "its own, below one that only root may write",
+		    "pmta-acct cannot write into %s, which is not given to it, for it lies in a "
+		    "directory that is not root's alone: make it its owner (chown pmta-acct)",
 		    n->path);
 	if (fchown(fd, uid, users_gid()) == -1)
 		return why_errno(why, "the owner of %s", n->path);
