@@ -47,14 +47,12 @@ take_line(struct str *rest, struct str *line)
 static bool
 take_request_line(struct str line, struct api_head *h)
 {
-	struct str version = STR_NULL;
-
 	if (!str_next(&line, ' ', &h->method) || !str_next(&line, ' ', &h->target))
 		return false;
-	version = line;
-	h->closes = str_eq(version, STR("HTTP/1.0"));
+	/* what is left is the version */
+	h->closes = str_eq(line, STR("HTTP/1.0"));
 	return is_token(h->method) && h->target.len > 0 && h->target.p[0] == '/' &&
-	       (h->closes || str_eq(version, STR("HTTP/1.1")));
+	       (h->closes || str_eq(line, STR("HTTP/1.1")));
 }
 
 static bool

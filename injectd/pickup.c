@@ -250,7 +250,7 @@ try_file(const char *name)
 {
 	struct pickup_job *j = free_job();
 	struct why why = {0};
-	struct stat st;
+	struct stat st = {0};
 	int fd, r;
 
 	if (strlen(name) > MAX_NAME) {

@@ -1,4 +1,5 @@
 /* The checker: each rule must decide its own examples, and no two rules may be the same. */
+#include "lib/base/num.h"
 #include "lib/base/xalloc.h"
 #include "lib/classify/classify_int.h"
 
@@ -22,17 +23,46 @@ check_twins(const struct classifier *c, size_t i, struct why *why)
 	return true;
 }
 
+/* The digits it begins with, at most so many, are taken from it; false: there is none. */
+static bool
+take_number(struct str *s, size_t most, uint32_t *v)
+{
+	size_t n = 0;
+
+	while (n < most && n < s->len && ascii_is_digit(s->p[n]))
+		n++;
+	if (!parse_u32(str_sub(*s, 0, n), 0, 999, v))
+		return false;
+	*s = str_skip(*s, n);
+	return true;
+}
+
+static bool
+take_char(struct str *s, char c)
+{
+	if (s->len == 0 || s->p[0] != c)
+		return false;
+	*s = str_skip(*s, 1);
+	return true;
+}
+
 /* "550 5.1.1 text": code and status of an example, as a reply has them */
 static struct failure
 failure_of(const char *text)
 {
 	struct failure f = {.text = str_of(text)};
-	unsigned code, a, b, d;
+	struct str rest = f.text;
+	uint32_t code, a, b, d;
 
-	if (sscanf(text, "%3u", &code) == 1 && code >= 200)
+	if (take_number(&rest, 3, &code) && code >= 200) {
 		f.code = (uint16_t)code;
-	if ((f.code != 0 && sscanf(text + 3, "%*1[ -]%1u.%3u.%3u", &a, &b, &d) == 3) ||
-	    (f.code == 0 && sscanf(text, "%1u.%3u.%3u", &a, &b, &d) == 3)) {
+		if (!take_char(&rest, ' ') && !take_char(&rest, '-'))
+			return f;
+	} else {
+		rest = f.text;
+	}
+	if (take_number(&rest, 1, &a) && take_char(&rest, '.') && take_number(&rest, 3, &b) &&
+	    take_char(&rest, '.') && take_number(&rest, 3, &d)) {
 		f.enh[0] = (uint8_t)a;
 		f.enh[1] = (uint8_t)PH_MIN(b, 255u);
 		f.enh[2] = (uint8_t)PH_MIN(d, 255u);

@@ -306,11 +306,10 @@ add_own(const struct dkim_found *f, struct str field, struct buf *text)
 	struct str rest = value_of(field);
 	size_t before = buf_len(text), n;
 	struct buf bare;
-	struct tag t;
+	struct tag t = {.from = rest.p};
 	int r = 0;
 
 	buf_init(&bare, DKIM_MAX_FIELD);
-	n = (size_t)(rest.p - field.p);
 	while (next_tag(&rest, &t) > 0 && !str_eq(t.name, STR("b")))
 		continue;
 	n = (size_t)(t.from - field.p);

@@ -188,7 +188,7 @@ json_bool(struct json *j, bool *v)
 static int
 read_member(struct json *j, const struct json_member *members, size_t n, uint32_t *seen, void *ctx)
 {
-	struct str name;
+	struct str name = STR_NULL;
 
 	if (json_string(j, &name) == -1 || expect(j, ':') == -1)
 		return -1;

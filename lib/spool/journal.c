@@ -269,12 +269,10 @@ place_entries(
 static size_t
 add_piece(struct group *g, size_t n, const char *p, size_t len)
 {
-	struct iovec *last = n == 0 ? NULL : &g->piece[n - 1];
-
 	if (len == 0)
 		return n;
-	if (last != NULL && (char *)last->iov_base + last->iov_len == p) {
-		last->iov_len += len;
+	if (n > 0 && (char *)g->piece[n - 1].iov_base + g->piece[n - 1].iov_len == p) {
+		g->piece[n - 1].iov_len += len;
 		return n;
 	}
 	g->piece[n] = (struct iovec){.iov_base = (void *)(uintptr_t)p, .iov_len = len};
