@@ -20,7 +20,8 @@ provider web.test { mx {net}.13; stall mail always; }
 provider aol.test { mx {net}.14; stall mail always; }
 provider fr.test { mx {net}.15; stall mail always; }
 """
-STALLING = {"web.test": "v1", "aol.test": "v1", "fr.test": "v2"}
+# v3 has no rate: what stalls would be counted by it for ever
+STALLING = {"web.test": "v3", "aol.test": "v3", "fr.test": "v2"}
 CONFIG = """\
 delivery-processes 3
 signing-processes 2
@@ -33,6 +34,10 @@ domain-key s1,inject.test,{folder}/s1.pem
 </virtual-mta>
 <virtual-mta v2>
 	smtp-source-host {net}.201 v2.inject.test
+</virtual-mta>
+<virtual-mta v3>
+	smtp-source-host {net}.202 v3.inject.test
+	max-smtp-out 9
 </virtual-mta>
 <domain gmx.test>
 	max-msg-rate 30/1s
