@@ -1,6 +1,7 @@
 """The load: our sink and delaying proxy (built from the C files beside this one), and Postfix's smtp-source."""
 import mmap
 import os
+import shlex
 import socket
 import struct
 import subprocess
@@ -20,7 +21,7 @@ def build(name, folder, source=None, flags=()):
     out = f"{folder}/{name}"
     os.makedirs(folder, exist_ok=True)
     if not os.path.exists(out) or os.path.getmtime(out) < os.path.getmtime(source):
-        subprocess.run([os.environ.get("CC", "cc"), *CFLAGS, *flags, "-o", out + ".new", source,
+        subprocess.run([*shlex.split(os.environ.get("CC", "cc")), *CFLAGS, *flags, "-o", out + ".new", source,
                         *(["-ldl"] if flags else [])], check=True)
         os.rename(out + ".new", out)
     return out

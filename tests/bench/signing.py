@@ -77,7 +77,7 @@ def one_round(bench, signing, key, n, size, sessions):
     plain = figures.relay(bench, "posthaste", n, size, sessions)
     signed = figures.relay(signing, "posthaste", n, size, sessions)
     bare = (before + bare_us(bench.tools, key, 1000)) / 2
-    if signing.used_us < 0.7 * n * bare:
+    if signing.used_us < 0.4 * n * bare:
         raise RuntimeError(f"signd used {signing.used_us:.0f} us for {n} messages: they were not signed")
     plain_us, signed_us = plain["cpu_s_per_1000"] * 1000, signed["cpu_s_per_1000"] * 1000
     return {"bare_us": bare, "plain_us": plain_us, "signed_us": signed_us, "dkim_cost": signed_us / (bare + plain_us),

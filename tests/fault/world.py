@@ -4,6 +4,7 @@ import csv
 import glob
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -124,7 +125,7 @@ class World:
         real = self.build + "/libexec/posthaste"
         shim = load.build("crashpoint.so", self.tools(), HERE + "/crashpoint.c", ("-shared", "-fPIC"))
         launcher = self.folder + "/launcher"
-        subprocess.run([os.environ.get("CC", "cc"), *load.CFLAGS, f'-DREAL_DIR="{real}"', f'-DSHIM="{shim}"',
+        subprocess.run([*shlex.split(os.environ.get("CC", "cc")), *load.CFLAGS, f'-DREAL_DIR="{real}"', f'-DSHIM="{shim}"',
                         f'-DPAGE="{self.page_path}"', "-o", launcher, HERE + "/launcher.c"], check=True)
         os.makedirs(self.folder + "/libexec/posthaste")
         os.makedirs(self.folder + "/sbin")

@@ -10,6 +10,7 @@ import difflib
 import glob
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -62,7 +63,7 @@ def build_program(build, name):
     subprocess.run(["make", "-s", "-C", TOP, f"B={build}", *wanted], check=True, stdout=subprocess.DEVNULL)
     out = f"{build}/tests/replays/{name}_replay"
     os.makedirs(os.path.dirname(out), exist_ok=True)
-    subprocess.run([os.environ.get("CC", "cc"), *make_value(build, "LDHARD"), *plan["link"], "-o", out, *wanted,
+    subprocess.run([*shlex.split(os.environ.get("CC", "cc")), *make_value(build, "LDHARD"), *plan["link"], "-o", out, *wanted,
                     *make_value(build, "LDLIBS")], check=True, cwd=TOP)
     assert os.path.exists(TOP + "/" + source)
     return out
