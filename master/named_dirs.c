@@ -1,7 +1,7 @@
 /*
  * The directories that the configuration names, for accounting and pickup: made where they are missing, and given to the
  * user whose daemon writes there. Root gives nothing away, and makes nothing, where somebody else could have led it:
- * what lies in a directory of pmta-acct may be that user's link to /root/.ssh.
+ * what lies in a directory of pmta-acct may be that user's link to one of root's.
  */
 #include "master/master.h"
 
