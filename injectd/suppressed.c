@@ -210,17 +210,7 @@ suppressed_up(int fd)
 void
 suppressed_take_filter(uint32_t index, int fd)
 {
-	struct why why = {0};
-	struct filter *f = index < N_FILTERS ? filter_map(fd, &why) : NULL;
-
-	if (close(fd) == -1)
-		log_warn("event=close-failed");
-	if (f == NULL) {
-		log_error("event=no-suppression-filter text=\"%s\"", why.text);
-		return;
-	}
-	filter_free(&sup.filter[index]);
-	sup.filter[index] = f;
+	(void)filter_take(sup.filter, N_FILTERS, index, fd);
 }
 
 void

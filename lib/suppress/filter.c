@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 
 /*
@@ -113,6 +114,23 @@ filter_map(int fd, struct why *why)
 		filter_free(&f);
 	}
 	return f;
+}
+
+bool
+filter_take(struct filter **list, size_t n, uint32_t index, int fd)
+{
+	struct why why = {0};
+	struct filter *f = index < n ? filter_map(fd, &why) : NULL;
+
+	if (close(fd) == -1)
+		log_warn("event=close-failed");
+	if (f == NULL) {
+		log_error("event=no-suppression-filter text=\"%s\"", why.text);
+		return false;
+	}
+	filter_free(&list[index]);
+	list[index] = f;
+	return true;
 }
 
 void

@@ -19,6 +19,8 @@ struct filter_key {
 struct filter *filter_new(uint64_t capacity, const struct filter_key *key, struct why *why);
 /* The same for a reader, from filter_fd()'s descriptor (which stays the caller's). NULL with `why`: it is none. */
 struct filter *filter_map(int fd, struct why *why);
+/* What was handed over takes its place among n filters; fd is closed. False: it is none, which is logged, and the old one stays. */
+bool filter_take(struct filter **list, size_t n, uint32_t index, int fd);
 void filter_free(struct filter **f);
 /* A descriptor that can only be read, to be handed over; borrowed. */
 int filter_fd(const struct filter *f);

@@ -33,18 +33,7 @@ static struct {
 void
 suppress_take_filter(uint32_t index, int fd)
 {
-	struct why why;
-	struct filter *f = index < N_FILTERS ? filter_map(fd, &why) : NULL;
-
-	if (close(fd) == -1)
-		log_warn("event=close-failed");
-	if (f == NULL) {
-		log_error("event=no-suppression-filter text=\"%s\"", why.text);
-		return;
-	}
-	filter_free(&sup.filter[index]);
-	sup.filter[index] = f;
-	if (qd.started)
+	if (filter_take(sup.filter, N_FILTERS, index, fd) && qd.started)
 		queue_kick_all();
 }
 

@@ -7,6 +7,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
+from mxsim import densest  # noqa: E402
 from posthaste import DOMAIN, World  # noqa: E402
 
 POLICY = """\
@@ -15,16 +16,6 @@ name-server {net}.53:{dns_port}
 provider gmail.test { mx {net}.10 {net}.11; domains gmail.test googlemail.test; latency 5ms; }
 provider yahoo.test { mx {net}.12; }
 """
-
-
-def densest(times, seconds):
-    """The most events that any window [t, t + seconds) holds."""
-    times, most, first = sorted(times), 0, 0
-    for i, t in enumerate(times):
-        while times[first] + seconds * 1e6 <= t:
-            first += 1
-        most = max(most, i - first + 1)
-    return most
 
 
 def heaviest(events, seconds):

@@ -7,6 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
+from mxsim import densest  # noqa: E402
 from posthaste import World  # noqa: E402
 from verifiers import Verifiers, make_key, signatures  # noqa: E402
 
@@ -55,16 +56,6 @@ DOMAIN = """\
 	dkim-sign yes
 </domain>
 """
-
-
-def densest(times, seconds):
-    """The most events that any window [t, t + seconds) holds."""
-    times, most, first = sorted(times), 0, 0
-    for i, t in enumerate(times):
-        while times[first] + seconds * 1e6 <= t:
-            first += 1
-        most = max(most, i - first + 1)
-    return most
 
 
 def world():

@@ -19,6 +19,16 @@ class Accepted:
         self.tls = tls == "tls"
 
 
+def densest(times, seconds):
+    """The most events that any window [t, t + seconds) holds; times in microseconds."""
+    times, most, first = sorted(times), 0, 0
+    for i, t in enumerate(times):
+        while times[first] + seconds * 1e6 <= t:
+            first += 1
+        most = max(most, i - first + 1)
+    return most
+
+
 class Mxsim:
     def __init__(self, build, folder, policy, dump=False):
         self.build, self.folder, self.dump = build, folder, dump
