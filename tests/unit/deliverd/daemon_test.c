@@ -370,7 +370,7 @@ lose_queued_in_the_middle(const struct sink *sink, struct made made[3])
 	give(conn, 0, &made[0], &first_rcpt, 1);
 	flush(stage.queued);
 	await_delivered(0, &made[0]);
-	assert_int_equal(kill(sink->pid, SIGSTOP), 0);
+	assert_true(sink_freeze(sink));
 	give(conn, 1, &made[1], &first_rcpt, 1);
 	give(conn, 2, &made[2], &first_rcpt, 1);
 	flush(stage.queued);

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/base/str.h"
@@ -317,6 +318,16 @@ sink_start(unsigned flags)
 	}
 	close(fd);
 	return s;
+}
+
+/* returns when every thread stands still: kill() alone returns before they do */
+static bool
+sink_freeze(const struct sink *s)
+{
+	int status;
+
+	return kill(s->pid, SIGSTOP) == 0 && waitpid(s->pid, &status, WUNTRACED) == s->pid &&
+	       WIFSTOPPED(status);
 }
 
 static void
