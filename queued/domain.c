@@ -2,11 +2,14 @@
 
 #include "lib/base/hmap.h"
 #include "lib/base/xalloc.h"
+#include "queued/bigrams.h"
 #include "queued/names.h"
 #include "queued/state.h"
 
 /* looked at with each new one, so that those nobody needs any more go by and by */
 #define LOOKS_A_TIME 2
+/* as long as names of domains get */
+#define MAX_NAME 255
 
 struct domain {
 	char *name;    /* owned; NULL or a small number: a free slot */
@@ -14,6 +17,7 @@ struct domain {
 	uint32_t n_rcpts;
 	uint32_t rollup; /* name, 0: none known */
 	struct tick until;
+	uint64_t bigrams; /* of "@" and the name */
 };
 
 static struct {
@@ -77,6 +81,17 @@ look_around(void)
 	}
 }
 
+static uint64_t
+bigrams(struct str name)
+{
+	char text[MAX_NAME + 1] = "@";
+
+	if (name.len >= MAX_NAME)
+		return UINT64_MAX; /* it may have been cut */
+	memcpy(text + 1, name.p, name.len);
+	return bigrams_of(str_from(text, name.len + 1), BIGRAMS_ENDS);
+}
+
 static uint32_t
 get(struct str name)
 {
@@ -91,6 +106,7 @@ get(struct str name)
 	h = slab_new(&domains.slab);
 	domain_at(h)->name = xstrdup_str(name);
 	domain_at(h)->hash = (uint32_t)hash;
+	domain_at(h)->bigrams = bigrams(name);
 	hmap_add(&domains.map, hash, h);
 	return h;
 }
@@ -121,6 +137,12 @@ struct str
 domain_name(uint32_t domain)
 {
 	return is_used(domain) ? str_of(domain_at(domain)->name) : STR("");
+}
+
+uint64_t
+domain_bigrams(uint32_t domain)
+{
+	return domain_at(domain)->bigrams;
 }
 
 void

@@ -17,6 +17,8 @@ uint32_t domain_find(struct str name);
 uint32_t domain_end(void);
 /* Valid while the domain is. */
 struct str domain_name(uint32_t domain);
+/* Of `@` and the name (bigrams.h). */
+uint64_t domain_bigrams(uint32_t domain);
 
 /* Its mail belongs to that roll-up queue until then. */
 void domain_set_rollup(struct str name, struct str rollup, struct tick until);

@@ -28,7 +28,7 @@ struct message {
 	uint32_t seg_next, seg_prev; /* the other messages of its segment */
 	uint8_t flags;		     /* enum message_flags */
 	uint8_t priority;
-	uint8_t sender_print, envid_print; /* eight bits of their hashes (peek.h) */
+	uint64_t sender, envid; /* what is kept of them (bigrams.h) */
 };
 enum message_flags { MSG_NULL_SENDER = 1, MSG_REPORT = 2, MSG_NO_DSN = 4, MSG_VERP = 8 };
 
@@ -51,10 +51,11 @@ struct rcpt {
 	uint32_t hash;	   /* of the address, as the suppression filter has it; 0: not known */
 	uint16_t
 	    cause; /* deferred: which line of the configuration says until when (judge.h), 0: none */
-	uint8_t cleared; /* asked, and not suppressed: it may be tried once */
-	uint8_t cancel;	 /* enum cancel_bit: it was deleted in flight (end/cancel.h) */
+	uint8_t cleared;     /* asked, and not suppressed: it may be tried once */
+	uint8_t cancel;	     /* enum cancel_bit: it was deleted in flight (end/cancel.h) */
+	uint64_t local_part; /* what is kept of it (bigrams.h) */
 };
-_Static_assert(sizeof(struct rcpt) <= 48 && sizeof(struct message) <= 64,
+_Static_assert(sizeof(struct rcpt) <= 56 && sizeof(struct message) <= 80,
     "a waiting recipient must stay cheap");
 
 /* a doubly linked list of recipients by handle */

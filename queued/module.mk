@@ -1,4 +1,5 @@
-sources := conn.c \
+sources := bigrams.c \
+	   conn.c \
 	   domain.c \
 	   due.c \
 	   exec.c \

@@ -63,9 +63,3 @@ peek_rcpt(const struct rcpt *r, struct str *address, struct str *sender, struct 
 	*envid = last.env.envid;
 	return true;
 }
-
-uint8_t
-peek_print(struct str text)
-{
-	return (uint8_t)(str_ihash(text) >> 24);
-}

@@ -11,10 +11,4 @@
 /* Reads the spool, which may block. Views until the next call; false: the record cannot be read. */
 bool peek_rcpt(const struct rcpt *r, struct str *address, struct str *sender, struct str *envid);
 
-/*
- * Eight bits of a hash, in any case of ASCII letters: what is kept in memory of a message's sender and envelope id, so
- * that who looks for one reads few of the others.
- */
-uint8_t peek_print(struct str text);
-
 #endif

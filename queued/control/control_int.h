@@ -65,11 +65,11 @@ struct selection {
 	bool needs_envelope;
 	bool last_fits;
 	uint32_t last_queue;
-	/* what spares most envelopes: hashes of what is asked for without wildcards, handles of the domain */
-	bool has_orig, has_envid, has_domain;
-	uint8_t orig_print, envid_print;
+	/* what spares most envelopes: the hash of an address without wildcards, handles of its domain, pairs of letters */
+	bool has_domain;
 	uint32_t rcpt_hash; /* 0: none */
 	uint32_t domains[3];
+	uint64_t asked_orig, asked_envid, asked_local_part, asked_rcpt;
 };
 /* false: an argument is wrong, and the answer was ended with that */
 bool selection_is_good(struct control *c);

@@ -1,5 +1,6 @@
 /* what commands go through: selectors of recipients, and walks over recipients and queues, a bounded piece a turn */
 #include "lib/base/num.h"
+#include "queued/bigrams.h"
 #include "queued/control/control_int.h"
 #include "queued/domain.h"
 #include "queued/job.h"
@@ -35,6 +36,13 @@ is_exact(struct str pattern)
 	       str_find(pattern, '?') == STR_NPOS;
 }
 
+/* pairs of letters that all have which fit; 0: nothing is asked */
+static uint64_t
+asked_of(struct str pattern)
+{
+	return pattern.len == 0 ? 0 : bigrams_asked(pattern, BIGRAMS_WHOLE);
+}
+
 void
 selection_of_rcpt(struct selection *s, struct str pattern)
 {
@@ -42,6 +50,10 @@ selection_of_rcpt(struct selection *s, struct str pattern)
 	struct str domain = at == STR_NPOS ? STR("") : str_skip(pattern, at + 1);
 
 	s->rcpt = pattern;
+	s->asked_rcpt = asked_of(pattern);
+	/* what stands before an `@` in the pattern stands before one in the address */
+	s->asked_local_part =
+	    at == STR_NPOS ? 0 : bigrams_asked(str_sub(pattern, 0, at + 1), BIGRAMS_BEGINS);
 	s->rcpt_hash = is_exact(pattern) ? suppress_hash(pattern) : 0;
 	s->has_domain = is_exact(domain);
 	/* our own domains' mail, and what is no address, are known by other names */
@@ -63,10 +75,8 @@ selection_init(struct selection *s, struct control *c)
 	s->has_age = parse_u32(control_arg(c, ARG_OLDER), 0, UINT32_MAX, &older);
 	s->born_until = tick_add_ms(tick_now(), -(int64_t)older * 1000);
 	s->needs_envelope = s->orig.len > 0 || s->rcpt.len > 0 || s->envid.len > 0;
-	s->has_orig = is_exact(s->orig);
-	s->has_envid = is_exact(s->envid);
-	s->orig_print = peek_print(s->orig);
-	s->envid_print = peek_print(s->envid);
+	s->asked_orig = asked_of(s->orig);
+	s->asked_envid = asked_of(s->envid);
 }
 
 bool
@@ -111,8 +121,8 @@ message_fits(const struct selection *s, const struct message *m)
 {
 	if (m->born.t > s->born_until.t)
 		return false;
-	if ((s->has_orig && m->sender_print != s->orig_print) ||
-	    (s->has_envid && m->envid_print != s->envid_print))
+	if (!bigrams_may_fit(m->sender, s->asked_orig) ||
+	    !bigrams_may_fit(m->envid, s->asked_envid))
 		return false;
 	return s->job.len == 0 || (m->job != 0 && fits(s->job, str_of(job_at(m->job)->name)));
 }
@@ -123,8 +133,12 @@ address_may_fit(const struct selection *s, const struct rcpt *r)
 {
 	if (s->rcpt_hash != 0 && r->hash != 0 && r->hash != s->rcpt_hash)
 		return false;
-	return !s->has_domain || r->domain == s->domains[0] || r->domain == s->domains[1] ||
-	       r->domain == s->domains[2];
+	if (!bigrams_may_fit(r->local_part, s->asked_local_part))
+		return false;
+	if (r->domain == s->domains[0] || r->domain == s->domains[1] || r->domain == s->domains[2])
+		return true;
+	return !s->has_domain &&
+	       bigrams_may_fit(r->local_part | domain_bigrams(r->domain), s->asked_rcpt);
 }
 
 void

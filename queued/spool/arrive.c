@@ -3,6 +3,7 @@
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
+#include "queued/bigrams.h"
 #include "queued/spool/age.h"
 #include "queued/limit/cold.h"
 #include "queued/domain.h"
@@ -11,7 +12,6 @@
 #include "queued/job.h"
 #include "queued/names.h"
 #include "queued/spool/orphan.h"
-#include "queued/peek.h"
 #include "queued/place.h"
 #include "queued/end/process.h"
 #include "queued/way/failover.h"
@@ -114,8 +114,8 @@ make_message(struct arrival *a, const struct spool_place *place)
 	m->flags = (uint8_t)((a->env.sender.len == 0 ? MSG_NULL_SENDER : 0) |
 			     (a->env.is_report ? MSG_REPORT : 0) |
 			     (a->env.no_dsn ? MSG_NO_DSN : 0) | (a->env.verp ? MSG_VERP : 0));
-	m->sender_print = peek_print(a->env.sender);
-	m->envid_print = peek_print(a->env.envid);
+	m->sender = bigrams_of(a->env.sender, BIGRAMS_WHOLE);
+	m->envid = bigrams_of(a->env.envid, BIGRAMS_WHOLE);
 	segment_message_came(a->message);
 	qd.n_queued_bytes += m->len;
 }
@@ -175,6 +175,7 @@ add_rcpt(struct arrival *a, uint32_t index, const struct env_rcpt *er)
 	r->index = index;
 	r->domain = domain_add_rcpt(domain);
 	r->notify = er->notify;
+	r->local_part = bigrams_of_local_part(er->address);
 	suppress_note(r, er->address);
 	r->priority = a->m->priority;
 	a->m->n_open++;

@@ -185,7 +185,8 @@ def list_and_cat():
         for words, n in ((["--queue=held.test/va"], 20), (["--queue=held.test"], 40), (["--queue=*/vb"], 20),
                          (["--rcpt=a1*@held.test"], 11), (["--orig=*@inject.test"], 40), (["--orig=nobody"], 0),
                          (["--rcpt=A1@HELD.test"], 1), (["--rcpt=a1@held.tes"], 0), (["--rcpt=?1@held.test"], 2),
-                         (["--rcpt=*@other.test"], 0), (["--orig=SENDER@inject.test"], 40), (["--orig=sender@inject"], 0),
+                         (["--rcpt=*@other.test"], 0), (["--rcpt=*9*LD.t*"], 4),
+                         (["--rcpt=nobody*"], 0), (["--rcpt=*D@h*"], 0), (["--orig=*DER@*"], 40), (["--orig=*none@*"], 0), (["--envId=*8"], 2), (["--orig=SENDER@inject.test"], 40), (["--orig=sender@inject"], 0),
                          (["--envId=E7"], 1), (["--envId=e?"], 10), (["--jobId=a"], 20), (["--envId=e7"], 1), (["--jobId=a", "--queue=*/vb"], 0),
                          (["--older-than=1h"], 0), (["--older-than=0s"], 40), (["--maxitems=7"], 7)):
             found = w.ph.json("list", *words)["rcpt"]
