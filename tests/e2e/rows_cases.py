@@ -3,11 +3,14 @@
 import atexit
 import os
 import smtplib
+import socket
+import struct
 import sys
+import threading
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
-from posthaste import DOMAIN, SMTP_PORT, World  # noqa: E402
+from posthaste import BASE, DNS_PORT, DOMAIN, SMTP_PORT, World  # noqa: E402
 
 POLICY = """\
 port {mx_port}
@@ -17,7 +20,11 @@ provider nodsn.test { mx {net}.11; }
 provider one.test { mx {net}.12! {net}.13; }
 provider two.test { mx {net}.14! {net}.15; }
 """
+# the listener in its old form; the name server behind a relay that looks at the questions
+OLD_BASE = BASE.replace("smtp-listener {net}.1:{smtp_port}", "smtp-ip {net}.1\nsmtp-port {smtp_port}").replace(
+    "name-server {net}.53:", "name-server {net}.54:")
 CONFIG = """\
+edns-udp-length 1400
 domain-suffix plain.test
 <source {net}.5>
 	always-allow-relaying yes
@@ -40,9 +47,33 @@ domain-suffix plain.test
 _world = []
 
 
+class Relay:
+    """Between dnsd and the name server; `sizes`: what the questions said may come back, 0 without EDNS."""
+
+    def __init__(self, net):
+        self.sizes, self.server = [], (f"{net}.53", DNS_PORT)
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((f"{net}.54", DNS_PORT))
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        askers = {}
+        while True:
+            data, who = self.socket.recvfrom(65536)
+            if who == self.server:
+                self.socket.sendto(data, askers.get(data[:2], who))
+                continue
+            askers[data[:2]] = who
+            # an OPT record is the last one: root name, type 41, its class is the size
+            has_opt = struct.unpack(">H", data[10:12])[0] == 1 and data[-11:-8] == b"\0\0\x29"
+            self.sizes.append(struct.unpack(">H", data[-8:-6])[0] if has_opt else 0)
+            self.socket.sendto(data, self.server)
+
+
 def world():
     if not _world:
-        w = World(policy=POLICY, config=CONFIG, domain=DOMAIN, dump=True)
+        w = World(policy=POLICY, config=CONFIG, domain=DOMAIN, base=OLD_BASE, dump=True)
+        w.relay = Relay(w.net)
         w.__enter__()
         atexit.register(w.close, False)
         _world.append(w)
@@ -99,6 +130,13 @@ def attempts():
     record("u@two.test")
     wait_for("one.test waits", lambda: (q := world().ph.json("explain", "one.test").get("queue")) and q[0]["state"] == "RETRY")
     expect_equal(world().mx.provider("one.test")["connections_total"], 0, "connections to its second host")
+
+
+@case("smtp-ip and smtp-port are a listener; edns-udp-length is what the name server is told")
+def old_listener():
+    send("edns@plain.test")
+    record("edns@plain.test")
+    expect_equal(set(world().relay.sizes), {1400}, "the sizes in questions")
 
 
 @case("all of it is accounted for")

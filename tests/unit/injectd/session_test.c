@@ -190,6 +190,21 @@ smuggling_never_makes_two_messages(void **state)
 }
 
 static void
+a_4yz_may_end_the_connection_instead(void **state)
+{
+	rig_new("<source 0/0>\nalways-allow-relaying yes\nmax-rcpt-per-message 1\n"
+		"disconnect-on-transient-error yes\n</source>\n");
+	rig_upto_rcpt();
+	rig_expect(RCPT "NOOP\r\n", "");
+	assert_int_equal(rig.s.state, SESSION_CLOSING);
+	rig_free();
+	rig_new("<source 0/0>\nalways-allow-relaying yes\nmax-rcpt-per-message 1\n</source>\n");
+	rig_upto_rcpt();
+	rig_expect(RCPT "NOOP\r\n", "452 250");
+	rig_free();
+}
+
+static void
 errors_have_an_end(void **state)
 {
 	rig_new(RIG_RELAY);
@@ -295,6 +310,7 @@ main(void)
 	    cmocka_unit_test(a_message_is_stored_with_its_envelope),
 	    cmocka_unit_test(the_client_hears_of_it_only_when_the_disk_has_it),
 	    cmocka_unit_test(smuggling_never_makes_two_messages),
+	    cmocka_unit_test(a_4yz_may_end_the_connection_instead),
 	    cmocka_unit_test(errors_have_an_end),
 	    cmocka_unit_test(overlong_lines_are_thrown_away),
 	    cmocka_unit_test(a_flood_of_commands_waits_for_its_replies),
