@@ -5,6 +5,7 @@
 #include "bounced/bounced.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
+#include "lib/daemon/daemon.h"
 #include "lib/mail/status.h"
 #include "lib/stats/stats.h"
 
@@ -115,13 +116,25 @@ on_durable(void *ctx, int result)
 	free(a);
 }
 
+/* of mail that was given to one of its members, not to the pool */
+static struct str
+pool_of(struct str vmta)
+{
+	const struct conf *c = daemon_conf();
+
+	for (size_t i = 0; i < conf_n_pools(c); i++)
+		if (conf_pool_has(conf_pool_at(c, i), vmta))
+			return conf_pool_at(c, i)->name;
+	return vmta;
+}
+
 void
 failures_limit(const struct action *a, struct str vmta, struct str pool, struct suppression *e)
 {
 	if (a->scope == SCOPE_VMTA)
 		e->scope = vmta;
 	else if (a->scope == SCOPE_POOL)
-		e->scope = pool.len > 0 ? pool : vmta; /* what is in no pool */
+		e->scope = pool.len > 0 ? pool : pool_of(vmta);
 	if (a->suppress_ms != CONF_NEVER &&
 	    __builtin_add_overflow(e->since.ns, a->suppress_ms * NS_PER_MS, &e->until.ns))
 		e->until.ns = 0;

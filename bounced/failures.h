@@ -35,7 +35,7 @@ void failures_init(struct failures *f);
 void failures_clear(struct failures *f);
 void failures_use_conf(struct failures *f, const struct conf *c);
 void failures_judge(struct bounced *b, const struct ipc_msg *m);
-/* Scope and end of the entry, as the action says. */
+/* Scope and end of the entry, as the action says. No pool: the first that the VirtualMTA belongs to. */
 void failures_limit(
     const struct action *a, struct str vmta, struct str pool, struct suppression *e);
 

@@ -2,8 +2,10 @@
 
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
+#include "lib/daemon/daemon.h"
 #include "lib/stats/stats.h"
 
+#define MAX_SCOPES	64
 #define CACHE_MB	64
 #define CHANGES_A_FLUSH 2000
 #define AGAIN_MS	1000
@@ -255,20 +257,32 @@ on_sweep(struct ev_timer *t)
 
 /* ---- questions ---- */
 
+/* its VirtualMTA, the pool that it was given to, and each pool that the VirtualMTA belongs to */
+static size_t
+scopes_of(const struct suppressed_question *q, struct str scopes[MAX_SCOPES])
+{
+	const struct conf *c = daemon_conf();
+	size_t n = 0;
+
+	if (q->pool.len > 0)
+		scopes[n++] = q->pool;
+	if (q->vmta.len == 0)
+		return n;
+	scopes[n++] = q->vmta;
+	for (size_t i = 0; i < conf_n_pools(c) && n < MAX_SCOPES; i++)
+		if (conf_pool_has(conf_pool_at(c, i), q->vmta))
+			scopes[n++] = conf_pool_at(c, i)->name;
+	return n;
+}
+
 static bool
 ask_store(struct suppressed *s, const struct suppressed_question *q, struct suppressed_answer *a,
     struct buf *b)
 {
-	struct str scopes[2];
-	size_t n = 0;
+	struct str scopes[MAX_SCOPES];
+	size_t n = scopes_of(q, scopes);
 	struct why why;
-	int r;
-
-	if (q->vmta.len > 0)
-		scopes[n++] = q->vmta;
-	if (q->pool.len > 0)
-		scopes[n++] = q->pool;
-	r = suppress_find(s->store, q->address, scopes, n, ev_wall(), &a->e, b, &why);
+	int r = suppress_find(s->store, q->address, scopes, n, ev_wall(), &a->e, b, &why);
 	if (r == -1)
 		log_error("event=suppression-database-failed text=\"%s\"", why.text);
 	return r == 1;

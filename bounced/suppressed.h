@@ -68,7 +68,7 @@ struct suppressed_answer {
 	char list[256];	      /* name of the list */
 	struct suppression e; /* of the store; into the buffer */
 };
-/* Changes that wait are not seen yet. b: emptied. */
+/* Entries for a pool count for mail of each of its members. Changes that wait are not seen yet. b: emptied. */
 void suppressed_ask(struct suppressed *s, const struct suppressed_question *q,
     struct suppressed_answer *a, struct buf *b);
 

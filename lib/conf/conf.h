@@ -158,6 +158,8 @@ const struct conf_vmta *conf_vmta(const struct conf *c, struct str name);
 /* The VirtualMTA of mail that chose none: nameless, its set NULL, with the global source addresses. */
 const struct conf_vmta *conf_default_vmta(const struct conf *c);
 const struct conf_pool *conf_pool(const struct conf *c, struct str name);
+/* Is the VirtualMTA of that name a member of it? */
+bool conf_pool_has(const struct conf_pool *p, struct str vmta);
 size_t conf_n_vmtas(const struct conf *c);
 const struct conf_vmta *conf_vmta_at(const struct conf *c, size_t i);
 size_t conf_n_pools(const struct conf *c);

@@ -127,6 +127,15 @@ conf_pool(const struct conf *c, struct str name)
 	return &c->pools[c->blocks[blk]->ordinal];
 }
 
+bool
+conf_pool_has(const struct conf_pool *p, struct str vmta)
+{
+	for (size_t i = 0; i < p->n_members; i++)
+		if (str_ieq(p->members[i].vmta->name, vmta))
+			return true;
+	return false;
+}
+
 size_t
 conf_n_vmtas(const struct conf *c)
 {

@@ -1,12 +1,15 @@
 #include "lib/kv/kv.h"
 
 #include <db.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/disk.h"
+#include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 
@@ -38,16 +41,52 @@ on_error(const DB_ENV *env, const char *prefix, const char *text)
 
 /* ---- opening ---- */
 
+static bool
+is_opened_by_name(const char *file, const char *name)
+{
+	return strcmp(file, name) == 0 || strcmp(file, "DB_CONFIG") == 0 ||
+	       strncmp(file, "log.", 4) == 0 || strncmp(file, "__db", 4) == 0;
+}
+
+/* Berkeley DB opens by path: it would follow a link, and wait for the other end of a FIFO. */
+static int
+must_be_plain(int dirfd, const char *dir, const char *name, struct why *why)
+{
+	DIR *d = fdopendir(dirfd);
+	const struct dirent *e = NULL;
+	struct stat st;
+
+	if (d == NULL) {
+		close(dirfd);
+		return why_errno(why, "Cannot read %s", dir);
+	}
+	while ((e = readdir(d)) != NULL)
+		if (is_opened_by_name(e->d_name, name) &&
+		    (fstatat(dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1 ||
+			!S_ISREG(st.st_mode) || st.st_nlink != 1))
+			break;
+	if (e != NULL)
+		why_set(why, "%s/%s must be a plain file that has no other name", dir, e->d_name);
+	closedir(d);
+	return e == NULL ? 0 : -1;
+}
+
 /* Two owners would destroy it, and Berkeley DB does not tell. */
 static int
-take_lock(struct kv *k, const char *dir, struct why *why)
+take_lock(struct kv *k, const char *dir, const char *name, struct why *why)
 {
-	char path[4096];
+	int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	snprintf(path, sizeof path, "%s/lock", dir);
-	k->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (k->lock_fd == -1)
-		return why_errno(why, "Cannot open %s", path);
+	if (dirfd == -1)
+		return why_errno(why, "Cannot open %s", dir);
+	k->lock_fd = open_plain(dirfd, "lock", O_RDWR | O_CREAT, 0600);
+	if (k->lock_fd == -1) {
+		why_errno(why, "Cannot open %s/lock", dir);
+		close(dirfd);
+		return -1;
+	}
+	if (must_be_plain(dirfd, dir, name, why) == -1)
+		return -1;
 	if (flock(k->lock_fd, LOCK_EX | LOCK_NB) == -1)
 		return why_errno(why, "The table in %s has another owner", dir);
 	return 0;
@@ -89,7 +128,7 @@ try_open(const char *dir, const char *name, unsigned cache_mb, struct why *why)
 	struct kv *k = xcalloc(1, sizeof *k);
 
 	k->lock_fd = -1;
-	if (take_lock(k, dir, why) == -1 || open_env(k, dir, cache_mb, why) == -1 ||
+	if (take_lock(k, dir, name, why) == -1 || open_env(k, dir, cache_mb, why) == -1 ||
 	    open_db(k, name, why) == -1)
 		kv_close(&k);
 	return k;

@@ -16,7 +16,8 @@ struct kv;
 
 /*
  * Opens or makes the table `name` in the directory `dir`, which is its own (log files lie beside it), with `cache_mb` of
- * memory; what an earlier process left half done is taken back. NULL with `why`, also when another process has it.
+ * memory; what an earlier process left half done is taken back. NULL with `why`, also when another process has it, or
+ * when one of its files is a link, a FIFO or anything else that could lead elsewhere.
  */
 struct kv *kv_open(const char *dir, const char *name, unsigned cache_mb, struct why *why);
 /* There is hardly any room, or hardly any files: why kv_open() failed, though Berkeley DB says only that it is lost. */

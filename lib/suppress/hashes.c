@@ -1,5 +1,6 @@
 #include "lib/suppress/hashes.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -32,6 +33,10 @@ hashes_open(struct hashes *h, const char *dir)
 		h->fd = open_plain(folder, NAME, O_RDWR | O_CREAT, 0600);
 		close(folder);
 	}
+	if (h->fd == -1)
+		log_warn("suppress event=hashes-not-opened file=%s/" NAME " error=\"%s\" "
+			 "text=\"each start reads all entries\"",
+		    dir, strerror(errno));
 	h->mark.n = h->ahead.n = HASHES_NONE;
 }
 

@@ -103,10 +103,7 @@ is_member(struct str pool, struct str vmta)
 {
 	const struct conf_pool *p = conf_pool(daemon_conf(), pool);
 
-	for (size_t i = 0; p != NULL && i < p->n_members; i++)
-		if (str_ieq(p->members[i].vmta->name, vmta))
-			return true;
-	return false;
+	return p != NULL && conf_pool_has(p, vmta);
 }
 
 static bool

@@ -167,5 +167,40 @@ def roots_names():
         w.ph.audit()
 
 
+@case("planted in the suppression database: its owner does not start before it is gone, says so, and touches nothing; then it serves")
+def database_names():
+    with Planted() as w:
+        w.ph.start()
+        w.ph.pmtactl("suppress", "x@gmail.test")
+        for kind, name in zip(KINDS, ("suppressed", "log.0000000001", "lock", "DB_CONFIG", "suppressed")):
+            w.ph.stop()
+            path, kept = f"{w.folder}/spool/suppress/{name}", f"{w.folder}/kept"
+            if os.path.lexists(path):
+                os.rename(path, kept)
+            w.plant(kind, f"spool/suppress/{name}")
+            before = look(w.victim)
+            said = len(w.ph.said())
+            with subprocess.Popen([BUILD + "/sbin/posthaste", "-f", "-c", w.ph.config_path], stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+                try:
+                    wait_for(f"{kind} as {name} is told", lambda: f"suppress/{name}" in w.ph.said()[said:])
+                finally:
+                    server.terminate()
+            w.unharmed(before, f"{kind} as {name}")
+            w.unplant()
+            if os.path.lexists(kept):
+                os.rename(kept, path)
+            w.ph.start()
+            expect("x@gmail.test" in w.ph.pmtactl("show", "suppressed", "x@gmail.test").stdout, f"after {kind} as {name}")
+        w.ph.stop()
+        hashes = f"{w.folder}/spool/suppress/hashes"
+        os.remove(hashes)
+        w.plant("fifo", "spool/suppress/hashes")
+        w.ph.start()  # these are only for speed
+        expect("event=hashes-not-opened" in w.ph.said() and stat.S_ISFIFO(os.lstat(hashes).st_mode), "a FIFO as hashes")
+        expect("x@gmail.test" in w.ph.pmtactl("show", "suppressed", "x@gmail.test").stdout, "with a FIFO as hashes")
+        w.ph.audit()
+
+
 if __name__ == "__main__":
     main()

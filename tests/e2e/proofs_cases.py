@@ -143,5 +143,55 @@ def proofs():
         w.ph.audit()
 
 
+POOL = """
+<virtual-mta one>
+</virtual-mta>
+<virtual-mta two>
+</virtual-mta>
+<virtual-mta-pool duo>
+	virtual-mta one
+</virtual-mta-pool>
+<bounce-processor>
+	<address-list>
+		address bounce@mta.posthaste.test
+	</address-list>
+</bounce-processor>
+<bounce-action>
+	type permanent
+	match bad-mailbox
+	action suppress
+	scope pool
+</bounce-action>
+"""
+
+
+def by(w, vmta, rcpt):
+    """Sends by that VirtualMTA or pool to one that is refused; what its newest record says."""
+    before = len(w.ph.records("b"))
+    send(w, rcpt, f"X-Virtual-MTA: {vmta}\r\nSubject: s\r\n\r\nx\r\n", "a@inject.test")
+    return wait_for(f"{rcpt} bounces by {vmta}", lambda: w.ph.records("b")[before:])[0]["dsnDiag"]
+
+
+@case("what is suppressed for a pool is so for mail to the pool and to each of its members, and by no other VirtualMTA")
+def scope_pool():
+    policy = POLICY.replace("{net}.10; }", '{net}.10; reply rcpt match:gone* "550 5.1.1 no such user"; }')
+    with World(policy=policy, config=POOL, dump=True) as w:
+        for first in ("duo", "one"):  # the pool, or a member of it
+            who = f"gone-{first}@far.test"
+            expect("550 5.1.1" in by(w, first, who), f"by {first} for the first time")
+            expect_equal(is_suppressed(w, who)["scope"], "duo", f"the scope, sent by {first}")
+            for again in ("duo", "one"):
+                expect("suppression list" in (said := by(w, again, who)), f"after {first} again by {again}: {said}")
+            expect("550 5.1.1" in (said := by(w, "two", who)), f"by another: {said}")
+        # from a report, whose field names the member only
+        header, _ = sent(w, "left@far.test", BOUNCE, "X-Virtual-MTA: duo")
+        send(w, BOUNCE, dsn("left@far.test", headers=header))
+        expect_equal(is_suppressed(w, "left@far.test")["scope"], "duo", "the scope, by a report")
+        expect("suppression list" in (said := by(w, "duo", "left@far.test")), f"after the report: {said}")
+        sent(w, "left@far.test", "a@inject.test", "X-Virtual-MTA: two")
+        w.drained()
+        w.ph.audit()
+
+
 if __name__ == "__main__":
     main()

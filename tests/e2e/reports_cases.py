@@ -212,5 +212,53 @@ def patterns():
         w.ph.audit()
 
 
+SLOW = """
+<bounce-processor>
+	forward-errors-to people@inject.test
+	<address-list>
+		address bounce@mta.posthaste.test
+	</address-list>
+	<email-patterns>
+""" + "\t\tbody-pattern-file {folder}/slow\n" * 12 + """\
+	</email-patterns>
+</bounce-processor>
+"""
+
+
+def cpu_seconds(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return sum(int(x) for x in f.read().rsplit(")", 1)[1].split()[11:13]) / os.sysconf("SC_CLK_TCK")
+    except OSError:
+        return 0
+
+
+def killed_while_it_reads(w, name, address):
+    """A message that its reader is long at (the time is the processor's: a loaded machine lengthens it)."""
+    before = cpu_seconds(w.ph.daemons()[name][0])
+    send(w, address, b"Subject: slow\r\n\r\n" + (b"a" * 76 + b"\r\n") * 800, "who@far.test")
+    for _ in range(2):
+        pid = wait_for(f"{name} is up", lambda: w.ph.daemons().get(name))[0]
+        wait_for(f"{name} reads", lambda: cpu_seconds(pid) > before + 0.6)
+        w.ph.kill_daemon(name)
+        before = 0
+
+
+@case("what its reader dies of twice is told, forwarded to forward-errors-to, and delivered as it is")
+def errors():
+    with World(policy=POLICY, config=SLOW, dump=True, start=False) as w:
+        with open(w.folder + "/slow", "w") as f:  # a fifth of a second for a text of 32 KB, and no match
+            f.write(r"(?:[a-z]|\s){0,900}(?<r>[0-9])")
+        w.ph.start()
+        killed_while_it_reads(w, "bounced", "bounce@mta.posthaste.test")
+        wanted = {"bounce@mta.posthaste.test", "people@inject.test"}
+        wait_for("it, and a copy", lambda: {e.rcpt for e in w.mx.log()} == wanted, 60)
+        expect("event=processor-killed by=bounced " in w.ph.said(), "it is not told")
+        copy = w.mx.message(next(e for e in w.mx.log() if e.rcpt == "people@inject.test"))
+        expect(b"Delivered-To: bounce@mta.posthaste.test\r\n" in copy and b"Subject: slow" in copy, f"the copy: {copy[:300]}")
+        w.drained()
+        w.ph.audit()
+
+
 if __name__ == "__main__":
     main()
