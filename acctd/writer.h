@@ -29,9 +29,9 @@ struct batch {
 struct writer;
 typedef void writer_done_cb(void *ctx);
 
-/* Makes the thread; before the sandbox. `done` comes from the loop. */
+/* `done` comes from the loop. Returns owned. */
 struct writer *writer_new(writer_done_cb *done, void *ctx);
-/* Waits for the batch under way, if any, and ends the thread. */
+/* Waits for the batch under way, if any, its `done` too, and ends the thread. */
 void writer_free(struct writer **w);
 /* Hands over a batch; not while one is under way. */
 void writer_start(struct writer *w, const struct batch *b);

@@ -1,2 +1,2 @@
-sources := ev_timer.c ev_libevent.c
+sources := ev_timer.c ev_libevent.c worker.c
 uses := base

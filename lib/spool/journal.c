@@ -38,7 +38,7 @@ struct seg_event {
 /* What is written and flushed together. The loop fills it, the thread writes it, the loop tells the
  * outcome. */
 struct group {
-	struct spool_work work;
+	struct ev_work work;
 	struct journal *j;
 	char *data;
 	size_t used, size;
@@ -344,7 +344,7 @@ write_part(struct group *g, struct segments *s, size_t from)
 }
 
 static void
-group_run(struct spool_work *work)
+group_run(struct ev_work *work)
 {
 	struct group *g = ph_container_of(work, struct group, work);
 	struct segments *s = &g->j->segs;
@@ -396,7 +396,7 @@ tell_outcome(struct group *g)
 }
 
 static void
-group_done(struct spool_work *work)
+group_done(struct ev_work *work)
 {
 	struct group *g = ph_container_of(work, struct group, work);
 	struct journal *j = g->j;
@@ -425,8 +425,8 @@ send_group(struct journal *j)
 	j->gather = group_get(j);
 	j->flushing = true;
 	g->now = ev_now();
-	g->work = (struct spool_work){.run = group_run, .done = group_done};
-	spool_worker_submit(j->flusher, &g->work);
+	g->work = (struct ev_work){.run = group_run, .done = group_done};
+	ev_worker_submit(j->flusher, &g->work);
 }
 
 static void
@@ -438,13 +438,13 @@ on_end_of_turn(struct ev_defer *d)
 /* ---- segments that queued let go of ---- */
 
 struct freed {
-	struct spool_work work;
+	struct ev_work work;
 	struct journal *j;
 	uint32_t segment, generation;
 };
 
 static void
-freed_run(struct spool_work *work)
+freed_run(struct ev_work *work)
 {
 	struct freed *f = ph_container_of(work, struct freed, work);
 
@@ -452,7 +452,7 @@ freed_run(struct spool_work *work)
 }
 
 static void
-freed_done(struct spool_work *work)
+freed_done(struct ev_work *work)
 {
 	free(ph_container_of(work, struct freed, work));
 }
@@ -463,8 +463,8 @@ journal_segment_freed(struct journal *j, uint32_t segment, uint32_t generation)
 	struct freed *f = xcalloc(1, sizeof *f);
 
 	*f = (struct freed){.j = j, .segment = segment, .generation = generation};
-	f->work = (struct spool_work){.run = freed_run, .done = freed_done};
-	spool_worker_submit(j->flusher, &f->work);
+	f->work = (struct ev_work){.run = freed_run, .done = freed_done};
+	ev_worker_submit(j->flusher, &f->work);
 }
 
 /* ---- life ---- */
@@ -488,15 +488,15 @@ journal_open(int dirfd, uint16_t writer, uint16_t host_id, const struct journal_
 	j->id_ms = j->segs.first_ms;
 	j->gather = group_get(j);
 	ev_defer_init(&j->flush, on_end_of_turn);
-	j->flusher = spool_worker_new();
-	j->mover = spool_worker_new();
+	j->flusher = ev_worker_new("the journal");
+	j->mover = ev_worker_new("large messages");
 	return j;
 }
 
 int
 journal_prepare(struct journal *j, unsigned n, struct why *why)
 {
-	spool_worker_drain(j->flusher);
+	ev_worker_drain(j->flusher);
 	while (j->segs.n_spare < n)
 		if (segments_add_spare(&j->segs, true, why) < 0)
 			return -1;
@@ -513,12 +513,12 @@ journal_close(struct journal **jp)
 		return;
 	/* a large message's way leads through both threads */
 	do {
-		spool_worker_drain(j->mover);
+		ev_worker_drain(j->mover);
 		send_group(j);
-		spool_worker_drain(j->flusher);
-	} while (j->gather->n > 0 || spool_worker_is_busy(j->mover));
-	spool_worker_free(&j->mover);
-	spool_worker_free(&j->flusher);
+		ev_worker_drain(j->flusher);
+	} while (j->gather->n > 0 || ev_worker_is_busy(j->mover));
+	ev_worker_free(&j->mover);
+	ev_worker_free(&j->flusher);
 	ev_defer_cancel(&j->flush);
 	segments_seal(&j->segs, &sealed);
 	segments_close(&j->segs, j->id_ms);

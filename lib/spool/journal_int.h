@@ -9,7 +9,7 @@
 #include "lib/ev/ev.h"
 #include "lib/spool/journal.h"
 #include "lib/spool/segment_int.h"
-#include "lib/spool/worker_int.h"
+#include "lib/ev/worker.h"
 
 struct group;
 struct journal {
@@ -28,8 +28,8 @@ struct journal {
 	struct ev_defer flush;
 	size_t pending_bytes;
 
-	struct spool_worker *flusher; /* owner of segs */
-	struct spool_worker *mover;   /* syncs large files: they must not delay the groups */
+	struct ev_worker *flusher; /* owner of segs */
+	struct ev_worker *mover;   /* syncs large files: they must not delay the groups */
 	struct segments segs;
 	size_t n_large; /* being written or committed */
 

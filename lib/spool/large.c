@@ -21,7 +21,7 @@
 
 enum rename_state { RENAME_NOT, RENAME_DONE, RENAME_UNKNOWN };
 struct journal_large {
-	struct spool_work work;
+	struct ev_work work;
 	struct journal_large *next; /* waiting */
 	struct journal *j;
 	void *token;
@@ -253,11 +253,11 @@ fail(struct journal_large *l, const char *what)
 
 /* The steps hand over to each other in the loop. */
 static void
-next_step(struct journal_large *l, struct spool_worker *thread, void (*run)(struct spool_work *),
-    void (*done)(struct spool_work *))
+next_step(struct journal_large *l, struct ev_worker *thread, void (*run)(struct ev_work *),
+    void (*done)(struct ev_work *))
 {
-	l->work = (struct spool_work){.run = run, .done = done};
-	spool_worker_submit(thread, &l->work);
+	l->work = (struct ev_work){.run = run, .done = done};
+	ev_worker_submit(thread, &l->work);
 }
 
 static void
@@ -277,7 +277,7 @@ add_padding(char *p, size_t n)
 }
 
 static void
-sync_run(struct spool_work *work)
+sync_run(struct ev_work *work)
 {
 	struct journal_large *l = ph_container_of(work, struct journal_large, work);
 
@@ -288,7 +288,7 @@ sync_run(struct spool_work *work)
 
 /* In the flusher: before the rename, W.id must know of it. */
 static void
-name_run(struct spool_work *work)
+name_run(struct ev_work *work)
 {
 	struct journal_large *l = ph_container_of(work, struct journal_large, work);
 	struct idfile *f = &l->j->segs.ids;
@@ -330,7 +330,7 @@ rename_in(int queue_fd, int tmp_fd, uint64_t id)
 }
 
 static void
-rename_run(struct spool_work *work)
+rename_run(struct ev_work *work)
 {
 	struct journal_large *l = ph_container_of(work, struct journal_large, work);
 	int queue_fd = open_dir(l->j->dirfd, "queue");
@@ -364,7 +364,7 @@ decide_refused(struct idfile *f, int dirfd)
  * file may name it even if the write failed that should have done so.
  */
 static void
-settle_run(struct spool_work *work)
+settle_run(struct ev_work *work)
 {
 	struct journal_large *l = ph_container_of(work, struct journal_large, work);
 	struct segments *s = &l->j->segs;
@@ -391,7 +391,7 @@ settle_run(struct spool_work *work)
 static void name_or_wait(struct journal_large *l);
 
 static void
-settle_done(struct spool_work *work)
+settle_done(struct ev_work *work)
 {
 	struct journal_large *l = ph_container_of(work, struct journal_large, work);
 	struct journal_large *next = l->j->waiting;
@@ -407,7 +407,7 @@ settle_done(struct spool_work *work)
 }
 
 static void
-rename_done(struct spool_work *work)
+rename_done(struct ev_work *work)
 {
 	struct journal_large *l = ph_container_of(work, struct journal_large, work);
 
@@ -415,7 +415,7 @@ rename_done(struct spool_work *work)
 }
 
 static void
-name_done(struct spool_work *work)
+name_done(struct ev_work *work)
 {
 	struct journal_large *l = ph_container_of(work, struct journal_large, work);
 
@@ -445,7 +445,7 @@ name_or_wait(struct journal_large *l)
 }
 
 static void
-sync_done(struct spool_work *work)
+sync_done(struct ev_work *work)
 {
 	struct journal_large *l = ph_container_of(work, struct journal_large, work);
 

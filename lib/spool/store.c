@@ -201,8 +201,8 @@ spool_store_open(int dirfd, struct why *why)
 	}
 	start_ledger(s);
 	make_spare(s->done_fd);
-	s->syncer = spool_worker_new();
-	s->mover = spool_worker_new();
+	s->syncer = ev_worker_new("the done log");
+	s->mover = ev_worker_new("what moves the spool");
 	return s;
 }
 
@@ -225,12 +225,12 @@ spool_store_close(struct spool_store **sp)
 	spool_store_sync(s, on_last_sync, &is_over);
 	do {
 		log_kick(s);
-		spool_worker_drain(s->syncer);
-		spool_worker_drain(s->mover);
+		ev_worker_drain(s->syncer);
+		ev_worker_drain(s->mover);
 	} while (!is_over || s->moves != NULL || s->log.n_waiters > 0 ||
-		 spool_worker_is_busy(s->syncer) || spool_worker_is_busy(s->mover));
-	spool_worker_free(&s->mover);
-	spool_worker_free(&s->syncer);
+		 ev_worker_is_busy(s->syncer) || ev_worker_is_busy(s->mover));
+	ev_worker_free(&s->mover);
+	ev_worker_free(&s->syncer);
 	store_free(s);
 	*sp = NULL;
 }

@@ -10,7 +10,7 @@
 #include "lib/spool/gone_int.h"
 #include "lib/spool/needs_int.h"
 #include "lib/spool/store.h"
-#include "lib/spool/worker_int.h"
+#include "lib/ev/worker.h"
 
 #define DONE_FILES   16 /* with more, the oldest is rewritten */
 #define N_QUEUE_DIRS 256
@@ -59,8 +59,8 @@ struct move; /* store_move.c */
 struct spool_store {
 	int dirfd; /* borrowed */
 	int done_fd, queue_fd, tmp_fd, bad_fd, journal_fd;
-	struct spool_worker *syncer; /* the done log */
-	struct spool_worker *mover;  /* what takes longer */
+	struct ev_worker *syncer; /* the done log */
+	struct ev_worker *mover;  /* what takes longer */
 	struct done_log log;
 	struct gone gone; /* with what is pending */
 	struct spool_ledger ledger;

@@ -233,7 +233,7 @@ spool_record_moved(struct spool_store *s, const struct spool_place *record)
 /* ---- writing: in the thread ---- */
 
 struct sync_job {
-	struct spool_work work;
+	struct ev_work work;
 	struct spool_store *s;
 	struct line_list lines;
 	int fd;			 /* in: the file to go on in, -1: begin a new one; out: the file */
@@ -297,7 +297,7 @@ write_lines(struct sync_job *job, bool is_new)
 }
 
 static void
-sync_run(struct spool_work *work)
+sync_run(struct ev_work *work)
 {
 	struct sync_job *job = ph_container_of(work, struct sync_job, work);
 	bool is_new = job->fd < 0;
@@ -369,7 +369,7 @@ take_pending(struct spool_store *s, struct sync_job *job)
 	memmove(pending->line, pending->line + n, pending->n * sizeof *pending->line);
 }
 
-static void sync_done(struct spool_work *work);
+static void sync_done(struct ev_work *work);
 
 static void
 start_sync(struct spool_store *s)
@@ -389,8 +389,8 @@ start_sync(struct spool_store *s)
 		begin_file(s, job);
 	take_pending(s, job);
 	log->syncing = true;
-	job->work = (struct spool_work){.run = sync_run, .done = sync_done};
-	spool_worker_submit(s->syncer, &job->work);
+	job->work = (struct ev_work){.run = sync_run, .done = sync_done};
+	ev_worker_submit(s->syncer, &job->work);
 }
 
 static void
@@ -488,7 +488,7 @@ go_on_in_last(struct spool_store *s)
 }
 
 static void
-sync_done(struct spool_work *work)
+sync_done(struct ev_work *work)
 {
 	struct sync_job *job = ph_container_of(work, struct sync_job, work);
 	struct spool_store *s = job->s;

@@ -20,7 +20,7 @@
  */
 
 struct move {
-	struct spool_work work;
+	struct ev_work work;
 	struct spool_store *s;
 	struct move *next; /* under way */
 	struct spool_place *from, *to;
@@ -190,7 +190,7 @@ undo(struct move *m)
 }
 
 static void
-copy_run(struct spool_work *work)
+copy_run(struct ev_work *work)
 {
 	struct move *m = ph_container_of(work, struct move, work);
 	bool is_dirty[N_QUEUE_DIRS] = {0};
@@ -228,7 +228,7 @@ gather_copies(struct move *m, const struct done_file *f)
 }
 
 static void
-gather_run(struct spool_work *work)
+gather_run(struct ev_work *work)
 {
 	struct move *m = ph_container_of(work, struct move, work);
 	struct done_file f;
@@ -336,7 +336,7 @@ repeat_lines(struct move *m)
 }
 
 static void
-gather_done(struct spool_work *work)
+gather_done(struct ev_work *work)
 {
 	struct move *m = ph_container_of(work, struct move, work);
 
@@ -361,12 +361,12 @@ on_synced(void *ctx, const struct why *why)
 	for (size_t i = 0; i < log->n_files; i++)
 		if (needs_has(&log->file[i].needs, key))
 			m->number[m->n_numbers++] = log->file[i].number;
-	m->work = (struct spool_work){.run = gather_run, .done = gather_done};
-	spool_worker_submit(m->s->mover, &m->work);
+	m->work = (struct ev_work){.run = gather_run, .done = gather_done};
+	ev_worker_submit(m->s->mover, &m->work);
 }
 
 static void
-copy_done(struct spool_work *work)
+copy_done(struct ev_work *work)
 {
 	struct move *m = ph_container_of(work, struct move, work);
 
@@ -399,6 +399,6 @@ spool_move_out(struct spool_store *s, const struct spool_place *places, size_t n
 		m->id[i] = places[i].id;
 	}
 	qsort(m->id, n, sizeof *m->id, compare_ids);
-	m->work = (struct spool_work){.run = copy_run, .done = copy_done};
-	spool_worker_submit(s->mover, &m->work);
+	m->work = (struct ev_work){.run = copy_run, .done = copy_done};
+	ev_worker_submit(s->mover, &m->work);
 }

@@ -17,7 +17,7 @@
  */
 
 struct recycle {
-	struct spool_work work;
+	struct ev_work work;
 	struct spool_store *s;
 	uint64_t *limbo; /* ids */
 	size_t n_limbo;
@@ -31,7 +31,7 @@ struct recycle {
 };
 
 struct compact {
-	struct spool_work work;
+	struct ev_work work;
 	struct spool_store *s;
 	uint32_t number;
 	struct needs needs;	/* a copy */
@@ -89,7 +89,7 @@ find_removed(struct recycle *r)
 }
 
 static void
-recycle_run(struct spool_work *work)
+recycle_run(struct ev_work *work)
 {
 	struct recycle *r = ph_container_of(work, struct recycle, work);
 	char name[SPOOL_NAME];
@@ -131,7 +131,7 @@ gather_needed(struct compact *c, const struct done_file *f, const struct live *l
 }
 
 static void
-compact_run(struct spool_work *work)
+compact_run(struct ev_work *work)
 {
 	struct compact *c = ph_container_of(work, struct compact, work);
 	struct done_file f;
@@ -184,7 +184,7 @@ on_compacted(void *ctx, const struct why *why)
 }
 
 static void
-compact_done(struct spool_work *work)
+compact_done(struct ev_work *work)
 {
 	struct compact *c = ph_container_of(work, struct compact, work);
 
@@ -212,8 +212,8 @@ compact_oldest(struct spool_store *s)
 	c->s = s;
 	c->number = f->number;
 	needs_copy(&c->needs, &f->needs);
-	c->work = (struct spool_work){.run = compact_run, .done = compact_done};
-	spool_worker_submit(s->mover, &c->work);
+	c->work = (struct ev_work){.run = compact_run, .done = compact_done};
+	ev_worker_submit(s->mover, &c->work);
 }
 
 static void
@@ -225,7 +225,7 @@ forget_limbo(struct spool_store *s, const struct recycle *r)
 }
 
 static void
-recycle_done(struct spool_work *work)
+recycle_done(struct ev_work *work)
 {
 	struct recycle *r = ph_container_of(work, struct recycle, work);
 	struct spool_store *s = r->s;
@@ -295,6 +295,6 @@ recycle_start(struct spool_store *s)
 	memset(s->is_dirty, 0, sizeof s->is_dirty);
 	take_unneeded(s, r);
 	take_gone(s, r);
-	r->work = (struct spool_work){.run = recycle_run, .done = recycle_done};
-	spool_worker_submit(s->mover, &r->work);
+	r->work = (struct ev_work){.run = recycle_run, .done = recycle_done};
+	ev_worker_submit(s->mover, &r->work);
 }

@@ -1,5 +1,5 @@
 # control_fuzz is queued with the world of the queue replays around it
 fuzz-also-control_fuzz := lib/ev/ev_fake $(addprefix tests/replay/,queue_replay queue_fakes queue_heard queue_more \
 	queue_orphans queue_reports)
-fuzz-without-control_fuzz := lib/ev/ev_libevent lib/spool/worker lib/daemon/daemon lib/daemon/sandbox lib/daemon/sandbox_calls
+fuzz-without-control_fuzz := lib/ev/ev_libevent lib/ev/worker lib/daemon/daemon lib/daemon/sandbox lib/daemon/sandbox_calls
 fuzz-link-control_fuzz := -Wl,--wrap=ipc_chan_new

@@ -28,7 +28,7 @@ PROGRAMS = {
         "folders": ["queued", "lib/command", "lib/ctl", "lib/conf", "lib/classify", "lib/acct", "lib/suppress", "lib/mail",
                     "lib/spf", "lib/sts", "lib/spool", "lib/net", "lib/ipc", "lib/ev", "lib/stats", "lib/base"],
         "only": {"lib/suppress": ["filter.c"]},
-        "without": {"queued": ["main.c"], "lib/spool": ["worker.c"], "lib/ev": ["ev_libevent.c"]},
+        "without": {"queued": ["main.c"], "lib/ev": ["ev_libevent.c", "worker.c"]},
         "also": ["lib/ev/ev_fake", "tests/replay/queue_fakes", "tests/replay/queue_heard",
                  "tests/replay/queue_more", "tests/replay/queue_orphans", "tests/replay/queue_reports",
                  "tests/replay/queue_script"],

@@ -5,7 +5,7 @@
 #include "lib/daemon/daemon.h"
 #include "lib/daemon/sandbox.h"
 #include "lib/ev/ev.h"
-#include "lib/spool/worker_int.h"
+#include "lib/ev/worker.h"
 #include "tests/replay/queue_replay.h"
 
 /* ---- in place of lib/daemon ---- */
@@ -51,19 +51,19 @@ sandbox_enter(const struct sandbox *b)
 {
 }
 
-/* ---- in place of the spool's thread: at once, the result at the end of the turn ---- */
+/* ---- in place of a thread: at once, the result at the end of the turn ---- */
 
-struct spool_worker {
+struct ev_worker {
 	struct ev_defer defer;
-	struct spool_work *first, **last;
+	struct ev_work *first, **last;
 	size_t n;
 };
 
 static void
 give_back(struct ev_defer *d)
 {
-	struct spool_worker *w = ph_container_of(d, struct spool_worker, defer);
-	struct spool_work *work = w->first, *next;
+	struct ev_worker *w = ph_container_of(d, struct ev_worker, defer);
+	struct ev_work *work = w->first, *next;
 
 	w->first = NULL;
 	w->last = &w->first;
@@ -74,17 +74,17 @@ give_back(struct ev_defer *d)
 	}
 }
 
-struct spool_worker *
-spool_worker_new(void)
+struct ev_worker *
+ev_worker_new(const char *name)
 {
-	struct spool_worker *w = xcalloc(1, sizeof *w);
+	struct ev_worker *w = xcalloc(1, sizeof *w);
 
 	w->last = &w->first;
 	ev_defer_init(&w->defer, give_back);
 	return w;
 }
 void
-spool_worker_submit(struct spool_worker *w, struct spool_work *work)
+ev_worker_submit(struct ev_worker *w, struct ev_work *work)
 {
 	work->next = NULL;
 	work->run(work);
@@ -94,20 +94,20 @@ spool_worker_submit(struct spool_worker *w, struct spool_work *work)
 	ev_defer_queue(&w->defer);
 }
 bool
-spool_worker_is_busy(const struct spool_worker *w)
+ev_worker_is_busy(const struct ev_worker *w)
 {
 	return w->n > 0;
 }
 void
-spool_worker_drain(struct spool_worker *w)
+ev_worker_drain(struct ev_worker *w)
 {
 	while (w->n > 0)
 		give_back(&w->defer);
 }
 void
-spool_worker_free(struct spool_worker **w)
+ev_worker_free(struct ev_worker **w)
 {
-	spool_worker_drain(*w);
+	ev_worker_drain(*w);
 	ev_defer_cancel(&(*w)->defer);
 	xfree(w);
 }

@@ -1,4 +1,4 @@
-#include "lib/spool/worker_int.h"
+#include "lib/ev/worker.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -10,10 +10,11 @@
 #include "lib/ev/ev.h"
 
 struct work_list {
-	struct spool_work *first, **last;
+	struct ev_work *first, **last;
 };
 
-struct spool_worker {
+struct ev_worker {
+	const char *name;
 	struct ev_io io;
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards what follows, for moments */
@@ -34,17 +35,17 @@ list_init(struct work_list *l)
 }
 
 static void
-list_add(struct work_list *l, struct spool_work *work)
+list_add(struct work_list *l, struct ev_work *work)
 {
 	work->next = NULL;
 	*l->last = work;
 	l->last = &work->next;
 }
 
-static struct spool_work *
+static struct ev_work *
 list_take(struct work_list *l)
 {
-	struct spool_work *work = l->first;
+	struct ev_work *work = l->first;
 
 	if (work == NULL)
 		return NULL;
@@ -56,7 +57,7 @@ list_take(struct work_list *l)
 
 /* Hands the finished job back; true when the loop must be woken for it. */
 static bool
-give_back(struct spool_worker *w, struct spool_work *work)
+give_back(struct ev_worker *w, struct ev_work *work)
 {
 	bool was_empty = w->out.first == NULL;
 
@@ -66,7 +67,7 @@ give_back(struct spool_worker *w, struct spool_work *work)
 }
 
 static void
-wake_loop(struct spool_worker *w)
+wake_loop(struct ev_worker *w)
 {
 	uint64_t one = 1;
 
@@ -78,8 +79,8 @@ wake_loop(struct spool_worker *w)
 static void *
 thread_main(void *arg)
 {
-	struct spool_worker *w = arg;
-	struct spool_work *work;
+	struct ev_worker *w = arg;
+	struct ev_work *work;
 	bool must_wake;
 
 	pthread_mutex_lock(&w->lock);
@@ -102,10 +103,10 @@ thread_main(void *arg)
 	return NULL;
 }
 
-static struct spool_work *
-take_finished(struct spool_worker *w)
+static struct ev_work *
+take_finished(struct ev_worker *w)
 {
-	struct spool_work *first;
+	struct ev_work *first;
 
 	pthread_mutex_lock(&w->lock);
 	first = w->out.first;
@@ -115,9 +116,9 @@ take_finished(struct spool_worker *w)
 }
 
 static void
-deliver(struct spool_worker *w)
+deliver(struct ev_worker *w)
 {
-	struct spool_work *work, *next;
+	struct ev_work *work, *next;
 
 	for (work = take_finished(w); work != NULL; work = next) {
 		next = work->next;
@@ -129,16 +130,15 @@ deliver(struct spool_worker *w)
 static void
 on_readable(struct ev_io *io, int what)
 {
-	struct spool_worker *w = ph_container_of(io, struct spool_worker, io);
+	struct ev_worker *w = ph_container_of(io, struct ev_worker, io);
 	uint64_t n;
 
 	if (read(w->fd, &n, sizeof n) == sizeof n)
 		deliver(w);
 }
 
-/* with the first work, and so behind the walls of the sandbox: not all of them hold threads that are there already */
 static void
-start_thread(struct spool_worker *w)
+start_thread(struct ev_worker *w)
 {
 	sigset_t all, before;
 	int err;
@@ -149,15 +149,16 @@ start_thread(struct spool_worker *w)
 	err = pthread_create(&w->thread, NULL, thread_main, w);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (err != 0)
-		fatal("cannot start the spool's thread: %s", strerrordesc_np(err));
+		fatal("cannot start the thread of %s: %s", w->name, strerrordesc_np(err));
 	w->has_thread = true;
 }
 
-struct spool_worker *
-spool_worker_new(void)
+struct ev_worker *
+ev_worker_new(const char *name)
 {
-	struct spool_worker *w = xcalloc(1, sizeof *w);
+	struct ev_worker *w = xcalloc(1, sizeof *w);
 
+	w->name = name;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->wake, NULL);
 	pthread_cond_init(&w->came_back, NULL);
@@ -165,14 +166,14 @@ spool_worker_new(void)
 	list_init(&w->out);
 	w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w->fd < 0)
-		fatal("cannot make an eventfd for the spool's thread");
+		fatal("cannot make an eventfd for the thread of %s", name);
 	ev_io_init(&w->io, w->fd, on_readable);
 	ev_io_want(&w->io, EV_IN);
 	return w;
 }
 
 void
-spool_worker_submit(struct spool_worker *w, struct spool_work *work)
+ev_worker_submit(struct ev_worker *w, struct ev_work *work)
 {
 	if (!w->has_thread)
 		start_thread(w);
@@ -184,13 +185,13 @@ spool_worker_submit(struct spool_worker *w, struct spool_work *work)
 }
 
 bool
-spool_worker_is_busy(const struct spool_worker *w)
+ev_worker_is_busy(const struct ev_worker *w)
 {
 	return w->n_under_way > 0;
 }
 
 void
-spool_worker_drain(struct spool_worker *w)
+ev_worker_drain(struct ev_worker *w)
 {
 	while (w->n_under_way > 0) {
 		pthread_mutex_lock(&w->lock);
@@ -202,13 +203,13 @@ spool_worker_drain(struct spool_worker *w)
 }
 
 void
-spool_worker_free(struct spool_worker **wp)
+ev_worker_free(struct ev_worker **wp)
 {
-	struct spool_worker *w = *wp;
+	struct ev_worker *w = *wp;
 
 	if (w == NULL)
 		return;
-	spool_worker_drain(w);
+	ev_worker_drain(w);
 	pthread_mutex_lock(&w->lock);
 	w->stop = true;
 	pthread_cond_signal(&w->wake);
