@@ -121,10 +121,17 @@ on_config_answer(struct kid *k, struct ipc_msg *m)
 		log_error("%s refused the configuration: %.*s", kid_name(k), STR_ARG(m->text[0]));
 }
 
+static void
+on_config_used(struct kid *k, struct ipc_msg *m)
+{
+	reload_on_used(k, ((const struct ipc_config *)m->head)->generation);
+}
+
 typedef void kid_msg_handler(struct kid *k, struct ipc_msg *m);
 static kid_msg_handler *const handlers[] = {
     [IPC_CONFIG_OK] = on_config_answer,
     [IPC_CONFIG_BAD] = on_config_answer,
+    [IPC_CONFIG_USED] = on_config_used,
     [IPC_READY] = on_ready,
     [IPC_PONG] = on_pong,
     [IPC_ASK] = ask_handle,
@@ -236,6 +243,7 @@ spawn(struct kid *k)
 	k->pid = pid;
 	k->chan = ipc_chan_new(fds[0], ROLE_MASTER, k->role, k->instance, &kid_events, k);
 	k->state = KID_STARTING;
+	k->said_ok = true; /* it gets what is in force */
 	k->started = ev_now();
 	watch_heard(&k->watch);
 	return 0;

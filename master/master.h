@@ -38,7 +38,7 @@ struct kid {
 	struct mono started;
 	struct watch watch;
 	int stats_fd;
-	bool said_ok; /* to the configuration that is on trial */
+	bool said_ok; /* to the configuration that is on trial, then: that it is in use */
 };
 
 struct listener {
@@ -62,7 +62,8 @@ struct tls_files {
 	size_t n;
 };
 
-enum reload_state { RELOAD_NONE, RELOAD_CHECKING, RELOAD_ASKING };
+/* SWITCHING: the new one is in force, and awaited is only that all say so */
+enum reload_state { RELOAD_NONE, RELOAD_CHECKING, RELOAD_ASKING, RELOAD_SWITCHING };
 struct reload {
 	enum reload_state state;
 	struct conf *conf; /* on trial */
@@ -257,6 +258,8 @@ void reload_start(bool is_asked, uint32_t token);
 void reload_on_answer(struct kid *k, uint64_t generation, const struct str *why);
 /* The process that read it first ended with this wait status. */
 void reload_on_checked(int status);
+/* A daemon uses that generation. Who asked is told when all that run do, or after 3 s who does not. */
+void reload_on_used(struct kid *k, uint64_t generation);
 /* A daemon died meanwhile, or we stop. */
 void reload_cancel(const char *reason);
 

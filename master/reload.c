@@ -10,6 +10,8 @@
 
 /* how long the daemons may take to read a configuration */
 #define ANSWER_LIMIT_MS 30000
+/* and to switch to it, before whoever asked is told who has not */
+#define SWITCH_LIMIT_MS 3000
 
 static void
 end_attempt(void)
@@ -44,18 +46,83 @@ refuse(const char *reason)
 	end_attempt();
 }
 
+static bool
+is_awaited(const struct kid *k)
+{
+	return kid_is_running(k) && !k->said_ok;
+}
+
+static bool
+all_said_ok(void)
+{
+	for (size_t i = 0; i < master.n_kids; i++) {
+		if (is_awaited(&master.kids[i]))
+			return false;
+	}
+	return true;
+}
+
+/* ---- who has switched ---- */
+
+static void
+end_switching(const char *text)
+{
+	if (master.reload.is_asked)
+		ask_answer(master.reload.token, true, text);
+	end_attempt();
+}
+
+static void
+end_if_all_switched(void)
+{
+	if (all_said_ok())
+		end_switching("the configuration was reloaded");
+}
+
+/* what does not live is killed and starts with the new one; nothing is taken back */
+static void
+say_who_has_not_switched(void)
+{
+	char text[512] = "the configuration is in force, but not yet in use by";
+
+	for (size_t i = 0; i < master.n_kids; i++) {
+		if (!is_awaited(&master.kids[i]))
+			continue;
+		strlcat(text, " ", sizeof text);
+		strlcat(text, kid_name(&master.kids[i]), sizeof text);
+	}
+	log_warn("%s", text);
+	end_switching(text);
+}
+
+void
+reload_on_used(struct kid *k, uint64_t generation)
+{
+	if (master.reload.state != RELOAD_SWITCHING || generation != master.generation)
+		return;
+	k->said_ok = true;
+	end_if_all_switched();
+}
+
 void
 reload_cancel(const char *reason)
 {
-	if (master.reload.state != RELOAD_NONE)
+	if (master.reload.state == RELOAD_SWITCHING)
+		end_if_all_switched(); /* whoever died need not */
+	else if (master.reload.state != RELOAD_NONE)
 		refuse(reason);
 }
 
 static void
 on_limit(struct ev_timer *t)
 {
-	refuse("not all daemons answered in time");
+	if (master.reload.state == RELOAD_SWITCHING)
+		say_who_has_not_switched();
+	else
+		refuse("not all daemons answered in time");
 }
+
+/* ---- the trial ---- */
 
 /* the parser meets a new file first in a process of its own: should it crash there, nothing happened */
 static void
@@ -168,6 +235,7 @@ switch_to_new(void)
 	struct why why;
 
 	for (size_t i = 0; i < master.n_kids; i++) {
+		master.kids[i].said_ok = false;
 		if (kid_is_running(&master.kids[i]))
 			hand_over(&master.kids[i], new_listeners);
 	}
@@ -196,26 +264,17 @@ switch_to_new(void)
 	kids_start_waiting();
 }
 
-static bool
-all_said_ok(void)
-{
-	for (size_t i = 0; i < master.n_kids; i++) {
-		if (kid_is_running(&master.kids[i]) && !master.kids[i].said_ok)
-			return false;
-	}
-	return true;
-}
-
 static void
-finish_if_all_ok(void)
+switch_if_all_ok(void)
 {
 	if (!all_said_ok())
 		return;
+	/* from here on nothing takes it back */
+	master.reload.state = RELOAD_SWITCHING;
+	ev_timer_in_ms(&master.reload.limit, SWITCH_LIMIT_MS);
 	switch_to_new();
 	log_info("reloaded generation=%llu", (unsigned long long)master.generation);
-	if (master.reload.is_asked)
-		ask_answer(master.reload.token, true, "the configuration was reloaded");
-	end_attempt();
+	end_if_all_switched();
 }
 
 void
@@ -231,7 +290,7 @@ reload_on_checked(int status)
 	else if (try_new(&why) == -1)
 		refuse(why.text);
 	else
-		finish_if_all_ok();
+		switch_if_all_ok();
 }
 
 void
@@ -247,5 +306,5 @@ reload_on_answer(struct kid *k, uint64_t generation, const struct str *why)
 		return;
 	}
 	k->said_ok = true;
-	finish_if_all_ok();
+	switch_if_all_ok();
 }

@@ -114,6 +114,7 @@ on_config_use(struct ipc_msg *m)
 		fatal("told to use configuration %llu, which it does not have",
 		    (unsigned long long)head->generation);
 	switch_conf();
+	ipc_send(self.master, IPC_CONFIG_USED, head, NULL, -1);
 	if (self.is_started)
 		log_info(
 		    "configuration in use generation=%llu", (unsigned long long)head->generation);

@@ -415,6 +415,17 @@ def show_alerts():
             expect(any(c["type"] == kind and text in c["text"] for c in changes), f"{kind} {text!r} is not among {changes}")
         expect("disable source" in w.ph.pmtactl("show", "changes").stdout, "changes as text")
         w.ph.pmtactl("delete", "--jobId=j1")
+        # ---- accounting that cannot be written, until it can
+        acct = w.ph.folder + "/acct"
+        mode = os.stat(acct).st_mode
+        os.chmod(acct, 0o500)
+        told = subprocess.run([PMTACTL, "-c", w.ph.config_path, "rotate", "acct"], capture_output=True, text=True)
+        expect(told.returncode == 1 and "Permission denied" in told.stderr, f"rotate acct said {told}")
+        w.inject(1, "late@gmail.test")
+        wait_for("the alert", lambda: alerts(w).get(("accounting", "acctd"), {}).get("state") == "raised", 40)
+        expect_equal(metrics(w)["posthaste_acct_blocked"], 1, "the metric of accounting")
+        os.chmod(acct, mode)
+        wait_for("its end", lambda: alerts(w)["accounting", "acctd"]["state"] == "ended", 40)
         w.ph.audit()
     shutil.rmtree(certs.folder, ignore_errors=True)
 

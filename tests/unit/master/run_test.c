@@ -379,8 +379,32 @@ a_reload_switches_all_daemons_and_the_listeners(void **state)
 	write_config("three.example", second, "");
 	ask('1');
 	await("info queued toy answered token=77 ok=1", 1);
-	await("toy switched host=three.example", 6);
+	/* all of them, before the answer */
+	assert_int_equal(count(read_file("log"), "toy switched host=three.example"),
+	    count(read_file("log"), " ready pid="));
 	assert_true(can_connect(second));
+	assert_int_equal(kill(pid, SIGTERM), 0);
+	assert_int_equal(end_of(pid), 0);
+}
+
+static void
+a_reload_tells_who_has_not_switched_in_time(void **state)
+{
+	pid_t pid = launch("-f", NULL);
+
+	await("info master ready", 1);
+	write_config("slow.dnsd", port, "");
+	ask('1');
+	await("info queued toy answered token=77 ok=1", 1);
+	await("but not yet in use by dnsd", 2); /* master's warning, and the answer */
+	assert_int_equal(count(read_file("log"), "toy switched host=slow.dnsd"),
+	    count(read_file("log"), " ready pid="));
+	/* the next start has the new one, and the next reload waits for nobody */
+	assert_int_equal(kill(pid_of("dnsd"), SIGKILL), 0);
+	await("info dnsd ready pid=", 2);
+	write_config("four.example", port, "");
+	ask('1');
+	await("text=\"the configuration was reloaded\"", 1);
 	assert_int_equal(kill(pid, SIGTERM), 0);
 	assert_int_equal(end_of(pid), 0);
 }
@@ -483,6 +507,8 @@ run_all(void)
 		no_daemon_outlives_a_killed_master_and_the_next_one_starts, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 		a_reload_switches_all_daemons_and_the_listeners, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+		a_reload_tells_who_has_not_switched_in_time, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 		a_reload_that_fails_changes_nothing_and_says_why, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(the_log_is_rotated_for_all, set_up, tear_down),

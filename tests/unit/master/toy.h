@@ -1,12 +1,14 @@
 /*
  * A toy daemon for the tests of master: it takes what it is given, meets its peers, says all of it in the log, and is
- * ill when the configuration's host-name is "ill." and its name. Included by run_test.c alone.
+ * ill when the configuration's host-name is "ill." and its name, and slow to switch when it is "slow." and its name.
+ * Included by run_test.c alone.
  */
 #ifndef PH_TEST_MASTER_TOY_H
 #define PH_TEST_MASTER_TOY_H
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
@@ -62,11 +64,26 @@ toy_take_fd(const struct ipc_fd *what, struct str text)
 	    "toy gives back kind=%u index=%u text=%s", what->kind, what->index, log_quote(text));
 }
 
+/* is it me whom the host's name has behind this prefix? */
+static bool
+toy_is_meant(const char *prefix)
+{
+	struct str host = conf_str(conf_global(daemon_conf()), CONF_GLOBAL_HOST_NAME);
+
+	return str_has_prefix(host, str_of(prefix)) &&
+	       str_has_prefix(str_skip(host, strlen(prefix)), str_of(ipc_role_name(toy_role)));
+}
+
 static void
 toy_config(const struct conf *old)
 {
+	const struct timespec nap = {.tv_sec = 1};
+
 	log_info("toy switched host=%.*s",
 	    STR_ARG(conf_str(conf_global(daemon_conf()), CONF_GLOBAL_HOST_NAME)));
+	/* until it is killed */
+	while (toy_is_meant("slow."))
+		nanosleep(&nap, NULL);
 }
 
 static void
@@ -141,7 +158,6 @@ toy_main(enum ipc_role role, int argc, char **argv)
 	    [ROLE_WEB] = "pmta-web"};
 	const struct sandbox box = {
 	    .user = users[role], .calls = BOX_LOOP | BOX_ACCEPT | BOX_CONFIG, .max_files = 100};
-	struct str host;
 
 	toy_role = toy_ops.role = role;
 	if (role == ROLE_QUEUE)
@@ -149,9 +165,7 @@ toy_main(enum ipc_role role, int argc, char **argv)
 	daemon_begin(argc, argv, &toy_ops);
 	for (char **e = environ; *e != NULL; e++)
 		log_info("toy environment %s", *e);
-	host = conf_str(conf_global(daemon_conf()), CONF_GLOBAL_HOST_NAME);
-	if (str_has_prefix(host, STR("ill.")) &&
-	    str_has_prefix(str_skip(host, 4), str_of(ipc_role_name(role))))
+	if (toy_is_meant("ill."))
 		fatal("toy is ill");
 	sandbox_enter(&box);
 	daemon_ready();
