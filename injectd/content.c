@@ -3,15 +3,14 @@
 #include "injectd/txn.h"
 #include "lib/mail/header.h"
 
-/* The header section ends at t->line_at: everything behind it is body. */
+/* The header section ends at t->line_at of `all`: everything behind it is body. */
 static void
-end_head(struct txn *t)
+end_head(struct txn *t, struct str all)
 {
-	struct str all = buf_str(&t->head);
 	struct str rest = str_skip(all, t->line_at);
 	bool is_separated = header_line_kind(rest) == HEADER_LINE_EMPTY;
 
-	head_process(t, t->line_at, rest.len > 0 && !is_separated);
+	head_process(t, str_sub(all, 0, t->line_at), rest.len > 0 && !is_separated);
 	t->in_body = true;
 	inbound_keep_head(t, str_sub(all, 0, t->line_at),
 	    buf_len(&t->text) + (is_separated ? sizeof "\r\n" - 1 : 0));
@@ -35,24 +34,42 @@ is_head_line(const struct txn *t, struct str line)
 	}
 }
 
-static void
-scan_head(struct txn *t)
+/* True: the header section, of which `all` has come, is over. */
+static bool
+scan_head(struct txn *t, struct str all)
 {
-	struct str rest = str_skip(buf_str(&t->head), t->line_at);
+	struct str rest = str_skip(all, t->line_at);
 	size_t lf;
 
 	while ((lf = str_find(rest, '\n')) != STR_NPOS) {
 		if (!is_head_line(t, str_sub(rest, 0, lf + 1))) {
-			end_head(t);
-			return;
+			end_head(t, all);
+			return true;
 		}
 		t->line_at += lf + 1;
 		if (t->line_at > TXN_MAX_HEADER)
 			break;
 		rest = str_skip(rest, lf + 1);
 	}
-	if (buf_len(&t->head) > TXN_MAX_HEADER)
+	if (all.len > TXN_MAX_HEADER)
 		txn_fail(t, 552, 5, 3, 4, "The header section is too large");
+	return false;
+}
+
+static void
+add_to_head(struct txn *t, struct str piece)
+{
+	bool is_first = buf_len(&t->head) == 0;
+
+	/* most come in one piece with the body, which need not be copied twice */
+	if (is_first && scan_head(t, piece))
+		return;
+	if (t->fault.smtp_code != 0)
+		return;
+	if (buf_add_str(&t->head, piece) == -1)
+		txn_fail(t, 552, 5, 3, 4, "The header section is too large");
+	else if (!is_first)
+		(void)scan_head(t, buf_str(&t->head));
 }
 
 void
@@ -70,10 +87,7 @@ content_add(void *arg, struct str piece)
 		content_store(t, piece);
 		return;
 	}
-	if (buf_add_str(&t->head, piece) == -1)
-		txn_fail(t, 552, 5, 3, 4, "The header section is too large");
-	else
-		scan_head(t);
+	add_to_head(t, piece);
 }
 
 void
@@ -83,5 +97,5 @@ content_end(struct txn *t)
 		return;
 	/* no empty line came; all complete lines were header lines */
 	t->line_at = buf_len(&t->head);
-	end_head(t);
+	end_head(t, buf_str(&t->head));
 }

@@ -1,8 +1,6 @@
 #include "injectd/data.h"
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
+#include "injectd/lines.h"
 
 /*
  *	mail-data = *( line CRLF ) "." CRLF
@@ -82,97 +80,23 @@ count_text(struct data_filter *f, size_t n)
 	}
 }
 
-/* Where in a block of 64 bytes there is what: a bit each, the first byte's lowest. */
-struct marks {
-	uint64_t cr, lf, dot;
-	bool has_nul;
-};
-#define BLOCK 64u
-
-#ifdef __SSE2__
-struct block {
-	__m128i a, b, c, d;
-};
-
-static inline uint64_t
-bits(__m128i v, __m128i wanted)
+/* Passes what needs no look at single bytes: how many bytes of s. */
+static size_t
+run_ordinary(struct data_filter *f, struct str s)
 {
-	return (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, wanted));
-}
+	struct lines_edge e = {.line_len = f->line_len,
+	    .is_at_start = f->state == BOL,
+	    .is_behind_cr = f->state == CR};
+	size_t n = lines_skip_ordinary(s, DATA_MAX_LINE, &e);
 
-static inline uint64_t
-where(const struct block *k, char c)
-{
-	__m128i w = _mm_set1_epi8(c);
-
-	return bits(k->a, w) | bits(k->b, w) << 16 | bits(k->c, w) << 32 | bits(k->d, w) << 48;
-}
-
-static inline struct marks
-marks_of(const char *p)
-{
-	const __m128i *at = (const void *)p;
-	struct block k = {_mm_loadu_si128(at), _mm_loadu_si128(at + 1), _mm_loadu_si128(at + 2),
-	    _mm_loadu_si128(at + 3)};
-	__m128i least = _mm_min_epu8(_mm_min_epu8(k.a, k.b), _mm_min_epu8(k.c, k.d));
-
-	return (struct marks){
-	    .cr = where(&k, '\r'),
-	    .lf = where(&k, '\n'),
-	    .dot = where(&k, '.'),
-	    .has_nul = bits(least, _mm_setzero_si128()) != 0,
-	};
-}
-#else
-static struct marks
-marks_of(const char *p)
-{
-	struct marks m = {0};
-
-	for (unsigned i = 0; i < BLOCK; i++) {
-		m.cr |= (uint64_t)(p[i] == '\r') << i;
-		m.lf |= (uint64_t)(p[i] == '\n') << i;
-		m.dot |= (uint64_t)(p[i] == '.') << i;
-		m.has_nul |= p[i] == '\0';
-	}
-	return m;
-}
-#endif
-
-/* the block's lines, all of which end in CRLF: their lengths, and in which state it leaves */
-static void
-leave_block(struct data_filter *f, const struct marks *m)
-{
-	size_t first = m->cr == 0 ? BLOCK : (size_t)__builtin_ctzll(m->cr);
-	size_t behind = m->lf == 0 ? 0 : BLOCK - (size_t)__builtin_clzll(m->lf);
-	bool ends_in_cr = m->cr >> (BLOCK - 1) != 0;
-
-	count_text(f, first);
-	if (m->lf != 0)
-		f->line_len = (uint32_t)(BLOCK - behind - ends_in_cr);
-	if (ends_in_cr)
+	if (n == 0)
+		return 0;
+	f->line_len = (uint32_t)e.line_len;
+	if (e.is_behind_cr)
 		f->state = CR;
 	else
-		f->state = behind == BLOCK ? BOL : TEXT;
-}
-
-/*
- * Whole blocks without anything that needs a look at single bytes: every CR with its LF, no NUL, no dot at the start
- * of a line. How many bytes of s; the state is not CR before.
- */
-static size_t
-run_blocks(struct data_filter *f, struct str s)
-{
-	size_t i = 0;
-
-	for (; s.len - i >= BLOCK && f->state != CR; i += BLOCK) {
-		struct marks m = marks_of(s.p + i);
-		uint64_t starts = m.lf << 1 | (f->state == BOL);
-		if (m.has_nul || m.lf != m.cr << 1 || (starts & m.dot) != 0)
-			break;
-		leave_block(f, &m);
-	}
-	return i;
+		f->state = e.is_at_start ? BOL : TEXT;
+	return n;
 }
 
 /* The ordinary states, over as many bytes as they last: how many of s. */
@@ -182,13 +106,13 @@ run_lines(struct data_filter *f, struct str s)
 	size_t i = 0, n;
 
 	while (i < s.len) {
+		i += run_ordinary(f, str_skip(s, i));
+		if (i == s.len)
+			break;
 		if (f->state == CR) {
 			f->state = (uint8_t)behind_cr(f, s.p[i++]);
 			continue;
 		}
-		i += run_blocks(f, str_skip(s, i));
-		if (i == s.len || f->state == CR)
-			continue;
 		if (f->state == BOL && s.p[i] == '.')
 			break;
 		n = text_run(str_skip(s, i));

@@ -114,8 +114,12 @@ qualify(struct told *d, struct why *why)
 		return why_smtp(why, 501, 5, 1, 3, "The address needs a domain");
 	if (!is_ascii(domain) && domain_queue_name(domain, name, sizeof name) == 0)
 		return why_smtp(why, 501, 5, 1, 2, "The domain has no valid form in ASCII");
-	(void)snprintf(d->text, sizeof d->text, "%.*s@%.*s", STR_ARG(local), STR_ARG(domain));
-	d->path = str_of(d->text);
+	if (local.len + domain.len + sizeof "@" > sizeof d->text)
+		return why_smtp(why, 501, 5, 1, 3, "The address is too long");
+	memcpy(d->text, local.p, local.len);
+	d->text[local.len] = '@';
+	memcpy(d->text + local.len + 1, domain.p, domain.len);
+	d->path = str_from(d->text, local.len + 1 + domain.len);
 	return 0;
 }
 

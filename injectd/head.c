@@ -436,13 +436,12 @@ check(struct txn *t, const struct found *f, struct str head)
 }
 
 void
-head_process(struct txn *t, size_t len, bool has_more)
+head_process(struct txn *t, struct str head, bool has_more)
 {
-	struct str head = str_sub(buf_str(&t->head), 0, len);
 	struct found f = {.set = session_set(t->session), .session = t->session};
 	struct buf ours;
 
-	f.given = head.p + PH_MIN(t->session->n_given, len);
+	f.given = head.p + PH_MIN(t->session->n_given, head.len);
 	f.rewrite = conf_rewrite_list(t->world->conf, conf_str(f.set, CONF_SOURCE_REWRITE_LIST));
 	see_fields(&f, head);
 	if (!check(t, &f, head))

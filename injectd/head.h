@@ -9,9 +9,9 @@
 #include "injectd/txn.h"
 
 /*
- * Reads t->head's first `len` bytes (without the empty line) and stores what becomes of them. `has_more`: other text
- * than an empty line follows. A reason to refuse the message goes into t->fault.
+ * Reads a header section (without the empty line) and stores what becomes of it. `has_more`: other text than an empty
+ * line follows. A reason to refuse the message goes into t->fault.
  */
-void head_process(struct txn *t, size_t len, bool has_more);
+void head_process(struct txn *t, struct str head, bool has_more);
 
 #endif

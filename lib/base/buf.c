@@ -83,7 +83,7 @@ buf_add(struct buf *b, const void *p, size_t len)
 {
 	if (len == 0)
 		return 0;
-	if (b->overfull || !make_room(b, len)) {
+	if (b->overfull || (b->size - b->tail < len && !make_room(b, len))) {
 		b->overfull = true;
 		errno = EMSGSIZE;
 		return -1;
@@ -114,17 +114,22 @@ buf_add_char(struct buf *b, char c)
 int
 buf_addvf(struct buf *b, const char *fmt, va_list ap)
 {
-	char small[512], *big;
+	__attribute__((uninitialized)) char small[512];
+	bool fits_here = !b->overfull && b->size - b->tail > sizeof small;
+	char *big, *to = fits_here ? b->base + b->tail : small;
 	va_list again;
 	int n, r;
 
 	va_copy(again, ap);
-	n = vsnprintf(small, sizeof small, fmt, ap);
+	n = vsnprintf(to, sizeof small, fmt, ap);
 	if (n < 0)
 		panic("format %s", fmt);
 	if ((size_t)n < sizeof small) {
 		va_end(again);
-		return buf_add(b, small, (size_t)n);
+		if (!fits_here)
+			return buf_add(b, small, (size_t)n);
+		b->tail += (size_t)n;
+		return 0;
 	}
 	big = xmalloc((size_t)n + 1);
 	vsnprintf(big, (size_t)n + 1, fmt, again);

@@ -50,6 +50,27 @@ ascii_is_print(char c)
 	return c >= ' ' && c <= '~';
 }
 
+/* Eight bytes at once, as ascii_lower() each; whichever comes first stays first. */
+static uint64_t
+lower8(uint64_t x)
+{
+	const uint64_t each = UINT64_C(0x0101010101010101);
+	uint64_t low = x & 0x7f * each;
+	uint64_t from_a = low + (0x80 - 'A') * each, beyond_z = low + (0x7f - 'Z') * each;
+
+	/* bit 7 is set in capitals only; a fourth of it is what small letters have more */
+	return x | ((from_a ^ beyond_z) & ~x & 0x80 * each) >> 2;
+}
+
+static uint64_t
+load8(const char *p)
+{
+	uint64_t x;
+
+	memcpy(&x, p, sizeof x);
+	return x;
+}
+
 static int
 fold_cmp(struct str a, struct str b, size_t n)
 {
@@ -64,7 +85,14 @@ fold_cmp(struct str a, struct str b, size_t n)
 bool
 str_ieq(struct str a, struct str b)
 {
-	return a.len == b.len && fold_cmp(a, b, a.len) == 0;
+	size_t i = 0;
+
+	if (a.len != b.len)
+		return false;
+	for (; a.len - i >= sizeof(uint64_t); i += sizeof(uint64_t))
+		if (lower8(load8(a.p + i)) != lower8(load8(b.p + i)))
+			return false;
+	return fold_cmp(str_skip(a, i), str_skip(b, i), a.len - i) == 0;
 }
 
 int
@@ -225,7 +253,13 @@ str_copy(char *dst, size_t size, struct str s)
 void
 str_lower(char *p, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
+	size_t i = 0;
+
+	for (; len - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
+		uint64_t x = lower8(load8(p + i));
+		memcpy(p + i, &x, sizeof x);
+	}
+	for (; i < len; i++)
 		p[i] = ascii_lower(p[i]);
 }
 
@@ -266,7 +300,7 @@ str_hash(struct str s)
 uint64_t
 str_ihash(struct str s)
 {
-	char folded[1024];
+	__attribute__((uninitialized)) char folded[1024]; /* clearing it cost more than the hash */
 	size_t n = PH_MIN(s.len, sizeof folded);
 
 	if (n > 0)

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <unistd.h>
 
+#include "lib/base/digits.h"
 #include "lib/base/num.h"
 
 static size_t
@@ -158,12 +159,21 @@ net_addr_eq(const struct net_addr *a, const struct net_addr *b)
 	return a->family == b->family && memcmp(a->bytes, b->bytes, addr_len(a)) == 0;
 }
 
+static void
+put_ipv4(char *p, const uint8_t *bytes)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		p = digits_put_all(p, bytes[i]);
+		*p++ = i < 3 ? '.' : '\0';
+	}
+}
+
 const char *
 net_addr_text(const struct net_addr *a, char text[NET_ADDR_TEXT])
 {
 	text[0] = '\0';
 	if (a->family == 4)
-		inet_ntop(AF_INET, a->bytes, text, NET_ADDR_TEXT);
+		put_ipv4(text, a->bytes);
 	else if (a->family == 6)
 		inet_ntop(AF_INET6, a->bytes, text, NET_ADDR_TEXT);
 	return text;
@@ -172,15 +182,19 @@ net_addr_text(const struct net_addr *a, char text[NET_ADDR_TEXT])
 const char *
 net_addr_text_port(const struct net_addr *a, char text[NET_ADDR_TEXT])
 {
-	char plain[NET_ADDR_TEXT];
+	char plain[NET_ADDR_TEXT], *p = text;
 
 	net_addr_text(a, plain);
-	if (a->family == 0)
-		text[0] = '\0';
-	else if (a->family == 6)
-		snprintf(text, NET_ADDR_TEXT, "[%.45s]:%u", plain, a->port);
-	else
-		snprintf(text, NET_ADDR_TEXT, "%.15s:%u", plain, a->port);
+	if (a->family == 6)
+		*p++ = '[';
+	p = digits_put_text(p, plain);
+	if (a->family == 6)
+		*p++ = ']';
+	if (a->family != 0) {
+		*p++ = ':';
+		p = digits_put_all(p, a->port);
+	}
+	*p = '\0';
 	return text;
 }
 

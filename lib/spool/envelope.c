@@ -1,5 +1,6 @@
 #include "lib/spool/envelope.h"
 
+#include "lib/base/digits.h"
 #include "lib/base/num.h"
 #include "lib/spool/record_int.h"
 
@@ -24,21 +25,30 @@ is_plain(unsigned char c)
 	return c > 0x20 && c < 0x7f && c != '%';
 }
 
+/* how many bytes from the front are plain */
+static size_t
+plain_run(struct str s)
+{
+	size_t n = 0;
+
+	while (n < s.len && is_plain((unsigned char)s.p[n]))
+		n++;
+	return n;
+}
+
 static int
 add_text(struct buf *b, struct str s)
 {
-	size_t from = 0;
 	char enc[3] = {'%'};
+	size_t run;
 
-	for (size_t i = 0; i < s.len; i++) {
-		if (is_plain((unsigned char)s.p[i]))
-			continue;
-		put_hex(enc + 1, 2, (unsigned char)s.p[i]);
-		if (buf_add(b, s.p + from, i - from) < 0 || buf_add(b, enc, 3) < 0)
+	while ((run = plain_run(s)) < s.len) {
+		put_hex(enc + 1, 2, (unsigned char)s.p[run]);
+		if (buf_add(b, s.p, run) < 0 || buf_add(b, enc, 3) < 0)
 			return -1;
-		from = i + 1;
+		s = str_skip(s, run + 1);
 	}
-	return buf_add(b, s.p + from, s.len - from);
+	return buf_add(b, s.p, s.len);
 }
 
 /* Decodes into dst[size]; the length, or -1 for what add_text() would not have written. */
@@ -46,18 +56,18 @@ static ssize_t
 decode_text(char *dst, size_t size, struct str s)
 {
 	size_t n = 0;
+	uint64_t c;
 
 	while (s.len > 0) {
-		uint64_t c = (unsigned char)s.p[0];
-		if (c == '%') {
-			if (!take_hex(&s, "%", 2, &c) || is_plain((unsigned char)c))
-				return -1;
-		} else if (is_plain((unsigned char)c)) {
-			s = str_skip(s, 1);
-		} else {
+		size_t run = plain_run(s);
+		if (run > size - n)
 			return -1;
-		}
-		if (n == size)
+		memcpy(dst + n, s.p, run);
+		n += run;
+		s = str_skip(s, run);
+		if (s.len == 0)
+			break;
+		if (n == size || !take_hex(&s, "%", 2, &c) || is_plain((unsigned char)c))
 			return -1;
 		dst[n++] = (char)c;
 	}
@@ -90,9 +100,12 @@ add_addr(struct buf *b, const char *name, const struct net_addr *a)
 {
 	char text[NET_ADDR_TEXT];
 
-	if (a->family != 0)
-		(void)buf_addf(b, "%s: %s\n", name,
-		    a->port == 0 ? net_addr_text(a, text) : net_addr_text_port(a, text));
+	if (a->family == 0)
+		return;
+	(void)buf_add_cstr(b, name);
+	(void)buf_add(b, ": ", 2);
+	(void)buf_add_cstr(b, a->port == 0 ? net_addr_text(a, text) : net_addr_text_port(a, text));
+	(void)buf_add_char(b, '\n');
 }
 
 static void
@@ -122,14 +135,19 @@ add_options(struct buf *b, const struct envelope *e)
 static void
 add_basics(struct buf *b, const struct envelope *e)
 {
-	char line[256];
-	int n;
+	char line[256], *p = line;
 
-	n = snprintf(line, sizeof line,
-	    "id: %016jx\nrcpts: %08u\naccepted: %jd\nsize: %ju\ndots: %ju\nsender: ",
-	    (uintmax_t)e->id, e->n_rcpts, (intmax_t)e->accepted.ns, (uintmax_t)e->body_len,
-	    (uintmax_t)e->n_dots);
-	(void)buf_add(b, line, (size_t)n);
+	p = digits_put_hex(digits_put_text(p, "id: "), 16, e->id);
+	p = digits_put(digits_put_text(p, "\nrcpts: "), 8, e->n_rcpts);
+	p = digits_put_text(p, "\naccepted: ");
+	if (e->accepted.ns < 0)
+		*p++ = '-';
+	p = digits_put_all(
+	    p, e->accepted.ns < 0 ? 0 - (uint64_t)e->accepted.ns : (uint64_t)e->accepted.ns);
+	p = digits_put_all(digits_put_text(p, "\nsize: "), e->body_len);
+	p = digits_put_all(digits_put_text(p, "\ndots: "), e->n_dots);
+	p = digits_put_text(p, "\nsender: ");
+	(void)buf_add(b, line, (size_t)(p - line));
 	(void)add_text(b, e->sender);
 	(void)buf_add_char(b, '\n');
 }
@@ -298,6 +316,7 @@ struct parse {
 	struct envelope *e;
 	char *out; /* where the next decoded value goes */
 	size_t room;
+	size_t next; /* field, if they come in the table's order */
 };
 
 static bool
@@ -383,65 +402,81 @@ set_priority(struct parse *p, void *member, struct str v)
 }
 
 #define AT(member) offsetof(struct envelope, member)
+#define NAME(text)                                                                                 \
+	{                                                                                          \
+		.p = (text), .len = sizeof(text) - 1                                               \
+	}
 static const struct field {
-	const char *name;
+	struct str name;
 	size_t offset;
 	bool (*set)(struct parse *, void *, struct str);
 	bool must;
 } fields[] = {
-    {"id", AT(id), set_id, true},
-    {"rcpts", AT(n_rcpts), set_rcpts, true},
-    {"accepted", AT(accepted), set_time, true},
-    {"size", AT(body_len), set_u64, true},
-    {"dots", AT(n_dots), set_u64, true},
-    {"sender", AT(sender), set_text, true},
-    {"not-before", AT(not_before), set_time, false},
-    {"expires", AT(expires), set_time, false},
-    {"vmta", AT(vmta), set_text, false},
-    {"pool", AT(pool), set_text, false},
-    {"job", AT(job), set_text, false},
-    {"envid", AT(envid), set_text, false},
-    {"windows", AT(windows), set_text, false},
-    {"remove", AT(remove), set_text, false},
-    {"lists", AT(lists), set_text, false},
-    {"dkim", AT(dkim), set_text, false},
-    {"source-type", AT(src_type), set_text, false},
-    {"source-mta", AT(src_mta), set_text, false},
-    {"user", AT(user), set_text, false},
-    {"source", AT(src), set_addr, false},
-    {"destination", AT(dst), set_addr, false},
-    {"body", AT(body), set_body, false},
-    {"ret", AT(ret), set_ret, false},
-    {"smtputf8", AT(smtputf8), set_yes, false},
-    {"report", AT(is_report), set_yes, false},
-    {"no-dsn", AT(no_dsn), set_yes, false},
-    {"verp", AT(verp), set_yes, false},
-    {"date-late", AT(date_late), set_yes, false},
-    {"processed", AT(is_processed), set_yes, false},
-    {"priority", AT(priority), set_priority, false},
+    {NAME("id"), AT(id), set_id, true},
+    {NAME("rcpts"), AT(n_rcpts), set_rcpts, true},
+    {NAME("accepted"), AT(accepted), set_time, true},
+    {NAME("size"), AT(body_len), set_u64, true},
+    {NAME("dots"), AT(n_dots), set_u64, true},
+    {NAME("sender"), AT(sender), set_text, true},
+    {NAME("not-before"), AT(not_before), set_time, false},
+    {NAME("expires"), AT(expires), set_time, false},
+    {NAME("vmta"), AT(vmta), set_text, false},
+    {NAME("pool"), AT(pool), set_text, false},
+    {NAME("job"), AT(job), set_text, false},
+    {NAME("envid"), AT(envid), set_text, false},
+    {NAME("windows"), AT(windows), set_text, false},
+    {NAME("remove"), AT(remove), set_text, false},
+    {NAME("lists"), AT(lists), set_text, false},
+    {NAME("dkim"), AT(dkim), set_text, false},
+    {NAME("source-type"), AT(src_type), set_text, false},
+    {NAME("source-mta"), AT(src_mta), set_text, false},
+    {NAME("user"), AT(user), set_text, false},
+    {NAME("source"), AT(src), set_addr, false},
+    {NAME("destination"), AT(dst), set_addr, false},
+    {NAME("body"), AT(body), set_body, false},
+    {NAME("ret"), AT(ret), set_ret, false},
+    {NAME("smtputf8"), AT(smtputf8), set_yes, false},
+    {NAME("report"), AT(is_report), set_yes, false},
+    {NAME("no-dsn"), AT(no_dsn), set_yes, false},
+    {NAME("verp"), AT(verp), set_yes, false},
+    {NAME("date-late"), AT(date_late), set_yes, false},
+    {NAME("processed"), AT(is_processed), set_yes, false},
+    {NAME("priority"), AT(priority), set_priority, false},
 };
 #undef AT
+#undef NAME
+
+/* countof(fields): there is none of that name; what is written has them in the table's order, or nearly */
+static size_t
+find_field(struct parse *p, struct str name)
+{
+	for (size_t n = 0; n < countof(fields); n++) {
+		size_t i = p->next;
+		p->next = i + 1 < countof(fields) ? i + 1 : 0;
+		if (str_eq(name, fields[i].name))
+			return i;
+	}
+	return countof(fields);
+}
 
 static int
 parse_field(struct parse *p, struct str line, uint32_t *seen, struct why *why)
 {
-	struct str name, value;
-	size_t i, colon = str_find_str(line, STR(": "));
+	struct str value;
+	size_t i, colon = str_find(line, ':');
 
-	if (colon == STR_NPOS)
+	if (colon == STR_NPOS || colon + 1 == line.len || line.p[colon + 1] != ' ')
 		return why_set(why, "A line of the envelope has no name.");
-	name = str_sub(line, 0, colon);
 	value = str_skip(line, colon + 2);
-	for (i = 0; i < countof(fields); i++)
-		if (str_eq(name, str_of(fields[i].name)))
-			break;
+	i = find_field(p, str_sub(line, 0, colon));
 	if (i == countof(fields))
 		return why_set(why, "The envelope has a field that is unknown to this version.");
 	if ((*seen & 1u << i) != 0)
-		return why_set(why, "The envelope's field \"%s\" is there twice.", fields[i].name);
+		return why_set(
+		    why, "The envelope's field \"%s\" is there twice.", fields[i].name.p);
 	*seen |= 1u << i;
 	if (!fields[i].set(p, (char *)p->e + fields[i].offset, value))
-		return why_set(why, "The envelope's field \"%s\" is malformed.", fields[i].name);
+		return why_set(why, "The envelope's field \"%s\" is malformed.", fields[i].name.p);
 	return 0;
 }
 
@@ -462,7 +497,8 @@ parse_fields(struct parse *p, struct str text, struct why *why)
 	}
 	for (size_t i = 0; i < countof(fields); i++)
 		if (fields[i].must && (seen & 1u << i) == 0)
-			return why_set(why, "The envelope lacks its field \"%s\".", fields[i].name);
+			return why_set(
+			    why, "The envelope lacks its field \"%s\".", fields[i].name.p);
 	return 0;
 }
 
@@ -482,7 +518,8 @@ is_padding(struct str s)
 static int
 check_rcpts(struct str env, uint32_t n_rcpts, struct why *why)
 {
-	struct env_iter it;
+	/* 4 KB of room, which need not be cleared for each envelope */
+	__attribute__((uninitialized)) struct env_iter it;
 	struct env_rcpt r;
 	uint32_t index;
 

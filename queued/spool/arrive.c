@@ -203,7 +203,8 @@ add_rcpt(struct arrival *a, uint32_t index, const struct env_rcpt *er)
 static void
 add_rcpts(struct arrival *a, const struct spool_place *place, struct str text)
 {
-	struct env_iter it;
+	/* 4 KB of room, which need not be cleared for each message */
+	__attribute__((uninitialized)) struct env_iter it;
 	struct env_rcpt er;
 	uint32_t index;
 	enum final_kind kind;
