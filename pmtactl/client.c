@@ -16,26 +16,53 @@
 /* dnsd gives up after 20 s */
 #define RESOLVE_LOOKS 250
 
+/* a path that is longer than a socket's address goes by way of its directory, which *dir holds open */
+static int
+fill_address(struct sockaddr_un *sun, const char *path, int *dir)
+{
+	struct str p = str_of(path), name = p;
+	size_t slash = str_rfind(p, '/');
+	char *parent;
+	int n;
+
+	if (str_copy(sun->sun_path, sizeof sun->sun_path, p) < sizeof sun->sun_path)
+		return 0;
+	if (slash != STR_NPOS)
+		name = str_skip(p, slash + 1);
+	parent = xasprintf("%.*s.", (int)(p.len - name.len), p.p);
+	*dir = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	free(parent);
+	if (*dir == -1)
+		return -1;
+	n = snprintf(
+	    sun->sun_path, sizeof sun->sun_path, "/proc/self/fd/%d/%.*s", *dir, STR_ARG(name));
+	if ((size_t)n < sizeof sun->sun_path)
+		return 0;
+	errno = ENAMETOOLONG;
+	return -1;
+}
+
 static int
 connect_to(const char *path, struct why *why)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	int fd;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), dir = -1, r;
 
-	if (str_copy(sun.sun_path, sizeof sun.sun_path, str_of(path)) >= sizeof sun.sun_path)
-		return why_set(why, "The path of the control socket is too long: %s", path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return why_errno(why, "socket");
-	if (connect(fd, (const struct sockaddr *)&sun, sizeof sun) == -1) {
+	r = fill_address(&sun, path, &dir);
+	if (r == 0)
+		r = connect(fd, (const struct sockaddr *)&sun, sizeof sun);
+	if (r == -1)
 		why_errno(why, "Cannot reach the server at %s (is it running?)", path);
-		if (close(fd) == -1)
-			return -1;
-		return -1;
-	}
-	if (fcntl(fd, F_SETFL, O_NONBLOCK) == -1)
-		return why_errno(why, "fcntl");
-	return fd;
+	if (dir != -1)
+		close(dir);
+	if (r == 0 && (r = fcntl(fd, F_SETFL, O_NONBLOCK)) == -1)
+		why_errno(why, "fcntl");
+	if (r == 0)
+		return fd;
+	close(fd);
+	return -1;
 }
 
 static void

@@ -180,11 +180,25 @@ check_pools(struct conf_load *l)
 
 /* ---- the rest ---- */
 
+/* pmtactl and the daemons each have a working directory of their own */
+static void
+check_spool(struct conf_load *l)
+{
+	for (size_t i = 0; i < l->c->n_blocks; i++) {
+		const struct conf_blk *b = l->c->blocks[i];
+		if (b->kind == CONF_BLOCK_SPOOL && !b->is_dead && b->name.len > 0 &&
+		    !str_has_prefix(b->name, STR("/")))
+			conf_error(l, b->at, "<spool %.*s>: a spool's path begins with /",
+			    STR_ARG(b->name));
+	}
+}
+
 static void
 check_required(struct conf_load *l)
 {
 	if (conf_str(conf_global(l->c), CONF_GLOBAL_LOG_FILE).len == 0)
 		conf_error(l, main_file, "log-file is missing: no logging file specified");
+	check_spool(l);
 	if (conf_n_blocks(l->c, CONF_BLOCK_SPOOL) == 0)
 		conf_error(l, main_file, "<spool DIRECTORY> is missing");
 }

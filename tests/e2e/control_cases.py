@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -623,6 +624,36 @@ def rights():
         code, said = as_user("nobody", ["nogroup"], *ctl, "show", "status")
         expect_equal(code, 69, f"nobody with an open socket: {said}")
         expect_equal(queued_recipients(w.ph), 40, "queued")
+    finally:
+        w.close(False)
+
+
+@case("the socket is found by a relative and by a long path; a second server leaves it alone, and the next one replaces a dead one's")
+def paths_of_the_socket():
+    w = held_world()
+    try:
+        ctl, spool = BUILD + "/sbin/pmtactl", w.folder + "/spool"
+        long = w.folder + "/" + "/".join(c * 100 for c in "xyz")
+        os.makedirs(long)
+        os.symlink(spool, long + "/spool")
+        for folder, words in ((spool, ["-s", "control"]), (w.folder, ["-s", "spool/control"]), ("/", ["-s", long + "/spool/control"]),
+                              (long, ["-s", "spool/../" + os.path.basename(spool) + "/control"]),
+                              (os.path.dirname(w.ph.config_path), ["-c", os.path.basename(w.ph.config_path)])):
+            r = subprocess.run([ctl, *words, "show", "version"], cwd=folder, capture_output=True, text=True)
+            expect(r.returncode == 0 and r.stdout.startswith("Posthaste"), f"{words} in {folder}: {r}")
+        for wrong in ("control", long + "/none/control", long + "/spool/" + "n" * 120):
+            r = subprocess.run([ctl, "-s", wrong, "show", "version"], cwd="/", capture_output=True, text=True)
+            expect(r.returncode == 69 and "Cannot reach" in r.stderr, f"{wrong}: {r}")
+        before = os.stat(spool + "/control")
+        second = subprocess.run([BUILD + "/sbin/posthaste", "-f", "-c", w.ph.config_path], capture_output=True, text=True, timeout=60)
+        expect(second.returncode != 0, f"a second server: {second}")
+        expect_equal(os.stat(spool + "/control"), before, "the socket beside a second server")
+        run(w, "show", "version")
+        w.ph.kill()
+        expect(stat.S_ISSOCK(os.lstat(spool + "/control").st_mode), "nobody removed what a killed server left")
+        run(w, "show", "version", status=69)
+        w.ph.start()
+        expect(queued_recipients(w.ph) == 40, "it answers by the new one")
     finally:
         w.close(False)
 
