@@ -75,118 +75,134 @@ on_down(struct ipc_chan *c, const struct why *why)
 {
 }
 
+static void
+take_end(const struct ipc_msg *m, struct tree *answer)
+{
+	const struct ipc_ctl_end *e = m->head;
+
+	answer->ok = e->ok != 0;
+	answer->exit = (int)PH_MIN(e->exit, 125u);
+	free(answer->message);
+	answer->message = xstrdup_str(m->text[0]);
+}
+
 /* *cursor: not 0 when the question is to be asked again with it */
 static int
-read_answer(struct ipc_chan *chan, struct tree *answer, uint64_t *cursor, struct why *why)
+read_answer(struct ipc_chan *chan, const struct question *q, struct tree *answer, uint64_t *cursor,
+    struct why *why)
 {
 	struct ipc_msg m;
 
 	for (;;) {
 		if (ipc_read_blocking(chan, &m, ANSWER_MS, why) == -1)
 			return -1;
-		if (m.type == IPC_CTL_FIELD) {
-			const struct ipc_ctl_field *f = m.head;
-			if (tree_add(answer, m.text[0], m.text[1], (enum ctl_value)f->kind) == -1)
-				return why_set(why, "The answer is too large.");
-			continue;
-		}
 		if (m.type == IPC_CTL_END) {
-			const struct ipc_ctl_end *e = m.head;
-			*cursor = e->cursor;
-			answer->ok = e->ok != 0;
-			answer->exit = (int)PH_MIN(e->exit, 125u);
-			free(answer->message);
-			answer->message = xstrdup_str(m.text[0]);
+			*cursor = ((const struct ipc_ctl_end *)m.head)->cursor;
+			take_end(&m, answer);
 			return 0;
 		}
+		if (m.type != IPC_CTL_FIELD)
+			continue;
+		if (tree_add(answer, m.text[0], m.text[1],
+			(enum ctl_value)((const struct ipc_ctl_field *)m.head)->kind) == -1)
+			return why_set(why, "The answer is too large.");
+		if (q->gathered != NULL)
+			q->gathered(answer, q->ctx);
 	}
 }
 
 static int
-ask_once(struct ipc_chan *chan, const struct ipc_ctl_request *req, const struct str *args,
-    struct tree *answer, uint64_t *cursor, struct why *why)
+request(struct ipc_chan *chan, const struct question *q, uint64_t cursor, struct why *why)
 {
-	ipc_send(chan, IPC_CTL_REQUEST, req, args, -1);
-	if (ipc_flush_blocking(chan, ANSWER_MS, why) == -1)
-		return -1;
-	return read_answer(chan, answer, cursor, why);
+	struct ipc_ctl_request req = {
+	    .command = (uint32_t)q->command, .max = q->max, .cursor = cursor};
+
+	ipc_send(chan, IPC_CTL_REQUEST, &req, q->args, -1);
+	return ipc_flush_blocking(chan, ANSWER_MS, why);
 }
 
 /* asks, and again as long as the server says that it does not know yet */
 static int
-ask(struct ipc_chan *chan, struct ipc_ctl_request req, const struct str *args, struct tree *answer,
-    struct why *why)
+ask(struct ipc_chan *chan, const struct question *q, struct tree *answer, struct why *why)
 {
 	struct timespec pause = {.tv_nsec = RESOLVE_MS * NS_PER_MS};
+	uint64_t cursor = 0;
 
 	for (;;) {
-		if (ask_once(chan, &req, args, answer, &req.cursor, why) == -1)
+		if (request(chan, q, cursor, why) == -1 ||
+		    read_answer(chan, q, answer, &cursor, why) == -1)
 			return -1;
-		if (req.cursor == 0)
+		if (cursor == 0)
 			return 0;
-		if (req.cursor > RESOLVE_LOOKS)
+		if (cursor > RESOLVE_LOOKS)
 			return why_set(why, "The name servers did not answer in time.");
 		nanosleep(&pause, NULL);
 	}
 }
 
-int
-client_ask(const char *path, enum ctl_command command, const struct str *args, uint32_t max,
-    struct tree *answer, struct why *why)
+/* NULL: nobody is there */
+static struct ipc_chan *
+channel(const char *path, struct why *why)
 {
 	static const struct ipc_events events = {.msg = on_msg, .down = on_down};
-	struct ipc_ctl_request req = {.command = (uint32_t)command, .max = max};
-	struct ipc_chan *chan;
-	int fd = connect_to(path, why), r;
+	int fd = connect_to(path, why);
 
 	if (fd == -1)
-		return -1;
+		return NULL;
 	ev_init();
-	chan = ipc_chan_new(fd, ROLE_CTL, ROLE_QUEUE, 0, &events, NULL);
-	r = ask(chan, req, args, answer, why);
+	return ipc_chan_new(fd, ROLE_CTL, ROLE_QUEUE, 0, &events, NULL);
+}
+
+static void
+hang_up(struct ipc_chan *chan)
+{
 	ipc_chan_free(&chan);
 	ev_fini();
+}
+
+int
+client_ask(const struct question *q, struct tree *answer, struct why *why)
+{
+	struct ipc_chan *chan = channel(q->socket_path, why);
+	int r;
+
+	if (chan == NULL)
+		return -1;
+	r = ask(chan, q, answer, why);
+	hang_up(chan);
 	return r;
 }
 
 static int
-follow(struct ipc_chan *chan, client_event *event, void *ctx, struct tree *answer, struct why *why)
+follow(struct ipc_chan *chan, const struct question *q, client_event *event, struct tree *answer,
+    struct why *why)
 {
 	struct ipc_msg m;
 
 	for (;;) {
 		if (ipc_read_blocking(chan, &m, -1, why) == -1)
 			return -1;
-		if (m.type == IPC_CTL_EVENT && !event(m.head, m.text, ctx))
+		if (m.type == IPC_CTL_EVENT && !event(m.head, m.text, q->ctx))
 			return 0;
 		if (m.type != IPC_CTL_END)
 			continue;
-		answer->ok = ((const struct ipc_ctl_end *)m.head)->ok != 0;
-		answer->exit = (int)PH_MIN(((const struct ipc_ctl_end *)m.head)->exit, 125u);
-		answer->message = xstrdup_str(m.text[0]);
+		take_end(&m, answer);
 		return 0;
 	}
 }
 
 int
-client_follow(const char *path, enum ctl_command command, const struct str *args,
-    client_event *event, void *ctx, struct tree *answer, struct why *why)
+client_follow(const struct question *q, client_event *event, struct tree *answer, struct why *why)
 {
-	static const struct ipc_events events = {.msg = on_msg, .down = on_down};
-	struct ipc_ctl_request req = {.command = (uint32_t)command};
-	struct ipc_chan *chan;
-	int fd = connect_to(path, why), r;
+	struct ipc_chan *chan = channel(q->socket_path, why);
+	int r;
 
-	if (fd == -1)
+	if (chan == NULL)
 		return -1;
-	ev_init();
-	chan = ipc_chan_new(fd, ROLE_CTL, ROLE_QUEUE, 0, &events, NULL);
-	ipc_send(chan, IPC_CTL_REQUEST, &req, args, -1);
-	r = ipc_flush_blocking(chan, ANSWER_MS, why);
+	r = request(chan, q, 0, why);
 	if (r == 0)
-		r = follow(chan, event, ctx, answer, why);
-	ipc_chan_free(&chan);
-	ev_fini();
+		r = follow(chan, q, event, answer, why);
+	hang_up(chan);
 	return r;
 }
 

@@ -52,7 +52,8 @@ print(const struct options *o, struct tree *t)
 		tree_print_xml(t, stdout);
 	else
 		print_lines(o, t);
-	if (fflush(stdout) == EOF) {
+	/* rows that were shown as they came may have failed before */
+	if (fflush(stdout) == EOF || ferror(stdout) != 0) {
 		fprintf(stderr, "Cannot write the answer: %s\n", strerrordesc_np(errno));
 		return EX_IOERR;
 	}
@@ -205,13 +206,15 @@ socket_path(const struct options *o)
 
 /* Whether the address is suppressed, behind what explain says; nothing when that cannot be known. */
 static void
-add_suppressed(const char *path, const struct str *args, struct tree *t)
+add_suppressed(const struct question *asked, struct tree *t)
 {
+	struct question q = *asked;
 	struct tree more;
 	struct why why;
 
+	q.command = CTL_SHOW_SUPPRESSED;
 	tree_init(&more);
-	if (client_ask(path, CTL_SHOW_SUPPRESSED, args, 0, &more, &why) == 0 && more.ok)
+	if (client_ask(&q, &more, &why) == 0 && more.ok)
 		for (size_t i = 0; i < more.n; i++)
 			if (more.leaves[i].kind != CTL_NO_ROWS &&
 			    tree_add(t, str_of(more.leaves[i].path), str_of(more.leaves[i].value),
@@ -224,6 +227,11 @@ static int
 ask(const struct options *o, struct tree *t)
 {
 	char *path = socket_path(o);
+	struct question q = {.socket_path = path,
+	    .command = o->row->command,
+	    .args = o->args,
+	    .max = o->max,
+	    .ctx = o};
 	struct why why;
 	int r;
 
@@ -233,14 +241,15 @@ ask(const struct options *o, struct tree *t)
 		return EX_UNAVAILABLE;
 	}
 	if (o->local == LOCAL_STREAM)
-		r = client_follow(
-		    path, o->row->command, o->args, stream_print, (void *)(uintptr_t)o, t, &why);
-	else
-		r = client_ask(path, o->row->command, o->args, o->max, t, &why);
+		r = client_follow(&q, stream_print, t, &why);
+	else {
+		q.gathered = o->form == FORM_TEXT ? text_of_rows(q.command) : NULL;
+		r = client_ask(&q, t, &why);
+	}
 	/* what has ended because it was suppressed waits nowhere */
 	if (r == 0 && t->ok && o->row->command == CTL_EXPLAIN &&
 	    str_find(o->args[ARG_TARGET], '@') != STR_NPOS)
-		add_suppressed(path, o->args, t);
+		add_suppressed(&q, t);
 	if (r == -1) {
 		fprintf(stderr, "%s\n", why.text);
 		r = access(path, R_OK | W_OK) == -1 && errno == EACCES ? EX_NOPERM : EX_UNAVAILABLE;

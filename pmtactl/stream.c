@@ -81,7 +81,7 @@ add(struct tree *t, const char *name, struct str value, enum ctl_value kind)
 }
 
 bool
-stream_print(const struct ipc_ctl_event *head, const struct str texts[8], void *ctx)
+stream_print(const struct ipc_ctl_event *head, const struct str texts[8], const void *ctx)
 {
 	const struct options *o = ctx;
 	struct tree t;

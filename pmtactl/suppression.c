@@ -163,7 +163,10 @@ export_page(const char *socket_path, FILE *out, struct buf *line, char address[5
 	args[ARG_TARGET] = str_of(address);
 	args[ARG_VMTA] = str_of(scope);
 	tree_init(&t);
-	r = client_ask(socket_path, CTL_SUPPRESSION_EXPORT, args, 0, &t, why);
+	r = client_ask(
+	    &(struct question){
+		.socket_path = socket_path, .command = CTL_SUPPRESSION_EXPORT, .args = args},
+	    &t, why);
 	if (r == 0 && !t.ok)
 		r = why_set(why, "%s", t.message);
 	for (size_t i = 0; r == 0 && i < t.n; i++) {
@@ -349,7 +352,10 @@ send_block(struct import *im, struct why *why)
 	args[ARG_TARGET] = buf_str(&im->block);
 	args[ARG_FLAGS] = im->is_dry ? STR("dry-run") : STR("");
 	tree_init(&t);
-	r = client_ask(im->socket_path, CTL_SUPPRESSION_IMPORT, args, 0, &t, why);
+	r = client_ask(
+	    &(struct question){
+		.socket_path = im->socket_path, .command = CTL_SUPPRESSION_IMPORT, .args = args},
+	    &t, why);
 	if (r == 0 && !t.ok)
 		r = why_set(why, "%s", t.message);
 	im->p.rows += number(&t, "imported");

@@ -245,24 +245,34 @@ print_if_there(const struct tree *t, size_t i, const char *what, FILE *out)
 }
 
 static void
-print_list(const struct tree *t, FILE *out)
+print_rcpt(const struct tree *t, size_t i, FILE *out)
 {
-	size_t n = tree_count(t, "rcpt");
+	fprintf(out, "%s %s", get(t, "rcpt", i, "id"), get(t, "rcpt", i, "rcpt"));
+	fprintf(out, " from <%s>", get(t, "rcpt", i, "orig"));
+	fprintf(out, " queue %s %s", get(t, "rcpt", i, "queue"), get(t, "rcpt", i, "state"));
+	fprintf(out, " attempts %s", get(t, "rcpt", i, "attempts"));
+	fprintf(out, " queued %s", get(t, "rcpt", i, "timeQueued"));
+	if (get(t, "rcpt", i, "jobId")[0] != '\0')
+		fprintf(out, " job %s", get(t, "rcpt", i, "jobId"));
+	print_if_there(t, i, "priority", out);
+	print_if_there(t, i, "paused", out);
+	print_if_there(t, i, "schedule", out);
+	fputc('\n', out);
+}
 
-	for (size_t i = 0; i < n; i++) {
-		fprintf(out, "%s %s", get(t, "rcpt", i, "id"), get(t, "rcpt", i, "rcpt"));
-		fprintf(out, " from <%s>", get(t, "rcpt", i, "orig"));
-		fprintf(
-		    out, " queue %s %s", get(t, "rcpt", i, "queue"), get(t, "rcpt", i, "state"));
-		fprintf(out, " attempts %s", get(t, "rcpt", i, "attempts"));
-		fprintf(out, " queued %s", get(t, "rcpt", i, "timeQueued"));
-		if (get(t, "rcpt", i, "jobId")[0] != '\0')
-			fprintf(out, " job %s", get(t, "rcpt", i, "jobId"));
-		print_if_there(t, i, "priority", out);
-		print_if_there(t, i, "paused", out);
-		print_if_there(t, i, "schedule", out);
-		fputc('\n', out);
-	}
+/* who looks for what is rare among many waits long: each row is shown when it is there, which its size ends */
+static void
+print_rcpt_that_came(struct tree *t, const void *ctx)
+{
+	const struct leaf *last = &t->leaves[t->n - 1];
+
+	if (str_has_suffix(str_of(last->path), STR("].kb"))) {
+		tree_make_printable(t);
+		print_rcpt(t, tree_count(t, "rcpt") - 1, stdout);
+		fflush(stdout);
+		tree_clear(t);
+	} else if (last->kind == CTL_NO_ROWS)
+		tree_clear(t);
 }
 
 static void
@@ -491,7 +501,6 @@ static const struct {
     {CTL_SHOW_SETTINGS, print_settings},
     {CTL_SHOW_VERSION, print_version},
     {CTL_SHOW_VMTA_SETTINGS, print_vmta_settings},
-    {CTL_LIST, print_list},
     {CTL_RESOLVE, print_resolve},
     {CTL_EXPLAIN, print_explain},
     {CTL_SHOW_DISABLED_SOURCES, print_sources},
@@ -502,6 +511,12 @@ static const struct {
     {CTL_SHOW_RATES, print_rates},
     {CTL_SHOW_CHANGES, print_changes},
 };
+
+client_gathered *
+text_of_rows(enum ctl_command command)
+{
+	return command == CTL_LIST ? print_rcpt_that_came : NULL;
+}
 
 void
 text_print(enum ctl_command command, const struct tree *t, FILE *out)

@@ -57,8 +57,11 @@ look_take(const char *path, uint32_t max, struct look *l, struct why *why)
 	for (size_t i = 0; i < N_ANSWERS; i++)
 		tree_init(&l->t[i]);
 	for (size_t i = 0; i < N_ANSWERS && r == 0; i++)
-		r = client_ask(
-		    path, questions[i], args, i == ALERTS ? MAX_ALERTS : max, &l->t[i], why);
+		r = client_ask(&(struct question){.socket_path = path,
+				   .command = questions[i],
+				   .args = args,
+				   .max = i == ALERTS ? MAX_ALERTS : max},
+		    &l->t[i], why);
 	l->ns = now_ns();
 	if (r == -1)
 		look_clear(l);

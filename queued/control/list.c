@@ -55,7 +55,6 @@ show(struct walk *w, struct control *c, uint32_t rcpt, struct str address, struc
 	control_text(
 	    c, str_of(r->cancel != 0 ? "deleted" : states[r->state]), "rcpt[%u].state", w->n);
 	control_number(c, r->tries, "rcpt[%u].attempts", w->n);
-	control_number(c, (m->len + 1023) / 1024, "rcpt[%u].kb", w->n);
 	if (control_flag(c, "priority"))
 		control_number(c, r->priority, "rcpt[%u].priority", w->n);
 	if (control_flag(c, "pause"))
@@ -63,6 +62,8 @@ show(struct walk *w, struct control *c, uint32_t rcpt, struct str address, struc
 		    "rcpt[%u].paused", w->n);
 	if (control_flag(c, "schedule"))
 		show_schedule(c, m, w->n);
+	/* the last: who shows rows as they come waits for it */
+	control_number(c, (m->len + 1023) / 1024, "rcpt[%u].kb", w->n);
 	return ++w->n < w->max;
 }
 
