@@ -195,7 +195,7 @@ def list_and_cat():
             expect(all(f["id"] and "@held.test" in f["rcpt"] for f in found), f"{found[:1]}")
         rows = run(w, "list", "--pause", "--priority").splitlines()
         expect(len(rows) == 41 and rows[-1] == "40 recipients shown.", f"as text: {rows[-2:]}")
-        expect(all(re.fullmatch(r"[0-9a-f]{16} a\d+@held\.test from <\S+> queue held\.test/v[ab] ready .* priority 50 paused \S+", r)
+        expect(all(re.fullmatch(r"[0-9a-f]{16} [ab]\d+@held\.test from <\S+> queue held\.test/v[ab] ready .* priority 50 paused \S+", r)
                    for r in rows[:-1]), f"rows as text: {rows[:1]}")
         expect_equal(run(w, "list", "--rcpt=nobody*"), "0 recipients shown.\n", "nothing as text")
         body = b"".join(b"line %d \xc3\xa4\xff.\r\n" % i for i in range(3000))
