@@ -1,132 +1,103 @@
 /*
- * The checker of operators' patterns. Whether one regex hides another cannot be told in general; told is what is
- * certain: the same one twice, what stands behind one that is found in everything, a plain text that has an earlier
- * plain text in it, and a beginning ("^") that no subject has.
+ * The checker of operators' patterns: what language.h can prove, and the same regex twice. Whether a pattern hides
+ * another is only asked where it finds a text in which the other is found.
  */
+#include "lib/base/xalloc.h"
 #include "lib/classify/categories_int.h"
+#include "lib/classify/language.h"
 
-#define MAX_ALTERNATIVES 200
+/* what patterns are held against */
+#define SUBJECT "\\A[0245]\\.[0-9]{1,3}\\.[0-9]{1,3};(?:smtp|x-pmta);[\\s\\S]*\\z"
 
-/* what subjects begin with: "C.S.D;smtp;" */
-#define MAX_SUBJECT_NO 8
-#define MAX_DETAIL     60
+struct checker {
+	const struct categories *p;
+	struct language *subject;
+	const struct language *in[2];	   /* the later pattern, and `subject` */
+	char text[CATEGORIES_MAX_SUBJECT]; /* a shortest in which the later one is found */
+};
 
-/* no letter of it means anything but itself */
 static bool
-is_plain(struct str s)
+is_twin(const struct pattern *a, const struct pattern *b)
 {
-	for (size_t i = 0; i < s.len; i++)
-		if (strchr("\\^$.[]|()?*+{}", s.p[i]) != NULL || s.p[i] == '\0')
-			return false;
-	return s.len > 0;
+	return a->len == b->len && memcmp(a->regex, b->regex, b->len) == 0;
 }
 
+/* is it found wherever the later one is? */
 static bool
-is_anchored(const struct pattern *p)
+hides(struct checker *c, const struct pattern *earlier)
 {
-	uint32_t options = 0;
+	char text[CATEGORIES_MAX_SUBJECT];
+	struct language *out;
+	bool is_proved;
 
-	return pcre2_pattern_info(p->code, PCRE2_INFO_ALLOPTIONS, &options) == 0 &&
-	       (options & PCRE2_ANCHORED) != 0;
-}
-
-/* found in a text, it is found in each text that has this one within it */
-static bool
-is_free_of_context(const struct pattern *p)
-{
-	struct str s = str_from(p->regex, p->len);
-
-	return str_find(s, '^') == STR_NPOS && str_find(s, '$') == STR_NPOS &&
-	       str_find(s, '\\') == STR_NPOS && str_find_str(s, STR("(?")) == STR_NPOS &&
-	       str_find_str(s, STR("(*")) == STR_NPOS;
-}
-
-static bool
-finds(const struct categories *p, const struct pattern *one, struct str text)
-{
-	return categories_try(p, one, text, 0) >= 0;
-}
-
-/* it is found in the empty text and needs nothing around it */
-static bool
-takes_all(const struct categories *p, const struct pattern *one)
-{
-	return is_free_of_context(one) && finds(p, one, STR(""));
-}
-
-/* is each of its alternatives, all plain texts, found by the earlier one? */
-static bool
-is_within(const struct categories *p, const struct pattern *earlier, const struct pattern *later)
-{
-	struct str rest = str_from(later->regex, later->len), one;
-
-	if (!is_free_of_context(earlier) || later->len == 0)
+	if (categories_try(c->p, earlier, str_of(c->text), 0) < 0)
 		return false;
-	for (unsigned n = 0; str_next(&rest, '|', &one); n++)
-		if (n == MAX_ALTERNATIVES || !is_plain(one) || !finds(p, earlier, one))
-			return false;
+	out = language_new(str_from(earlier->regex, earlier->len), LANGUAGE_AT_MOST);
+	is_proved = out != NULL && language_ask(c->in, 2, out, text, sizeof text) == LANGUAGE_NONE;
+	language_free(&out);
+	return is_proved;
+}
+
+static bool
+tell_hidden(const struct pattern *one, const struct pattern *earlier, struct why *why)
+{
+	why_set(why, "/%.*s/ is never reached: /%.*s/ in line %u of %s is found wherever it is",
+	    STR_ARG(str_from(one->regex, one->len)),
+	    STR_ARG(str_from(earlier->regex, earlier->len)), earlier->line, earlier->file);
+	return false;
+}
+
+static bool
+check_language(struct checker *c, size_t i, struct why *why)
+{
+	const struct pattern *one = &c->p->list[i];
+	enum language_answer answer = language_ask(c->in, 2, NULL, c->text, sizeof c->text);
+
+	if (answer == LANGUAGE_NONE) {
+		why_set(why,
+		    "/%.*s/ can never be found: what patterns see is as "
+		    "\"5.1.1;smtp;550 5.1.1 text\"",
+		    STR_ARG(str_from(one->regex, one->len)));
+		return false;
+	}
+	for (size_t k = 0; answer == LANGUAGE_SOME && k < i; k++)
+		if (hides(c, &c->p->list[k]))
+			return tell_hidden(one, &c->p->list[k], why);
 	return true;
 }
 
 static bool
-hides(const struct categories *p, const struct pattern *earlier, const struct pattern *later)
+check(struct checker *c, size_t i, struct why *why)
 {
-	return (earlier->len == later->len &&
-		   memcmp(earlier->regex, later->regex, later->len) == 0) ||
-	       takes_all(p, earlier) || is_within(p, earlier, later);
-}
+	const struct pattern *one = &c->p->list[i];
+	struct language *l;
+	bool is_good;
 
-/* may a subject begin so? */
-static bool
-may_begin(const struct categories *p, const struct pattern *one, const char *type)
-{
-	char text[64];
-	int n;
-
-	for (unsigned c = 2; c <= 5; c++)
-		for (unsigned s = 0; c != 3 && s <= MAX_SUBJECT_NO; s++)
-			for (unsigned d = 0; d <= MAX_DETAIL; d++) {
-				n = snprintf(text, sizeof text, "%u.%u.%u;%s;", c, s, d, type);
-				if (categories_try(p, one, str_from(text, (size_t)n),
-					PCRE2_PARTIAL_HARD) != PCRE2_ERROR_NOMATCH)
-					return true;
-			}
-	return false;
-}
-
-static bool
-check(const struct categories *p, size_t i, struct why *why)
-{
-	const struct pattern *one = &p->list[i];
-
-	for (size_t k = 0; k < i; k++) {
-		if (!hides(p, &p->list[k], one))
-			continue;
-		why_set(why,
-		    "/%.*s/ is never reached: /%.*s/ in line %u of %s is found wherever it is",
-		    STR_ARG(str_from(one->regex, one->len)),
-		    STR_ARG(str_from(p->list[k].regex, p->list[k].len)), p->list[k].line,
-		    p->list[k].file);
-		return false;
-	}
-	if (!is_anchored(one) || may_begin(p, one, "smtp") || may_begin(p, one, "x-pmta"))
-		return true;
-	why_set(why, "/%.*s/ can never be found: what patterns see begins as \"5.1.1;smtp;550 \"",
-	    STR_ARG(str_from(one->regex, one->len)));
-	return false;
+	for (size_t k = 0; k < i; k++)
+		if (is_twin(&c->p->list[k], one))
+			return tell_hidden(one, &c->p->list[k], why);
+	l = language_new(str_from(one->regex, one->len), LANGUAGE_AT_LEAST);
+	c->in[0] = l;
+	c->in[1] = c->subject;
+	is_good = l == NULL || check_language(c, i, why);
+	language_free(&l);
+	return is_good;
 }
 
 bool
 categories_lint(const struct categories *p, categories_complaint *tell, void *arg)
 {
+	struct checker c = {
+	    .p = p, .subject = language_new(STR(SUBJECT), LANGUAGE_AT_LEAST | LANGUAGE_WHOLE)};
 	bool is_good = true;
 	struct why why;
 
 	for (size_t i = 0; i < p->n; i++) {
-		if (check(p, i, &why))
+		if (check(&c, i, &why))
 			continue;
 		tell(arg, i, &why);
 		is_good = false;
 	}
+	language_free(&c.subject);
 	return is_good;
 }

@@ -56,19 +56,44 @@ classifier_free(struct classifier **cp)
 
 /* ---- judging ---- */
 
-/* code, status and host as the conditions see them, appended to the subject behind a newline. */
+static bool
+has_class(unsigned digit)
+{
+	return digit == 2 || digit == 4 || digit == 5;
+}
+
+/*
+ * A status whose class contradicts the code takes the code's: then a rule that asks for such a pair can be told. Success
+ * where the code says failure is no status but a number in the text.
+ */
+static void
+take_codes(const struct failure *f, unsigned *code, unsigned status[3])
+{
+	unsigned class = f->enh[0];
+
+	*code = f->code >= 200 && f->code < 600 ? f->code : 0;
+	if (class != 0 && has_class(*code / 100))
+		class = class == 2 ? 0 : *code / 100;
+	status[0] = has_class(class) ? class : 0;
+	status[1] = status[0] == 0 ? 0 : f->enh[1];
+	status[2] = status[0] == 0 ? 0 : f->enh[2];
+}
+
+/* code, status and host as the conditions see them (RULES_SUBJECT), appended to the subject behind a newline */
 static size_t
 trailer_write(const struct failure *f, char *out, size_t size)
 {
 	char mta[256];
+	unsigned code, status[3];
 	int n;
 
+	take_codes(f, &code, status);
 	(void)str_copy(mta, sizeof mta, f->mta);
 	for (char *p = mta; *p != '\0'; p++)
 		if (!ascii_is_alnum(*p) && *p != '-' && *p != '.')
 			*p = '_';
-	n = snprintf(out, size, "\ncode:%u status:%u.%u.%u mx:%s ", f->code, f->enh[0], f->enh[1],
-	    f->enh[2], mta);
+	n = snprintf(out, size, "\ncode:%u status:%u.%u.%u mx:%s ", code, status[0], status[1],
+	    status[2], mta);
 	return PH_MIN((size_t)n, size - 1);
 }
 
@@ -93,9 +118,8 @@ match_at(const struct classifier *c, const pcre2_code *code, struct str subject,
 	return marked_rule(c);
 }
 
-/* The first rule of all that match anywhere in the text (its first `len` bytes; the trailer follows); n_rules: none. */
-static size_t
-find_rule(const struct classifier *c, struct str subject, size_t len)
+size_t
+classify_find(const struct classifier *c, struct str subject, size_t len)
 {
 	size_t best = match_at(c, c->bare, subject, len), found;
 	const char *s = subject.p;
@@ -117,7 +141,7 @@ classify(struct classifier *c, const struct failure *f)
 	size_t len = classify_normalise(f->text, subject, CLASSIFY_MAX_TEXT), i;
 
 	i = len + trailer_write(f, subject + len, sizeof subject - len);
-	i = find_rule(c, str_from(subject, i), len);
+	i = classify_find(c, str_from(subject, i), len);
 	if (i == c->n_rules)
 		return (struct verdict){.category = "other"};
 	return (struct verdict){.category = c->rules[i].category,

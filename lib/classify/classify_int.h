@@ -12,14 +12,15 @@
 #define MAX_RULES	     1000
 #define MAX_SUBJECT	     (CLASSIFY_MAX_TEXT + 512)
 #define CATEGORY_ROOM	     64
-#define CLASSIFY_OTHER	     26u /* a second byte that is no letter */
+#define CONDITION_HEAD	     "(?=[^\\n]*+" /* of each condition, which is a lookahead into the trailer */
+#define CLASSIFY_OTHER	     26u	   /* a second byte that is no letter */
 #define CLASSIFY_MATCH_LIMIT 200000
 
 struct rule {
 	char category[CATEGORY_ROOM];
 	bool is_hard;
 	uint32_t line;
-	char *conditions; /* a lookahead, or NULL: none */
+	char *conditions; /* lookaheads, or NULL: none */
 	char *regex;	  /* with its pieces put in, or NULL: conditions only */
 };
 struct example {
@@ -46,6 +47,8 @@ struct classifier {
 	pcre2_match_context *limits;
 };
 
+/* The first rule of all that match in the subject, of which `len` bytes are text; n_rules: none. */
+size_t classify_find(const struct classifier *c, struct str subject, size_t len);
 /* Reads the text; false when something was told. */
 bool rules_read(struct classifier *c, struct str text, classify_complaint *tell, void *arg);
 /* A word's second byte: 0 to 25 for a letter. */

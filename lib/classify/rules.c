@@ -144,7 +144,7 @@ add_condition(struct reader *r, struct buf *b, struct str word)
 		wrong(r, "not a condition (code:, status:, mx:)", word);
 		return;
 	}
-	buf_addf(b, "(?=[^\\n]*+\\n(?:[^\\n]* )?%.*s:(?:", STR_ARG(kind));
+	buf_addf(b, CONDITION_HEAD "\\n(?:[^\\n]* )?%.*s:(?:", STR_ARG(kind));
 	while (str_next(&values, ',', &one)) {
 		buf_add_cstr(b, before);
 		if (str_eq(kind, STR("code")))

@@ -3,11 +3,12 @@ import csv
 import json
 import os
 import signal
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
-from posthaste import BASE, DOMAIN, World, queued_recipients  # noqa: E402
+from posthaste import BASE, BUILD, DOMAIN, World, queued_recipients  # noqa: E402
 
 POLICY = """\
 port {mx_port}
@@ -236,6 +237,35 @@ def suppression():
         wait_record(w, "old7@other.test", "b")
         w.drained()
         w.ph.audit()
+
+
+# where the text stands, the text, and what is said of it
+UNREACHED = (
+    ("config", "/over ?quota|is full/ mine", "is never reached: /quota|full/ in line"),
+    ("config", "/x(?!)/ mine", "can never be found"),
+    ("config", "/a^b/ mine", "can never be found"),
+    ("rules", "bad-mailbox hard /$gone/", "this rule can never match"),
+    ("rules", "bad-mailbox hard code:4.. status:5.1.1", "this rule can never match"),
+    ("rules", "bad-mailbox hard code:550 /no such user/", "whatever fits this rule fits the one at line 1"),
+)
+
+
+@case("a pattern or a rule that can never match, or that an earlier one hides, is an error of -t with file and line; others are not")
+def unreached():
+    patterns = "<bounce-category-patterns>\n\t/quota|full/ first\n{more}</bounce-category-patterns>\nbounce-rules {{folder}}/rules\n"
+    for where, text, said in (("none", "", ""), *UNREACHED):
+        more = f"\t{text}\n" if where == "config" else ""
+        with World(config=patterns.format(more=more), start=False) as w:
+            with open(w.folder + "/rules", "w") as f:
+                f.write("bad-mailbox hard code:5.. /no such/\n" + (text + "\n" if where == "rules" else ""))
+            r = subprocess.run([BUILD + "/sbin/posthaste", "-t", "-c", w.ph.config_path], capture_output=True, text=True)
+            expect_equal(r.returncode == 0, where == "none", f"-t is content with {text!r}: {r.stdout}{r.stderr}")
+            if where == "none":
+                continue
+            path = w.ph.config_path if where == "config" else w.folder + "/rules"
+            line = 1 + open(path).read().split("\n").index(more.rstrip() or text)
+            expect(any(f"{path}:{line}:" in x and said in x for x in (r.stdout + r.stderr).split("\n")),
+                   f"{path}:{line}: {said}; it said {r.stdout}{r.stderr}")
 
 
 main()

@@ -154,6 +154,50 @@ a_rule_that_is_never_reached_is_told(void **state)
 }
 
 static void
+a_rule_without_an_example_is_proved_to_be_reached(void **state)
+{
+	static const struct {
+		const char *rules;
+		uint32_t line; /* 0: all is well */
+	} rows[] = {
+	    {"a soft /(?!)x/\n", 1},
+	    {"a soft /a^b/\n", 1},
+	    {"a soft /$a/\n", 1},
+	    {"a soft /full$/\n", 1}, /* the codes stand behind the text */
+	    {"a soft /two  blanks/\n", 1},
+	    {"a soft / blank/\n", 1}, /* no word begins so */
+	    {"a soft code:999\n", 1},
+	    {"a soft code:55\n", 1},
+	    {"a soft status:6.*\n", 1},
+	    {"a soft code:5.. status:4.*\n", 1},
+	    {"a soft code:4.. status:5.1.1 /user/\n", 1},
+	    {"a soft code:5..,4.. status:5.1.1\n", 0},
+	    {"a soft code:0 status:5.1.1\n", 0},
+	    {"a soft mx:*.example.net\n", 0},
+	    {"a soft mx:two_words\n", 0},
+	    {"a soft /mail ?box/\nb soft /mailbox full/\n", 2},
+	    {"a soft /mail ?box/\nb soft /mail.box full/\n", 0},
+	    {"a soft /box/\nb soft /mailbox full/\n", 0}, /* only where a word begins */
+	    {"a soft code:5..\nb soft code:550 /mailbox/\n", 2},
+	    {"a soft code:5.. /mailbox/\nb soft code:550,452 /mailbox full/\n", 0},
+	    {"a soft status:5.*\nb soft status:5.1.1 code:5..\n", 2},
+	    {"a soft status:5.*\nb soft code:5..\n", 0},
+	    {"a soft mx:*.net\nb soft mx:a.example.net\n", 2},
+	    {"a soft code:5..\nb soft status:5.* code:550,552\n", 2},
+	};
+
+	for (size_t i = 0; i < countof(rows); i++) {
+		struct classifier *c = make(rows[i].rules);
+		assert_non_null(c);
+		(void)classifier_lint(c, tell, NULL);
+		if (told.n != (rows[i].line != 0) || (told.n > 0 && told.line[0] != rows[i].line))
+			fail_msg("%s: line %u: %s", rows[i].rules, told.n > 0 ? told.line[0] : 0,
+			    told.text);
+		classifier_free(&c);
+	}
+}
+
+static void
 a_worst_case_ends_at_the_limit_and_the_codes_decide(void **state)
 {
 	struct classifier *c = make("a soft /(?:x+)+y/\nb hard code:550\n");
@@ -176,6 +220,7 @@ main(void)
 	    cmocka_unit_test(addresses_and_control_characters_are_not_seen),
 	    cmocka_unit_test(wrong_rules_are_told_by_line),
 	    cmocka_unit_test(a_rule_that_is_never_reached_is_told),
+	    cmocka_unit_test(a_rule_without_an_example_is_proved_to_be_reached),
 	    cmocka_unit_test(a_worst_case_ends_at_the_limit_and_the_codes_decide),
 	};
 
