@@ -98,6 +98,7 @@ post_hook(struct post *p, char **argv)
 		p->type = "application/json";
 		if (json_of_csv(buf_str(&in), &p->body, &why) == -1)
 			fail(why.text);
+		buf_clear(&in);
 	} else {
 		p->type = "text/csv; charset=utf-8";
 		p->body = in;
@@ -123,6 +124,7 @@ post_mail(struct post *p, char **argv)
 	read_input(&in);
 	if (json_of_mail(str_of(argv[4]), str_of(argv[5]), buf_str(&in), &p->body) == -1)
 		fail("the message is too large");
+	buf_clear(&in);
 	if (post_add_headers(p, argv[3], &why) == -1)
 		fail(why.text);
 	send_it(p, true);
@@ -152,6 +154,8 @@ get_policy(struct post *p, char **argv)
 	if (sts_policy_write(&policy, &line) == -1)
 		fail("the policy is too large");
 	printf("%.*s\n", STR_ARG(buf_str(&line)));
+	buf_clear(&text);
+	buf_clear(&line);
 }
 
 struct way {
@@ -182,5 +186,7 @@ main(int argc, char **argv)
 	buf_init(&p.headers, MAX_HEADERS);
 	buf_init(&p.body, 2 * (size_t)POST_MAX_BODY);
 	find_way(argc, argv)->run(&p, argv);
+	buf_clear(&p.headers);
+	buf_clear(&p.body);
 	return EX_OK;
 }
