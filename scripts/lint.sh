@@ -1,13 +1,15 @@
 #!/bin/sh
 # lint.sh BUILD short|full: the short part needs no compiler tools (limits, layers, manual pages); the full one adds
-# clang-tidy, cppcheck and shellcheck. Prints ok or not ok for each; the findings follow.
+# clang-format, clang-tidy, cppcheck and shellcheck. Prints ok or not ok for each, all its findings below it, and ends
+# with 1 if there was any.
 set -u
 
 build=$1
 mode=${2:-full}
 failed=0
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+notes=$(mktemp)
+trap 'rm -f "$log" "$notes"' EXIT
 
 try() {
 	name=$1
@@ -16,7 +18,7 @@ try() {
 		echo "ok $name"
 	else
 		echo "not ok $name"
-		sed 's/^/  /' "$log" | head -n 200
+		sed 's/^/  /' "$log"
 		failed=1
 	fi
 }
@@ -36,11 +38,21 @@ sources() {
 	git ls-files -co --exclude-standard '*.c' | while read -r f; do [ ! -e "$f" ] || echo "$f"; done
 }
 
+# shellcheck disable=SC2317
+formatted() {
+	git ls-files -co --exclude-standard '*.c' '*.h' | while read -r f; do [ ! -e "$f" ] || echo "$f"; done |
+	    xargs clang-format --dry-run --Werror
+}
+
+# A file that is not found clean ends with its own status, so that one that the tool could not read is a finding, too;
+# the counts of what it left out go to the side and are shown only with findings.
 # shellcheck disable=SC2016,SC2317
 tidy() {
 	export build
 	sources | xargs -P "$(nproc)" -n 4 sh -c 'clang-tidy --quiet --config-file=scripts/clang-tidy.yaml "$@" -- \
-	    -std=c11 -D_GNU_SOURCE -I. -I"$build/gen" -isystem /usr/include/bsd -DLIBBSD_OVERLAY' sh 2>/dev/null
+	    -std=c11 -D_GNU_SOURCE -I. -I"$build/gen" -isystem /usr/include/bsd -DLIBBSD_OVERLAY' sh 2>"$notes" && return
+	grep -v '^[0-9]* warnings\{0,1\} generated' "$notes"
+	return 1
 }
 
 # shellcheck disable=SC2317
@@ -61,6 +73,7 @@ if command -v mandoc >/dev/null; then
 fi
 if [ "$mode" = full ]; then
 	try "the scripts are clean (shellcheck)" shell_scripts
+	try "the sources are formatted" formatted
 	try "cppcheck finds nothing" check_c
 	try "clang-tidy finds nothing" tidy
 fi
