@@ -56,6 +56,38 @@ def source_addresses():
             expect_equal(code == 0, is_right, f"{text}: {code}: {said}")
 
 
+@case("when not even the spool's directories can be made the start ends with 75 and says why; when they can be, it starts")
+def no_room():
+    with World(start=False) as w:
+        place = w.folder + "/place"
+        w.ph.write_config(w.config.replace("<spool {0}/spool>".format(w.folder), f"<spool {place}/spool>"))
+        with open(place, "w"):
+            pass
+        code, said = run(POSTHASTE, "-f", "-c", w.ph.config_path)
+        expect_equal(code, 75, f"in a file: {said}")
+        expect(place + "/spool" in said and "Not a directory" in said, f"in a file: {said}")
+        os.unlink(place)
+        os.mkdir(place, 0o755)
+        mounted = os.geteuid() == 0 and run("mount", "-t", "tmpfs", "-o", "size=400m,mode=755,nr_inodes=1", "tmpfs", place)[0] == 0
+        try:
+            if mounted:
+                code, said = run(POSTHASTE, "-f", "-c", w.ph.config_path)
+                expect_equal(code, 75, f"no inode is left: {said}")
+                expect(place + "/spool" in said and "No space left" in said, f"no inode is left: {said}")
+                expect_equal(run("mount", "-o", "remount,nr_inodes=2", place)[0], 0, "remount")
+                code, said = run(POSTHASTE, "-c", w.ph.config_path)  # whoever starts it in the background is told as well
+                expect_equal(code, 75, f"one inode is left: {said}")
+                expect("in the spool: No space left" in said, f"one inode is left: {said}")
+                expect_equal(run("mount", "-o", "remount,nr_inodes=10000", place)[0], 0, "remount")
+            w.ph.start()
+            w.inject(10)
+            w.conserve()
+            w.ph.stop()
+        finally:
+            if mounted:
+                run("umount", place)
+
+
 @case("without -f it goes to the background when it is ready, writes its pid, and SIGTERM ends it")
 def background():
     with World(start=False) as w:

@@ -59,7 +59,7 @@ provider_free(struct provider **p)
 }
 
 /*
- * Does one more event keep within n a period, a burst of a tenth of a second's worth (at least 1) allowed? `free_at`
+ * Does one more event keep within n a period, a burst of a second's worth (at least 1) allowed? `free_at`
  * is when the next one would be due at the exact rate.
  */
 static bool
