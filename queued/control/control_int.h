@@ -107,8 +107,8 @@ bool queue_walk_step(struct queue_walk *w, struct control *c, queue_hit *hit, vo
 /* queues.c: which queues the options of show choose, and what their rows are sorted by. Borrows from the control. */
 struct queue_filter {
 	struct str what, vmta;
-	int connected, paused, backoff; /* -1: any */
-	enum { KEY_NONE, KEY_RCPTS, KEY_BYTES } key;
+	int connected, paused, backoff;				  /* -1: any */
+	enum { KEY_NONE, KEY_RCPTS, KEY_BYTES, KEY_BOUNCES } key; /* the last: only domains */
 };
 /* false: an argument is wrong, and the answer was ended with that */
 bool control_are_options_good(struct control *c);

@@ -64,12 +64,22 @@ add_queue(struct control *c, const struct queue_brief *b, void *state)
 	return true;
 }
 
+/* those with equally many bounces by their temporary failures */
+static uint64_t
+key_of(const struct domains *d, const struct sum *s)
+{
+	if (d->filter.key != KEY_BOUNCES)
+		return queue_filter_key(&d->filter, s->rcpts, s->bytes);
+	return PH_MIN(s->bounced, (uint64_t)UINT32_MAX) << 32 |
+	       PH_MIN(s->deferred, (uint64_t)UINT32_MAX);
+}
+
 static void
 pick_some(struct domains *d)
 {
 	for (int k = 0; k < SUMS_A_TURN && d->next < d->end; k++, d->next++) {
 		const struct sum *s = &d->sums[d->next];
-		uint64_t key = queue_filter_key(&d->filter, s->rcpts, s->bytes);
+		uint64_t key = key_of(d, s);
 		if (s->n_queues > 0 && pick_wants(&d->pick, key, s->begin))
 			pick_add(&d->pick, key, domain_name(d->next), d->next);
 	}

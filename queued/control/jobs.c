@@ -88,8 +88,11 @@ free_jobs(void *state)
 void
 control_show_jobs(struct control *c)
 {
-	struct jobs *s = xcalloc(1, sizeof *s);
+	struct jobs *s;
 
+	if (!control_are_options_good(c))
+		return;
+	s = xcalloc(1, sizeof *s);
 	s->max = c->req->max == 0 ? UINT32_MAX : c->req->max;
 	pick_init(&s->pick, s->max);
 	control_go_on(c, step_jobs, free_jobs, s);

@@ -33,6 +33,8 @@ queue_filter_init(struct queue_filter *f, const struct control *c)
 	    .backoff = yes_or_no(control_arg(c, ARG_MODE), "backoff")};
 	if (str_ieq(sort, STR("size")))
 		f->key = KEY_BYTES;
+	else if (str_ieq(sort, STR("bounces")))
+		f->key = KEY_BOUNCES;
 	else if (str_ieq(sort, STR("rcpt")) || (top && sort.len == 0))
 		f->key = KEY_RCPTS;
 }
@@ -68,17 +70,30 @@ is_one_of(struct str s, const char *a, const char *b, const char *otherwise)
 	       str_ieq(s, str_of(otherwise));
 }
 
+static bool
+is_order_good(struct control *c)
+{
+	struct str sort = control_arg(c, ARG_SORT);
+	bool of_domains =
+	    c->req->command == CTL_SHOW_DOMAINS || c->req->command == CTL_SHOW_TOPDOMAINS;
+
+	if (is_one_of(sort, "name", "rcpt", "size") ||
+	    (of_domains && str_ieq(sort, STR("bounces"))))
+		return true;
+	control_end(c, false, "--sort is name, rcpt%s size%s.", of_domains ? "," : " or",
+	    of_domains ? " or bounces" : "");
+	return false;
+}
+
 bool
 control_are_options_good(struct control *c)
 {
 	if (!is_one_of(control_arg(c, ARG_CONNECTED), "yes", "no", "no") ||
 	    !is_one_of(control_arg(c, ARG_PAUSED), "yes", "no", "no"))
 		control_end(c, false, "--connected and --paused are yes or no.");
-	else if (!is_one_of(control_arg(c, ARG_SORT), "name", "rcpt", "size"))
-		control_end(c, false, "--sort is name, rcpt or size.");
 	else if (!is_one_of(control_arg(c, ARG_MODE), "normal", "backoff", "normal"))
 		control_end(c, false, "--mode is normal or backoff.");
-	return !c->later;
+	return !c->later && is_order_good(c);
 }
 
 uint32_t

@@ -104,6 +104,8 @@ control_show_vmtas(struct control *c)
 	const struct conf *conf = daemon_conf();
 	struct vmtas *all;
 
+	if (!control_are_options_good(c))
+		return;
 	vmta_get(STR(""));
 	for (size_t i = 0; i < conf_n_vmtas(conf); i++)
 		vmta_get(conf_vmta_at(conf, i)->name);

@@ -139,6 +139,8 @@ def what_happened():
         b.wait_text(wanted)
     row = b.script("return [...document.querySelectorAll('tr')].map((r) => [...r.cells].map((c) => c.innerText)).find((r) => r[0] === 'nowhere.test')")
     expect_equal(row[2], "3", f"bounced of nowhere.test: {row}")
+    worst = w.ph.json("show", "domains", "--sort=bounces", "--maxitems=2")["domain"]
+    expect(worst[0]["name"] == "nowhere.test" and worst[0]["bounces"] >= worst[1]["bounces"], f"the worst first: {worst}")
     b.open("/ui/events?queue=nowhere.test")
     b.wait_text("bounced")
     b.wait_text("@nowhere.test")

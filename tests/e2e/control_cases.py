@@ -140,6 +140,8 @@ def queues():
         expect_equal(len(w.ph.json("show", "queues", "--mode=normal")["queue"]), 3, "--mode=normal")
         expect("0 of 0 matching" in run(w, "show", "queues", "--mode=backoff"), "--mode=backoff")
         run(w, "show", "queues", "--sort=color", status=1)
+        for what in ("jobs", "vmtas", "queues"):
+            run(w, "show", what, "--sort=bounces", status=1)
         dom = run(w, "--dom", "show", "topqueues", "--errors")
         found = {m.group(2): m.group(5) for m in map(THIRD_PARTY.match, dom.splitlines()) if m and m.group(1) == "0"}
         expect_equal((found["name"], found["rcp"], found["paused"], found["mode"]),
