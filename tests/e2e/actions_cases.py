@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
-from posthaste import BASE, BUILD, DOMAIN, World, queued_recipients  # noqa: E402
+from posthaste import BASE, BUILD, DOMAIN, World, go_on, queued_recipients  # noqa: E402
 
 POLICY = """\
 port {mx_port}
@@ -144,14 +144,11 @@ def categories_and_actions():
 @case("while bounced is dead failures wait and nothing else does; then all have their category, once")
 def bounced_dies():
     with World(policy=POLICY, config=CONFIG) as w:
-        stopped = w.ph.signal_daemon("bounced", signal.SIGSTOP)
+        stopped = w.ph.freeze_daemon("bounced")
         w.inject(100, "u%r@other.test,bad%r@gmail.test", per_message=2)
         w.mx.wait_recipients(100)
         w.ph.wait_records(100, "d")
-        try:
-            os.kill(stopped, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # master found that it hangs
+        go_on(stopped, signal.SIGKILL)
         w.ph.wait_records(100, "b")
         process = w.start_inject(200, "u%r@other.test,bad%r@gmail.test", per_message=2)
         w.ph.kill_daemon("bounced")

@@ -24,21 +24,22 @@ def domain(text, start="\tmax-smtp-out 20\n\tretry-after 2s\n\tretry-recipients-
 
 
 class Watch:
-    """What the provider saw, a line a look: (time, connections in all, refusals, connections now)."""
+    """What the provider saw, a line a look: (time before, refusals, time after)."""
 
     def __init__(self, w, name="gmail.test"):
         self.w, self.name, self.seen = w, name, []
 
     def look(self):
+        before = time.monotonic()
         p = self.w.mx.provider(self.name)
-        self.seen.append((time.monotonic(), p["connections_total"], p["connections_refused"], p["recipients"]))
+        self.seen.append((before, p["connections_refused"], time.monotonic()))
         return p
 
     def refused_in(self, seconds):
         """The most refusals in any such time that begins after the first of them."""
-        first = next((s for s in self.seen if s[2] > 0), None)
-        looks = [s for s in self.seen if first is not None and s[0] > first[0] + 0.5]
-        return max((b[2] - a[2] for i, a in enumerate(looks) for b in looks[i:] if b[0] - a[0] <= seconds), default=0)
+        first = next((s for s in self.seen if s[1] > 0), None)
+        looks = [s for s in self.seen if first is not None and s[0] > first[2] + 0.5]
+        return max((b[1] - a[1] for i, a in enumerate(looks) for b in looks[i:] if b[2] - a[0] <= seconds), default=0)
 
 
 def until_all_came(w, watch, n, seconds=90):

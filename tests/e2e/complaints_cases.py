@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
-from posthaste import World  # noqa: E402
+from posthaste import World, go_on  # noqa: E402
 from written_reports import arf  # noqa: E402
 
 POLICY = """port {mx_port}
@@ -147,13 +147,10 @@ def obeyed():
         w.complain(FBL, sealed[3])  # once more: known, which is not counted
         w.complain(TENANT, tenants)
         expect_equal(w.wait_entry("user8@far.test")["scope"], "tenant", "scope of a VirtualMTA's own complaints")
-        stopped = w.ph.signal_daemon("bounced", signal.SIGSTOP)
+        stopped = w.ph.freeze_daemon("bounced")
         w.complain(FBL, sealed[4])
         w.told()
-        try:
-            os.kill(stopped, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # master found that it hangs
+        go_on(stopped, signal.SIGKILL)
         w.wait_entry("user4@far.test")
         w.complain(PIPED, sealed[2])
         # the fourth of this hour for the new bounced is the last

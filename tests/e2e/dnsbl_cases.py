@@ -67,7 +67,7 @@ def watch():
         wait_for("the broken list was tried", lambda: lists.sim.asked["1.0.0.127.broken.test A"] > 1, 30)
         expect_equal(set(alerts(w)), {subject}, "alerts")
         expect_equal(listed(w), "posthaste_dnsbl_listed 1", "the metric")
-        expect("it lists 127.0.0.1" in w.ph.said(), "the log about the broken list")
+        wait_for("the log about the broken list", lambda: "it lists 127.0.0.1" in w.ph.said())
         # ---- what is held, and what not
         w.inject(3, "a%r@x.test", headers=("x-virtual-mta: va",))
         w.inject(2, "b%r@x.test", headers=("x-virtual-mta: vb",))

@@ -151,12 +151,14 @@ def scheduled():
         def at(seconds):
             return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now + seconds))
         w.inject(3, "u%r@one.test", headers=[f"X-Schedule: {at(-3600)} / {at(-1800)}, {at(4)} / {at(600)}"])
+        w.inject(3, "w%r@one.test", headers=[f"X-Schedule: {at(-3600)} / {at(-1800)}, {at(3600)} / {at(7200)}"])
         w.inject(3, "v%r@one.test")
-        w.mx.wait_recipients(3)
-        rows = w.ph.json("list", "--schedule", "--rcpt=u*")["rcpt"]
-        expect_equal([f"{at(4)} / {at(600)}" in r["schedule"] for r in rows], [True] * 3, f"schedules of {rows}")
         w.mx.wait_recipients(6)
-        w.conserve()
+        rows = w.ph.json("list", "--schedule", "--rcpt=w*")["rcpt"]
+        expect_equal([f"{at(3600)} / {at(7200)}" in r["schedule"] for r in rows], [True] * 3, f"schedules of {rows}")
+        expect_equal({a.rcpt[0] for a in w.mx.log()}, {"u", "v"}, "who came")
+        w.ph.pmtactl("delete", "--rcpt=w*")
+        w.conserve(bounced={rcpt for _, rcpt in w.all_acks[1].pairs()})
         early = [a for a in w.mx.log() if a.rcpt[0] == "u" and a.when_us < int(now + 4) * 1_000_000]
         expect_equal(early, [], "came too early")
 

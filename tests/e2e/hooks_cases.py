@@ -149,7 +149,7 @@ def hooks():
         expect_equal({r["recordId"] for r in got}, wanted, "records by CSV")
         expect_equal([p[3] for p in w.clear.posts if p[0] == "/csv"], [-1, 0, 302, 200], "tries")
         expect("Error posting to" in w.ph.said() and "no answer" in w.ph.said(), "the failure in the log")
-        expect("acct posted to" in w.ph.said(), "http-webhook-log-verbose")
+        wait_for("http-webhook-log-verbose", lambda: "acct posted to" in w.ph.said())
 
         with w.ph.client() as s:
             s.sendmail("a@inject.test", ["x@http.test"], "Subject: h\u00e9\r\n\r\n.\r\nend".encode())

@@ -280,13 +280,15 @@ def dialogue():
             wait_for(f"the log of {word!r}", lambda w_=word: talk(w, w_, "auth.test"))
         expect(not talk(w, "<<< ", "gmail.test"), "commands are logged that nobody asked for")
         expect("event=resolution queue=gmail.test" in w.ph.said(), "log-resolution")
-        expect(talk(w, "transfer failed", "gmail.test"), "log-transfer-failures")
+        wait_for("log-transfer-failures", lambda: talk(w, "transfer failed", "gmail.test"))
         said = w.ph.said() + w.ph.pmtactl("show", "settings", "auth.test").stdout
         for secret in SECRETS:
             expect(secret not in w.ph.said(), f"a password is in the log: {secret}")
         # ---- the last events of recipients
-        queue = w.ph.json("show", "queues", "gmail.test")["queue"][0]
-        found = {e["type"]: e for e in queue["rcptEvent"]}
+        def last_events():
+            found = {e["type"]: e for e in w.ph.json("show", "queues", "gmail.test")["queue"][0].get("rcptEvent", [])}
+            return len(found) == 3 and found
+        found = wait_for("one of each kind", last_events)
         expect_equal((found["delivered"]["rcpt"], found["delivered"]["jobId"]), ("good@gmail.test", "j1"), "delivered")
         expect_equal(found["bounced"]["rcpt"], "no@gmail.test", "bounced")
         expect("450 4.2.1" in found["deferred"]["text"], f"{found['deferred']}")

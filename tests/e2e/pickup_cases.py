@@ -117,7 +117,7 @@ def bad_files(w):
     expect("first" in {a.id for a in w.mx.log()}, "the first message of two")
     expect_equal(names(w, "pickup"), [".hidden", "folder"], "left alone")
     for name in wanted:
-        expect(f'event=pickup-bad file="{name}" ' in w.ph.said(), f"{name}: no log")
+        wait_for(f"the log about {name}", lambda: f'event=pickup-bad file="{name}" ' in w.ph.said())
     expect('file="vmta" why="554 5.7.1 There is no VirtualMTA' in w.ph.said(), "the reason")
     put(w, "cr", plain("bad", body="a\rb\n"))
     wait_bad(w, "cr.1")

@@ -130,7 +130,7 @@ def kept_names():
             w.mx.wait_recipients(20 * (i + 1))
             w.drained()
             w.unharmed(before, f"{kind} of kept names")
-            expect(state in w.ph.said()[said:], f"{kind} as state/{state} is not told: {w.ph.said()[said:]}")
+            wait_for(f"{kind} as state/{state} is told", lambda: state in w.ph.said()[said:])
             w.ph.stop()
             w.unplant()
             for name in ("clock", "limits"):

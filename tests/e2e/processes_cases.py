@@ -13,8 +13,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import Skip, case, expect, expect_equal, main, wait_for  # noqa: E402
-from posthaste import (BUILD, DAEMONS, DOMAIN, EVERYWHERE, IS_SANITIZED, USERS, World, each_daemon, is_alive,  # noqa: E402
-                       processes, queued_recipients)
+from posthaste import (BUILD, DAEMONS, DOMAIN, EVERYWHERE, IS_SANITIZED, USERS, World, each_daemon, go_on,  # noqa: E402
+                       is_alive, processes, queued_recipients)
 
 
 def status_of(pid):
@@ -155,10 +155,10 @@ def kill_all():
 def stopped_daemons():
     with World() as w:
         for name in ("acctd", "deliverd", "dnsd"):
-            pid = w.ph.signal_daemon(name, signal.SIGSTOP)
+            pid = w.ph.freeze_daemon(name)
             load = w.start_inject(300, EVERYWHERE)
             w.end_inject(load)
-            os.kill(pid, signal.SIGCONT)
+            go_on(pid)
         w.mx.wait_recipients(900)
         w.conserve()
 

@@ -180,7 +180,7 @@ def daily_damaged():
             w.ph.stop()
             spoil(w.folder + "/spool/state/limits")
             w.ph.start()
-            expect("event=limits-unknown" in w.ph.said(), "nothing in the log")
+            wait_for("the log about it", lambda: "event=limits-unknown" in w.ph.said())
             w.inject(3)
             wait_limited(w, "gmail.test/{default}", "max-msg-rate", DAILY)
             expect_equal(w.mx.recipients(), 5, "in all")

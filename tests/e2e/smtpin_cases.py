@@ -289,14 +289,14 @@ def seconds_until_end(steps, drip="", pause=0.3):
 @case("an idle client is told 421 4.4.2 when smtp-command-timeout is over")
 def idle():
     seconds, last = seconds_until_end(EHLO)
-    expect(1.5 < seconds < 10, f"it took {seconds:.1f} s")
+    expect(1.5 < seconds < 30, f"it took {seconds:.1f} s")
     expect(last.startswith("421 4.4.2"), last)
 
 
 @case("a command that drips in does not hold the session")
 def slow_command():
     seconds, last = seconds_until_end(EHLO, "NOOP " + "x" * 200)
-    expect(seconds < 10, f"it took {seconds:.1f} s")
+    expect(seconds < 30, f"it took {seconds:.1f} s")
     expect(last.startswith("421 4.4.2"), last)
 
 
@@ -304,7 +304,7 @@ def slow_command():
 def slow_content():
     before = accepted()
     seconds, last = seconds_until_end(DATA, "Subject: s\r\n\r\n" + "x\r\n" * 100)
-    expect(seconds < 10, f"it took {seconds:.1f} s")
+    expect(seconds < 30, f"it took {seconds:.1f} s")
     expect(last.startswith("421 4.4.2"), last)
     expect_equal(accepted(), before, "recipients accepted")
 

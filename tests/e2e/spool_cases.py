@@ -4,8 +4,8 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
-from cases import case, expect, expect_equal, main  # noqa: E402
-from posthaste import World  # noqa: E402
+from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
+from posthaste import World, queued_recipients  # noqa: E402
 
 POLICY = "port {mx_port}\nname-server {net}.53:{dns_port}\nprovider gmail.test { mx {net}.10; down; }\n"
 # of 1 MB and more: a file of its own
@@ -32,9 +32,10 @@ def broken():
             break_file(queue()[0])
             w.ph.write_config(text + w.config)
             w.ph.start()
+            wait_for("the spool was read", lambda: queued_recipients(w.ph) == 0)
             expect_equal(queue(), [], "queue files afterwards")
             expect_equal(len(glob.glob(f"{w.folder}/spool/bad/{name}*")), kept, f"kept with {text!r}")
-            expect("event=set-aside" in w.ph.said(), "no log line")
+            wait_for("the log of it", lambda: "event=set-aside" in w.ph.said())
             w.ph.pmtactl("show", "ledger")
 
 

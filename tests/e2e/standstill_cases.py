@@ -9,7 +9,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
-from posthaste import DAEMONS, EVERYWHERE, World, each_daemon, is_alive, queued_recipients  # noqa: E402
+from posthaste import DAEMONS, EVERYWHERE, World, each_daemon, freeze, is_alive, queued_recipients  # noqa: E402
 
 
 @case("a daemon that stays stopped is killed and started again within 30 s; the mail goes on and nothing is lost")
@@ -18,8 +18,7 @@ def stopped_for_good():
         w.ph.pmtactl("pause", "queue", "*/*")
         w.inject(200, EVERYWHERE)
         before = dict(each_daemon(w))
-        for pid in before.values():
-            os.kill(pid, signal.SIGSTOP)
+        freeze(*before.values())
         wait_for("all were killed", lambda: not any(is_alive(p) for p in before.values()), 32)
         wait_for("all run again", lambda: set(w.ph.daemons()) == set(DAEMONS) and w.ph._is_up(), 30)
         expect_equal(w.ph.said().count("does not answer and is killed"), len(before), "daemons that were found hanging")
@@ -32,7 +31,7 @@ def stopped_for_good():
 def stopped_master():
     with World() as w:
         pids = sorted(p for _, p in each_daemon(w))
-        os.kill(w.ph.process.pid, signal.SIGSTOP)
+        freeze(w.ph.process.pid)
         end = time.monotonic() + 26
         while time.monotonic() < end:
             w.inject(20, EVERYWHERE)

@@ -202,6 +202,12 @@ class Posthaste:
         os.kill(pid, number)
         return pid
 
+    def freeze_daemon(self, name):
+        """SIGSTOP to the first process of that name, which stands still from now on; its id. See go_on()."""
+        pid = wait_for(f"{name} runs", lambda: self.daemons().get(name))[0]
+        freeze(pid)
+        return pid
+
     def kill_daemon(self, name):
         """kill -9, and waits until master has started another that is ready."""
         before = set(wait_for(f"{name} runs", lambda: self.daemons().get(name)))
@@ -428,3 +434,30 @@ def processes():
 
 def is_alive(pid):
     return pid in processes()
+
+
+def _stands_still(pid):
+    """Does every thread? Of what is gone, too."""
+    for path in glob.glob(f"/proc/{pid}/task/*/stat"):
+        try:
+            text = open(path, errors="replace").read()
+        except OSError:
+            continue
+        if text[text.rindex(")") + 2] not in "TtZX":
+            return False
+    return True
+
+
+def freeze(*pids):
+    """SIGSTOP, and waits until all stand still: kill() returns before they do, and what they still do then surprises."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    wait_for("they stand still", lambda: all(_stands_still(pid) for pid in pids))
+
+
+def go_on(pid, number=signal.SIGCONT):
+    """Ends what freeze() began; master may have found before that it hangs, and have killed it."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass

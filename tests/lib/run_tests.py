@@ -8,8 +8,9 @@ BUILD/tests/unit, fuzz replays those under BUILD-san/tests/fuzz with tests/fuzz/
 than there are processors, four at most; files with a line `# starts early` among their first ten begin, for they take
 long; the fault tests and those with `# runs alone` run by themselves. A program that fails without a failed case
 counts as one.
-A file of tests/e2e that fails beside another is run once more by itself, with nothing else to share the machine: what
-passes then is named unsteady, what fails again has failed. More than three such files are not unsteady: all count.
+A unit test or a file of tests/e2e that fails is run once more at the end, by itself, with nothing else to share the
+machine: what passes then is named unsteady, what fails again has failed. More than three such are not unsteady: all
+count. Golden files, replays, seeds and fault tests get no second try: nothing in them may depend on the machine.
 The environment holds PH_BUILD, and PH_FULL=1 with --full.
 """
 import argparse
@@ -31,7 +32,7 @@ MOST_UNSTEADY = 3
 class Test:
     def __init__(self, name, command, limit, alone=False, early=False):
         self.name, self.command, self.limit, self.alone, self.early = name, command, limit, alone, early
-        self.unsteady = []
+        self.unsteady, self.may_be_unsteady = [], name.startswith(("unit/", "tests/e2e/"))
         self._clear()
 
     def _clear(self):
@@ -111,7 +112,7 @@ def runner(path, build, full):
 def find(build, full):
     tests = []
     for path in sorted(glob.glob(f"{build}/tests/unit/*/*_test")):
-        tests.append(Test("unit/" + os.path.relpath(path, f"{build}/tests/unit"), [path], 120))
+        tests.append(Test("unit/" + os.path.relpath(path, f"{build}/tests/unit"), [path], 240))
     for path in sorted(glob.glob(f"{build}-san/tests/fuzz/*_fuzz")):
         name = os.path.basename(path)[:-len("_fuzz")]
         seeds = sorted(glob.glob(f"tests/fuzz/seeds/{name}/*"))
@@ -143,7 +144,7 @@ def run_all(tests):
     for test in tests:
         if test.alone:
             report(test.run())
-    doubtful = [t for t in together if t.failed and t.name.startswith("tests/e2e/")]
+    doubtful = [t for t in tests if t.failed and t.may_be_unsteady]
     if len(doubtful) <= MOST_UNSTEADY:
         for test in doubtful:
             report(test.run_again())
@@ -167,7 +168,7 @@ def main():
         print(f"failed: {name}: {case}")
     for test in tests:
         for case in test.unsteady:
-            print(f"unsteady: {test.name}: failed beside another test, passed alone: {case}")
+            print(f"unsteady: {test.name}: failed at first, passed by itself: {case}")
     skipped = sum(len(t.skipped) for t in tests)
     print(f"{time.monotonic() - began:.0f} s" + (f", {skipped} skipped" if skipped else ""))
     print(f"{sum(t.passed for t in tests)} passed, {len(failed)} failed")

@@ -59,7 +59,7 @@ static bool
 run_until_done(void)
 {
 	t.has_done = false;
-	ev_timer_in_ms(&t.guard, 5000);
+	ev_timer_in_ms(&t.guard, 60000);
 	ev_timer_in_ms(&t.poll, 1);
 	ev_run();
 	ev_timer_stop(&t.guard);

@@ -287,7 +287,7 @@ launch(struct side *s, void (*act)(void), unsigned calls)
 	close(pair[0]);
 	close(pair[1]);
 	ipc_send(s->chan, IPC_START, NULL, NULL, -1);
-	assert_int_equal(ipc_flush_blocking(s->chan, 5000, &why), 0);
+	assert_int_equal(ipc_flush_blocking(s->chan, 60000, &why), 0);
 	conf_free(&c);
 }
 
@@ -414,7 +414,7 @@ the_kernel_confirms_every_wall(void **state)
 		conf_free(&c);
 	}
 	ipc_send(s.chan, IPC_STOP, &(struct ipc_stop){.drain_ms = 1000}, NULL, -1);
-	assert_int_equal(ipc_flush_blocking(s.chan, 5000, &why), 0);
+	assert_int_equal(ipc_flush_blocking(s.chan, 60000, &why), 0);
 	assert_int_equal(end_of(&s), 0);
 }
 

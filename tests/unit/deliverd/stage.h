@@ -25,7 +25,7 @@
 #include "lib/spool/record_int.h"
 #include "tests/unit/deliverd/sink.h"
 
-#define WAIT_MS 20000
+#define WAIT_MS 60000
 
 struct stage {
 	char dir[64];
@@ -152,14 +152,20 @@ start(const char *directives)
 	await(stage.queued, &m, IPC_ORPHANS_END);
 }
 
-static int
-end_daemon(uint64_t drain_ms)
+static void
+tell_stop(uint64_t drain_ms)
 {
 	struct ipc_stop s = {.drain_ms = drain_ms};
-	int status;
 
 	ipc_send(stage.master, IPC_STOP, &s, NULL, -1);
 	flush(stage.master);
+}
+
+static int
+await_end(void)
+{
+	int status;
+
 	assert_int_equal(waitpid(stage.daemon, &status, 0), stage.daemon);
 	return status;
 }
@@ -178,7 +184,7 @@ remove_file(const char *fmt, unsigned long long id)
 		print_message("%s stays: %m\n", path);
 }
 
-/* after end_daemon() */
+/* after await_end() */
 static void
 clean(void)
 {
@@ -197,7 +203,8 @@ clean(void)
 static void
 finish(void)
 {
-	assert_int_equal(end_daemon(0), 0);
+	tell_stop(0);
+	assert_int_equal(await_end(), 0);
 	clean();
 }
 

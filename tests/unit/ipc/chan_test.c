@@ -102,7 +102,7 @@ run(void)
 	struct ev_timer t;
 
 	ev_timer_init(&t, on_too_late);
-	ev_timer_in_ms(&t, 20000);
+	ev_timer_in_ms(&t, 60000);
 	ev_run();
 	ev_timer_stop(&t);
 }
