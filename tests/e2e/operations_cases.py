@@ -400,8 +400,9 @@ def show_alerts():
         expect_equal((again["state"], again["count"]), ("raised", 2), "the same alert once more")
         expect("threshold" in w.ph.pmtactl("show", "alerts").stdout, "as text")
         wait_for("mail about them", lambda: any(a.rcpt == "operator@gmail.test" for a in w.mx.log()), 40)
+        # what came after the first telling comes with the next, a minute later
         wait_for("the command was told", lambda: os.path.exists(w.folder + "/alerts/told")
-                 and "threshold " + subject in open(w.folder + "/alerts/told").read(), 40)
+                 and "threshold " + subject in open(w.folder + "/alerts/told").read(), 100)
         expect_equal(metrics(w)["posthaste_alerts"], len([a for a in alerts(w).values() if a["state"] == "raised"]),
                      "the metric")
         # with the cause gone

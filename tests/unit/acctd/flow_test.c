@@ -29,7 +29,7 @@ static struct {
 	struct ev_timer guard, poll;
 	uint64_t wanted_seq, acked;
 	struct ipc_answer answer;
-	bool has_answer, has_left, wants_block;
+	bool has_answer, has_left, wants_block, sync;
 } t;
 
 static void
@@ -199,6 +199,7 @@ set_one(const char *name, const char *const *lists, const enum acct_rec *recs, s
 	for (size_t i = 0; i < n; i++)
 		acct_layout_add(&d->layout, recs[i], str_of(lists[i]), NULL);
 	d->iso_times = true;
+	d->sync = t.sync;
 	acctd_set_files(&t.a, &d, 1);
 	free(path);
 }
@@ -292,6 +293,23 @@ records_are_acknowledged_once_and_up_to_the_highest(void **state)
 		send_record(i, ACCT_DELIVERED, &p, (uint32_t)(i % 3));
 	assert_true(run_until(500, PATIENCE_MS));
 	assert_int_equal(t.acked, 500);
+}
+
+static void
+a_file_with_sync_gathers_nothing(void **state)
+{
+	struct spool_place p = store_message(0x77);
+
+	set_file("acct.csv", "rcpt");
+	send_record(1, ACCT_DELIVERED, &p, 0);
+	assert_true(ev_timer_is_armed(&t.a.tick)); /* more may come */
+	assert_true(run_until(1, PATIENCE_MS));
+	t.sync = true;
+	set_file("acct.csv", "rcpt");
+	send_record(2, ACCT_DELIVERED, &p, 1);
+	assert_false(ev_timer_is_armed(&t.a.tick));
+	assert_true(run_until(2, PATIENCE_MS));
+	file_is("acct.csv", "type,rcpt\r\nd,a@one.example\r\nd,b@two.example\r\n");
 }
 
 static void
@@ -395,6 +413,7 @@ main(void)
 	    TEST(every_field_of_a_delivery_is_powermtas),
 	    TEST(record_types_share_one_header),
 	    TEST(records_are_acknowledged_once_and_up_to_the_highest),
+	    TEST(a_file_with_sync_gathers_nothing),
 	    TEST(what_cannot_be_read_is_written_with_what_is_known),
 	    TEST(without_files_records_are_only_acknowledged),
 	    TEST(a_reload_writes_what_came_before_to_the_old_file),

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "tests/unit/dnsd/message.h"
+#include "tests/unit/dnsd/ports.h"
 
 #define MAX_SEEN 300
 
@@ -133,28 +134,6 @@ on_tcp(struct ev_io *io, int what)
 	s->n_tcp++;
 	ev_io_init(&s->conn, accept(io->fd, NULL, NULL), on_tcp_data);
 	ev_io_want(&s->conn, EV_IN);
-}
-
-/* A port that is free for both; a free one for TCP may be some other process's for UDP. */
-static uint16_t
-bind_both(int *tcp, int *udp)
-{
-	for (int i = 0; i < 100; i++) {
-		struct sockaddr_in a = {
-		    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-		socklen_t len = sizeof a;
-
-		*udp = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-		*tcp = socket(AF_INET, SOCK_STREAM, 0);
-		assert_int_equal(bind(*tcp, (struct sockaddr *)&a, len) | listen(*tcp, 5), 0);
-		assert_int_equal(getsockname(*tcp, (struct sockaddr *)&a, &len), 0);
-		if (bind(*udp, (struct sockaddr *)&a, len) == 0)
-			return ntohs(a.sin_port);
-		close(*udp);
-		close(*tcp);
-	}
-	fail_msg("no port is free for both");
-	return 0;
 }
 
 static void
@@ -558,6 +537,20 @@ a_dead_server_is_a_temporary_failure_and_recovers(void **state)
 	assert_int_equal(resolve(DNS_MX, "x.test"), DNS_OK);
 }
 
+/* all its tries take fourteen seconds */
+static void
+a_silent_server_is_a_temporary_failure_for_all_who_asked(void **state)
+{
+	t.server[0].is_silent = true;
+	t.n_done = 0;
+	for (uint32_t i = 0; i < 3; i++)
+		ask(i, DNS_MX, 3, "x.test");
+	assert_true(run_until_done(3, 60000));
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(t.done[i].status, DNS_TIMEOUT);
+	assert_int_equal(t.server[0].n_queries, 3); /* tries, of one question */
+}
+
 static void
 queued_may_go_at_any_time(void **state)
 {
@@ -586,6 +579,7 @@ main(void)
 	    TEST(the_next_server_is_asked_when_one_fails),
 	    TEST(new_servers_get_the_questions_under_way),
 	    TEST(a_dead_server_is_a_temporary_failure_and_recovers),
+	    TEST(a_silent_server_is_a_temporary_failure_for_all_who_asked),
 	    TEST(queued_may_go_at_any_time),
 	};
 
