@@ -342,5 +342,6 @@ main(int argc, char **argv)
 		append_mbox(dir, buf_cstr(&last), values);
 	else
 		write_new(dir, values, strcmp(argv[1], "newfile-pickup") == 0);
+	buf_clear(&last);
 	return EX_OK;
 }
