@@ -14,6 +14,7 @@
 #include "queued/way/blocklist.h"
 #include "queued/limit/cold.h"
 #include "queued/conn.h"
+#include "queued/control/changes.h"
 #include "queued/control/control.h"
 #include "queued/end/errand.h"
 #include "queued/end/first.h"
@@ -170,6 +171,7 @@ queued_init(void)
 	if (pause_load(qd.spool_fd, &why) == -1)
 		fatal("event=pauses-unreadable text=\"%s\"", why.text);
 	age_start(qd.spool_fd);
+	changes_start(qd.spool_fd);
 	sts_start(qd.spool_fd);
 	patterns_prepare();
 	recover_start();

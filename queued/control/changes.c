@@ -1,5 +1,13 @@
 #include "queued/control/changes.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/io.h"
+#include "lib/base/log.h"
+#include "lib/base/num.h"
 #include "lib/base/xalloc.h"
 #include "queued/control/control_int.h"
 
@@ -7,6 +15,8 @@
 #define SHOWN	 100u
 #define HOUR_NS	 (3600 * NS_PER_SEC)
 #define TEXT_LEN 400u
+/* of a line of the file, with its end: each change has a place of its own there */
+#define LINE_LEN 1280u
 
 struct change {
 	struct wall when;
@@ -16,7 +26,97 @@ struct change {
 static struct {
 	struct change ring[KEPT];
 	uint32_t n; /* ever */
-} changes;
+	int fd;	    /* of the file, -1: there is none */
+} changes = {.fd = -1};
+
+/* ---- the file: "number time kind TAB queue TAB source TAB text", filled up with blanks ---- */
+
+static void
+write_line(uint32_t number, const struct change *e)
+{
+	char line[LINE_LEN + 1];
+	int n = snprintf(line, sizeof line, "%u %lu %s\t%s\t%s\t%s", number, (uint64_t)e->when.ns,
+	    tail_kind_name((enum tail_kind)e->kind), e->queue, e->source, e->text);
+
+	if (changes.fd == -1 || n < 0)
+		return;
+	n = PH_MIN(n, (int)LINE_LEN - 1);
+	memset(line + n, ' ', LINE_LEN - (size_t)n);
+	line[LINE_LEN - 1] = '\n';
+	if (pwrite(changes.fd, line, LINE_LEN, (off_t)(number % KEPT) * LINE_LEN) != LINE_LEN)
+		log_debug("event=change-not-kept text=\"%s\"", strerrordesc_np(errno));
+}
+
+static bool
+read_kind(struct str word, uint8_t *kind)
+{
+	for (unsigned k = 0; k < TAIL_MAX; k++) {
+		*kind = (uint8_t)k;
+		if (str_eq(word, str_of(tail_kind_name((enum tail_kind)k))))
+			return changes_have((enum tail_kind)k);
+	}
+	return false;
+}
+
+static bool
+read_line(struct str line, uint32_t *number, struct change *e)
+{
+	struct str head, word, queue, source;
+	uint64_t ns;
+
+	if (!str_next(&line, '\t', &head) || !str_next(&line, '\t', &queue) ||
+	    !str_next(&line, '\t', &source))
+		return false;
+	if (!str_next_word(&head, &word) || !parse_u32(word, 0, UINT32_MAX - 1, number) ||
+	    !str_next_word(&head, &word) || !parse_u64(word, 0, INT64_MAX, &ns) ||
+	    !str_next_word(&head, &word) || !read_kind(word, &e->kind))
+		return false;
+	e->when.ns = (int64_t)ns;
+	e->queue = xstrdup_str(queue);
+	e->source = xstrdup_str(source);
+	e->text = xstrdup_str(str_trim(line));
+	return true;
+}
+
+static void
+take_line(uint32_t place, struct str line)
+{
+	struct change e = {0};
+	uint32_t number;
+
+	if (!read_line(line, &number, &e))
+		return;
+	if (number % KEPT != place) {
+		free(e.queue);
+		free(e.source);
+		free(e.text);
+		return;
+	}
+	changes.ring[place] = e;
+	changes.n = PH_MAX(changes.n, number + 1);
+}
+
+void
+changes_start(int spool_fd)
+{
+	char line[LINE_LEN];
+
+	if (mkdirat(spool_fd, "state", 0700) == -1 && errno != EEXIST)
+		log_debug("state: %s", strerrordesc_np(errno));
+	changes.fd = open_plain(spool_fd, "state/changes", O_RDWR | O_CREAT, 0600);
+	if (changes.fd == -1) {
+		log_warn(
+		    "event=changes-not-kept text=\"state/changes: %s\"", strerrordesc_np(errno));
+		return;
+	}
+	for (uint32_t i = 0; i < KEPT; i++) {
+		if (pread_all(changes.fd, line, LINE_LEN, (uint64_t)i * LINE_LEN) != LINE_LEN)
+			return;
+		take_line(i, str_from(line, LINE_LEN - 1));
+	}
+}
+
+/* ---- what is kept ---- */
 
 bool
 changes_have(enum tail_kind kind)
@@ -25,19 +125,32 @@ changes_have(enum tail_kind kind)
 	       kind == TAIL_COMMAND;
 }
 
+/* cut, and without what would end a line or a field of it; owned */
+static char *
+a_line_of(struct str s)
+{
+	char *text = xstrdup_str(str_sub(s, 0, TEXT_LEN));
+
+	for (char *p = text; *p != '\0'; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = ' ';
+	return text;
+}
+
 void
 changes_keep(const struct tail_event *e)
 {
-	struct change *c = &changes.ring[changes.n++ % KEPT];
+	struct change *c = &changes.ring[changes.n % KEPT];
 
 	free(c->queue);
 	free(c->source);
 	free(c->text);
 	*c = (struct change){.when = ev_wall(),
 	    .kind = (uint8_t)e->kind,
-	    .queue = xstrdup_str(str_sub(e->queue, 0, TEXT_LEN)),
-	    .source = xstrdup_str(str_sub(e->source, 0, TEXT_LEN)),
-	    .text = xstrdup_str(str_sub(e->text, 0, TEXT_LEN))};
+	    .queue = a_line_of(e->queue),
+	    .source = a_line_of(e->source),
+	    .text = a_line_of(e->text)};
+	write_line(changes.n++, c);
 }
 
 static void

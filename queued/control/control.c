@@ -399,15 +399,32 @@ are_texts(const struct str *args)
 	return true;
 }
 
+/* what was given with the command, as far as there is room */
 static void
-note_command(const struct client *cl, const struct ctl_row *row, struct str argument)
+add_arguments(const struct str *args, char *text, size_t room)
 {
-	char text[300];
-	int n = snprintf(text, sizeof text, "uid %u: %s %.*s", cl->uid, row->words,
-	    STR_ARG(str_sub(argument, 0, 200)));
+	static const enum ctl_arg order[] = {ARG_SOURCE, ARG_TARGET, ARG_RCPT, ARG_JOB, ARG_ENVID,
+	    ARG_OLDER, ARG_MODE, ARG_PRIORITY, ARG_VMTA, ARG_FLAGS};
 
-	log_info("event=control client=%s uid=%u command=\"%s\" argument=%s",
-	    ipc_role_name(ipc_peer(cl->chan)), cl->uid, row->words, log_quote(argument));
+	for (size_t i = 0; i < countof(order); i++) {
+		size_t n = strlen(text);
+		if (args[order[i]].len > 0)
+			snprintf(
+			    text + n, room - n, " %.*s", STR_ARG(str_sub(args[order[i]], 0, 100)));
+	}
+}
+
+static void
+note_command(const struct client *cl, const struct ctl_row *row, const struct str *args)
+{
+	char given[300] = "", text[400];
+	int n;
+
+	add_arguments(args, given, sizeof given);
+	n = snprintf(text, sizeof text, "uid %u: %s%s", cl->uid, row->words, given);
+	log_info("event=control client=%s uid=%u command=\"%s\" arguments=%s",
+	    ipc_role_name(ipc_peer(cl->chan)), cl->uid, row->words,
+	    log_quote(str_trim(str_of(given))));
 	tail_queue(TAIL_COMMAND, "", str_from(text, PH_MIN((size_t)n, sizeof text - 1)));
 }
 
@@ -439,7 +456,7 @@ answer(struct ipc_chan *chan, struct ipc_msg *m)
 	}
 	if (row->rights > CTL_RIGHT_READ && row->command != CTL_SUPPRESSION_IMPORT &&
 	    row->command != CTL_SUPPRESSION_EXPORT)
-		note_command(cl, row, c.args[ARG_TARGET]);
+		note_command(cl, row, c.args);
 	if (control_flag(&c, "dry-run") && control_dry_run(&c, row))
 		return;
 	for (size_t i = 0; i < countof(functions); i++) {

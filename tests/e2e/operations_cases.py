@@ -414,7 +414,8 @@ def show_alerts():
         # ---- all of that was a change
         changes = w.ph.json("show", "changes")["change"]
         for kind, text in (("mode", "backoff"), ("source", "disabled"), ("alert", "threshold " + subject), ("alert", "disk spool: has ended"),
-                           ("command", "reload"), ("command", "the configuration was loaded")):
+                           ("command", "reload"), ("command", f"disable source {w.net}.200 held.test/va"),
+                           ("command", "set queue held.test backoff"), ("command", "the configuration was loaded")):
             expect(any(c["type"] == kind and text in c["text"] for c in changes), f"{kind} {text!r} is not among {changes}")
         expect("disable source" in w.ph.pmtactl("show", "changes").stdout, "changes as text")
         w.ph.pmtactl("delete", "--jobId=j1")
@@ -429,6 +430,13 @@ def show_alerts():
         expect_equal(metrics(w)["posthaste_acct_blocked"], 1, "the metric of accounting")
         os.chmod(acct, mode)
         wait_for("its end", lambda: alerts(w)["accounting", "acctd"]["state"] == "ended", 40)
+        # ---- what changed is known after a restart, in its order, and more is added to it
+        before = w.ph.json("show", "changes")["change"]
+        w.ph.kill_daemon("queued")
+        wait_for("queued is back", lambda: w.ph.pmtactl("pause", "queue", "later.test", check=False).returncode == 0, 40)
+        after = w.ph.json("show", "changes", "--maxitems=1000")["change"]
+        expect(after[-len(before):] == before, f"changes before {before} and after a restart {after}")
+        expect(any("pause queue later.test" in c["text"] for c in after[:-len(before)]), f"{after[:3]}")
         w.ph.audit()
     shutil.rmtree(certs.folder, ignore_errors=True)
 
