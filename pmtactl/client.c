@@ -11,7 +11,9 @@
 #include "lib/ev/ev.h"
 #include "lib/ipc/ipc.h"
 
-#define ANSWER_MS  60000
+/* a queued that hangs is ended by master within half a minute: then the channel is down. One that looks through a
+ * million envelopes on a slow disk is waited for. */
+#define ANSWER_MS  600000
 #define RESOLVE_MS 100
 /* dnsd gives up after 20 s */
 #define RESOLVE_LOOKS 250

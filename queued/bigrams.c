@@ -9,11 +9,11 @@ pair(unsigned a, unsigned b)
 	return UINT64_C(1) << ((a << 9 | b) * 0x9e3779b1u >> 26);
 }
 
-/* few patterns tell more of the beginning than one letter: that one has two bits */
+/* some patterns tell no more than the first letter: it has three bits */
 static uint64_t
 first(unsigned a)
 {
-	return pair(BEGIN, a) | pair(a, BEGIN);
+	return pair(BEGIN, a) | pair(a, BEGIN) | pair(ANY, a);
 }
 
 static uint64_t
@@ -58,5 +58,34 @@ bigrams_of_local_part(struct str address)
 
 	if (at == STR_NPOS)
 		return bigrams_of(address, BIGRAMS_WHOLE);
+	if (at != str_find(address, '@'))
+		return BIGRAMS_UNKNOWN;
 	return bigrams_of(str_sub(address, 0, at + 1), BIGRAMS_BEGINS);
+}
+
+/* where the pattern has its last `@` an address that fits has its only one */
+static void
+ask_parts(struct bigrams_address *a, struct str pattern, size_t at)
+{
+	a->local_part = bigrams_asked(str_sub(pattern, 0, at + 1), BIGRAMS_BEGINS);
+	a->domain = bigrams_asked(str_skip(pattern, at), BIGRAMS_ENDS);
+}
+
+void
+bigrams_ask_address(struct bigrams_address *a, struct str pattern)
+{
+	size_t at = str_rfind(pattern, '@'), n = 0;
+
+	*a = (struct bigrams_address){0};
+	if (pattern.len == 0)
+		return;
+	if (at != STR_NPOS) {
+		ask_parts(a, pattern, at);
+		return;
+	}
+	/* what stands before the first wildcard has no `@` either, so it is in the local part */
+	while (n < pattern.len && pattern.p[n] != '*' && pattern.p[n] != '?')
+		n++;
+	a->local_part = bigrams_asked(str_sub(pattern, 0, n), BIGRAMS_BEGINS);
+	a->whole = bigrams_asked(pattern, BIGRAMS_WHOLE);
 }

@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include "queued/bigrams.h"
 #include "queued/control/control.h"
 #include "queued/queue.h"
 
@@ -69,7 +70,8 @@ struct selection {
 	bool has_domain;
 	uint32_t rcpt_hash; /* 0: none */
 	uint32_t domains[3];
-	uint64_t asked_orig, asked_envid, asked_local_part, asked_rcpt;
+	uint64_t asked_orig, asked_envid;
+	struct bigrams_address asked_rcpt;
 };
 /* false: an argument is wrong, and the answer was ended with that */
 bool selection_is_good(struct control *c);
@@ -86,6 +88,7 @@ bool selection_is_empty(const struct selection *s);
 struct walk {
 	struct selection s;
 	uint32_t next, end; /* handles; next 0: not begun */
+	uint32_t n_read;    /* envelopes */
 	uint32_t n, max;    /* the owner's */
 	int hit_cost;	    /* the owner's: of a hit, in recipients looked at */
 };

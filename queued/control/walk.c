@@ -11,7 +11,10 @@
 
 /* a turn's work, in recipients looked at; what reading an envelope weighs against that */
 #define WALK_A_TURN   40000
-#define WALK_ENVELOPE 150
+#define WALK_ENVELOPE 60
+/* and when reading is over in any case, for a disk may be slow; how often the clock is looked at */
+#define WALK_READ_MS	   2
+#define WALK_LOOK_AT_CLOCK 16
 /* the same in queues, where their names are looked at or something is done to them, and where they are only counted */
 #define QUEUES_A_TURN 4000
 #define BRIEFS_A_TURN 25000
@@ -50,10 +53,7 @@ selection_of_rcpt(struct selection *s, struct str pattern)
 	struct str domain = at == STR_NPOS ? STR("") : str_skip(pattern, at + 1);
 
 	s->rcpt = pattern;
-	s->asked_rcpt = asked_of(pattern);
-	/* what stands before an `@` in the pattern stands before one in the address */
-	s->asked_local_part =
-	    at == STR_NPOS ? 0 : bigrams_asked(str_sub(pattern, 0, at + 1), BIGRAMS_BEGINS);
+	bigrams_ask_address(&s->asked_rcpt, pattern);
 	s->rcpt_hash = is_exact(pattern) ? suppress_hash(pattern) : 0;
 	s->has_domain = is_exact(domain);
 	/* our own domains' mail, and what is no address, are known by other names */
@@ -133,12 +133,11 @@ address_may_fit(const struct selection *s, const struct rcpt *r)
 {
 	if (s->rcpt_hash != 0 && r->hash != 0 && r->hash != s->rcpt_hash)
 		return false;
-	if (!bigrams_may_fit(r->local_part, s->asked_local_part))
-		return false;
-	if (r->domain == s->domains[0] || r->domain == s->domains[1] || r->domain == s->domains[2])
-		return true;
-	return !s->has_domain &&
-	       bigrams_may_fit(r->local_part | domain_bigrams(r->domain), s->asked_rcpt);
+	/* these two stand for other names */
+	if (r->domain == s->domains[1] || r->domain == s->domains[2])
+		return bigrams_may_be(&s->asked_rcpt, r->local_part, BIGRAMS_UNKNOWN);
+	return (!s->has_domain || r->domain == s->domains[0]) &&
+	       bigrams_may_be(&s->asked_rcpt, r->local_part, domain_bigrams(r->domain));
 }
 
 void
@@ -149,10 +148,20 @@ walk_init(struct walk *w, struct control *c)
 	w->end = slab_end(&qd.rcpts);
 }
 
+/* an envelope was read: what is left of the turn's work */
+static int
+left_after_read(struct walk *w, struct mono began, int left)
+{
+	if (++w->n_read % WALK_LOOK_AT_CLOCK == 0 && mono_diff_ms(began, ev_now()) >= WALK_READ_MS)
+		return 0;
+	return left - WALK_ENVELOPE;
+}
+
 bool
 walk_step(struct walk *w, struct control *c, walk_hit *hit)
 {
 	int left = WALK_A_TURN;
+	struct mono began = ev_now();
 	struct str address = STR(""), sender = STR("");
 
 	for (; w->next < w->end && left > 0; w->next++, left--) {
@@ -161,7 +170,7 @@ walk_step(struct walk *w, struct control *c, walk_hit *hit)
 		    !message_fits(&w->s, message_at(r->message)))
 			continue;
 		if (w->s.needs_envelope) {
-			left -= WALK_ENVELOPE;
+			left = left_after_read(w, began, left);
 			if (!envelope_fits(&w->s, r, &address, &sender))
 				continue;
 		}
