@@ -494,6 +494,7 @@ give_back_all(struct conn *c, bool may_be_seen)
 	/* the latest first, so that the order in the queue is kept */
 	while (!STAILQ_EMPTY(&c->txns)) {
 		struct txn *t = STAILQ_LAST(&c->txns, txn, link);
+		/* what the checker does not follow is STAILQ_REMOVE: NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		give_back(c, t, may_be_seen);
 		STAILQ_REMOVE(&c->txns, t, txn, link);
 		free(t);

@@ -40,12 +40,15 @@ static double
 resident_mb(void)
 {
 	FILE *f = fopen("/proc/self/statm", "re");
-	unsigned long all = 0, resident = 0;
+	char line[100], *resident;
 
-	if (f == NULL || fscanf(f, "%lu %lu", &all, &resident) != 2)
+	if (f == NULL || fgets(line, sizeof line, f) == NULL)
 		exit(1);
 	fclose(f);
-	return (double)resident * 4096 / 1e6;
+	resident = strchr(line, ' ');
+	if (resident == NULL)
+		exit(1);
+	return (double)strtoul(resident, NULL, 10) * 4096 / 1e6;
 }
 
 /* addresses in no order, as lists have them */

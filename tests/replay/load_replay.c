@@ -260,7 +260,7 @@ main(int argc, char **argv)
 	size_t memory;
 
 	if (argc != 5 || !parse_u32(str_of(argv[1]), 1, 10000000, &n) ||
-	    !parse_u32(str_of(argv[2]), 1, 10000000, &n_queues))
+	    !parse_u32(str_of(argv[2]), 1, 10000000, &n_queues) || n == 0)
 		replay_die("usage: load_replay MESSAGES QUEUES FOLDER none|some|all");
 	while (strcmp(settings[setting].name, argv[4]) != 0)
 		if (++setting == countof(settings))

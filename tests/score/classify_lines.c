@@ -9,6 +9,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/num.h"
 #include "lib/classify/classify.h"
+#include "lib/smtp/reply.h"
 #include "tests/score/score.h"
 
 static void
@@ -23,18 +24,13 @@ read_failure(char *line)
 	struct str rest = str_from(line, strcspn(line, "\n")), piece[3] = {0};
 	struct failure f = {0};
 	uint32_t code;
-	unsigned a, b, d;
 
 	for (size_t i = 0; i < 3; i++)
 		if (!str_next(&rest, '\t', &piece[i]))
 			return f;
 	if (parse_u32(piece[0], 0, 999, &code))
 		f.code = (uint16_t)code;
-	if (sscanf(piece[1].p, "%1u.%3u.%3u", &a, &b, &d) == 3) {
-		f.enh[0] = (uint8_t)a;
-		f.enh[1] = (uint8_t)PH_MIN(b, 255u);
-		f.enh[2] = (uint8_t)PH_MIN(d, 255u);
-	}
+	(void)smtp_enh_parse(piece[1], f.enh);
 	f.mta = piece[2];
 	f.text = rest;
 	return f;

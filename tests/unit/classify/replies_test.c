@@ -26,6 +26,27 @@ make(void)
 	return c;
 }
 
+/* 1DIGIT "." 1*3DIGIT "." 1*3DIGIT, whatever follows */
+static bool
+read_status(struct str s, uint8_t enh[3])
+{
+	uint32_t v[3];
+
+	for (int i = 0; i < 3; i++) {
+		size_t n = 0;
+
+		while (n < s.len && ascii_is_digit(s.p[n]))
+			n++;
+		if (n > 3 || !parse_u32(str_sub(s, 0, n), 0, 999, &v[i]) ||
+		    (i < 2 && (n == s.len || s.p[n] != '.')))
+			return false;
+		s = str_skip(s, n + (i < 2));
+	}
+	for (int i = 0; i < 3; i++)
+		enh[i] = (uint8_t)PH_MIN(v[i], 255u);
+	return v[0] <= 9;
+}
+
 /* [ code ( SP / "-" ) ] [ enhanced status ] text */
 static struct failure
 failure_of(struct str text)
@@ -33,16 +54,13 @@ failure_of(struct str text)
 	struct failure f = {.text = text};
 	struct str rest = text;
 	uint32_t code = 0;
-	unsigned enh[3];
 
 	if (rest.len > 3 && (rest.p[3] == ' ' || rest.p[3] == '-') &&
 	    parse_u32(str_sub(rest, 0, 3), 200, 599, &code))
 		rest = str_skip(rest, 4);
 	f.code = (uint16_t)code;
 	f.enh[0] = (uint8_t)(code / 100);
-	if (rest.len > 5 && sscanf(rest.p, "%1u.%3u.%3u", &enh[0], &enh[1], &enh[2]) == 3)
-		for (size_t i = 0; i < 3; i++)
-			f.enh[i] = (uint8_t)PH_MIN(enh[i], 255u);
+	(void)read_status(rest, f.enh);
 	return f;
 }
 

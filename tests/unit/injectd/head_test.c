@@ -191,7 +191,7 @@ limits_of_size_are_kept(void **state)
 		rig_upto_rcpt();
 		for (int k = 0; k < n; k++)
 			big[head + k] = "\n\rx"[PH_MIN((n - 1 - k) % 64, 2)];
-		rig_send(str_from(big, (size_t)(head + n)));
+		rig_send(str_from(big, (size_t)head + (size_t)n));
 		rig_expect("NOOP\r\n", i == 0 ? "250 250" : "552 250");
 		rig_free();
 	}

@@ -321,7 +321,7 @@ a_failed_write_abandons_the_segment_and_is_never_believed(void **state)
 	/* also after a restart */
 	journal_close(&h.j);
 	h.j = open_journal(1);
-	next = append(1, STR("after the restart\r\n"));
+	append(1, STR("after the restart\r\n"));
 	wait_for_fates();
 	walk(&w);
 	assert_int_equal(w.n, 3);

@@ -240,7 +240,7 @@ a_rename_that_the_disk_does_not_settle_is_counted_as_it_turns_out(void **state)
 	assert_audit(1, 1);
 	/* the disk has the rename, and not that it was taken back */
 	disk.fails = "/queue/";
-	f = large(2);
+	(void)large(2);
 	struct change *back = &disk.change[disk.n - 1];
 	while (back->kind != CHANGE_RENAME || strstr(back->from, "/queue/") == NULL)
 		back--;
@@ -350,9 +350,10 @@ static void
 an_id_file_without_a_good_block_is_kept_for_people_and_begun_anew(void **state)
 {
 	char text[IDFILE_BLOCKS * BLOCK_BYTES];
-	struct fate *f = small(3);
+	struct fate *f;
 	int fd;
 
+	(void)small(3);
 	journal_close(&h.j);
 	fd = openat(h.fd, "journal/1.id", O_RDWR | O_CLOEXEC);
 	assert_int_equal(pread(fd, text, sizeof text, 0), sizeof text);
