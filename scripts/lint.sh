@@ -44,13 +44,10 @@ formatted() {
 	    xargs clang-format --dry-run --Werror
 }
 
-# A file that is not found clean ends with its own status, so that one that the tool could not read is a finding, too;
-# the counts of what it left out go to the side and are shown only with findings.
-# shellcheck disable=SC2016,SC2317
+# What it counts as left out goes to the side and is shown only with findings.
+# shellcheck disable=SC2317
 tidy() {
-	export build
-	sources | xargs -P "$(nproc)" -n 4 sh -c 'clang-tidy --quiet --config-file=scripts/clang-tidy.yaml "$@" -- \
-	    -std=c11 -D_GNU_SOURCE -I. -I"$build/gen" -isystem /usr/include/bsd -DLIBBSD_OVERLAY' sh 2>"$notes" && return
+	sources | xargs -P "$(nproc)" -n 4 scripts/tidy.sh "$build" 2>"$notes" && return
 	grep -v '^[0-9]* warnings\{0,1\} generated' "$notes"
 	return 1
 }
