@@ -2,17 +2,23 @@
 #include "lib/mail/header.h"
 #include "lib/processor/processor_int.h"
 
+/* "dns; mx.example" without its type */
+static struct str
+without_type(struct str s)
+{
+	size_t semi = str_find(s, ';');
+
+	return str_trim(semi == STR_NPOS ? s : str_skip(s, semi + 1));
+}
+
 static void
 put_field(struct reading *rd, const char *column, struct str field, bool has_type)
 {
 	char value[REMOTE_DIAG];
-	size_t n = remote_arf(&rd->report, field, value, sizeof value), semi;
+	size_t n = remote_arf(&rd->report, field, value, sizeof value);
 	struct str v = str_from(value, PH_MIN(n, sizeof value - 1));
 
-	semi = str_find(v, ';');
-	if (has_type && semi != STR_NPOS)
-		v = str_trim(str_skip(v, semi + 1));
-	answer_put(rd, column, v);
+	answer_put(rd, column, has_type ? without_type(v) : v);
 }
 
 /* the sender of our mail: what the complaint says, where no seal does */
@@ -71,15 +77,6 @@ tell(struct reading *rd, struct str complainant)
 static const char *const no_complaints[] = {
     "not-spam", "auth-failure", "dkim", "dmarc", "virus", "opt-in"};
 
-/* "dns; mx.example" without its type */
-static struct str
-without_type(struct str s)
-{
-	size_t semi = str_find(s, ';');
-
-	return str_trim(semi == STR_NPOS ? s : str_skip(s, semi + 1));
-}
-
 /* what it is, in a few words, and whether it means that its recipient wants no more */
 static void
 take_type(struct reading *rd)
@@ -114,7 +111,7 @@ complaint_tell(struct reading *rd)
 	n = remote_arf(&rd->report, STR("original-rcpt-to"), all, sizeof all);
 	rest = str_from(all, PH_MIN(n, sizeof all - 1));
 	while (rest.len > 0 && str_next(&rest, ',', &who)) {
-		who = str_trim(who);
+		who = without_type(who);
 		if (who.len >= 2 && who.p[0] == '<' && who.p[who.len - 1] == '>')
 			who = str_sub(who, 1, who.len - 2);
 		if (who.len == 0)

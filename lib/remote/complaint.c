@@ -74,6 +74,19 @@ address_of_field(const struct remote_report *r, struct str name, char dst[REMOTE
 		   : 0;
 }
 
+/* "rfc822; a@b", as in a delivery report, without its type */
+static size_t
+drop_type(char dst[REMOTE_ADDRESS], size_t n)
+{
+	struct str all = str_from(dst, PH_MIN(n, (size_t)REMOTE_ADDRESS - 1)), rest;
+	size_t semi = str_find(all, ';');
+
+	rest = semi == STR_NPOS ? all : str_trim(str_skip(all, semi + 1));
+	memmove(dst, rest.p, rest.len);
+	dst[rest.len] = '\0';
+	return rest.len;
+}
+
 size_t
 remote_complainant(const struct remote_report *r, char dst[REMOTE_ADDRESS])
 {
@@ -81,8 +94,9 @@ remote_complainant(const struct remote_report *r, char dst[REMOTE_ADDRESS])
 
 	if (n == 0)
 		n = remote_arf(r, STR("removal-recipient"), dst, REMOTE_ADDRESS);
-	if (n == 0)
-		n = address_of_field(r, jmrp_field, dst);
+	if (n > 0)
+		return drop_type(dst, n);
+	n = address_of_field(r, jmrp_field, dst);
 	if (n == 0)
 		n = address_of_field(r, STR("to"), dst);
 	return PH_MIN(n, (size_t)REMOTE_ADDRESS - 1);

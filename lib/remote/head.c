@@ -76,7 +76,17 @@ static const char *const subject_words[] = {"undeliver", "delivery", "returned m
     "unzustellbar", "nicht zugestellt", "nondeliver", "returning", "unable to deliver", "rejected",
     "bounce", "mail system error", "user unknown", "message you sent", "delayed",
     "warning:", "can't be delivered", "zustell", "mail could not", "dsn:", "problem",
-    "\xe9\x80\x80\xe4\xbf\xa1", NULL};
+    /* French, Spanish, Portuguese, Italian, Dutch, the Scandinavian languages, Polish, Czech, Hungarian, Turkish */
+    "chec de remise", "chec de la remise", "chec d'envoi", "non distribu", "non délivr",
+    "podido entregar", "no entregado", "error de entrega", "fallo de entrega",
+    "fallo en la entrega", "não entreg", "nao entreg", "falha na entrega", "falha de entrega",
+    "devolvid", "devuelto", "mancata consegna", "mancato recapito", "non recapitat",
+    "non consegnat", "onbestelbaar", "niet bezorgd", "niet afgeleverd", "ikke leveret",
+    "ikke levert", "inte levereras", "ej levererat", "niedostarcz", "nie dostarcz", "zwrot wiadomo",
+    "nedoruč", "nelze doru", "kézbesít", "teslim edilem", "iletilemedi",
+    /* Russian, Chinese, Japanese, Korean */
+    "едостав", "е достав", "退信", "退回", "投递失败", "配信", "配達不能", "전송 실패", "반송",
+    NULL};
 static const char *const reply_words[] = {"out of office", "out-of-office",
     "auto:", "automatic reply", "auto reply", "autoreply", "auto-reply", "automatic response",
     "autoresponse", "auto response", "vacation", "abwesenheit", "on holiday", "away from",
@@ -86,7 +96,12 @@ static const char *const strong_words[] = {"could not be delivered", "couldn't b
     "failed permanently", "permanent fatal", "error delivering", "failed to deliver",
     "wasn't delivered", "user unknown", "no such user", "unknown user", "failed recipient",
     "cannot be delivered", "can't be delivered", "delivery error", "unable to deliver", "not reach",
-    "transcript of session", "does not exist", NULL};
+    "transcript of session", "does not exist",
+    /* the same in other languages */
+    "podido entregar", "podido ser entregad", "ser entregue", "essere consegnat",
+    "essere recapitat", "être remis", "être distribu", "être délivr", "zugestellt werden",
+    "worden bezorgd", "worden afgeleverd", "dostarczon", "doručen", "kézbesít", "teslim edilem",
+    "доставлен", "доставить", "无法投递", "退回", "配信でき", NULL};
 static const char *const bounce_words[] = {"not be delivered", "undeliver", "permanent error",
     "returned to", "not delivered", "was rejected", "bounced", "mailbox", "rcpt to", "undelivered",
     "error while", "may not exist", "unknown address", "error", "invalid", NULL};
