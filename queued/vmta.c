@@ -74,16 +74,25 @@ is_vmta(const void *key, uint32_t h)
 }
 
 struct vmta *
-vmta_get(struct str name)
+vmta_find(struct str name)
 {
-	struct vmta *v;
 	uint32_t h;
 
 	if (str_ieq(name, STR("{default}")))
 		name = STR("");
 	h = hmap_find(&by_name, str_ihash(name), is_vmta, &name);
-	if (h != 0)
-		return qd.vmtas.list[h - 1];
+	return h == 0 ? NULL : qd.vmtas.list[h - 1];
+}
+
+struct vmta *
+vmta_get(struct str name)
+{
+	struct vmta *v = vmta_find(name);
+
+	if (v != NULL)
+		return v;
+	if (str_ieq(name, STR("{default}")))
+		name = STR("");
 	v = xcalloc(1, sizeof *v);
 	v->name = name_text(name_number(name));
 	preempt_init(&v->preempt);

@@ -24,7 +24,10 @@ struct vmta {
 	bool exists;
 };
 
+/* Finds or makes. */
 struct vmta *vmta_get(struct str name);
+/* NULL: nobody asked for it yet. */
+struct vmta *vmta_find(struct str name);
 size_t vmta_n(void);
 struct vmta *vmta_at(size_t i);
 /* After a reload. */

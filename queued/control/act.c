@@ -6,6 +6,7 @@
 #include "queued/control/pause.h"
 #include "queued/end/cancel.h"
 #include "queued/state.h"
+#include "queued/vmta.h"
 
 /* what deleting one weighs against looking at one */
 #define DELETE_COST 80
@@ -70,16 +71,32 @@ control_resume_job(struct control *c)
 	pause_or_resume(c, PAUSE_JOB, false, "resumed job.");
 }
 
+/* the configuration has it, or had it when it was held */
+static bool
+is_vmta_there(struct control *c)
+{
+	struct str name = control_arg(c, ARG_TARGET);
+	const struct vmta *v = vmta_find(name);
+
+	if (name.len == 0 || str_ieq(name, STR("{default}")) ||
+	    conf_vmta(daemon_conf(), name) != NULL || (v != NULL && v->is_held))
+		return true;
+	control_end(c, false, "There is no VirtualMTA \"%.*s\".", STR_ARG(name));
+	return false;
+}
+
 void
 control_hold(struct control *c)
 {
-	pause_or_resume(c, PAUSE_VMTA, true, "VirtualMTA held.");
+	if (is_vmta_there(c))
+		pause_or_resume(c, PAUSE_VMTA, true, "VirtualMTA held.");
 }
 
 void
 control_release(struct control *c)
 {
-	pause_or_resume(c, PAUSE_VMTA, false, "VirtualMTA released.");
+	if (is_vmta_there(c))
+		pause_or_resume(c, PAUSE_VMTA, false, "VirtualMTA released.");
 }
 
 void

@@ -459,6 +459,8 @@ def explains():
         explain(w, "slow.test", "LIMIT", "max-smtp-out", "2 of 2", line="max-smtp-out 2")
         explain(w, "other.slow.test", "LIMIT", "max-smtp-out of VirtualMTA vb", "1 of 1", line="max-smtp-out 1")
         explain(w, "four.test/v6", "NO_SOURCE", "v6", "IPv6", line="smtp-source-host ::1 v6.test")
+        for words in (("hold", "vaa"), ("hold", "v*"), ("release", "vaa")):
+            expect("There is no VirtualMTA" in run(w, *words, status=1), f"{words}")
         run(w, "hold", "va")
         run(w, "resume", "queue", "gmail.test/va")
         explain(w, "gmail.test/va", "HELD_VMTA", "va")
