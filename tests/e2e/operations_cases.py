@@ -59,15 +59,17 @@ def completion():
 
 @case("metrics: promtool finds no fault, values follow the mail, and no number of domains makes them many")
 def prometheus():
-    with World(domain=DOMAIN + "<domain *.held.test>\n\thold-domain yes\n</domain>\n") as w:
+    with World(domain=DOMAIN + "<domain *.held.test>\n\thold-domain yes\n</domain>\n<domain yahoo.test>\n\tmax-msg-rate 1/h\n</domain>\n") as w:
         w.inject(20, "u%r@gmail.test")
         w.inject(200, "u@d%r.held.test", headers=("X-Job: j",))
-        wait_for("the rest is queued", lambda: queued_recipients(w.ph) == 200)
+        w.inject(2, "u%r@yahoo.test", headers=("X-Job: j",))
+        wait_for("a limit holds a queue", lambda: metrics(w).get('posthaste_queues_by_limit{directive="max-msg-rate"}') == 1, 30)
+        wait_for("the rest is queued", lambda: queued_recipients(w.ph) == 201)
         found = wait_for("the survey", lambda: (m := metrics(w)).get(
             'posthaste_queues_by_state{state="HELD_DOMAIN"}') == 200 and m, 30)
-        expect_equal(found["posthaste_queue_delivered_total"], 20, "delivered")
-        expect_equal(found['posthaste_delivery_latency_seconds_bucket{le="+Inf"}'], 20, "latencies")
-        expect_equal(found["posthaste_queue_recipients"], 200, "queued")
+        expect_equal(found["posthaste_queue_delivered_total"], 21, "delivered")
+        expect_equal(found['posthaste_delivery_latency_seconds_bucket{le="+Inf"}'], 21, "latencies")
+        expect_equal(found["posthaste_queue_recipients"], 201, "queued")
         domains = [n for n in found if n.startswith("posthaste_domain_recipients")]
         expect_equal(len(domains), 20, "domains named")
         expect(found['posthaste_process_starts{process="deliverd",instance="0"}'] == 1, "starts")
@@ -428,6 +430,9 @@ def show_alerts():
         w.inject(1, "late@gmail.test")
         wait_for("the alert", lambda: alerts(w).get(("accounting", "acctd"), {}).get("state") == "raised", 40)
         expect_equal(metrics(w)["posthaste_acct_blocked"], 1, "the metric of accounting")
+        expect_equal([metrics(w)[f'posthaste_bounces_by_category_total{{category="{c}"}}'] for c in ("bad-mailbox", "spam-related")],
+                     [2, 2], "bounces by category")
+        expect(metrics(w)["posthaste_queue_oldest_seconds"] >= 1, "the age of the oldest")
         os.chmod(acct, mode)
         wait_for("its end", lambda: alerts(w)["accounting", "acctd"]["state"] == "ended", 40)
         # ---- what changed is known after a restart, in its order, and more is added to it
