@@ -40,9 +40,15 @@ PROGRAMS = {
 LOAD = dict(PROGRAMS["queue"], also=["lib/ev/ev_fake", "tests/replay/queue_fakes"])
 
 
+def make(build):
+    """The call of make that builds there; a folder of `make SAN=1` has a name of that ending."""
+    place = ["SAN=1", f"B={build.removesuffix('-san')}"] if build.endswith("-san") else [f"B={build}"]
+    return ["make", "-s", "-C", TOP, *place]
+
+
 def make_value(build, variable):
     """What the Makefile thinks it is."""
-    out = subprocess.run(["make", "-s", "-C", TOP, f"B={build}", "--eval", f"print-it:;@echo '$({variable})'",
+    out = subprocess.run([*make(build), "--eval", f"print-it:;@echo '$({variable})'",
                           "print-it"], capture_output=True, text=True, check=True)
     return out.stdout.split()
 
@@ -60,7 +66,7 @@ def objects(build, plan):
 def build_program(build, name):
     plan, source = PROGRAMS[name], f"tests/replay/{name}_replay.c"
     wanted = objects(build, plan) + [f"{build}/obj/tests/replay/{name}_replay.o"]
-    subprocess.run(["make", "-s", "-C", TOP, f"B={build}", *wanted], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*make(build), *wanted], check=True, stdout=subprocess.DEVNULL)
     out = f"{build}/tests/replays/{name}_replay"
     os.makedirs(os.path.dirname(out), exist_ok=True)
     subprocess.run([*shlex.split(os.environ.get("CC", "cc")), *make_value(build, "LDHARD"), *plan["link"], "-o", out, *wanted,
