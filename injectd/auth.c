@@ -310,7 +310,7 @@ static step_fn *const steps[] = {
 static void
 decoded(struct session *s, struct str b64)
 {
-	char text[SESSION_MAX_LINE];
+	char text[SESSION_LONG_LINE];
 	size_t n = 0;
 
 	if (sodium_base642bin((unsigned char *)text, sizeof text, b64.p == NULL ? "" : b64.p,

@@ -1,6 +1,7 @@
 #include "injectd/commands.h"
 
 #include "injectd/auth.h"
+#include "injectd/merge.h"
 #include "lib/base/log.h"
 #include "lib/base/num.h"
 #include "lib/base/xalloc.h"
@@ -95,23 +96,39 @@ run_ehlo(struct session *s, struct str arg)
 	if (offers_starttls(s))
 		(void)buf_add_cstr(b, "250-STARTTLS\r\n");
 	add_auth(s, b);
+	if (merge_is_offered(s))
+		(void)buf_add_cstr(b, "250-XACK\r\n250-XMRG\r\n");
 	(void)buf_add_cstr(b, "250-8BITMIME\r\n250-DSN\r\n250-VERP\r\n");
 	session_reply(s, 250, 0, "SIZE %ju", (uintmax_t)(limit == CONF_UNLIMITED ? 0 : limit));
 }
 
 /* ---- the content ---- */
 
-/* Is there a transaction with recipients? `why` otherwise. */
-static bool
-may_take_content(const struct session *s, struct why *why)
+bool
+command_may_take_content(struct session *s, struct why *why)
 {
 	if (s->txn == NULL)
 		return why_smtp(why, 503, 5, 5, 1, "MAIL comes first") == 0;
+	if (s->txn->hushed.smtp_code != 0) {
+		*why = s->txn->hushed;
+		txn_free(&s->txn);
+		return false;
+	}
 	if (s->txn->env.n_rcpts > 0)
 		return true;
 	if (s->txn->n_refused > 0)
 		return why_smtp(why, 554, 5, 5, 1, "No recipient was accepted") == 0;
 	return why_smtp(why, 503, 5, 5, 1, "RCPT comes first") == 0;
+}
+
+/* the same for DATA and BDAT */
+static bool
+may_take_message(struct session *s, struct why *why)
+{
+	if (!command_may_take_content(s, why))
+		return false;
+	return s->txn->merge == NULL ||
+	       why_smtp(why, 503, 5, 5, 1, "XPRT is what follows XMRG") == 0;
 }
 
 static void
@@ -123,7 +140,7 @@ run_data(struct session *s, struct str arg)
 		bad_syntax(s, "DATA has no parameter");
 		return;
 	}
-	if (!may_take_content(s, &why)) {
+	if (!may_take_message(s, &why)) {
 		session_reply_why(s, &why);
 		session_error(s);
 		return;
@@ -180,7 +197,7 @@ run_bdat(struct session *s, struct str arg)
 	/* refused or not, the chunk is read to its end first (RFC 3030 2) */
 	if (!conf_bool(session_set(s), CONF_SOURCE_ALLOW_CHUNKING))
 		(void)why_smtp(&s->chunk_why, 502, 5, 5, 1, "BDAT is not offered");
-	else if (may_take_content(s, &s->chunk_why) && !s->txn->is_chunked)
+	else if (may_take_message(s, &s->chunk_why) && !s->txn->is_chunked)
 		txn_begin_content(s->txn);
 	if (s->chunk_why.smtp_code == 0)
 		s->txn->is_chunked = true;
@@ -285,25 +302,29 @@ run_http(struct session *s, struct str arg)
 
 static const struct command {
 	void (*run)(struct session *s, struct str arg);
-	bool after_helo; /* only then */
-	bool is_long;	 /* may have more than 512 octets */
+	bool after_helo;   /* only then */
+	uint16_t max_line; /* octets with CRLF; 0: SESSION_SHORT_LINE */
 } commands[SMTP_VERB_MAX] = {
-    [SMTP_VERB_UNKNOWN] = {run_unknown, false, false},
-    [SMTP_VERB_EHLO] = {run_ehlo, false, false},
-    [SMTP_VERB_HELO] = {run_helo, false, false},
-    [SMTP_VERB_MAIL] = {run_mail, true, true},
-    [SMTP_VERB_RCPT] = {command_rcpt, true, true},
-    [SMTP_VERB_DATA] = {run_data, true, false},
-    [SMTP_VERB_BDAT] = {run_bdat, false, false},
-    [SMTP_VERB_RSET] = {run_rset, false, false},
-    [SMTP_VERB_NOOP] = {run_noop, false, false},
-    [SMTP_VERB_QUIT] = {run_quit, false, false},
-    [SMTP_VERB_VRFY] = {run_vrfy, false, false},
-    [SMTP_VERB_EXPN] = {run_not_offered, false, false},
-    [SMTP_VERB_HELP] = {run_help, false, false},
-    [SMTP_VERB_AUTH] = {run_auth, true, true},
-    [SMTP_VERB_STARTTLS] = {run_starttls, true, false},
-    [SMTP_VERB_HTTP] = {run_http, false, true},
+    [SMTP_VERB_UNKNOWN] = {run_unknown, false, 0},
+    [SMTP_VERB_EHLO] = {run_ehlo, false, 0},
+    [SMTP_VERB_HELO] = {run_helo, false, 0},
+    [SMTP_VERB_MAIL] = {run_mail, true, SESSION_LONG_LINE},
+    [SMTP_VERB_RCPT] = {command_rcpt, true, SESSION_LONG_LINE},
+    [SMTP_VERB_DATA] = {run_data, true, 0},
+    [SMTP_VERB_BDAT] = {run_bdat, false, 0},
+    [SMTP_VERB_RSET] = {run_rset, false, 0},
+    [SMTP_VERB_NOOP] = {run_noop, false, 0},
+    [SMTP_VERB_QUIT] = {run_quit, false, 0},
+    [SMTP_VERB_VRFY] = {run_vrfy, false, 0},
+    [SMTP_VERB_EXPN] = {run_not_offered, false, 0},
+    [SMTP_VERB_HELP] = {run_help, false, 0},
+    [SMTP_VERB_AUTH] = {run_auth, true, SESSION_LONG_LINE},
+    [SMTP_VERB_STARTTLS] = {run_starttls, true, 0},
+    [SMTP_VERB_XMRG] = {merge_xmrg, true, SESSION_LONG_LINE},
+    [SMTP_VERB_XDFN] = {merge_xdfn, true, SESSION_MAX_LINE},
+    [SMTP_VERB_XPRT] = {merge_xprt, true, 0},
+    [SMTP_VERB_XACK] = {merge_xack, true, 0},
+    [SMTP_VERB_HTTP] = {run_http, false, SESSION_MAX_LINE},
 };
 
 /* Printable ASCII and UTF-8 only: no tab, bare CR, bare LF or NUL. */
@@ -331,12 +352,15 @@ command_run(struct session *s, struct str line)
 	if (!line_is_clean(line)) {
 		session_reply(s, 500, ENH(5, 5, 2), "Control characters in a command");
 		session_error(s);
-	} else if (!how->is_long && line.len + 2 > SESSION_SHORT_LINE) {
+	} else if (line.len + 2 > (how->max_line > 0 ? how->max_line : SESSION_SHORT_LINE)) {
 		session_reply(s, 500, ENH(5, 5, 2), "Line too long");
 		session_error(s);
 	} else if (how->after_helo && s->helo == NULL) {
 		bad_sequence(s, "EHLO comes first");
 	} else {
+		s->is_hushed =
+		    s->is_quiet && (c.verb == SMTP_VERB_RCPT || c.verb == SMTP_VERB_XDFN);
 		how->run(s, c.arg);
+		s->is_hushed = false;
 	}
 }

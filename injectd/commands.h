@@ -14,4 +14,7 @@ void command_run(struct session *s, struct str line);
 void command_mail(struct session *s, struct str arg);
 void command_rcpt(struct session *s, struct str arg);
 
+/* Is there a transaction with recipients? Otherwise false with `why`; what XACK OFF kept back ends the transaction. */
+bool command_may_take_content(struct session *s, struct why *why);
+
 #endif

@@ -12,8 +12,9 @@ end_head(struct txn *t, struct str all)
 
 	head_process(t, str_sub(all, 0, t->line_at), rest.len > 0 && !is_separated);
 	t->in_body = true;
-	inbound_keep_head(t, str_sub(all, 0, t->line_at),
-	    buf_len(&t->text) + (is_separated ? sizeof "\r\n" - 1 : 0));
+	if (t->merge_of == NULL)
+		inbound_keep_head(t, str_sub(all, 0, t->line_at),
+		    buf_len(&t->text) + (is_separated ? sizeof "\r\n" - 1 : 0));
 	content_store(t, rest);
 	buf_clear(&t->head);
 }

@@ -1,5 +1,6 @@
 #include "injectd/commands.h"
 #include "injectd/inbound.h"
+#include "injectd/merge.h"
 #include "injectd/suppressed.h"
 #include "lib/base/num.h"
 #include "lib/smtp/param.h"
@@ -359,7 +360,8 @@ take_invalid(struct told *d, struct str arg, const struct why *why)
 
 	if (why->enh[0] != 5 || why->enh[1] != 1 || !str_has_iprefix(arg, STR("TO:")) ||
 	    !may_relay(d->s) ||
-	    !conf_bool(session_set(d->s), CONF_SOURCE_ACCEPT_INVALID_RECIPIENTS))
+	    (!d->s->is_quiet &&
+		!conf_bool(session_set(d->s), CONF_SOURCE_ACCEPT_INVALID_RECIPIENTS)))
 		return false;
 	if (str_has_prefix(text, STR("<")) && end != STR_NPOS)
 		text = str_sub(text, 1, end - 1);
@@ -386,6 +388,8 @@ accept_rcpt(struct told *d, struct why *why)
 		t->is_too_many = conf_bool(set, CONF_SOURCE_TOO_MANY_RCPTS_FAILS_MESSAGE);
 		return why_smtp(why, 452, 4, 5, 3, "Too many recipients");
 	}
+	if (t->merge != NULL && merge_check_rcpt(t, why) == -1)
+		return -1;
 	d->rcpt.address = d->path;
 	return txn_add_rcpt(t, &d->rcpt, why);
 }
@@ -394,6 +398,8 @@ static void
 refuse_rcpt(struct session *s, const struct why *why)
 {
 	s->txn->n_refused++;
+	if (s->txn->merge != NULL)
+		merge_refuse_rcpt(s->txn->merge);
 	if (why->smtp_code >= 500)
 		stat_inc(STAT_IN_REJECTED);
 	session_reply_why(s, why);
@@ -417,7 +423,7 @@ command_rcpt(struct session *s, struct str arg)
 	if ((parse_rcpt(&d, arg, &why) == -1 && !take_invalid(&d, arg, &why)) ||
 	    accept_rcpt(&d, &why) == -1)
 		refuse_rcpt(s, &why);
-	else if (!d.rcpt.is_invalid && suppressed_ask(s, d.path))
+	else if (!d.rcpt.is_invalid && !s->is_quiet && suppressed_ask(s, d.path))
 		session_enter(s, SESSION_CHECK);
 	else
 		session_reply(s, 250, ENH(2, 1, 5), "Recipient ok");

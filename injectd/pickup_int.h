@@ -8,7 +8,8 @@
 
 #include "injectd/feed.h"
 
-#define PICKUP_MAX_LINE 2048u /* of the lines that are not content */
+#define PICKUP_MAX_LINE	   2048u	    /* of the lines that are not content */
+#define PICKUP_MAX_COMMAND SESSION_MAX_LINE /* BSMTP */
 
 enum pickup_outcome {
 	PICKUP_SENT, /* its message is durable */
@@ -33,7 +34,8 @@ struct pickup_job {
 	int fd;	     /* -1: the place is free */
 	enum pickup_stage stage;
 	bool is_eof, is_bsmtp;
-	bool has_more; /* PICKUP_SENT: something follows the message */
+	bool wants_part; /* BSMTP: another part of a mail merge follows this content */
+	bool has_more;	 /* PICKUP_SENT: something follows the message */
 	struct why why;
 	char name[NAME_MAX + 1]; /* that it has now */
 	/* Called once, at the end; frees the job. */

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "injectd/merge.h"
 #include "injectd/pickup_int.h"
 #include "lib/smtp/command.h"
 
@@ -8,7 +9,9 @@
  *	pickup-file = plain / bsmtp
  *	plain       = *field message
  *	field       = ( "x-sender:" / "x-receiver:" / "x-sender-override:" / "x-envid:" / "x-job:" / "x-virtual-mta:" )
- *	bsmtp       = [ HELO / EHLO ] MAIL 1*RCPT DATA message "." [ QUIT ]
+ *	bsmtp       = [ HELO / EHLO ] ( mail / merge ) [ QUIT ]
+ *	mail        = MAIL 1*RCPT DATA message "."
+ *	merge       = XMRG 1*( *XDFN RCPT ) 1*( XPRT part "." )      with XACK, and empty lines, anywhere
  */
 
 #define READ_BYTES   (8u * 1024) /* times three fits into what may be told at once */
@@ -41,14 +44,14 @@ read_more(struct pickup_job *j)
 static int
 peek_line(struct pickup_job *j, struct str *line, size_t *len)
 {
-	size_t lf;
+	size_t lf, max = j->is_bsmtp ? PICKUP_MAX_COMMAND : PICKUP_MAX_LINE;
 
 	while ((lf = str_find(buf_str(&j->in), '\n')) == STR_NPOS && !j->is_eof &&
-	       buf_len(&j->in) <= PICKUP_MAX_LINE)
+	       buf_len(&j->in) <= max)
 		if (read_more(j) == -1)
 			return -1;
 	*len = lf == STR_NPOS ? buf_len(&j->in) : lf + 1;
-	if (*len > PICKUP_MAX_LINE)
+	if (*len > max)
 		return why_smtp(&j->why, 500, 5, 5, 2, "It has a line that is too long");
 	*line = str_sub(buf_str(&j->in), 0, *len);
 	while (line->len > 0 && strchr("\r\n", line->p[line->len - 1]) != NULL)
@@ -214,6 +217,8 @@ tell_command(struct pickup_job *j)
 	if (j->feed.session.state == SESSION_CHUNK)
 		return why_smtp(&j->why, 502, 5, 5, 1, "BDAT is not taken from a file");
 	if (j->feed.session.state == SESSION_DATA) {
+		const struct txn *t = j->feed.session.txn;
+		j->wants_part = t->merge != NULL && merge_wants_part(t->merge);
 		j->stage = PICKUP_CONTENT;
 		return 0;
 	}
@@ -222,7 +227,8 @@ tell_command(struct pickup_job *j)
 		return why_smtp(&j->why, 554, 5, 6, 0, "It ends before its message");
 	if (r == -1)
 		return -1;
-	(void)buf_addf(&j->say, "%.*s\r\n", STR_ARG(line));
+	if (line.len > 0)
+		(void)buf_addf(&j->say, "%.*s\r\n", STR_ARG(line));
 	buf_consume(&j->in, len);
 	return 0;
 }
@@ -239,6 +245,11 @@ tell_content(struct pickup_job *j)
 	/* nothing behind the message is told: another one would be taken, though this one may be refused */
 	if (!j->lines.is_over && (!j->is_eof || buf_len(&j->in) > 0))
 		return 0;
+	if (j->wants_part && j->lines.is_over) {
+		j->lines = (struct feed_lines){.dots = FEED_DOTS_LEAVE};
+		j->stage = PICKUP_COMMANDS;
+		return 0;
+	}
 	j->stage = PICKUP_END;
 	if (!j->is_bsmtp)
 		feed_lines_end(&j->lines, &j->say);

@@ -5,6 +5,7 @@
 #include "injectd/auth.h"
 #include "injectd/commands.h"
 #include "injectd/inbound.h"
+#include "injectd/merge.h"
 #include "injectd/suppressed.h"
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
@@ -155,12 +156,24 @@ static void PH_PRINTF(4, 0)
 		    log_quote(str_trim(str_skip(buf_str(&s->out), at))));
 }
 
+/* XACK OFF: the first error is told when the content is to come */
+static void PH_PRINTF(4, 0)
+    keep_back(struct session *s, int code, int enh, const char *fmt, va_list ap)
+{
+	char text[400];
+
+	if (s->txn == NULL || s->txn->hushed.smtp_code != 0)
+		return;
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	(void)why_smtp(&s->txn->hushed, code, enh / 10000, enh / 100 % 100, enh % 100, "%s", text);
+}
+
 void
 session_reply(struct session *s, int code, int enh, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (s->state == SESSION_CLOSING)
+	if (s->state == SESSION_CLOSING || (s->is_hushed && code < 400))
 		return;
 	if (code / 100 == 4)
 		stat_inc(STAT_IN_TEMPFAILED);
@@ -170,7 +183,10 @@ session_reply(struct session *s, int code, int enh, const char *fmt, ...)
 		return;
 	}
 	va_start(ap, fmt);
-	add_reply(s, code, enh, fmt, ap);
+	if (s->is_hushed && code != 421)
+		keep_back(s, code, enh, fmt, ap);
+	else
+		add_reply(s, code, enh, fmt, ap);
 	va_end(ap);
 }
 
@@ -223,6 +239,7 @@ session_start(struct session *s, struct world *w, uint16_t door, const struct ne
 	s->n_asked = 0;
 	s->asks_suppress = false;
 	s->n_errors = s->n_messages = 0;
+	s->is_quiet = s->is_hushed = false;
 	s->is_greeted = s->is_esmtp = s->is_last_chunk = s->is_overlong = s->is_polite = false;
 	s->helo = s->user = NULL;
 	s->auth = NULL;
@@ -249,7 +266,7 @@ session_tls_up(struct session *s, const struct session_tls *tls)
 	xfree(&s->helo);
 	xfree(&s->user);
 	s->set = NULL;
-	s->is_esmtp = false;
+	s->is_esmtp = s->is_quiet = false;
 	auth_by_certificate(s);
 	session_enter(s, SESSION_COMMAND);
 	if (!s->is_greeted)
@@ -341,7 +358,7 @@ step_auth(struct session *s, struct str in)
 {
 	size_t len = line_length(in);
 
-	if (len > SESSION_MAX_LINE || (len == 0 && in.len >= SESSION_MAX_LINE)) {
+	if (len > SESSION_LONG_LINE || (len == 0 && in.len >= SESSION_LONG_LINE)) {
 		auth_clear(s);
 		session_enter(s, SESSION_COMMAND);
 		return skip_overlong(s, in, len);
@@ -402,7 +419,9 @@ session_submit(struct session *s)
 static void
 end_content(struct session *s)
 {
-	if (inbound_check_content(s))
+	if (s->txn->merge != NULL)
+		merge_end_part(s);
+	else if (inbound_check_content(s))
 		session_enter(s, SESSION_CHECK);
 	else
 		session_submit(s);

@@ -10,9 +10,9 @@
 #include "injectd/world.h"
 #include "lib/base/clock.h"
 
-#define SESSION_MAX_LINE                                                                           \
-	4096u /* a command with its CRLF; parameters of DSN and SMTPUTF8 need more than 512 */
-#define SESSION_SHORT_LINE 512u /* other commands, RFC 5321 4.5.3.1.4 */
+#define SESSION_MAX_LINE   (16u * 1024) /* a command with its CRLF: definitions of a mail merge */
+#define SESSION_LONG_LINE  4096u	/* parameters of DSN and SMTPUTF8, AUTH */
+#define SESSION_SHORT_LINE 512u		/* other commands, RFC 5321 4.5.3.1.4 */
 #define SESSION_MAX_HELO   255u
 #define SESSION_MAX_ERRORS 20u
 #define SESSION_MAX_INPUT  (128u * 1024) /* kept unprocessed */
@@ -74,6 +74,8 @@ struct session {
 	uint8_t state;	    /* enum session_state */
 	bool has_cert_user; /* authenticated by its certificate */
 	bool is_greeted, is_esmtp, is_last_chunk, is_overlong, is_polite;
+	bool is_quiet;	/* XACK OFF: RCPT and XDFN get no reply, see commands.c */
+	bool is_hushed; /* such a command is being run */
 };
 
 /*

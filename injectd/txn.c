@@ -1,6 +1,7 @@
 #include "injectd/txn.h"
 
 #include "injectd/inbound.h"
+#include "injectd/merge.h"
 #include "injectd/session.h"
 #include "injectd/suppressed.h"
 #include "lib/base/xalloc.h"
@@ -51,6 +52,7 @@ txn_free(struct txn **tp)
 		return;
 	*tp = NULL;
 	drop_content(t);
+	merge_free(&t->merge);
 	inbound_forget_head(t);
 	buf_clear(&t->rcpts);
 	free(t->vmta);
@@ -80,6 +82,8 @@ txn_add_rcpt(struct txn *t, const struct env_rcpt *r, struct why *why)
 	}
 	if (t->env.n_rcpts++ == 0)
 		(void)str_copy(t->only_rcpt, sizeof t->only_rcpt, r->address);
+	if (t->merge != NULL)
+		merge_add_rcpt(t->merge);
 	return 0;
 }
 
@@ -88,6 +92,8 @@ txn_drop_rcpt(struct txn *t)
 {
 	buf_truncate(&t->rcpts, t->last_rcpt_at);
 	t->env.n_rcpts--;
+	if (t->merge != NULL)
+		merge_drop_rcpt(t->merge);
 }
 
 void
@@ -100,7 +106,7 @@ txn_begin_content(struct txn *t)
 	t->env.no_dsn = conf_bool(set, CONF_SOURCE_SUPPRESS_LOCAL_DSN);
 	t->lists = suppressed_lists(set);
 	t->env.id = t->session->preset_id;
-	if (t->env.id == 0)
+	if (t->env.id == 0 && !t->is_trial)
 		t->env.id = t->world->intake->new_id(t->world->intake_ctx);
 	t->env.accepted = ev_wall();
 }
@@ -184,6 +190,8 @@ content_store(struct txn *t, struct str piece)
 	if (t->fault.smtp_code != 0)
 		return;
 	t->n_stored += piece.len;
+	if (t->is_trial)
+		return;
 	if (buf_add_str(&t->text, piece) == -1)
 		txn_fail(t, 452, 4, 3, 1, "There is no room for the message");
 	else if (t->large != NULL && buf_len(&t->text) >= LARGE_WRITE)
@@ -205,16 +213,25 @@ txn_prepend(struct txn *t, struct str field)
 	t->n_stored += field.len;
 }
 
-static int
-check_content(struct txn *t, struct why *why)
+int
+txn_check_filter(struct txn *t, struct why *why)
 {
 	if (t->filter.fault != DATA_GOOD) {
 		/* the client hears of this one, whatever was found before it */
 		t->fault = (struct why){0};
 		txn_fail(t, 554, 5, 6, 0, faults[t->filter.fault]);
-	} else {
-		content_end(t);
 	}
+	if (t->fault.smtp_code == 0)
+		return 0;
+	*why = t->fault;
+	return -1;
+}
+
+static int
+check_content(struct txn *t, struct why *why)
+{
+	if (txn_check_filter(t, why) == 0)
+		content_end(t);
 	if (t->large != NULL)
 		flush_large(t);
 	if (t->is_too_many)
@@ -223,6 +240,12 @@ check_content(struct txn *t, struct why *why)
 		return 0;
 	*why = t->fault;
 	return -1;
+}
+
+int
+txn_try(struct txn *t, struct why *why)
+{
+	return check_content(t, why);
 }
 
 int
@@ -256,7 +279,8 @@ txn_settled(void *token, const struct spool_place *place, const struct why *why)
 {
 	struct txn *t = token;
 	struct session *s = t->session;
-	uint64_t id = t->env.id;
+	struct merge *merge = t->merge_of;
+	uint64_t id = t->env.id, n_bytes = t->filter.n_bytes;
 
 	if (place != NULL) {
 		stat_inc(STAT_IN_MSGS);
@@ -264,6 +288,8 @@ txn_settled(void *token, const struct spool_place *place, const struct why *why)
 		stat_add(STAT_IN_BYTES, t->n_stored);
 	}
 	txn_free(&t);
-	if (s != NULL)
+	if (merge != NULL)
+		merge_settled(merge, id, n_bytes, place != NULL ? NULL : why);
+	else if (s != NULL)
 		session_settled(s, id, place != NULL ? NULL : why);
 }

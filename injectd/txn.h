@@ -12,6 +12,7 @@
 
 struct session;
 struct dkim_check;
+struct merge;
 
 #define TXN_MAX_RCPT_BYTES (8u * 1024 * 1024)  /* of recipients' lines: 452 4.5.3 beyond */
 #define TXN_MAX_HEADER	   (256u * 1024)       /* header section: 552 5.3.4 beyond */
@@ -40,6 +41,10 @@ struct txn {
 	uint32_t n_refused;	       /* recipients */
 	bool is_too_many;	       /* and the message fails for it */
 	struct dkim_check *dkim_check; /* owned; see inbound_dkim.c */
+	struct merge *merge;	       /* owned; it is a mail merge, and no message itself */
+	struct merge *merge_of;	       /* this is a message of it: it hears what becomes of it */
+	bool is_trial;		       /* nothing is stored: may it be taken? */
+	struct why hushed;	       /* smtp_code != 0: an error that XACK OFF kept back */
 	bool is_chunked;	       /* a BDAT has been seen */
 
 	/* the content */
@@ -72,6 +77,10 @@ void txn_begin_content(struct txn *t);
  * with `why`: refused, *t is still the caller's.
  */
 int txn_submit(struct txn **t, struct why *why) PH_MUST_CHECK;
+/* Of a trial: would it be taken? -1 with `why`. */
+int txn_try(struct txn *t, struct why *why) PH_MUST_CHECK;
+/* Are the content's lines good? -1 with `why` (554). */
+int txn_check_filter(struct txn *t, struct why *why) PH_MUST_CHECK;
 /* The spool's answer (struct journal_events.done). token: what append was given. Frees it. */
 void txn_settled(void *token, const struct spool_place *place, const struct why *why);
 

@@ -71,6 +71,7 @@ struct world {
 	char host[WORLD_HOST_MAX]; /* NUL-terminated */
 	struct why refusal;	   /* smtp_code != 0: what MAIL is answered */
 	bool is_stopping;
+	size_t merge_held;  /* bytes that mail merges under way keep, see merge.h */
 	struct buf scratch; /* for one envelope; used within one call only */
 	uint64_t last_session;
 };

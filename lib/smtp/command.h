@@ -22,7 +22,11 @@
 	VERB(EXPN)                                                                                 \
 	VERB(HELP)                                                                                 \
 	VERB(AUTH)                                                                                 \
-	VERB(STARTTLS)
+	VERB(STARTTLS)                                                                             \
+	VERB(XMRG) /* PowerMTA's mail merge */                                                     \
+	VERB(XDFN)                                                                                 \
+	VERB(XPRT)                                                                                 \
+	VERB(XACK)
 
 enum smtp_verb {
 	SMTP_VERB_UNKNOWN,

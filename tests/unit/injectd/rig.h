@@ -32,8 +32,10 @@ struct rig {
 	struct conf *conf;
 	struct rig_msg msg[8];
 	size_t n_msgs;
-	void *token; /* waits for its answer */
-	bool holds;  /* the disk is slow: rig_answer() when the test says so */
+	void *token;   /* waits for its answer */
+	void *more[8]; /* those behind it */
+	size_t n_more;
+	bool holds; /* the disk is slow: rig_answer() when the test says so */
 	int n_aborted;
 	uint64_t next_id;
 	size_t piece; /* input is given in pieces of so many bytes; 0: whole */
@@ -74,7 +76,10 @@ static void
 rig_append(void *ctx, uint64_t id, struct str env, struct buf *message, void *token)
 {
 	rig_keep(env, buf_str(message), false);
-	rig.token = token;
+	if (rig.token == NULL)
+		rig.token = token;
+	else
+		rig.more[rig.n_more++] = token;
 }
 
 static void *
@@ -187,8 +192,27 @@ rig_answer(const struct why *why)
 	struct spool_place place = {.kind = SPOOL_JOURNAL};
 	void *token = rig.token;
 
-	rig.token = NULL;
+	rig.token = rig.n_more > 0 ? rig.more[0] : NULL;
+	if (rig.n_more > 0)
+		memmove(rig.more, rig.more + 1, --rig.n_more * sizeof rig.more[0]);
 	txn_settled(token, why == NULL ? &place : NULL, why);
+}
+
+static void
+rig_stop(struct ev_defer *d)
+{
+	ev_stop();
+}
+
+/* what was put off to the end of the turn */
+static void
+rig_turn(void)
+{
+	struct ev_defer stop;
+
+	ev_defer_init(&stop, rig_stop);
+	ev_defer_queue(&stop);
+	ev_run();
 }
 
 static void
@@ -199,9 +223,11 @@ rig_settle(void)
 		rig_flush();
 		if (rig.token != NULL && !rig.holds)
 			rig_answer(NULL);
+		if (rig.s.state == SESSION_WAIT && rig.s.txn->merge != NULL)
+			rig_turn();
 		session_resume(&rig.s);
 		if (buf_len(&rig.s.in) == before && buf_len(&rig.s.out) == 0 &&
-		    (rig.token == NULL || rig.holds))
+		    (rig.token == NULL || rig.holds) && (rig.s.state != SESSION_WAIT || rig.holds))
 			return;
 	}
 }
