@@ -146,8 +146,19 @@ keep(struct dkim_job *j, struct str text)
 	    .queue = queue,
 	    .names = hash_of_names(j->ask.vmta, j->mail->pool),
 	    .made = ev_now(),
+	    .made_wall = ev_wall(),
 	    .text = xstrdup_str(text),
 	    .len = text.len};
+}
+
+bool
+dkim_is_fresh(const struct dkim_cached *c, struct mono now, struct wall wall)
+{
+	int64_t age_ms = mono_diff_ms(c->made, now);
+	int64_t by_wall_ms = (wall.ns - c->made_wall.ns) / NS_PER_MS;
+
+	return age_ms <= DKIM_CACHE_MS && by_wall_ms - age_ms <= DKIM_STEP_MS &&
+	       age_ms - by_wall_ms <= DKIM_STEP_MS;
 }
 
 static bool
@@ -158,7 +169,7 @@ take_cached(struct dkim *d, struct mail *m, uint64_t id, const struct conf_set *
 
 	if (c->text == NULL || c->id != id || c->queue != queue ||
 	    c->generation != daemon_generation() || c->names != hash_of_names(ask->vmta, m->pool) ||
-	    mono_diff_ms(c->made, ev_now()) > DKIM_CACHE_MS)
+	    !dkim_is_fresh(c, ev_now(), ev_wall()))
 		return false;
 	return buf_add(&m->head, c->text, c->len) == 0;
 }

@@ -20,6 +20,7 @@
 #define DKIM_WAIT_MS  20000 /* without any answer from a signd */
 #define DKIM_CACHE    256   /* fields kept for further transactions of the same message */
 #define DKIM_CACHE_MS 60000
+#define DKIM_STEP_MS  1000 /* more than that no clock is adjusted in a minute */
 
 struct mail;
 struct dkim_job;
@@ -42,9 +43,15 @@ struct dkim_cached {
 	const void *queue; /* the set of its queue: told apart, never followed */
 	uint64_t names;	   /* hash of VirtualMTA and pool */
 	struct mono made;
-	char *text; /* owned */
+	struct wall made_wall; /* what t= and x= were reckoned from */
+	char *text;	       /* owned */
 	size_t len;
 };
+/*
+ * May these fields still be used? Not when the wall clock was set since they were made: their t= could be in the future
+ * by now, or their x= in the past (RFC 6376 3.5).
+ */
+bool dkim_is_fresh(const struct dkim_cached *c, struct mono now, struct wall wall);
 /* a part of struct deliver */
 struct dkim {
 	struct dkim_keys *keys;

@@ -305,6 +305,15 @@ run_next(struct local *l)
 
 /* ---- transactions ---- */
 
+static void
+on_sealed(void *ctx)
+{
+	struct local *l = ctx;
+
+	ev_defer_queue(&l->go);
+}
+
+/* read, edited, and signed or on its way to it */
 static struct mail *
 load(struct local *l, const struct local_txn *t, struct why *why)
 {
@@ -314,10 +323,32 @@ load(struct local *l, const struct local_txn *t, struct why *why)
 	    .vmta = str_of(l->shell.vmta),
 	    .id = t->head.place.id,
 	    .now = ev_wall()};
+	struct dkim_ask ask = {.domain = str_of(l->shell.domain),
+	    .vmta = str_of(l->shell.vmta),
+	    .done = on_sealed,
+	    .ctx = l};
 
+	if (m != NULL)
+		m->generation = daemon_generation();
 	if (m != NULL && mail_edit(m, &how, why) == -1)
 		mail_free(&m);
+	if (m != NULL)
+		dkim_seal(&deliver.dkim, m, t->head.place.id, &ask);
 	return m;
+}
+
+/* The message is there: its next recipient's run, unless it waits for its signature. */
+static void
+go_on(struct local *l)
+{
+	char why_not[sizeof l->mail->why_not];
+
+	if (l->mail->seal == MAIL_SEALED) {
+		run_next(l);
+	} else if (l->mail->seal == MAIL_FAILED) {
+		(void)str_copy(why_not, sizeof why_not, str_of(l->mail->why_not));
+		down(l, END_LOCAL, why_not);
+	}
 }
 
 static void
@@ -349,7 +380,7 @@ go(struct ev_defer *d)
 	}
 	/* an orphan ends with the recipient under way */
 	if (l->mail != NULL && !l->shell.is_orphan) {
-		run_next(l);
+		go_on(l);
 		return;
 	}
 	if (l->is_leaving || l->shell.is_orphan || (t == NULL && l->is_closing)) {

@@ -6,6 +6,7 @@
 #include "queued/move.h"
 #include "queued/way/rollup.h"
 #include "queued/way/route.h"
+#include "queued/way/sts.h"
 #include "queued/state.h"
 
 #define LOOKS_A_TURN 4096
@@ -172,16 +173,22 @@ place_waits_for_mx(const struct queue *q)
 	       conf_str(q->policy->set, CONF_DOMAIN_SMTP_HOSTS).len == 0;
 }
 
-void
+bool
 place_mx_known(struct queue *q, const struct route *r)
 {
 	struct str rollup;
 
 	if (r->mx.n == 0 || !place_waits_for_mx(q))
-		return;
+		return true;
 	rollup = rollup_match(&r->mx, queue_vmta_name(q));
 	if (rollup.len == 0)
-		return;
+		return true;
+	/* RFC 8461 2: the policy is that of the recipient's domain */
+	if (q->policy->use_mta_sts && sts_ask(q) == 0)
+		return false;
+	if (q->policy->use_mta_sts && sts_is_enforced(queue_domain(q)))
+		return true;
 	domain_set_rollup(queue_domain(q), rollup, r->valid_until);
 	move_all(q, rollup, queue_vmta_name(q), r->valid_until);
+	return true;
 }

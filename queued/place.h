@@ -18,8 +18,11 @@ void place_woken(struct queue *q, uint32_t rcpt);
 
 /* Is the answer about its exchangers needed before the queue's mail may go? */
 bool place_waits_for_mx(const struct queue *q);
-/* The answer came: when the exchangers make a roll-up queue, all goes there. */
-void place_mx_known(struct queue *q, const struct route *r);
+/*
+ * The answer came: when the exchangers make a roll-up queue, all goes there; not where the domain's own policy of MTA-STS
+ * is to be enforced, which the queue's other domains do not have. False: that is still being found out.
+ */
+bool place_mx_known(struct queue *q, const struct route *r);
 
 /* Is mail still being placed again? Queues that are grouped wait so long. */
 bool place_is_running(void);

@@ -4,6 +4,7 @@
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
+#include "queued/move.h"
 #include "queued/way/own.h"
 #include "queued/place.h"
 #include "queued/state.h"
@@ -272,8 +273,8 @@ complete(struct queue *q)
 	carry_marks(q, r);
 	route_free(&q->route);
 	q->route = r;
-	place_mx_known(q, r);
-	rollup_mx_clear(&r->mx);
+	if (place_mx_known(q, r))
+		rollup_mx_clear(&r->mx);
 }
 
 enum route_state
@@ -334,6 +335,12 @@ route_by_policy(struct queue *q)
 	serial = sts_ask(q);
 	if (serial == 0)
 		return ROUTE_WAIT;
+	if (r->mx.n > 0 && place_mx_known(q, r)) {
+		/* whether it rolls up had to wait for this */
+		rollup_mx_clear(&r->mx);
+		if (move_where(q).len > 0)
+			return ROUTE_WAIT;
+	}
 	if (r->policy == serial)
 		return ROUTE_READY;
 	if (mark(q, r)) {

@@ -13,6 +13,7 @@
 #define AWAY_MS	      2000	      /* execd is not there, or has too much to do */
 #define FETCH_MS      60000	      /* RFC 8461 3.3 */
 #define MAX_FETCHES   20
+#define MAX_DEATHS    3 /* what kills it time and again may be what the domain serves */
 #define MAX_DOMAINS   100000
 #define MAX_WAITERS   1000
 #define MAX_ADDRESSES 400
@@ -24,6 +25,7 @@ struct sts_look {
 	TAILQ_ENTRY(sts_look) link; /* in the line for a fetch */
 	struct sts_domain *domain;
 	bool is_in_line, is_fetching;
+	uint32_t n_deaths;	 /* of posthttp under way */
 	char id[STS_MAX_ID + 1]; /* of the record */
 	char addresses[MAX_ADDRESSES];
 	struct ev_timer again;
@@ -215,7 +217,8 @@ on_fetched(void *ctx, const struct run_end *e)
 
 	st.n_fetches--;
 	d->look->is_fetching = false;
-	if (e->how == EXEC_LOST || e->how == EXEC_REFUSED)
+	if (e->how == EXEC_LOST || e->how == EXEC_REFUSED ||
+	    (e->how == EXEC_SIGNALED && ++d->look->n_deaths < MAX_DEATHS))
 		ev_timer_in_ms(&d->look->again, AWAY_MS); /* that says nothing about the domain */
 	else if (e->how != EXEC_EXITED || e->status != 0)
 		fail(d, e->output.len > 0 ? e->output : STR("it took too long"));

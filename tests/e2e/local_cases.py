@@ -1,12 +1,14 @@
 """Deliveries of type pipe, file and http-delivery: what a command gets, what its end means, and where files go."""
 import mailbox
 import os
+import re
 import signal
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
 from posthaste import World, queued_recipients  # noqa: E402
+from verifiers import Verifiers, make_key  # noqa: E402
 
 # what it gets goes to a file named after the recipient; how it ends is what the local part says
 TAKER = r"""#!/usr/bin/python3
@@ -34,6 +36,7 @@ if user.startswith("killed"):
 """
 CONFIG = """
 total-max-file 2
+domain-key s1,inject.test,{folder}/s1.pem
 <domain pipe.test>
 	type pipe
 	command "{folder}/taker $to $from \\"$user at $domain\\" \\$to $envid $timet"
@@ -67,6 +70,28 @@ total-max-file 2
 	file-destination {folder}/out/mail/$user
 	max-smtp-out 20
 </domain>
+<domain pipe.signed.test>
+	type pipe
+	command {folder}/taker $to
+	dkim-sign yes
+</domain>
+<domain new.signed.test>
+	type file
+	file-destination {folder}/out/signed
+	dkim-sign yes
+</domain>
+<domain pickup.signed.test>
+	type file
+	file-format newfile-pickup
+	file-destination {folder}/out/signed
+	dkim-sign yes
+</domain>
+<domain mbox.signed.test>
+	type file
+	file-format append-mbox
+	file-destination {folder}/out/signed/mbox
+	dkim-sign yes
+</domain>
 """
 BODY = b"Subject: one\r\nX-Id: %s\r\n\r\n.dot\r\n..two\r\nFrom me\r\n>From you\r\nend"
 
@@ -74,12 +99,13 @@ BODY = b"Subject: one\r\nX-Id: %s\r\n\r\n.dot\r\n..two\r\nFrom me\r\n>From you\r
 class Local(World):
     def __init__(self, **options):
         super().__init__(config=CONFIG, start=False, **options)
-        for name in ("out", "out/new", "out/mail", "out/pickup.test", "out/pickup.test/box"):
+        for name in ("out", "out/new", "out/signed", "out/mail", "out/pickup.test", "out/pickup.test/box"):
             os.mkdir(f"{self.folder}/{name}")
             os.chmod(f"{self.folder}/{name}", 0o777)
         with open(self.folder + "/taker", "w") as f:
             f.write(TAKER)
         os.chmod(self.folder + "/taker", 0o755)
+        self.verifiers = Verifiers({"s1._domainkey.inject.test": make_key(self.folder + "/s1.pem")})
         self._start = True
         self.n = 0
 
@@ -149,10 +175,28 @@ def all_of_it():
         expect("names no command" in w.ph.pmtactl("explain", "nobody@none.test").stdout, "explain of what cannot go")
 
         files(w)
+        signed(w)
         for name in ("none.test", "pipe.test"):
             w.ph.pmtactl("delete", "--queue=" + name)
         w.drained()
         w.ph.audit()
+
+
+def signed(w):
+    """Where dkim-sign says so a command and a file get the message signed, whatever line ends and front they want."""
+    letter = b"From: news@inject.test\r\nSubject: signed\r\nX-Id: s\r\n\r\n.dot\r\nhello  \r\n"
+    for name in ("pipe", "new", "pickup", "mbox"):
+        w.send([f"u@{name}.signed.test"], body=letter)
+        w.record(f"u@{name}.signed.test")
+    folder = w.folder + "/out/signed"
+    texts = [w.taken("u@pipe.signed.test")[0][1]] + [open(f"{folder}/{f}", "rb").read() for f in sorted(os.listdir(folder))]
+    expect_equal(len(texts), 4, "messages")
+    for text in texts:
+        # behind the mbox's and the pickup file's own lines
+        start = re.search(rb"(?im)^dkim-signature:", text).start()
+        message = text[start:].replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        # the empty line between two messages of an mbox
+        w.verifiers.accept(message.rstrip() + b"  \r\n", 1, text[:200])
 
 
 def files(w):

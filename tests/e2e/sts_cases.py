@@ -4,6 +4,7 @@ domain with a mail exchanger of its own for each row."""
 import atexit
 import http.server
 import os
+import signal
 import ssl
 import sys
 import threading
@@ -12,7 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) +
 from cases import Skip, case, expect, expect_equal, main, wait_for  # noqa: E402
 from authority import Authority, tlsa  # noqa: E402
 from dnssim import Dnssim  # noqa: E402
-from posthaste import DNS_PORT, MX_PORT, World  # noqa: E402
+from posthaste import DNS_PORT, MX_PORT, World, processes  # noqa: E402
 
 # name: mode and mx of the policy ({} is the domain's host), what the provider says of TLS and shows, more
 ROWS = {
@@ -34,7 +35,17 @@ ROWS = {
     "off": dict(tls="no", config="use-mta-sts no"),
     "dane": dict(shows="stranger's", mx="mx.elsewhere.test", tlsa=True),
     "hosts": dict(tls="no", config="smtp-hosts mx1.hosts.test"),
+    # their exchangers make a roll-up queue
+    "joined": dict(tls="no", record=None),
+    "apart": dict(tls="no"),
+    # its host answers when the test says so
+    "slow": dict(serve="slow"),
 }
+ROLLUP = """<mx-rollup-list>
+	mx mx1.joined.test joined.rollup
+	mx mx1.apart.test apart.rollup
+</mx-rollup-list>
+"""
 
 
 class Web:
@@ -42,7 +53,7 @@ class Web:
 
     def __init__(self, address, authority):
         web = self
-        self.policies, self.asked, self.contexts = {}, [], {}
+        self.policies, self.asked, self.contexts, self.go_on = {}, [], {}, threading.Event()
         names = [f"mta-sts.{name}.test" for name in ROWS]
         self.certificate, self.wrong = authority.certificate(*names), authority.certificate("sts.elsewhere.test")
 
@@ -54,6 +65,8 @@ class Web:
                 web.asked.append((host, self.path))
                 text, serve = web.policies[host]
                 body = text.encode()
+                if serve == "slow":
+                    web.go_on.wait()
                 if serve == "redirect":
                     self.send_response(301)
                     self.send_header("Location", f"https://{host}/elsewhere")
@@ -109,7 +122,7 @@ class Play:
         certificates = {"own": authorities["own"].certificate(*hosts), "stranger's": authorities["other"].certificate(*hosts),
                         "another's": authorities["own"].certificate("mx.elsewhere.test")}
         self.web = Web(f"{w.net}.250", authorities["own"])
-        policy, zone, config = f"port {MX_PORT}\n", {}, f"mta-sts-ca-file {authorities['own'].path}\n"
+        policy, zone, config = f"port {MX_PORT}\n", {}, f"mta-sts-ca-file {authorities['own'].path}\n" + ROLLUP
         for n, (name, row) in enumerate(ROWS.items()):
             host, address = f"mx1.{name}.test", f"{w.net}.{20 + n}"
             certificate = certificates[row.get("shows", "own")]
@@ -141,6 +154,7 @@ class Play:
             client.sendmail("sender@posthaste.test", [f"{user}@{name}.test"], b"Subject: x\r\n\r\nhello\r\n")
 
     def close(self):
+        self.web.go_on.set()
         self.world.close(False)
         self.dns.__exit__()
         self.web.close()
@@ -153,6 +167,14 @@ class Play:
             return [r for r in self.world.ph.records() if r["rcpt"] == f"{user}@{name}.test"
                     or (user == "u" and (r["queue"] or "").startswith(f"{name}.test/"))]
         return wait_for(f"a record of {name}", find, 60)[0]
+
+
+def is_below(pid, ancestor):
+    """Is it among the ancestor's children, at any depth?"""
+    parents = {p: parent for p, (_, parent) in processes().items()}
+    while pid in parents and pid != ancestor:
+        pid = parents[pid]
+    return pid == ancestor
 
 
 _play = []
@@ -224,6 +246,28 @@ def fetching():
 @case("DANE stands above MTA-STS: a TLSA record says whose certificate it is")
 def dane():
     delivered("dane", True)
+
+
+@case("roll-up: a domain whose policy is enforced keeps a queue of its own, and nothing of it goes in clear; another joins")
+def rolled_up():
+    delivered("joined", False)
+    expect_equal(play().record("joined")["queue"], "joined.rollup/{default}", "its queue")
+    deferred("apart")
+    expect_equal(play().record("apart")["queue"], "apart.test/{default}", "its queue")
+
+
+@case("killed while a policy is being fetched, posthttp and execd are started again, and the mail waits for the policy")
+def killed():
+    p, w = play(), play().world
+    wait_for("the policy is asked for", lambda: p.fetched("slow") == 1)
+    (fetcher,) = [pid for pid, (name, _) in processes().items() if name == "posthttp" and is_below(pid, w.ph.process.pid)]
+    os.kill(fetcher, signal.SIGKILL)
+    wait_for("it is asked for again", lambda: p.fetched("slow") == 2, 60)
+    w.ph.kill_daemon("execd")
+    wait_for("and once more", lambda: p.fetched("slow") == 3, 60)
+    expect_equal(w.mx.provider("slow.test")["connections_total"], 0, "connections before the policy is known")
+    p.web.go_on.set()
+    delivered("slow", True)
 
 
 @case("a policy outlives a restart, when neither its record nor its host can be had any more")

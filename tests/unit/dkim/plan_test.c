@@ -144,6 +144,41 @@ keys_are_chosen_by_scope_and_domain(void **state)
 	conf_free(&c);
 }
 
+/* DK-8: whatever the clock does between two messages, each has the time that it is, and an end behind it */
+static void
+times_follow_a_clock_that_steps(void **state)
+{
+	static const int64_t clocks[] = {1800000000, 1800000001, 1799990000, 0, 1, 4102444800};
+	static const char *const ends[] = {"1s", "3w", "never"};
+	char text[400];
+
+	for (size_t e = 0; e < countof(ends); e++) {
+		struct conf *c;
+		struct dkim_keys *k;
+		(void)snprintf(text, sizeof text,
+		    "domain-key s,*,/k/s\n<domain yes.test>\n dkim-sign yes\n dkim-add-timestamp "
+		    "yes\n"
+		    " dkim-expire-after %s\n</domain>\n",
+		    ends[e]);
+		c = load_body(text);
+		k = dkim_keys_new(c);
+		for (size_t i = 0; i < countof(clocks); i++) {
+			struct dkim_message m = {.header = STR("From: a@b.example\r\n"),
+			    .now = wall_from_sec(clocks[i])};
+			struct dkim_plan plan;
+			dkim_plan_make(k, conf_queue(c, STR("yes.test"), STR("")), &m, &plan);
+			assert_int_equal(plan.n, 1);
+			assert_int_equal(plan.choices[0].spec.signed_s, clocks[i]);
+			if (e + 1 < countof(ends))
+				assert_true(plan.choices[0].spec.expires_s > clocks[i]);
+			else
+				assert_int_equal(plan.choices[0].spec.expires_s, 0);
+		}
+		dkim_keys_free(&k);
+		conf_free(&c);
+	}
+}
+
 static void
 the_list_of_files_is_the_same_in_a_snapshot(void **state)
 {
@@ -170,6 +205,7 @@ main(void)
 	    cmocka_unit_test(the_first_mailbox_of_a_field_is_found),
 	    cmocka_unit_test(options_are_read_whole_or_not_at_all),
 	    cmocka_unit_test(keys_are_chosen_by_scope_and_domain),
+	    cmocka_unit_test(times_follow_a_clock_that_steps),
 	    cmocka_unit_test(the_list_of_files_is_the_same_in_a_snapshot),
 	};
 
