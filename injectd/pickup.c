@@ -344,7 +344,8 @@ on_look(struct ev_timer *t)
 static void
 settle(const char *name, uint64_t id)
 {
-	int r = spool_was_accepted(injectd.spool_fd, id);
+	int r =
+	    journal_has_settled(injectd.journal, id) ? 1 : spool_was_accepted(injectd.spool_fd, id);
 
 	log_info("event=pickup-settled file=%s accepted=%s", log_quote(str_of(name + PREFIX)),
 	    r == 1   ? "yes"

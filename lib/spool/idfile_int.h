@@ -34,6 +34,9 @@ struct idfile {
 	 * `t`: whether it was renamed the disk would not say. */
 	uint64_t *refused; /* owned */
 	size_t n_refused, cap_refused;
+	uint64_t settled
+	    [IDFILE_LARGE]; /* under way in an earlier process, found accepted at the start */
+	size_t n_settled;
 };
 
 /* The newest good block. False when there is none (a new file, or both broken). */

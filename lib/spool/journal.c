@@ -221,6 +221,17 @@ journal_append_buf(struct journal *j, uint64_t id, struct str env, struct buf *m
 	append(j, &e, env, buf_str(&e.own));
 }
 
+bool
+journal_has_settled(const struct journal *j, uint64_t id)
+{
+	const struct idfile *f = &j->segs.ids;
+
+	for (size_t i = 0; i < f->n_settled; i++)
+		if (f->settled[i] == id)
+			return true;
+	return false;
+}
+
 size_t
 journal_pending(const struct journal *j)
 {

@@ -48,6 +48,11 @@ void journal_append(
 /* The same with the message's memory, which the journal takes: the buffer is empty afterwards. */
 void journal_append_buf(
     struct journal *j, uint64_t id, struct str env, struct buf *message, void *token);
+/*
+ * A large message that an earlier process had under way, and that was found accepted when this one opened the journal:
+ * the only trace of it when it has been delivered and the done log's file that told so is gone.
+ */
+bool journal_has_settled(const struct journal *j, uint64_t id);
 /* Bytes accepted by journal_append whose fate is open: the caller's back-pressure. */
 size_t journal_pending(const struct journal *j);
 /* queued has let go of it; the generation must be the one it had. */

@@ -137,9 +137,12 @@ large_settle(struct idfile *f, int dirfd)
 	if (f->t.n_large == 0)
 		return 0;
 	while (f->t.n_large > 0) {
-		refuse(f, f->t.large[0].id);
-		if (decide(f, dirfd, f->t.large[0].id) < 0)
+		uint64_t id = f->t.large[0].id, n_before = f->t.large_msgs;
+		refuse(f, id);
+		if (decide(f, dirfd, id) < 0)
 			return -1;
+		if (f->t.large_msgs > n_before)
+			f->settled[f->n_settled++] = id;
 	}
 	/* first the file that no longer names them: then "no tmp file" cannot be read as "accepted" */
 	if (idfile_write(f) < 0)

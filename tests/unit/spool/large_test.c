@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include "lib/spool/accepted.h"
 #include "lib/spool/idfile_int.h"
 
 static struct walked w;
@@ -233,7 +234,7 @@ static void
 a_crash_around_the_rename_is_settled_by_the_tmp_file(void **state)
 {
 	struct fate *f = large(1, 3, 1000);
-	char name[SPOOL_NAME], path[SPOOL_NAME + 8];
+	char name[SPOOL_NAME], dir[SPOOL_NAME], path[2 * SPOOL_NAME + 8];
 	uint64_t other = journal_new_id(h.j);
 
 	wait_for_fates();
@@ -249,6 +250,7 @@ a_crash_around_the_rename_is_settled_by_the_tmp_file(void **state)
 	assert_int_equal(n_tmp(), 1);
 	assert_audit(3, 3);
 	h.j = open_journal(1);
+	assert_false(journal_has_settled(h.j, other));
 	assert_int_equal(n_tmp(), 0);
 	assert_audit(3, 3);
 	/* renamed, but W.id still says under way: counted, before and after its writer has settled
@@ -264,6 +266,13 @@ a_crash_around_the_rename_is_settled_by_the_tmp_file(void **state)
 	assert_audit(3, 3);
 	h.j = open_journal(1);
 	assert_audit(3, 3);
+	/* delivered since, and no done log tells of it: who asks whether it was accepted still learns that it was */
+	snprintf(path, sizeof path, "queue/%s/%s", queue_dir_name(dir, f->place.id),
+	    id_name(name, f->place.id));
+	assert_int_equal(unlinkat(h.fd, path, 0), 0);
+	assert_int_equal(spool_was_accepted(h.fd, f->place.id), 0);
+	assert_true(journal_has_settled(h.j, f->place.id));
+	assert_false(journal_has_settled(h.j, other));
 }
 
 int
