@@ -11,8 +11,15 @@ struct ask {
 	struct ipc_sign sign;
 	struct ask *next;
 };
+struct made {
+	struct ipc_signed head;
+	size_t len;
+	uint8_t text[DKIM_MAX_SIGNATURE];
+};
 struct peer {
-	struct ipc_chan *chan; /* NULL: a free slot */
+	struct ipc_chan *chan;		   /* NULL: a free slot */
+	struct made made[ANSWERS_AT_ONCE]; /* not yet told */
+	uint32_t n_made;
 	struct ask *first, **tail;
 	uint32_t n_asks;
 };
@@ -26,24 +33,37 @@ static struct {
 /* ---- answering ---- */
 
 static void
+tell_made(struct peer *p)
+{
+	for (uint32_t i = 0; i < p->n_made; i++) {
+		struct str text = str_from((const char *)p->made[i].text, p->made[i].len);
+		ipc_send(p->chan, IPC_SIGNED, &p->made[i].head, &text, -1);
+	}
+	p->n_made = 0;
+}
+
+static void
 answer(struct peer *p, const struct ipc_sign *ask)
 {
-	struct ipc_signed head = {.job = ask->job, .part = ask->part, .status = SIGN_OK};
+	struct made *m = &p->made[p->n_made++];
 	struct keyset *s = signd_set(ask->generation);
-	uint8_t out[DKIM_MAX_SIGNATURE];
-	struct str text;
 	struct why why = {0};
-	size_t len = 0;
 
+	m->head = (struct ipc_signed){.job = ask->job, .part = ask->part, .status = SIGN_OK};
+	m->len = 0;
 	if (s == NULL)
-		head.status = SIGN_UNKNOWN;
-	else if ((len = keyset_sign(s, ask->key, ask->digest, out, &why)) == 0)
-		head.status = SIGN_FAILED;
-	if (head.status == SIGN_FAILED)
+		m->head.status = SIGN_UNKNOWN;
+	else if ((m->len = keyset_sign(s, ask->key, ask->digest, m->text, &why)) == 0)
+		m->head.status = SIGN_FAILED;
+	if (m->head.status == SIGN_FAILED) {
 		log_error("event=cannot-sign key=%u reason=\"%s\"", ask->key, why.text);
-	stat_inc(head.status == SIGN_OK ? STAT_SIGNATURES : STAT_SIGNATURES_FAILED);
-	text = len > 0 ? str_from((const char *)out, len) : str_of(why.text);
-	ipc_send(p->chan, IPC_SIGNED, &head, &text, -1);
+		m->len = PH_MIN(strlen(why.text), sizeof m->text);
+		memcpy(m->text, why.text, m->len);
+	}
+	stat_inc(m->head.status == SIGN_OK ? STAT_SIGNATURES : STAT_SIGNATURES_FAILED);
+	/* each time that answers come wakes deliverd, and all behind it */
+	if (p->n_made == ANSWERS_AT_ONCE || p->n_asks == 0)
+		tell_made(p);
 }
 
 static bool
@@ -93,7 +113,7 @@ drop(struct peer *p, const char *what)
 		free(a);
 	}
 	p->tail = &p->first;
-	p->n_asks = 0;
+	p->n_asks = p->n_made = 0;
 }
 
 static void

@@ -166,16 +166,21 @@ simple_field(struct str whole, struct buf *out)
 static void
 relaxed_text(struct str line, struct buf *out, bool *has_text, bool *has_blank)
 {
-	for (size_t i = 0; i < line.len; i++) {
-		if (is_blank(line.p[i])) {
+	while (line.len > 0) {
+		size_t n = 0;
+		while (n < line.len && !is_blank(line.p[n]))
+			n++;
+		if (n == 0) {
 			*has_blank = true;
+			line = str_skip(line, 1);
 			continue;
 		}
 		if (*has_blank && *has_text)
 			(void)buf_add_char(out, ' ');
 		*has_blank = false;
 		*has_text = true;
-		(void)buf_add_char(out, line.p[i]);
+		(void)buf_add(out, line.p, n);
+		line = str_skip(line, n);
 	}
 }
 

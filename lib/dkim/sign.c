@@ -17,6 +17,7 @@ dkim_algorithm_name(enum dkim_algorithm a)
 
 struct writer {
 	struct buf *to;
+	struct buf tag; /* one, while it is made */
 	size_t column;
 };
 
@@ -37,19 +38,17 @@ fold(struct writer *w)
 /* a tag, on a new line where this one has no room for it */
 static void PH_PRINTF(2, 3) put_tag(struct writer *w, const char *fmt, ...)
 {
-	struct buf b;
 	va_list ap;
 
-	buf_init(&b, 4096);
+	buf_reset(&w->tag);
 	va_start(ap, fmt);
-	(void)buf_addvf(&b, fmt, ap);
+	(void)buf_addvf(&w->tag, fmt, ap);
 	va_end(ap);
-	if (w->column + 2 + buf_len(&b) > LINE)
+	if (w->column + 2 + buf_len(&w->tag) > LINE)
 		fold(w);
 	else
 		put(w, STR(" "));
-	put(w, buf_str(&b));
-	buf_clear(&b);
+	put(w, buf_str(&w->tag));
 }
 
 /* the colons are where a list may be folded */
@@ -160,11 +159,16 @@ dkim_begin(const struct dkim_spec *spec, struct str header, const struct dkim_bo
 {
 	struct writer w = {.to = field};
 	struct buf list, text;
+	size_t room;
 	int r;
 
 	buf_reset(field);
+	buf_init(&w.tag, 4096);
 	buf_init(&list, DKIM_MAX_FIELD / 2);
 	buf_init(&text, 2 * DKIM_MAX_FIELD);
+	/* what most come to: then neither grows */
+	(void)buf_reserve(field, 1024, &room);
+	(void)buf_reserve(&text, header.len + 1024, &room);
 	r = dkim_pick_fields(&spec->names, spec->header_canon, header, &list, &text);
 	put_tags(&w, spec, buf_str(&list), body);
 	if (r == 0 && dkim_canon_field(spec->header_canon, buf_str(field), &text) == 0 &&
@@ -175,6 +179,7 @@ dkim_begin(const struct dkim_spec *spec, struct str header, const struct dkim_bo
 	} else {
 		r = -1;
 	}
+	buf_clear(&w.tag);
 	buf_clear(&list);
 	buf_clear(&text);
 	return r;

@@ -29,6 +29,7 @@ struct keep {
 	struct slice last;
 	struct slice *earlier; /* oldest first */
 	uint32_t handle;
+	uint32_t hash; /* of the name, as much of it as the map has */
 	uint8_t n_earlier, cap_earlier;
 	bool has_last;
 	bool is_attached;
@@ -57,15 +58,15 @@ is_keep(const void *key, uint32_t h)
 }
 
 static struct keep *
-find(const char *name)
+find(const char *name, uint64_t hash)
 {
-	uint32_t h = hmap_find(&kp.map, str_hash(str_of(name)), is_keep, name);
+	uint32_t h = hmap_find(&kp.map, hash, is_keep, name);
 
 	return h == 0 ? NULL : *slot(h);
 }
 
 static struct keep *
-make(const char *name, int64_t period_ms)
+make(const char *name, uint64_t hash, int64_t period_ms)
 {
 	size_t len = strlen(name);
 	struct keep *k = xcalloc(1, sizeof *k + len + 1);
@@ -74,14 +75,15 @@ make(const char *name, int64_t period_ms)
 	k->period_ms = period_ms;
 	k->handle = slab_new(&kp.slab);
 	*slot(k->handle) = k;
-	hmap_add(&kp.map, str_hash(str_of(name)), k->handle);
+	k->hash = (uint32_t)hash;
+	hmap_add(&kp.map, hash, k->handle);
 	return k;
 }
 
 static void
 drop(struct keep *k)
 {
-	hmap_remove(&kp.map, str_hash(str_of(k->name)), k->handle);
+	hmap_remove(&kp.map, k->hash, k->handle);
 	slab_free(&kp.slab, k->handle);
 	free(k->earlier);
 	free(k);
@@ -119,7 +121,7 @@ slice_now(const struct keep *k)
 static void
 write_slice(const struct keep *k, const struct slice *s)
 {
-	char text[MAX_KEEP_NAME + 80];
+	__attribute__((uninitialized)) char text[MAX_KEEP_NAME + 80];
 	size_t n = 2, len = strlen(k->name);
 
 	memcpy(text, "R ", 2);
@@ -236,14 +238,16 @@ take_slice(struct str s)
 	int64_t period, number, reserved;
 	char name[MAX_KEEP_NAME];
 	struct keep *k;
+	uint64_t hash;
 
 	if (!next_i64(&s, &period) || !next_i64(&s, &number) || !next_i64(&s, &reserved) ||
 	    period <= 0)
 		return;
 	str_copy(name, sizeof name, str_trim(s));
-	k = find(name);
+	hash = str_hash(str_of(name));
+	k = find(name, hash);
 	if (k == NULL)
-		k = make(name, period);
+		k = make(name, hash, period);
 	if (k->period_ms != period) {
 		k->period_ms = period;
 		forget_slices(k);
@@ -402,16 +406,34 @@ begin_anew(struct keep *k, const struct meter *m)
 	k->flying = m->flying;
 }
 
+/* A piece of a name, cut where the name's room ends. */
+static size_t
+put_piece(char *name, size_t at, struct str s)
+{
+	size_t n = PH_MIN(s.len, MAX_KEEP_NAME - 1 - at);
+
+	if (n > 0)
+		memcpy(name + at, s.p, n);
+	return at + n;
+}
+
+/* Queues come and go with their limits: their names are not left to printf. */
 static struct keep *
 find_or_make(const struct keep_name *n, int64_t period_ms)
 {
-	char name[MAX_KEEP_NAME];
+	__attribute__((uninitialized)) char name[MAX_KEEP_NAME];
+	size_t len = put_piece(name, 0, str_of(n->what));
 	struct keep *k;
+	uint64_t hash;
 
-	snprintf(name, sizeof name, "%s %.*s%s%.*s", n->what, STR_ARG(str_sub(n->of, 0, 500)),
-	    n->in.len > 0 ? " " : "", STR_ARG(n->in));
-	k = find(name);
-	return k != NULL ? k : make(name, period_ms);
+	len = put_piece(name, len, STR(" "));
+	len = put_piece(name, len, str_sub(n->of, 0, 500));
+	if (n->in.len > 0)
+		len = put_piece(name, put_piece(name, len, STR(" ")), n->in);
+	name[len] = '\0';
+	hash = str_hash(str_from(name, len));
+	k = find(name, hash);
+	return k != NULL ? k : make(name, hash, period_ms);
 }
 
 void

@@ -116,7 +116,8 @@ put_sum(char *to, uint64_t sum)
 void
 limit_file_add(bool is_durable, struct str line)
 {
-	char text[SUM_LEN + 1 + MAX_LINE + 1], *at = text + SUM_LEN + 1;
+	__attribute__((uninitialized)) char text[SUM_LEN + 1 + MAX_LINE + 1];
+	char *at = text + SUM_LEN + 1;
 	size_t n = PH_MIN(line.len, (size_t)MAX_LINE);
 
 	if (lf.dir == -1)
