@@ -369,7 +369,7 @@ give_piece(const struct merge_text *t, const struct merge_piece *p, const struct
 
 	if (p->name < 0 || (v->value[p->name].p == NULL && v->is_undefined_left))
 		give_text(o, text);
-	else
+	else if (v->value[p->name].p != NULL)
 		give_value(o, v->value[p->name]);
 }
 
