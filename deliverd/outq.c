@@ -20,11 +20,24 @@ close_piece(struct out_piece *p)
 	p->fd = -1;
 }
 
+/* the first n bytes of the text, which must not lie about */
+static void
+wipe(struct outq *q, size_t n)
+{
+	explicit_bzero(q->text.base + q->text.head, n);
+}
+
 void
 outq_clear(struct outq *q)
 {
-	for (size_t i = q->head; i < q->n; i++)
+	bool has_secret = false;
+
+	for (size_t i = q->head; i < q->n; i++) {
+		has_secret |= q->pieces[i].is_secret;
 		close_piece(&q->pieces[i]);
+	}
+	if (has_secret)
+		wipe(q, buf_len(&q->text));
 	xfree(&q->pieces);
 	q->n = q->head = q->room = 0;
 	buf_clear(&q->text);
@@ -86,6 +99,13 @@ outq_set_apart(struct outq *q)
 }
 
 void
+outq_set_secret(struct outq *q)
+{
+	if (q->n > q->head)
+		q->pieces[q->n - 1].is_secret = true;
+}
+
+void
 outq_add_file(struct outq *q, int fd, uint64_t offset, uint64_t len)
 {
 	ph_assert(len > 0 && fd != -1);
@@ -120,6 +140,8 @@ outq_sent(struct outq *q, uint64_t n)
 	struct out_piece *p = &q->pieces[q->head];
 
 	ph_assert(q->head < q->n && n <= p->len);
+	if (p->is_secret)
+		wipe(q, (size_t)n);
 	if (p->fd == -1)
 		buf_consume(&q->text, (size_t)n);
 	p->offset += n;

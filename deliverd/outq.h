@@ -14,6 +14,7 @@ struct out_piece {
 	uint64_t offset; /* in the file */
 	int fd;		 /* owned; -1: text, its bytes are next in `text` */
 	bool is_apart;	 /* what follows goes in a packet of its own */
+	bool is_secret;	 /* wiped when it is sent, or forgotten */
 };
 struct outq {
 	struct buf text;
@@ -40,6 +41,8 @@ void outq_add(struct outq *q, struct str s);
 void outq_addf(struct outq *q, const char *fmt, ...) PH_PRINTF(2, 3);
 /* What is added next leaves in a packet of its own, as far as that is ours to say. */
 void outq_set_apart(struct outq *q);
+/* What was added last is wiped as soon as it is not needed. */
+void outq_set_secret(struct outq *q);
 /* A range of a file; takes fd. len > 0. */
 void outq_add_file(struct outq *q, int fd, uint64_t offset, uint64_t len);
 

@@ -66,6 +66,7 @@ say_base64(struct session *s, const char *before, struct str bytes)
 	sodium_bin2base64(text, sizeof text, (const unsigned char *)bytes.p, bytes.len,
 	    sodium_base64_VARIANT_ORIGINAL);
 	outq_addf(&s->out, "%s%s\r\n", before, text);
+	outq_set_secret(&s->out);
 	session_expect(s, SESSION_AUTH, NULL, 0);
 	explicit_bzero(text, sizeof text);
 }

@@ -135,7 +135,7 @@ read_sealed(int fd, size_t most, struct buf *to)
 	return 0;
 }
 
-static int
+int
 close_with(int fd, int err)
 {
 	close(fd);

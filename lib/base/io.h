@@ -26,6 +26,9 @@ int read_whole(int fd, size_t expected, struct buf *to) PH_MUST_CHECK;
 /* Sealed memory that was handed over; makes the buffer. -1 with errno; EFBIG: above `most`. */
 int read_sealed(int fd, size_t most, struct buf *to) PH_MUST_CHECK;
 
+/* -1, with that errno and without the descriptor. */
+int close_with(int fd, int err);
+
 /*
  * A file in a directory where others than we may write: it is not opened through a link, does not make us wait, and must be
  * a plain file without a second name. -1 with errno; EINVAL: it is none; EMLINK: it has two names. flags: also O_CREAT.

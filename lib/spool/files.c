@@ -94,14 +94,6 @@ open_dir(int dirfd, const char *name)
 	return openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 }
 
-static int
-close_with(int fd, int err)
-{
-	close(fd);
-	errno = err;
-	return -1;
-}
-
 int
 open_file(int dirfd, const char *name, int flags)
 {
@@ -112,15 +104,15 @@ int
 open_queue_file(int queue_fd, uint64_t id, int flags)
 {
 	char name[SPOOL_NAME];
-	int dir, fd, err;
+	int dir, fd;
 
 	dir = open_dir(queue_fd, queue_dir_name(name, id));
 	if (dir < 0)
 		return -1;
 	fd = open_file(dir, id_name(name, id), flags);
-	err = errno;
+	if (fd < 0)
+		return close_with(dir, errno);
 	close(dir);
-	errno = err;
 	return fd;
 }
 
