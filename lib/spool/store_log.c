@@ -381,6 +381,7 @@ start_sync(struct spool_store *s)
 	job->s = s;
 	job->fd = log->fd;
 	if (log->fd >= 0) {
+		ph_assert(last != NULL); /* it is the last file that is open */
 		job->head.number = last->number;
 		job->at = last->n_lines;
 		job->capacity = last->capacity;

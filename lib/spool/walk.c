@@ -334,7 +334,7 @@ struct newest {
 static void
 list_segment(struct spool_walk *w, const char *name, struct newest newest[SPOOL_WRITERS])
 {
-	struct segment_header h;
+	struct segment_header h = {0};
 	struct walk_segment g = {.from = BLOCK_BYTES, .limit = SCAN_NO_LIMIT};
 	unsigned writer;
 

@@ -145,9 +145,9 @@ take_pattern(struct sts_policy *p, struct str value, struct why *why)
 static bool
 find_mode(struct str value, uint8_t *mode)
 {
-	for (uint8_t i = 0; i < STS_MODES; i++)
+	for (unsigned i = 0; i < STS_MODES; i++)
 		if (str_eq(value, str_of(modes[i]))) {
-			*mode = i;
+			*mode = (uint8_t)i;
 			return true;
 		}
 	return false;

@@ -55,8 +55,9 @@ make_memory(struct filter *f, uint64_t n_blocks, struct why *why)
 		return why_errno(why, "Cannot make the suppression filter");
 	f->s = mmap(NULL, f->size, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
 	if (f->s == MAP_FAILED) {
+		why_errno(why, "Cannot map the suppression filter");
 		f->s = NULL;
-		return why_errno(why, "Cannot map the suppression filter");
+		return -1;
 	}
 	/* from here on it is written through this mapping only, whoever has the descriptor */
 	if (fcntl(f->fd, F_ADD_SEALS, SEALS | F_SEAL_SEAL) == -1)

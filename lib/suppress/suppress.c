@@ -125,7 +125,7 @@ read_all(struct suppress *s, struct why *why)
 static int
 fill(struct suppress *s, struct why *why)
 {
-	struct hashes_mark mark;
+	struct hashes_mark mark = {0};
 	int r = get_record(s, MARK_RECORD, &mark, sizeof mark, why);
 
 	if (r == -1)
