@@ -119,7 +119,7 @@ static void
 begin_taking(struct pick *p)
 {
 	p->is_taking = true;
-	if (!p->is_few)
+	if (!p->is_few || p->n == 0)
 		return;
 	qsort(p->rows, p->n, sizeof *p->rows, compare);
 	for (uint32_t i = 0; i < p->n / 2; i++)
