@@ -116,6 +116,8 @@ give_conf(const char *directives)
 	close(fd);
 	await(stage.master, &m, IPC_CONFIG_OK);
 	ipc_send(stage.master, IPC_CONFIG_USE, &head, NULL, -1);
+	flush(stage.master);
+	await(stage.master, &m, IPC_CONFIG_USED);
 	conf_messages_clear(&list);
 	conf_free(&conf);
 }
