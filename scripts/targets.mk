@@ -63,7 +63,7 @@ bench:
 	@scripts/deps.sh check
 	@scripts/users.sh
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all bench-programs
-	@tests/bench/run $(B)
+	@PH_BUILD=$(abspath $(B)) tests/bench/run $(B)
 
 #: make score          how well failures are understood, CORPUS=../shared/corpus
 CORPUS ?= ../shared/corpus
