@@ -55,7 +55,10 @@ is_right(struct str head, struct str message)
 	struct str rest = head, kind, rcpt, type;
 	bool is;
 
-	assert_true(str_next_word(&rest, &kind) && str_next_word(&rest, &rcpt));
+	if (!str_next_word(&rest, &kind) || !str_next_word(&rest, &rcpt)) {
+		tell(head, "its line lacks", "a word");
+		return false;
+	}
 	if (!str_next_word(&rest, &type))
 		type = STR("");
 	remote_read(&r, message);
