@@ -21,6 +21,7 @@ provider web.test { mx {net}.13; stall mail always; }
 provider aol.test { mx {net}.14; stall mail always; }
 provider fr.test { mx {net}.15; stall mail always; }
 """
+CONNECTIONS, WINDOW = 14, 32  # total-max-smtp-out below, and what queued gives a connection ahead
 # v3 has no rate: what stalls would be counted by it for ever
 STALLING = {"web.test": "v3", "aol.test": "v3", "fr.test": "v2"}
 CONFIG = """\
@@ -147,8 +148,8 @@ def killed():
         w.mx.reload(w.fill(POLICY.replace(" stall mail always;", "")))
         for pid in w.ph.daemons()["deliverd"]:
             os.kill(pid, signal.SIGKILL)
-        # what was between a reply and its report is sent again
-        w.conserve(may_repeat=64)
+        # what was between a reply and its report is sent again: all that so many connections carry, at the most
+        w.conserve(may_repeat=CONNECTIONS * WINDOW)
 
 
 if __name__ == "__main__":
