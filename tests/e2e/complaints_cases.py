@@ -147,6 +147,9 @@ def obeyed():
         w.complain(FBL, sealed[3])  # once more: known, which is not counted
         w.complain(TENANT, tenants)
         expect_equal(w.wait_entry("user8@far.test")["scope"], "tenant", "scope of a VirtualMTA's own complaints")
+        # what bounced has begun when it dies is done once more: both copies are out before
+        wait_for("both are forwarded", lambda: w.mx.provider("inject.test")["recipients"] == 2)
+        w.drained()
         stopped = w.ph.freeze_daemon("bounced")
         w.complain(FBL, sealed[4])
         w.told()
