@@ -121,7 +121,18 @@ command_may_take_content(struct session *s, struct why *why)
 	return why_smtp(why, 503, 5, 5, 1, "RCPT comes first") == 0;
 }
 
-/* the same for DATA and BDAT */
+bool
+command_has_too_many(struct session *s)
+{
+	if (!s->txn->is_too_many)
+		return false;
+	stat_inc(STAT_IN_REJECTED);
+	session_reply(s, 554, ENH(5, 5, 3), "Too many recipients: the message is not accepted");
+	txn_free(&s->txn);
+	return true;
+}
+
+/* what DATA and BDAT ask first */
 static bool
 may_take_message(struct session *s, struct why *why)
 {
@@ -149,13 +160,8 @@ run_data(struct session *s, struct str arg)
 		bad_sequence(s, "DATA cannot follow BDAT");
 		return;
 	}
-	if (s->txn->is_too_many) {
-		stat_inc(STAT_IN_REJECTED);
-		session_reply(
-		    s, 554, ENH(5, 5, 3), "Too many recipients: the message is not accepted");
-		txn_free(&s->txn);
+	if (command_has_too_many(s))
 		return;
-	}
 	txn_begin_content(s->txn);
 	session_reply(s, 354, 0, "Send the message, end with a line of a single dot");
 	session_enter(s, SESSION_DATA);

@@ -16,5 +16,8 @@ void command_rcpt(struct session *s, struct str arg);
 
 /* Is there a transaction with recipients? Otherwise false with `why`; what XACK OFF kept back ends the transaction. */
 bool command_may_take_content(struct session *s, struct why *why);
+/* More recipients came than a message may have, and the source wants none of it then: true, 554 is said and the transaction
+ * is over. */
+bool command_has_too_many(struct session *s);
 
 #endif

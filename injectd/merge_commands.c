@@ -232,13 +232,8 @@ merge_xprt(struct session *s, struct str arg)
 		session_error(s);
 		return;
 	}
-	if (s->txn->is_too_many) {
-		stat_inc(STAT_IN_REJECTED);
-		session_reply(
-		    s, 554, ENH(5, 5, 3), "Too many recipients: the message is not accepted");
-		txn_free(&s->txn);
+	if (command_has_too_many(s))
 		return;
-	}
 	data_init(&s->txn->filter, take_part, s->txn);
 	s->txn->max_bytes =
 	    PH_MIN(conf_u64(session_set(s), CONF_SOURCE_MAX_MESSAGE_SIZE), TXN_MAX_BYTES);

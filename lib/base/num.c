@@ -31,15 +31,6 @@ parse_u32(struct str s, uint32_t min, uint32_t max, uint32_t *v)
 	return true;
 }
 
-static int
-hex_digit(char c)
-{
-	if (ascii_is_digit(c))
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool
 parse_hex64(struct str s, size_t digits, uint64_t *v)
 {
@@ -48,7 +39,7 @@ parse_hex64(struct str s, size_t digits, uint64_t *v)
 	if (s.len != digits || digits == 0 || digits > 16)
 		return false;
 	for (size_t i = 0; i < s.len; i++) {
-		int d = hex_digit(s.p[i]);
+		int d = ascii_hex_value(s.p[i]);
 		if (d < 0)
 			return false;
 		n = n << 4 | (uint64_t)d;

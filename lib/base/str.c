@@ -38,6 +38,15 @@ ascii_is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
+int
+ascii_hex_value(char c)
+{
+	if (ascii_is_digit(c))
+		return c - '0';
+	c = ascii_lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 bool
 ascii_is_alnum(char c)
 {

@@ -63,6 +63,8 @@ char ascii_lower(char c);
 bool ascii_is_alnum(char c);
 bool ascii_is_digit(char c);
 bool ascii_is_print(char c);
+/* Of a hexadecimal digit in either case; -1: it is none. */
+int ascii_hex_value(char c);
 
 /* 64-bit keyed hash (SipHash-2-4) for tables whose keys strangers choose; the key is drawn at first use. */
 uint64_t str_hash(struct str s);

@@ -82,15 +82,6 @@ byte_set_of_escape(char c, struct byte_set *s)
 	return true;
 }
 
-static int
-hex_digit(char c)
-{
-	if (ascii_is_digit(c))
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* "41" or "{41}" */
 static int
 byte_of_hex(struct str s, size_t *i)
@@ -99,8 +90,8 @@ byte_of_hex(struct str s, size_t *i)
 	size_t k = *i + has_brace, end = k + 2;
 	int value = 0;
 
-	for (; k < s.len && k < end && hex_digit(s.p[k]) >= 0; k++)
-		value = value * 16 + hex_digit(s.p[k]);
+	for (; k < s.len && k < end && ascii_hex_value(s.p[k]) >= 0; k++)
+		value = value * 16 + ascii_hex_value(s.p[k]);
 	if (has_brace && (k >= s.len || s.p[k++] != '}'))
 		return -1;
 	*i = k;

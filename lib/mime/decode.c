@@ -36,15 +36,6 @@ decode_base64(struct str body, struct buf *b)
 
 /* ---- quoted-printable (RFC 2045 6.7) ---- */
 
-static int
-hex_value(char c)
-{
-	if (ascii_is_digit(c))
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* how long a soft line break at the front is; 0: it is none */
 static size_t
 soft_break(struct str s)
@@ -66,8 +57,8 @@ decode_quoted(struct str s, struct buf *b, bool in_word)
 	size_t i = 0, n;
 
 	while (i < s.len) {
-		int hi = i + 2 < s.len + 0 ? hex_value(s.p[i + 1]) : -1;
-		int lo = i + 2 < s.len ? hex_value(s.p[i + 2]) : -1;
+		int hi = i + 2 < s.len ? ascii_hex_value(s.p[i + 1]) : -1;
+		int lo = i + 2 < s.len ? ascii_hex_value(s.p[i + 2]) : -1;
 		if (s.p[i] == '=' && hi >= 0 && lo >= 0) {
 			(void)buf_add_char(b, (char)(hi * 16 + lo));
 			i += 3;
