@@ -71,6 +71,14 @@ score:
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all
 	@$(PY) tests/score/score.py $(B) $(CORPUS) $(MISSES)
 
+#: make rows           is each row of the configuration missed by a test when it is not honoured? ROWS= some of them
+rows:
+	@scripts/deps.sh check
+	@scripts/users.sh
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all
+	@$(PY) tests/replay/machines_cases.py --build $(B) >/dev/null
+	@$(PY) tests/rows/tried.py --build $(B) $(ROWS)
+
 #: make pictures       of the monitor's pages, into docs/pictures, by headless Chromium
 pictures:
 	@scripts/deps.sh check
@@ -110,4 +118,4 @@ $(B)/tests/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDHARD) -o $@ $< $(filter %.o,$^) $(LDLIBS)
 
-.PHONY: deb help demo check pictures score install lint format fuzz fault bench clean fuzz-replays bench-programs
+.PHONY: deb help demo check pictures score rows install lint format fuzz fault bench clean fuzz-replays bench-programs

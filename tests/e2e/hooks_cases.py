@@ -1,4 +1,5 @@
-"""Posts: web hooks of accounting and deliveries of type http-delivery, against a server of our own, with and without TLS."""
+"""Posts: web hooks of accounting and deliveries of type http-delivery, against a server of our own, with and without TLS,
+signed and unsigned."""
 import base64
 import csv
 import gzip
@@ -15,6 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) +
 from authority import Authority  # noqa: E402
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
 from posthaste import World  # noqa: E402
+from verifiers import Verifiers, make_key, signatures  # noqa: E402
 
 CONFIG = """
 <acct-file {folder}/acct/hook.json>
@@ -190,6 +192,64 @@ def hooks():
         expect_equal({r["recordId"] for r in rows if r["type"] == "d"}, {r["recordId"] for r in w.ph.records("d")
                      if r["recordId"] not in wanted}, "records after the restart")
         w.ph.audit()
+
+
+SIGNED = """
+domain-key s1,inject.test,{folder}/s1.pem
+domain-key ed,inject.test,{folder}/ed.pem
+<domain signed.test>
+	type http-delivery
+	http-delivery-url http://127.0.0.1:{clear}/signed
+	dkim-sign yes
+	second-dkim-sign yes
+</domain>
+<domain plain.test>
+	type http-delivery
+	http-delivery-url http://127.0.0.1:{clear}/plain
+</domain>
+"""
+LETTERS = [b"From: news@inject.test\r\nSubject: dots\r\n\r\n.\r\n..two\r\ntrailing  \t\r\n\r\n\r\n",
+           b"From: news@inject.test\r\nSubject: no body\r\n\r\n",
+           b"From: news@inject.test\r\nSubject: raw \xff\r\n\tfolded\r\n\r\n\xfe\xff\r\n",
+           b"From: news@inject.test\r\nSubject: large\r\n\r\n" + b"0123456789abcdef\r\n" * 80000]
+
+
+def posted(post):
+    """(recipient, the message) of a delivery."""
+    mail = json.loads(post[2])
+    content = mail["content"]
+    text = content["email_rfc822"]
+    return mail["rcpt_to"], base64.b64decode(text) if content.get("email_rfc822_is_base64") else text.encode()
+
+
+@case("http-delivery posts what dkim-sign has signed: every signature of each message is good for two verifiers, as text and "
+      "as base64; where it is not said nothing is signed")
+def signed_posts():
+    w = World(config=SIGNED, start=False)
+    clear = Server(("127.0.0.1", 0))
+    records = {f"{name}._domainkey.inject.test": make_key(f"{w.folder}/{name}.pem", bits) for name, bits in (("s1", 2048), ("ed", 0))}
+    verifiers = Verifiers(records)
+    w.ph.write_config(w.config.replace("{clear}", str(clear.server_port)))
+    w._start = True
+    try:
+        with w, w.ph.client() as s:
+            for i, letter in enumerate(LETTERS):
+                s.sendmail("a@inject.test", [f"m{i}@signed.test"], letter)
+            s.sendmail("a@inject.test", ["m0@plain.test"], LETTERS[0])
+            posts = wait_for("all of them", lambda: len(p := clear.of("/signed")) == len(LETTERS) and p, 30)
+            got = dict(posted(p) for p in posts)
+            for i, letter in enumerate(LETTERS):
+                text = got[f"m{i}@signed.test"]
+                tags = verifiers.accept(text, 2, letter[:60])
+                expect_equal(sorted((t["a"], t["s"]) for t in tags), [("ed25519-sha256", "ed"), ("rsa-sha256", "s1")], "keys")
+                expect(text.endswith(letter.split(b"\r\n\r\n", 1)[1]), f"the body: {text[-100:]!r}")
+            _, text = posted(wait_for("the other", lambda: clear.of("/plain"), 30)[0])
+            expect_equal(signatures(text), [], "signatures where nobody said so")
+            w.drained()
+            w.ph.audit()
+    finally:
+        clear.shutdown()
+        clear.server_close()
 
 
 if __name__ == "__main__":

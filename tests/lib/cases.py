@@ -1,10 +1,15 @@
 """Cases of a test file: functions marked @case("a sentence that is true when it passes"); main() runs those whose
 sentence or name holds one of the words on the command line (all without), and prints one line each."""
+import os
 import sys
 import time
 import traceback
 
 _cases = []
+_current = [""]
+before_each = []
+# how long a condition is waited for at most, where what is tried is that a test fails (tests/rows)
+PATIENCE = float(os.environ.get("PH_PATIENCE", "inf"))
 
 
 class Failed(Exception):
@@ -22,6 +27,11 @@ def case(sentence):
     return note
 
 
+def current():
+    """The sentence of the case that runs, "" before the first."""
+    return _current[0]
+
+
 def expect(is_so, what):
     if not is_so:
         raise Failed(what)
@@ -34,6 +44,7 @@ def expect_equal(found, wanted, what):
 
 def wait_for(what, condition, seconds=30.0):
     """Asks again and again until the condition gives something true, and returns that."""
+    seconds = min(seconds, PATIENCE)
     end = time.monotonic() + seconds
     while True:
         value = condition()
@@ -46,6 +57,9 @@ def wait_for(what, condition, seconds=30.0):
 
 def _run(sentence, function):
     began = time.monotonic()
+    _current[0] = sentence
+    for f in before_each:
+        f()
     try:
         function()
     except Skip as e:

@@ -23,6 +23,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import rows  # noqa: E402
 from cases import Failed, Skip, expect, expect_equal, wait_for  # noqa: E402,F401
 from mxsim import Mxsim  # noqa: E402
 
@@ -133,10 +134,12 @@ class Posthaste:
     # ---- the processes ----
 
     def write_config(self, text):
+        rows.seen(self, text)
         with open(self.config_path, "w") as f:
-            f.write(text)
+            f.write(rows.as_if(text))
 
     def start(self, seconds=30):
+        rows.drop_in(self.config_path)
         self.errors = open(self.folder + "/errors", "a")
         self.starts_before = self._starts()
         self.process = subprocess.Popen([BUILD + "/sbin/posthaste", "-f", "-c", self.config_path], cwd="/",
@@ -219,6 +222,8 @@ class Posthaste:
     # ---- asking ----
 
     def pmtactl(self, *words, check=True, seconds=60):
+        if words[:1] == ("reload",):
+            rows.drop_in(self.config_path)
         end = time.monotonic() + seconds
         while True:
             r = subprocess.run([BUILD + "/sbin/pmtactl", "-c", self.config_path, *words], capture_output=True,
@@ -296,6 +301,7 @@ class World:
         self.close(kind is not None)
 
     def close(self, has_failed):
+        rows.ended(self.ph)
         if has_failed and self.ph.process is not None:
             for line in self.ph.said().splitlines()[-40:]:
                 print("# " + line)
