@@ -154,7 +154,6 @@ new_conn(int fd, slot_t slot)
 static bool
 accept_one(struct ev_io *l)
 {
-	static const char full[] = "421 4.3.2 Too many connections, try again later\r\n";
 	slot_t slot = slots_take(&injectd.slots, STR_NULL);
 	bool awaits = conf_bool(all.rules.global, CONF_GLOBAL_DUMMY_SMTP_AWAIT_SLOT);
 	int fd;
@@ -178,9 +177,7 @@ accept_one(struct ev_io *l)
 		new_conn(fd, slot);
 		return true;
 	}
-	if (write(fd, full, sizeof full - 1) == -1)
-		log_debug("event=dummy-client-gone");
-	close(fd);
+	listen_refuse(fd, true);
 	return true;
 }
 

@@ -78,6 +78,11 @@ void listen_stop(void);
 /* The configuration was switched: rows of listeners, number of slots. */
 void listen_use_conf(void);
 void listen_slot_freed(void);
+/*
+ * Too many connections: 452 in place of the greeting, then the 421 that goes before an end the client did not ask for
+ * (RFC 5321 section 3.8). A client within TLS is told nothing. Takes fd.
+ */
+void listen_refuse(int fd, bool is_plain);
 /* One for a client of that door, or 0. */
 slot_t listen_slot_for(uint16_t door, const struct net_addr *client);
 

@@ -22,16 +22,18 @@ await_slot(void)
 		ev_timer_in_ms(&injectd.slot_tick, SLOT_TICK_MS);
 }
 
-static void
-refuse(int fd, uint16_t door)
+void
+listen_refuse(int fd, bool is_plain)
 {
-	char text[WORLD_HOST_MAX + 64];
+	const char *host = injectd.world.host;
+	char text[2 * WORLD_HOST_MAX + 128];
 	int n = snprintf(text, sizeof text,
-	    "421 4.3.2 %s too many connections, try again later\r\n", injectd.world.host);
+	    "452 4.3.2 %s too many connections, try again later\r\n"
+	    "421 4.3.2 %s closing the connection\r\n",
+	    host, host);
 
-	stat_inc(STAT_IN_CONNS_REFUSED);
 	/* the socket is new: it takes this, or the client is gone; within TLS it would be noise */
-	if (!injectd.world.door[door].is_immediate_tls && write(fd, text, (size_t)n) == n)
+	if (is_plain && write(fd, text, (size_t)n) == n)
 		(void)shutdown(fd, SHUT_WR);
 	close(fd);
 }
@@ -81,12 +83,14 @@ accept_one(struct listener *l)
 	}
 	(void)net_from_sockaddr((struct sockaddr *)&ss, len, &client);
 	slot = listen_slot_for(door, &client);
-	if (slot != 0)
+	if (slot != 0) {
 		conn_new(fd, door, &client, slot);
-	else if (awaits && park_add(fd, door, &client))
+	} else if (awaits && park_add(fd, door, &client)) {
 		await_slot();
-	else
-		refuse(fd, door);
+	} else {
+		stat_inc(STAT_IN_CONNS_REFUSED);
+		listen_refuse(fd, !injectd.world.door[door].is_immediate_tls);
+	}
 	return true;
 }
 

@@ -47,9 +47,10 @@ def plan(quick):
     """{group: function(bench, server)}; Postfix gets fewer messages where it needs long for each."""
     few = 10 if quick else 1
     link = {"postfix": 40, "posthaste": 1000}
+    large = {"postfix": 4000, "posthaste": 12000}
     return {
         "relay-2k": lambda b, s: figures.relay(b, s, 20000 // few, 2048, 20),
-        "relay-50k": lambda b, s: figures.relay(b, s, 4000 // few, 51200, 20),
+        "relay-50k": lambda b, s: figures.relay(b, s, large[s] // few, 51200, 20),
         "relay-100": lambda b, s: figures.relay(b, s, 20000 // few, 2048, 100),
         "calls": lambda b, s: figures.system_calls(b, s, 2000 // few),
         "link": lambda b, s: figures.slow_link(b, s, link[s] // (4 if quick else 1)),

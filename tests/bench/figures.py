@@ -8,7 +8,7 @@ import threading
 import time
 
 import load
-from machine import FreshFs, Group, Missing
+from machine import Calm, FreshFs, Group, Missing
 
 
 class Bench:
@@ -54,6 +54,7 @@ def relay(bench, name, n, size, sessions):
             server.start()
             time.sleep(1)  # both have made what they make at their start
             os.sync()
+            met = Calm.settle(fs.mount)
             cpu, disk, t = server.group.cpu_s(), fs.disk(), time.monotonic()
             took = load.inject(bench.peer, server.port, n, size, sessions)
             sink.wait(n)
@@ -64,6 +65,7 @@ def relay(bench, name, n, size, sessions):
                 "accepted_per_s": n / took, "relayed_per_s": n / (sink.last_ns / 1e9 - t),
                 "cpu_s_per_1000": used * 1000 / n, "bytes_per_msg": (after[0] - disk[0]) / n,
                 "flushes_per_msg": (after[1] - disk[1]) / n, "pss_mb": server.group.pss_kb() / 1024,
+                **met,
             }
         finally:
             server.stop()

@@ -1,6 +1,7 @@
 """What is measured on the machine itself: CPU of a control group, memory of its processes, and a fresh file
 system on a loop device whose own statistics count flushes and bytes. Everything here needs root; Missing says
 what is not there."""
+import hashlib
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import tempfile
 import time
 
 CPUACCT = "/sys/fs/cgroup/cpuacct"
+PROBE_MB, PROBE_LEAST, PROBE_PAUSE_S, PROBE_TRIES = 128, 67, 5, 12
 
 
 class Missing(Exception):
@@ -66,6 +68,48 @@ class Group:
                 os.rmdir(path)
             except OSError:
                 pass
+
+
+class Calm:
+    """How fast this machine is at this minute. Others share it, and a ratio of two servers says nothing when one of them
+    met it in a bad minute: settle() waits, for whomever is measured next, while CPU, memory or disk give less than
+    two thirds of the most that was seen, a minute at most; what was met is printed with the figures."""
+    best = {}
+
+    @staticmethod
+    def _disk(folder):
+        piece, path = bytes(1 << 20), folder + "/probe"
+        start = time.monotonic()
+        with open(path, "wb", buffering=0) as f:
+            for _ in range(PROBE_MB):
+                f.write(piece)
+            os.fsync(f.fileno())
+        took = time.monotonic() - start
+        os.unlink(path)
+        os.sync()
+        return PROBE_MB / took
+
+    @staticmethod
+    def _cpu():
+        piece, start = bytes(1 << 20), time.monotonic()
+        for _ in range(PROBE_MB):
+            hashlib.sha256(bytearray(piece)).digest()
+        return PROBE_MB / (time.monotonic() - start)
+
+    @classmethod
+    def _percent(cls, name, speed):
+        cls.best[name] = max(cls.best.get(name, 0), speed)
+        return 100 * speed / cls.best[name]
+
+    @classmethod
+    def settle(cls, folder):
+        """{figure: percent of the best seen}"""
+        for attempt in range(PROBE_TRIES):
+            met = {"cpu_percent": cls._percent("cpu", cls._cpu()), "disk_percent": cls._percent("disk", cls._disk(folder))}
+            if min(met.values()) >= PROBE_LEAST:
+                break
+            time.sleep(PROBE_PAUSE_S)
+        return met
 
 
 class FreshFs:

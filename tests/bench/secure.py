@@ -6,7 +6,7 @@ import sys
 import time
 
 import load
-from machine import FreshFs
+from machine import Calm, FreshFs
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
@@ -43,6 +43,7 @@ def relay(bench, name, n, size, sessions):
         try:
             server.start()
             time.sleep(1)
+            met = Calm.settle(fs.mount)
             before, t = server.group.cpu_s(), time.monotonic()
             inject(bench.build, server.port, n, size, sessions)
             took = time.monotonic() - t
@@ -54,7 +55,7 @@ def relay(bench, name, n, size, sessions):
                 raise RuntimeError(f"{name}: some went in clear")
             return {"accepted_per_s": n / took, "relayed_per_s": n / relayed,
                     "cpu_s_per_1000": (server.group.cpu_s() - before) * 1000 / n,
-                    "connections": sink.provider("dst.test")["connections_total"]}
+                    "connections": sink.provider("dst.test")["connections_total"], **met}
         finally:
             server.stop()
             server.group.remove()

@@ -91,7 +91,7 @@ def one_more(w):
     return None
 
 
-@case("total-max-smtp-in holds over all processes together, and the next one is told 421")
+@case("total-max-smtp-in holds over all processes together, and the next one is told 452")
 def total():
     # in the group "kept" nothing is kept from it
     with World(policy=POLICY, config=CONFIG) as w:
@@ -99,7 +99,7 @@ def total():
         callers, said = fill(w, 8, 22)
         expect_equal(said, ["220"] * 8, "the first eight")
         more, said = fill(w, 4, 22)
-        expect_equal(said, ["421"] * 4, "four more")
+        expect_equal(said, ["452"] * 4, "four more")
         callers[0].quit()
         # the slot is free when its process has seen the end
         again = wait_for("a place for one more", lambda: one_more(w))
@@ -114,12 +114,12 @@ def groups():
         few, said = fill(w, 2, 21)
         expect_equal(said, ["220"] * 2, "two of max-smtp-in 2")
         more, said = fill(w, 1, 21)
-        expect_equal(said, ["421"], "max-smtp-in 2")
+        expect_equal(said, ["452"], "max-smtp-in 2")
         # eight, two are gone, three are kept: three are left for others
         others, said = fill(w, 5, 1)
-        expect_equal(said, ["220"] * 3 + ["421"] * 2, "others")
+        expect_equal(said, ["220"] * 3 + ["452"] * 2, "others")
         kept, said = fill(w, 4, 22)
-        expect_equal(said, ["220"] * 3 + ["421"], "reserved-smtp-in 3")
+        expect_equal(said, ["220"] * 3 + ["452"], "reserved-smtp-in 3")
         few[0].quit()
         other, said = fill(w, 1, 1)
         expect_equal(said, ["220"], "a slot of nobody's reserve")
@@ -195,7 +195,7 @@ def dies():
         def five():
             found, said = fill(w, 6, 22)
             close_all(found)
-            return said == ["220"] * 5 + ["421"]
+            return said == ["220"] * 5 + ["452"]
         wait_for("five slots", five, 10)
         w.ph.audit()
 
@@ -272,7 +272,7 @@ def dialect():
     with World(policy=POLICY, base=DIALECT_BASE) as w:
         wait_for("nobody is connected", lambda: is_idle(w))
         callers, said = fill(w, 4)
-        expect_equal(said, ["220"] * 3 + ["421"], "<smtp-server> max-smtp-in")
+        expect_equal(said, ["220"] * 3 + ["452"], "<smtp-server> max-smtp-in")
         close_all(callers)
         wait_for("nobody is connected", lambda: is_idle(w))
         with smtplib.SMTP(f"{w.net}.1", 2526, timeout=20) as s:
