@@ -1,6 +1,7 @@
 /*
  * The accounting files of the configuration, record by record, as CSV (RFC 4180): the one that the server writes to now, and
- * those of before that are still in its folder or where they were moved to. It only reads, with the caller's rights.
+ * those of before that are still in its folder or where they were moved to, the latest first. It only reads, with the
+ * caller's rights.
  */
 #ifndef PH_PMTACTL_ACCT_FILES_H
 #define PH_PMTACTL_ACCT_FILES_H
@@ -9,7 +10,7 @@
 #include "lib/conf/conf.h"
 
 #define ACCT_MAX_COLUMNS 256
-#define ACCT_MAX_LINE	 (256 * 1024)
+#define ACCT_MAX_LINE	 (1024 * 1024) /* what is longer is none of ours, and passed over */
 
 /* one record; the columns are views that last until the next one, still in their quotes */
 struct acct_record {
@@ -22,6 +23,10 @@ size_t acct_column(const struct acct_record *header, const char *name);
 struct str acct_unquoted(struct str value, char *text, size_t size);
 
 struct acct_reader {
+	struct str
+	    wanted; /* only records in which this stands, in any case of letters, with its `@` */
+	/* NULL, or asked before each file; false: no more of them. */
+	bool (*goes_on)(void *ctx);
 	/* A file begins; false: it is of no use. */
 	bool (*begin)(void *ctx, const struct acct_record *header);
 	void (*record)(void *ctx, const struct acct_record *r);

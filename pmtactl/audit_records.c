@@ -76,7 +76,7 @@ int
 audit_records(const struct conf *c, struct audit_records *a, struct why *why)
 {
 	struct counting k = {.a = a};
-	struct acct_reader reader = {begin, count, &k};
+	struct acct_reader reader = {.begin = begin, .record = count, .ctx = &k};
 
 	hmap_clear(&seen.map);
 	seen.n = 0;

@@ -88,28 +88,60 @@ take_end(const struct ipc_msg *m, struct tree *answer)
 	answer->message = xstrdup_str(m->text[0]);
 }
 
+/* A long answer's place, on a terminal only: a line that is written over, and away before anything else is shown. */
+static void
+show_progress(struct str per_cent)
+{
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\r%.*s %% looked through\033[K", STR_ARG(per_cent));
+}
+
+static void
+hide_progress(bool *is_shown)
+{
+	if (*is_shown && isatty(STDERR_FILENO))
+		fputs("\r\033[K", stderr);
+	*is_shown = false;
+}
+
+/* -1: the answer is too large */
+static int
+take_field(const struct ipc_msg *m, const struct question *q, struct tree *answer, bool *progress)
+{
+	const struct ipc_ctl_field *f = m->head;
+
+	if (f->kind == CTL_PROGRESS) {
+		show_progress(m->text[1]);
+		*progress = true;
+		return 0;
+	}
+	hide_progress(progress);
+	if (tree_add(answer, m->text[0], m->text[1], (enum ctl_value)f->kind) == -1)
+		return -1;
+	if (q->gathered != NULL)
+		q->gathered(answer, q->ctx);
+	return 0;
+}
+
 /* *cursor: not 0 when the question is to be asked again with it */
 static int
 read_answer(struct ipc_chan *chan, const struct question *q, struct tree *answer, uint64_t *cursor,
     struct why *why)
 {
 	struct ipc_msg m;
+	bool progress = false;
 
 	for (;;) {
 		if (ipc_read_blocking(chan, &m, ANSWER_MS, why) == -1)
 			return -1;
 		if (m.type == IPC_CTL_END) {
+			hide_progress(&progress);
 			*cursor = ((const struct ipc_ctl_end *)m.head)->cursor;
 			take_end(&m, answer);
 			return 0;
 		}
-		if (m.type != IPC_CTL_FIELD)
-			continue;
-		if (tree_add(answer, m.text[0], m.text[1],
-			(enum ctl_value)((const struct ipc_ctl_field *)m.head)->kind) == -1)
+		if (m.type == IPC_CTL_FIELD && take_field(&m, q, answer, &progress) == -1)
 			return why_set(why, "The answer is too large.");
-		if (q->gathered != NULL)
-			q->gathered(answer, q->ctx);
 	}
 }
 

@@ -316,6 +316,7 @@ static int
 history(const struct options *o)
 {
 	struct conf *c = load(o->config);
+	struct history h = {o->args[ARG_TARGET], o->max, options_flag(o, "all")};
 	struct why why = {.text = "The configuration cannot be read; see \"pmtactl test config\"."};
 	struct tree t;
 	int r;
@@ -324,7 +325,7 @@ history(const struct options *o)
 	if (o->args[ARG_TARGET].len == 0) {
 		fprintf(stderr, "Say which address.\n");
 		r = EXIT_USAGE;
-	} else if (c == NULL || history_read(c, o->args[ARG_TARGET], o->max, &t, &why) == -1) {
+	} else if (c == NULL || history_read(c, &h, &t, &why) == -1) {
 		fprintf(stderr, "%s\n", why.text);
 		r = 1;
 	} else

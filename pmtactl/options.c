@@ -24,8 +24,10 @@ static const struct {
 	"what the server does now: rates, the largest providers and queues, errors, alerts; "
 	"painted "
 	"anew every two seconds on a terminal, once anywhere else"},
-    {"history", LOCAL_HISTORY, "[--maxitems=N] ADDRESS",
-	"what became of the mail to an address, from the accounting files, the latest first"},
+    {"history", LOCAL_HISTORY, "[--maxitems=N] [--all] ADDRESS",
+	"what became of the mail to an address, from the accounting files, the latest first; all "
+	"of "
+	"them, however long that takes, with --all"},
     {"completion bash", LOCAL_COMPLETION, "", "print the completion of commands for bash"},
     {"show license", LOCAL_NO_LICENSE, "", "Posthaste needs none"},
     {"show registration", LOCAL_NO_LICENSE, "", "Posthaste needs none"},
@@ -66,6 +68,7 @@ static const struct {
     {"priority", ARG_FLAGS, true},
     {"schedule", ARG_FLAGS, true},
     {"pause", ARG_FLAGS, true},
+    {"all", ARG_FLAGS, true},
     {"event", ARG_EVENT, false},
     {"log-data", ARG_FLAGS, true},
     {"log-resolution", ARG_FLAGS, true},

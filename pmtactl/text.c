@@ -487,10 +487,19 @@ print_classify(const struct tree *t, FILE *out)
 	}
 }
 
+/* what is left of the answer when its rows were shown, or when the sentence at its end says all */
+static void
+print_nothing(const struct tree *t, FILE *out)
+{
+}
+
 static const struct {
 	enum ctl_command command;
 	text_fn *fn;
 } rows[] = {
+    {CTL_LIST, print_nothing},
+    {CTL_DELETE, print_nothing},
+    {CTL_SET_PRIORITY, print_nothing},
     {CTL_SHOW_STATUS, print_status},
     {CTL_SHOW_QUEUES, print_queues},
     {CTL_SHOW_TOPQUEUES, print_queues},

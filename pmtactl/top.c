@@ -10,7 +10,7 @@
 #include "lib/base/xalloc.h"
 #include "pmtactl/client.h"
 
-#define FIRST_MS     1000
+#define FIRST_MS     250
 #define EVERY_MS     2000
 #define MAX_ROWS     12 /* unless told otherwise */
 #define MAX_ALERTS   5

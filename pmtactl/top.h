@@ -8,7 +8,7 @@
 #include "lib/ctl/tree.h"
 #include "pmtactl/options.h"
 
-/* Two looks, a second apart, as one answer. -1 with `why`. */
+/* Two looks, a quarter of a second apart, as one answer. -1 with `why`. */
 int top_look(const char *socket_path, uint32_t max, struct tree *t, struct why *why) PH_MUST_CHECK;
 /* Paints until it is interrupted or the server is gone: -1 with `why`. */
 int top_follow(const char *socket_path, uint32_t max, struct why *why) PH_MUST_CHECK;

@@ -3,10 +3,25 @@
 /* no letters: the ends, and what a wildcard stands for */
 enum { BEGIN = 256, END, ANY };
 
+/* each letter has a bit of its own, digits one, and what is neither and not in most addresses; pairs share the rest */
+enum { BIT_DIGIT = 26, BIT_OTHER, FIRST_PAIR, N_PAIRS = 64 - FIRST_PAIR };
+
+static uint64_t
+single(unsigned ch)
+{
+	if (ascii_is_digit((char)ch))
+		return UINT64_C(1) << BIT_DIGIT;
+	if (ch >= 'a' && ch <= 'z')
+		return UINT64_C(1) << (ch - 'a');
+	return ch == '@' || ch == '.' || ch == '-' ? 0 : UINT64_C(1) << BIT_OTHER;
+}
+
 static uint64_t
 pair(unsigned a, unsigned b)
 {
-	return UINT64_C(1) << ((a << 9 | b) * 0x9e3779b1u >> 26);
+	uint64_t hash = (a << 9 | b) * 0x9e3779b1u;
+
+	return UINT64_C(1) << (FIRST_PAIR + (hash * N_PAIRS >> 32));
 }
 
 /* some patterns tell no more than the first letter: it has three bits */
@@ -19,6 +34,8 @@ first(unsigned a)
 static uint64_t
 add(uint64_t bits, unsigned before, unsigned ch)
 {
+	if (ch != ANY && ch != END)
+		bits |= single(ch);
 	if (before == ANY || ch == ANY)
 		return bits;
 	return bits | (before == BEGIN ? first(ch) : pair(before, ch));

@@ -3,6 +3,7 @@
 #include "lib/base/hmap.h"
 #include "lib/base/xalloc.h"
 #include "queued/bigrams.h"
+#include "queued/control/memo.h"
 #include "queued/names.h"
 #include "queued/state.h"
 
@@ -67,6 +68,7 @@ maybe_forget(uint32_t handle)
 		return;
 	hmap_remove(&domains.map, d->hash, handle);
 	free(d->name);
+	memo_forget(MEMO_DOMAINS, handle);
 	slab_free(&domains.slab, handle);
 }
 

@@ -36,6 +36,7 @@ sources := bigrams.c \
 	   control/leaf.c \
 	   control/limit.c \
 	   control/list.c \
+	   control/memo.c \
 	   control/metrics.c \
 	   control/mode.c \
 	   control/pause.c \

@@ -5,6 +5,7 @@
 #include "lib/daemon/daemon.h"
 #include "queued/control/events.h"
 #include "queued/control/happen.h"
+#include "queued/control/memo.h"
 #include "queued/end/expire.h"
 #include "queued/domain.h"
 #include "queued/job.h"
@@ -235,6 +236,7 @@ queue_maybe_free(struct queue *q)
 		qd.n_queues_empty--;
 	hmap_remove(&qd.queue_map, q->hash, q->handle);
 	domain_drop_rcpt(slot(q->handle)->domain);
+	memo_forget(MEMO_QUEUES, q->handle);
 	slab_free(&qd.queues, q->handle);
 	free(q);
 	stat_set(STAT_Q_QUEUES, qd.queues.n_used);

@@ -134,7 +134,7 @@ on_field(struct channel *ch, const struct ipc_msg *m)
 	const struct ipc_ctl_field *f = m->head;
 	struct pending *p = ch->current;
 
-	if (p == NULL)
+	if (p == NULL || f->kind == CTL_PROGRESS)
 		return;
 	if (p->answer.n >= ASK_MAX_LEAVES ||
 	    tree_add(&p->answer, m->text[0], m->text[1], (enum ctl_value)f->kind) == -1)

@@ -40,6 +40,7 @@ static const struct {
     {"retry-recipients", ARG_FLAGS, "retry-recipients"},
     {"priority", ARG_FLAGS, "priority"},
     {"schedule", ARG_FLAGS, "schedule"},
+    {"all", ARG_FLAGS, "all"},
 };
 
 static const struct {

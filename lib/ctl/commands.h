@@ -27,7 +27,7 @@ enum ctl_arg {
 	ARG_SORT,		 /* name, rcpt, size */
 	ARG_PRIORITY = ARG_SORT, /* of set priority */
 	ARG_FLAGS, /* words parted by commas: errors, dsn, no-accounting, dry-run, retry-recipients, priority,
-		      schedule */
+		      schedule, all */
 	ARG_VMTA,
 	ARG_MAX,
 	ARG_EVENT = ARG_MODE,	  /* of tail: kinds, parted by commas */

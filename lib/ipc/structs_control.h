@@ -17,7 +17,8 @@ enum ctl_value {
 	CTL_TEXT,
 	CTL_NUMBER,
 	CTL_BOOL,
-	CTL_NO_ROWS /* an empty list, its value is empty */
+	CTL_NO_ROWS, /* an empty list, its value is empty */
+	CTL_PROGRESS /* no leaf: how far a long answer is, in per cent */
 };
 /* one leaf of the answer's tree: text 0 its path ("queue[3].name"), text 1 its value */
 struct ipc_ctl_field {

@@ -64,9 +64,12 @@ static const char head[] =
     "prove from spool and accounting files that no recipient was lost: accepted = delivered + "
     "bounced + expired +\n"
     "deleted + queued\n"
-    ".It Ic history Oo Fl -maxitems Ns = Ns Ar n Oc Ar address\n"
+    ".It Ic history Oo Fl -maxitems Ns = Ns Ar n Oc Oo Fl -all Oc Ar address\n"
     "what became of the mail to an address, from the accounting files, the latest first; it reads "
-    "them with the caller's rights\n"
+    "them with the caller's rights, and begins no further file after a quarter of a second, which "
+    "it says, unless "
+    "it is told\n"
+    ".Fl -all\n"
     ".It Ic hash-password\n"
     "read a password and print a hash (Argon2id) that may stand for it in <smtp-user>; such a user "
     "cannot log in by "
@@ -90,7 +93,7 @@ static const char head[] =
     "providers and queues with their last errors,\n"
     "and alerts; on a terminal painted anew every two seconds until it is interrupted, anywhere "
     "else "
-    "once, of two looks a second apart\n";
+    "once, of two looks a quarter of a second apart\n";
 
 static const char tail[] = ".El\n"
 			   ".Sh EXIT STATUS\n"

@@ -195,7 +195,7 @@ delete_one(struct walk *w, struct control *c, uint32_t rcpt, struct str address,
 		w->max++;
 	else
 		w->n++;
-	if (control_flag(c, "dry-run"))
+	if (w->is_dry)
 		return true;
 	if (is_sent)
 		cancel_ask(rcpt, cancel_bits(c));
@@ -207,10 +207,16 @@ delete_one(struct walk *w, struct control *c, uint32_t rcpt, struct str address,
 static void
 say_deleted(struct control *c, const struct walk *w)
 {
-	bool dry = control_flag(c, "dry-run");
-	const char *done = dry ? "would be deleted" : "deleted";
+	const char *done = w->is_dry ? "would be deleted" : "deleted";
 
-	if (w->max == 0)
+	walk_say_cut(w, c);
+	if (w->is_cut)
+		control_end(c, true,
+		    "At least %u recipients would be deleted: only %u %% of all were looked "
+		    "through, for "
+		    "their envelopes must be read; --all looks through the rest.",
+		    w->n + w->max, walk_per_cent(w));
+	else if (w->max == 0)
 		control_end(c, true, "%u recipients %s.", w->n, done);
 	else
 		control_end(c, true,
@@ -225,7 +231,8 @@ step_delete(struct control *c, void *state)
 
 	if (w->next == 0) {
 		walk_init(w, c);
-		w->hit_cost = control_flag(c, "dry-run") ? 0 : DELETE_COST;
+		w->is_thorough |= !w->is_dry;
+		w->hit_cost = w->is_dry ? 0 : DELETE_COST;
 	}
 	/* deliveries need room for their records, too */
 	if (qd.accounting.used > qd.accounting.max / 2)
@@ -247,7 +254,7 @@ control_delete(struct control *c)
 	if (selection_is_empty(&s))
 		control_end(c, false, "At least one selector is required.");
 	else
-		control_go_on(c, step_delete, NULL, xcalloc(1, sizeof(struct walk)));
+		control_go_on(c, step_delete, walk_free, xcalloc(1, sizeof(struct walk)));
 }
 
 void

@@ -44,6 +44,8 @@ void control_number(struct control *c, uint64_t value, const char *path, ...) PH
 void control_bool(struct control *c, bool value, const char *path, ...) PH_PRINTF(3, 4);
 /* A list without rows: machine forms show it as such. */
 void control_no_rows(struct control *c, const char *name);
+/* How far it is, for one who watches: none of the answer. */
+void control_progress(struct control *c, uint32_t per_cent);
 /* Ends the answer with a sentence for a person. */
 void control_end(struct control *c, bool ok, const char *fmt, ...) PH_PRINTF(3, 4);
 struct str control_arg(const struct control *c, enum ctl_arg a);

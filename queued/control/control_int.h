@@ -8,6 +8,7 @@
 
 #include "queued/bigrams.h"
 #include "queued/control/control.h"
+#include "queued/control/memo.h"
 #include "queued/queue.h"
 
 typedef void control_fn(struct control *c);
@@ -63,13 +64,12 @@ struct selection {
 	struct str queue, orig, rcpt, job, envid;
 	struct tick born_until; /* only what was there then, or as old as asked */
 	bool has_age;
-	bool needs_envelope;
-	bool last_fits;
-	uint32_t last_queue;
-	/* what spares most envelopes: the hash of an address without wildcards, handles of its domain, pairs of letters */
-	bool has_domain;
-	uint32_t rcpt_hash; /* 0: none */
-	uint32_t domains[3];
+	/* what memory tells by itself: the hash of an address without wildcards, its domain, pairs of letters */
+	uint32_t rcpt_hash;	/* 0: none */
+	struct str rcpt_domain; /* pattern behind the last `@` */
+	bool has_domain;	/* there is one */
+	bool any_local_part;	/* before it stands but `*` */
+	uint32_t own_names[2];	/* handles of the domains that stand for others */
 	uint64_t asked_orig, asked_envid;
 	struct bigrams_address asked_rcpt;
 };
@@ -82,22 +82,36 @@ bool selection_is_empty(const struct selection *s);
 
 /*
  * A walk over all recipients, a bounded piece a turn, each that is there from begin to end exactly once, whatever
- * happens to queues between two turns. It goes by handle, not by queue. Addresses are empty unless the selection
- * needs the envelope.
+ * happens to queues between two turns. It goes by handle, not by queue. What memory cannot tell of a recipient is read
+ * from its envelope; unless the walk is thorough it ends when many were read in vain or that took long, and says so.
  */
 struct walk {
 	struct selection s;
-	uint32_t next, end; /* handles; next 0: not begun */
-	uint32_t n_read;    /* envelopes */
-	uint32_t n, max;    /* the owner's */
-	int hit_cost;	    /* the owner's: of a hit, in recipients looked at */
+	struct memo queues, domains; /* does the name fit? */
+	uint32_t next, end;	     /* handles; next 0: not begun */
+	uint32_t n_read;	     /* envelopes */
+	uint32_t n_vain;	     /* of these, those that the owner had no use for */
+	struct mono began, told;     /* told: when the client heard last how far it is */
+	bool is_thorough;	     /* the owner's */
+	bool tells;		     /* the owner's: it needs the addresses of all that fit */
+	bool is_cut;		     /* it ended before its end */
+	bool is_dry;		     /* the owner's: --dry-run */
+	uint32_t n, max;	     /* the owner's */
+	int hit_cost;		     /* the owner's: of a hit, in recipients looked at */
 };
-/* false: no more is wanted */
+/* false: no more is wanted. The addresses are empty unless the envelope was read. */
 typedef bool walk_hit(
     struct walk *w, struct control *c, uint32_t rcpt, struct str address, struct str sender);
+/* Takes --all and --dry-run into account: what is only told need not be thorough. */
 void walk_init(struct walk *w, struct control *c);
+void walk_clear(struct walk *w);
+/* For control_go_on(): of a walk that was allocated. */
+void walk_free(void *w);
 /* true: the walk is over */
 bool walk_step(struct walk *w, struct control *c, walk_hit *hit);
+/* Of one that was cut, how far it came; and that the answer lacks something. */
+uint32_t walk_per_cent(const struct walk *w);
+void walk_say_cut(const struct walk *w, struct control *c);
 
 /* The same over queues: `hit` for each. Those that come meanwhile may be left out. */
 struct queue_walk {

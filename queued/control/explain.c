@@ -334,6 +334,7 @@ explain_hit(struct walk *w, struct control *c, uint32_t rcpt, struct str address
 
 	explain_rcpt(c, queue_at(rcpt_at(rcpt)->queue), rcpt, w->n++);
 	note_queue(l, rcpt_at(rcpt)->queue);
+	w->n_vain--;
 	return w->n < MAX_RCPTS;
 }
 
@@ -345,12 +346,27 @@ explain_end(struct control *c, const struct look *l)
 		if (queue_next(h - 1) == h)
 			explain_queue(c, queue_at(h), i);
 	}
-	if (l->w.n > 0)
+	walk_say_cut(&l->w, c);
+	if (l->w.is_cut)
+		control_end(c, true,
+		    "Only %u %% of all recipients were looked through, for their envelopes must be "
+		    "read; an address without wildcards is found at once.",
+		    walk_per_cent(&l->w));
+	else if (l->w.n > 0)
 		control_end(c, true, "%s", "");
 	else
 		control_end(c, true,
 		    "No waiting mail for %.*s; what was sent is in the accounting files.",
 		    STR_ARG(control_arg(c, ARG_TARGET)));
+}
+
+static void
+look_free(void *state)
+{
+	struct look *l = state;
+
+	walk_clear(&l->w);
+	free(l);
 }
 
 static bool
@@ -363,7 +379,7 @@ step_address(struct control *c, void *state)
 		walk_init(&l->w, c);
 		selection_of_rcpt(&l->w.s, address);
 		l->w.s.queue = STR("");
-		l->w.s.needs_envelope = true;
+		l->w.tells = true;
 	}
 	if (!walk_step(&l->w, c, explain_hit))
 		return false;
@@ -378,7 +394,7 @@ control_explain(struct control *c)
 	uint32_t n = 0;
 
 	if (str_find(what, '@') != STR_NPOS) {
-		control_go_on(c, step_address, NULL, xcalloc(1, sizeof(struct look)));
+		control_go_on(c, step_address, look_free, xcalloc(1, sizeof(struct look)));
 		return;
 	}
 	for (uint32_t h = 0; (h = queue_next(h)) != 0 && n < MAX_ROWS;) {

@@ -56,3 +56,14 @@ control_no_rows(struct control *c, const char *name)
 
 	ipc_send(c->chan, IPC_CTL_FIELD, &f, texts, -1);
 }
+
+void
+control_progress(struct control *c, uint32_t per_cent)
+{
+	struct ipc_ctl_field f = {.kind = CTL_PROGRESS};
+	char text[16];
+	int n = snprintf(text, sizeof text, "%u", per_cent);
+	struct str texts[2] = {STR(""), str_from(text, (size_t)n)};
+
+	ipc_send(c->chan, IPC_CTL_FIELD, &f, texts, -1);
+}

@@ -44,6 +44,7 @@ show(struct walk *w, struct control *c, uint32_t rcpt, struct str address, struc
 
 	if (r->state == RCPT_ENDING)
 		return true; /* it has ended, only not yet on disk */
+	w->n_vain--;
 	snprintf(id, sizeof id, "%016lx", m->id);
 	control_text(c, str_of(id), "rcpt[%u].id", w->n);
 	control_text(c, address, "rcpt[%u].rcpt", w->n);
@@ -76,7 +77,15 @@ step_list(struct control *c, void *state)
 		return false;
 	if (w->n == 0)
 		control_no_rows(c, "rcpt");
-	control_end(c, true, "%u recipients shown.", w->n);
+	walk_say_cut(w, c);
+	if (w->is_cut)
+		control_end(c, true,
+		    "%u recipients shown; only %u %% of all were looked through, for their "
+		    "envelopes must "
+		    "be read: --all looks through the rest.",
+		    w->n, walk_per_cent(w));
+	else
+		control_end(c, true, "%u recipients shown.", w->n);
 	return true;
 }
 
@@ -91,7 +100,7 @@ begin_list(struct control *c, void *state)
 	walk_init(w, c);
 	w->max = c->req->max == 0 ? LIST_DEFAULT : c->req->max;
 	w->hit_cost = TELL_COST;
-	w->s.needs_envelope = true;
+	w->tells = true;
 	return step_list(c, state);
 }
 
@@ -99,7 +108,7 @@ void
 control_list(struct control *c)
 {
 	if (selection_is_good(c))
-		control_go_on(c, begin_list, NULL, xcalloc(1, sizeof(struct walk)));
+		control_go_on(c, begin_list, walk_free, xcalloc(1, sizeof(struct walk)));
 }
 
 /* ---- cat ---- */

@@ -15,6 +15,12 @@
 /* and when reading is over in any case, for a disk may be slow; how often the clock is looked at */
 #define WALK_READ_MS	   2
 #define WALK_LOOK_AT_CLOCK 16
+/* how many envelopes are read in vain at the most, and when so long has gone by, after the first of them */
+#define VAIN_MAX 30000u
+#define VAIN_MIN 2000u
+#define VAIN_MS	 250
+/* how often the client hears how far it is */
+#define TELL_MS 250
 /* the same in queues, where their names are looked at or something is done to them, and where they are only counted */
 #define QUEUES_A_TURN 4000
 #define BRIEFS_A_TURN 25000
@@ -39,6 +45,24 @@ is_exact(struct str pattern)
 	       str_find(pattern, '?') == STR_NPOS;
 }
 
+/* every text fits */
+static bool
+is_any(struct str pattern)
+{
+	size_t n = 0;
+
+	while (n < pattern.len && pattern.p[n] == '*')
+		n++;
+	return n > 0 && n == pattern.len;
+}
+
+/* nothing is asked by what everything fits */
+static struct str
+asked(struct str pattern)
+{
+	return is_any(pattern) ? STR("") : pattern;
+}
+
 /* pairs of letters that all have which fit; 0: nothing is asked */
 static uint64_t
 asked_of(struct str pattern)
@@ -50,16 +74,16 @@ void
 selection_of_rcpt(struct selection *s, struct str pattern)
 {
 	size_t at = str_rfind(pattern, '@');
-	struct str domain = at == STR_NPOS ? STR("") : str_skip(pattern, at + 1);
 
 	s->rcpt = pattern;
 	bigrams_ask_address(&s->asked_rcpt, pattern);
 	s->rcpt_hash = is_exact(pattern) ? suppress_hash(pattern) : 0;
-	s->has_domain = is_exact(domain);
+	s->has_domain = at != STR_NPOS;
+	s->rcpt_domain = s->has_domain ? str_skip(pattern, at + 1) : STR("");
+	s->any_local_part = s->has_domain && is_any(str_sub(pattern, 0, at));
 	/* our own domains' mail, and what is no address, are known by other names */
-	s->domains[0] = domain_find(str_sub(domain, 0, 255));
-	s->domains[1] = domain_find(STR("local"));
-	s->domains[2] = domain_find(STR("invalid"));
+	s->own_names[0] = domain_find(STR("local"));
+	s->own_names[1] = domain_find(STR("invalid"));
 }
 
 void
@@ -74,7 +98,6 @@ selection_init(struct selection *s, struct control *c)
 	selection_of_rcpt(s, control_arg(c, ARG_RCPT));
 	s->has_age = parse_u32(control_arg(c, ARG_OLDER), 0, UINT32_MAX, &older);
 	s->born_until = tick_add_ms(tick_now(), -(int64_t)older * 1000);
-	s->needs_envelope = s->orig.len > 0 || s->rcpt.len > 0 || s->envid.len > 0;
 	s->asked_orig = asked_of(s->orig);
 	s->asked_envid = asked_of(s->envid);
 }
@@ -94,7 +117,8 @@ fits(struct str pattern, struct str text)
 
 /* reads the envelope */
 static bool
-envelope_fits(struct selection *s, const struct rcpt *r, struct str *address, struct str *sender)
+envelope_fits(
+    const struct selection *s, const struct rcpt *r, struct str *address, struct str *sender)
 {
 	struct str envid;
 
@@ -104,16 +128,27 @@ envelope_fits(struct selection *s, const struct rcpt *r, struct str *address, st
 }
 
 static bool
-queue_fits(struct selection *s, uint32_t queue)
+queue_fits(struct walk *w, uint32_t queue)
 {
-	if (s->queue.len == 0)
+	enum memo_says says = memo_get(&w->queues, queue);
+
+	if (w->s.queue.len == 0)
 		return true;
-	/* recipients of one queue often follow each other */
-	if (queue != s->last_queue) {
-		s->last_queue = queue;
-		s->last_fits = pause_match(s->queue, str_of(queue_at(queue)->name));
-	}
-	return s->last_fits;
+	if (says == MEMO_UNKNOWN)
+		says = memo_set(&w->queues, queue,
+		    pause_match(w->s.queue, str_of(queue_at(queue)->name)) ? MEMO_YES : MEMO_NO);
+	return says == MEMO_YES;
+}
+
+static bool
+domain_fits(struct walk *w, uint32_t domain)
+{
+	enum memo_says says = memo_get(&w->domains, domain);
+
+	if (says == MEMO_UNKNOWN)
+		says = memo_set(&w->domains, domain,
+		    pause_glob(w->s.rcpt_domain, domain_name(domain)) ? MEMO_YES : MEMO_NO);
+	return says == MEMO_YES;
 }
 
 static bool
@@ -127,25 +162,71 @@ message_fits(const struct selection *s, const struct message *m)
 	return s->job.len == 0 || (m->job != 0 && fits(s->job, str_of(job_at(m->job)->name)));
 }
 
-/* by what memory holds of its address */
-static bool
-address_may_fit(const struct selection *s, const struct rcpt *r)
+/* What memory tells: that it does not fit, that it does, or that its envelope must be read. */
+enum verdict { NO, YES, READ };
+
+static enum verdict
+address_fits(struct walk *w, const struct rcpt *r)
 {
+	const struct selection *s = &w->s;
+	bool has_own_name = r->domain == s->own_names[0] || r->domain == s->own_names[1];
+
+	if (s->rcpt.len == 0)
+		return YES;
 	if (s->rcpt_hash != 0 && r->hash != 0 && r->hash != s->rcpt_hash)
-		return false;
-	/* these two stand for other names */
-	if (r->domain == s->domains[1] || r->domain == s->domains[2])
-		return bigrams_may_be(&s->asked_rcpt, r->local_part, BIGRAMS_UNKNOWN);
-	return (!s->has_domain || r->domain == s->domains[0]) &&
-	       bigrams_may_be(&s->asked_rcpt, r->local_part, domain_bigrams(r->domain));
+		return NO;
+	/* its domain is not known, or where it begins */
+	if (has_own_name || r->local_part == BIGRAMS_UNKNOWN)
+		return bigrams_may_be(&s->asked_rcpt, r->local_part, BIGRAMS_UNKNOWN) ? READ : NO;
+	if (s->has_domain && !domain_fits(w, r->domain))
+		return NO;
+	if (s->any_local_part)
+		return YES;
+	return bigrams_may_be(&s->asked_rcpt, r->local_part, domain_bigrams(r->domain)) ? READ : NO;
+}
+
+static enum verdict
+rcpt_fits(struct walk *w, uint32_t rcpt)
+{
+	const struct rcpt *r = rcpt_at(rcpt);
+	enum verdict v;
+
+	if (r->state == 0 || !message_fits(&w->s, message_at(r->message)))
+		return NO;
+	v = address_fits(w, r);
+	if (v == NO || !queue_fits(w, r->queue))
+		return NO;
+	return w->tells || w->s.orig.len > 0 || w->s.envid.len > 0 ? READ : v;
 }
 
 void
 walk_init(struct walk *w, struct control *c)
 {
 	selection_init(&w->s, c);
+	w->s.orig = asked(w->s.orig);
+	w->s.rcpt = asked(w->s.rcpt);
+	w->s.envid = asked(w->s.envid);
+	memo_begin(&w->queues, MEMO_QUEUES);
+	memo_begin(&w->domains, MEMO_DOMAINS);
 	w->next = 1;
 	w->end = slab_end(&qd.rcpts);
+	w->began = w->told = ev_now();
+	w->is_dry = control_flag(c, "dry-run");
+	w->is_thorough = control_flag(c, "all");
+}
+
+void
+walk_clear(struct walk *w)
+{
+	memo_clear(&w->queues);
+	memo_clear(&w->domains);
+}
+
+void
+walk_free(void *w)
+{
+	walk_clear(w);
+	free(w);
 }
 
 /* an envelope was read: what is left of the turn's work */
@@ -157,6 +238,37 @@ left_after_read(struct walk *w, struct mono began, int left)
 	return left - WALK_ENVELOPE;
 }
 
+/* enough was read in vain for one who waits */
+static bool
+gives_up(const struct walk *w)
+{
+	if (w->is_thorough || w->n_vain < VAIN_MIN)
+		return false;
+	return w->n_vain >= VAIN_MAX || mono_diff_ms(w->began, ev_now()) >= VAIN_MS;
+}
+
+uint32_t
+walk_per_cent(const struct walk *w)
+{
+	return (uint32_t)((uint64_t)w->next * 100 / PH_MAX(w->end, 1u));
+}
+
+void
+walk_say_cut(const struct walk *w, struct control *c)
+{
+	if (w->is_cut)
+		control_bool(c, false, "complete");
+}
+
+static void
+say_how_far(struct walk *w, struct control *c)
+{
+	if (mono_diff_ms(w->told, ev_now()) < TELL_MS)
+		return;
+	w->told = ev_now();
+	control_progress(c, walk_per_cent(w));
+}
+
 bool
 walk_step(struct walk *w, struct control *c, walk_hit *hit)
 {
@@ -165,19 +277,25 @@ walk_step(struct walk *w, struct control *c, walk_hit *hit)
 	struct str address = STR(""), sender = STR("");
 
 	for (; w->next < w->end && left > 0; w->next++, left--) {
-		const struct rcpt *r = rcpt_at(w->next);
-		if (r->state == 0 || !address_may_fit(&w->s, r) || !queue_fits(&w->s, r->queue) ||
-		    !message_fits(&w->s, message_at(r->message)))
+		enum verdict v = rcpt_fits(w, w->next);
+		if (v == NO)
 			continue;
-		if (w->s.needs_envelope) {
+		if (v == READ) {
+			if (gives_up(w)) {
+				w->is_cut = true;
+				return true;
+			}
+			w->n_vain++;
 			left = left_after_read(w, began, left);
-			if (!envelope_fits(&w->s, r, &address, &sender))
+			if (!envelope_fits(&w->s, rcpt_at(w->next), &address, &sender))
 				continue;
 		}
 		left -= w->hit_cost;
 		if (!hit(w, c, w->next, address, sender))
 			return true;
 	}
+	if (w->next < w->end)
+		say_how_far(w, c);
 	return w->next >= w->end;
 }
 

@@ -26,6 +26,7 @@ DEMANDS = (
     ("10 M suppressed: look-up when absent, us", "suppression", "absent_us",      "ours",  AT_MOST, 2),
     ("1 M in 50,000 queues: slowest command, s", "operators", "slowest_command_s", "ours", AT_MOST, 0.5),
     ("1 M in 50,000 queues: slowest page, s",    "operators", "slowest_page_s",    "ours", AT_MOST, 0.5),
+    ("1 M in 50,000 queues: slowest change, s",  "operators", "slowest_change_s",  "ours", AT_MOST, 0.5),
     ("delivery watched / with nobody looking",   "operators", "watched_rate",      "ours", AT_LEAST, 0.98),
     ("100,000 queues: a message, by one queue's", "scheduling", "many_queues_cost", "ours",  AT_MOST, 2),
     ("the same with limits of every kind",         "scheduling", "many_queues_every_limit_cost", "ours", AT_MOST, 2),

@@ -172,11 +172,14 @@ def ask_everything(full):
             stream = words[0] in asked.STREAMS
             rows.append(timed(full, pulse, "command", " ".join(words), lambda: full.pmtactl(*words, first_line=stream),
                               1 if stream else 5))
+        for words in asked.local(full):
+            rows.append(timed(full, pulse, "command", " ".join(words), lambda: full.pmtactl(*words), 5))
         page = asked.Page(full.web, KEY)
         for url in asked.urls(full):
             rows.append(timed(full, pulse, "url", url, lambda: page.get(url), 5))
         for words in asked.changing(full):
-            rows.append(timed(full, pulse, "change", " ".join(words), lambda: full.pmtactl(*words), 1))
+            rows.append(timed(full, pulse, "change", " ".join(words), lambda: full.pmtactl(*words),
+                              5 if "--dry-run" in words else 1))
     finally:
         pulse.end()
     return rows

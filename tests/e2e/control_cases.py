@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import pty
 import random
 import re
 import shutil
@@ -317,13 +318,20 @@ def configuration():
 @case("rotate log and rotate acct begin new files; resolve shows hosts by preference; clear dnscache forgets")
 def rotation_and_names():
     with World() as w:
+        same = '"s,ame"@gmail.test'
         w.inject(3)
-        w.ph.wait_records(3, "d")
+        w.inject(1, "same@gmail.test", headers=("X-Job: first",))
+        w.ph.wait_records(4, "d")
         before = set(glob.glob(w.folder + "/acct/*"))
         run(w, "rotate", "acct")
         w.inject(3)
-        w.ph.wait_records(6, "d")
+        w.inject(1, "Same@Gmail.test", headers=("X-Job: second",))
+        with w.ph.client() as s:
+            s.ehlo("c.test")
+            s.sendmail("me@inject.test", [same], b"Subject: quoted\r\n\r\nx\r\n")
+        w.ph.wait_records(9, "d")
         expect(set(glob.glob(w.folder + "/acct/*")) - before, f"no new accounting file: {before}")
+        look_back(w, same)
         logs = len(glob.glob(w.folder + "/log/*"))
         run(w, "rotate", "log")
         wait_for("one more log", lambda: len(glob.glob(w.folder + "/log/*")) > logs)
@@ -336,6 +344,19 @@ def rotation_and_names():
         run(w, "resolve", "nowhere.example", status=1)
         expect_equal(run(w, "clear", "dnscache"), "DNS cache cleared.\n", "clear")
         expect_equal(run(w, "clear", "dns", "gmail.test"), "Cleared gmail.test from DNS cache.\n", "clear one")
+
+
+def look_back(w, quoted):
+    """history: an address that is in two files, twice."""
+    found = w.ph.json("history", "SAME@gmail.test")
+    expect_equal(([(r["type"], r["jobId"]) for r in found["record"]], "complete" in found), ([("d", "second"), ("d", "first")], False), "the latest first")
+    latest = w.ph.json("history", "--maxitems=1", "same@gmail.test")
+    expect_equal(([r["jobId"] for r in latest["record"]], latest["complete"]), (["second"], False), "of the latest file")
+    said = run(w, "history", "--maxitems=1", "same@gmail.test").splitlines()
+    expect("job second" in said[0] and said[-1].startswith("1 of 1 records of the latest files; older ones were not looked through"), f"{said}")
+    expect_equal(run(w, "history", "--maxitems=1", "--all", "same@gmail.test").splitlines()[-1], "1 of 2 records.", "--all")
+    expect_equal(run(w, "history", "ame@gmail.test"), "0 of 0 records.\n", "another address")
+    expect_equal([r["rcpt"] for r in w.ph.json("history", quoted)["record"]], [quoted], "quotes")
 
 
 def in_a_copy(w, change):
@@ -706,17 +727,50 @@ def many_queues():
         expect_equal(w.ph.json("show", "status")["status"]["queue"]["smtp"]["dom"], 100000, "queues with mail")
         top = w.ph.json("show", "topqueues", "--maxitems=5000")["queue"]
         expect_equal([q["name"] for q in top], sorted(n + "/{default}" for n in names)[:5000], "the first of equals")
+        rare_among_many(w)
+        main_end, terminal = pty.openpty()
+        os.set_blocking(main_end, False)
         deleting = subprocess.Popen([BUILD + "/sbin/pmtactl", "-c", w.ph.config_path, "delete", "--queue=*"],
-                                    stdout=subprocess.PIPE, text=True)
-        longest, began = 0.0, time.monotonic()
+                                    stdout=subprocess.PIPE, stderr=terminal, text=True)
+        os.close(terminal)
+        longest, began, painted = 0.0, time.monotonic(), ""
         while deleting.poll() is None:
             longest = max(longest, timed(lambda: run(w, "show", "version")))
+            painted += read_terminal(main_end)
         expect_equal(deleting.stdout.read(), "100000 recipients deleted.\n", "the answer")
         deleting.stdout.close()
+        painted += read_terminal(main_end)
+        os.close(main_end)
+        expect(re.search(r"\r\d+ % looked through\x1b\[K", painted) and painted.endswith("\r\x1b[K"), f"progress: {painted!r}")
         # a slow machine is slow in both
         expect(longest < max(0.5, (time.monotonic() - began) / 2), f"another client waited {longest:.2f} s meanwhile")
         wait_for("all are gone", lambda: queued_recipients(w.ph) == 0, 60)
         w.ph.audit()
+
+
+def read_terminal(fd):
+    try:
+        return os.read(fd, 65536).decode()
+    except OSError:  # nothing is there, or nobody has the other end any more
+        return ""
+
+
+def rare_among_many(w):
+    """Of 100,000 the names are known; what else an address has must be read, and that ends, with a word."""
+    for pattern, n in (("*@d12??.test", 100), ("*@D*", 100000), ("*", 100000), ("u@d7.test", 1), ("*q*", 0), ("x*@d7.test", 0)):
+        expect_equal(run(w, "delete", "--rcpt=" + pattern, "--dry-run"), f"{n} recipients would be deleted.\n", pattern)
+    expect_equal(run(w, "set", "priority", "--queue=d12??.test", "--dry-run", "9"), "The priority of 100 recipients would be set.\n", "by queue")
+    asked = "--rcpt=*5?5?5*"
+    some = w.ph.json("list", asked)
+    expect(some["complete"] is False and len(some.get("rcpt", [])) < 100, f"a list that ends early: {some}")
+    said = run(w, "list", asked).splitlines()[-1]
+    expect(re.fullmatch(r"\d+ recipients shown; only \d+ % of all were looked through, .*--all looks through the rest\.", said), said)
+    whole = w.ph.json("list", "--all", "--maxitems=1000", asked)
+    expect_equal((len(whole["rcpt"]), "complete" in whole), (100, False), "with --all")
+    for words in (("delete",), ("set", "priority", "9")):
+        said = run(w, *words, asked, "--dry-run")
+        expect(re.search(r"[Aa]t least \d+ recipients would be .*only \d+ % of all", said), said)
+        expect("100 recipients would be" in run(w, *words, asked, "--dry-run", "--all"), f"{words} with --all")
 
 
 def timed(function):

@@ -20,6 +20,11 @@ def commands():
     return found
 
 
+def dry_commands():
+    """The words of those that take --dry-run."""
+    return set(re.findall(r'^COMMAND\(\w+, \d+, "([^"]+)", "[^"]*\[--dry-run\]', _read("lib/ctl/commands.def"), re.M))
+
+
 def web_routes():
     """(path, is a POST, the right that it takes in small letters) of each URL of webd."""
     rows = re.search(r"routes\[\] = \{\n(.*?)\n\};", _read("webd/route.c"), re.S).group(1)

@@ -123,10 +123,17 @@ async function queue(context) {
 	context.box.append(card(null, settings));
 }
 
+// very many envelopes would have been read
+function notAll(context) {
+	const q = new URLSearchParams(context.query);
+	q.set("all", "yes");
+	return el("p", {class: "warn"}, "Not all waiting mail was looked through, for that takes long. ", el("a", {href: "/ui/recipients?" + q}, "Look through all of it"));
+}
+
 async function recipients(context) {
 	title(context, "Waiting recipients");
 	filter(context, "/ui/recipients", text(context, "rcpt", "Recipient, * for any"), text(context, "orig", "Sender"), text(context, "jobid", "Job"), text(context, "queue", "Queue"), howMany(context));
-	const asked = values(context, "rcpt", "orig", "jobid", "queue", "maxitems");
+	const asked = values(context, "rcpt", "orig", "jobid", "queue", "maxitems", "all");
 	const rcpt = asked.rcpt;
 	if (rcpt && !rcpt.includes("*"))
 		await part(context, async () => {
@@ -138,7 +145,8 @@ async function recipients(context) {
 		await part(context, () => eventsOf(rcpt));
 	await part(context, async () => {
 		const d = await get("/listqueue", {...asked, queue: asked.queue || "*/*"});
-		return card(null, table("Recipients that match", RECIPIENT, d.rcpt || [], "None waits."));
+		return card(null, table("Recipients that match", RECIPIENT, d.rcpt || [], d.complete === false ? "None was found yet." : "None waits."),
+			d.complete === false ? notAll(context) : null);
 	});
 	if (context.may("operator") && (asked.rcpt || asked.orig || asked.jobid || asked.queue))
 		context.box.append(deleteButton(context, asked));
