@@ -127,6 +127,22 @@ on_config_used(struct kid *k, struct ipc_msg *m)
 	reload_on_used(k, ((const struct ipc_config *)m->head)->generation);
 }
 
+/* Without its channel it would go on as if all was well: an injector would take mail that nobody learns of. */
+static void
+on_renew(struct kid *from, struct ipc_msg *m)
+{
+	const struct ipc_peer *p = m->head;
+
+	for (size_t i = 0; i < master.n_kids; i++) {
+		struct kid *k = &master.kids[i];
+		if (k->role != p->role || k->instance != p->instance || k == from ||
+		    !kid_is_running(k))
+			continue;
+		log_error("%s broke the protocol and is ended pid=%d", kid_name(k), (int)k->pid);
+		kid_kill(k);
+	}
+}
+
 typedef void kid_msg_handler(struct kid *k, struct ipc_msg *m);
 static kid_msg_handler *const handlers[] = {
     [IPC_CONFIG_OK] = on_config_answer,
@@ -135,6 +151,7 @@ static kid_msg_handler *const handlers[] = {
     [IPC_READY] = on_ready,
     [IPC_PONG] = on_pong,
     [IPC_ASK] = ask_handle,
+    [IPC_RENEW] = on_renew,
     [IPC_EDIT_ASK] = edit_handle,
     [IPC_EDIT_PUT] = edit_handle,
     [IPC_FILTER] = filter_came,

@@ -60,6 +60,18 @@ writer_of(const struct ipc_chan *c)
 	return ipc_peer(c) == ROLE_BOUNCE ? BOUNCE_WRITER : (uint16_t)ipc_peer_instance(c);
 }
 
+static void on_down(struct ipc_chan *c, const struct why *why);
+
+/* what it said cannot be true: that peer dies */
+static void
+on_breach(struct ipc_chan *c, const struct why *why)
+{
+	struct why text;
+
+	(void)why_set(&text, "It broke the protocol: %.400s", why->text);
+	on_down(c, &text);
+}
+
 /* ---- what the messages mean ---- */
 
 static void
@@ -84,10 +96,11 @@ static void
 on_accepted(struct ipc_chan *c, struct ipc_msg *m)
 {
 	struct spool_place p = *(const struct spool_place *)m->head;
+	struct why why;
 
-	if (p.kind == SPOOL_JOURNAL)
-		p.writer = writer_of(c);
-	arrive_accepted(&p);
+	p.writer = writer_of(c);
+	if (!arrive_accepted(&p, &why))
+		on_breach(c, &why);
 }
 
 static void
@@ -153,15 +166,13 @@ on_txn_done(struct ipc_chan *c, struct ipc_msg *m)
 	conn_txn_done(peer_of_chan(c), m);
 }
 
-static void on_down(struct ipc_chan *c, const struct why *why);
-
 static void
 on_orphan_result(struct ipc_chan *c, struct ipc_msg *m)
 {
 	struct why why;
 
 	if (!orphan_result(ipc_peer_instance(c), m, &why))
-		on_down(c, &why);
+		on_breach(c, &why);
 }
 
 static void
@@ -170,7 +181,7 @@ on_orphan_pending(struct ipc_chan *c, struct ipc_msg *m)
 	struct why why;
 
 	if (!orphan_pending(ipc_peer_instance(c), m, &why))
-		on_down(c, &why);
+		on_breach(c, &why);
 }
 
 static void
@@ -324,6 +335,16 @@ gone(enum ipc_role role, uint32_t instance)
 		process_peer_gone(role);
 }
 
+/* it may live and know of no other channel: master begins it anew */
+static void
+renew(enum ipc_role role, uint32_t instance)
+{
+	struct ipc_peer p = {.role = role, .instance = instance};
+
+	if (daemon_master() != NULL)
+		ipc_send(daemon_master(), IPC_RENEW, &p, NULL, -1);
+}
+
 static void
 on_down(struct ipc_chan *c, const struct why *why)
 {
@@ -331,6 +352,8 @@ on_down(struct ipc_chan *c, const struct why *why)
 	uint32_t instance = ipc_peer_instance(c);
 	struct peer *p = peer_of_chan(c);
 
+	if (!ipc_is_ended(c))
+		renew(role, instance);
 	log_info("event=peer-gone peer=%s instance=%u text=\"%s\"", ipc_role_name(role), instance,
 	    why->text);
 	ipc_chan_free(&p->chan);

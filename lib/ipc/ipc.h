@@ -79,6 +79,8 @@ void *ipc_ctx(const struct ipc_chan *c);
 enum ipc_role ipc_peer(const struct ipc_chan *c);
 uint32_t ipc_peer_instance(const struct ipc_chan *c);
 int ipc_fd(const struct ipc_chan *c);
+/* For `down`: did the peer end it, whose process then most often is gone? False: we did, and it may go on without. */
+bool ipc_is_ended(const struct ipc_chan *c);
 
 /*
  * Appends one message: the row's head struct (NULL: all zero), and as many texts as the row has. Panics when the row forbids it

@@ -228,6 +228,12 @@ ipc_fd(const struct ipc_chan *c)
 	return c->fd;
 }
 
+bool
+ipc_is_ended(const struct ipc_chan *c)
+{
+	return c->is_ended;
+}
+
 size_t
 ipc_backlog(const struct ipc_chan *c)
 {

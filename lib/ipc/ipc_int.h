@@ -70,6 +70,7 @@ struct ipc_chan {
 	bool is_high;	/* `pressure` was told so */
 	bool is_mute;	/* writing failed: what it still sends is read, nothing is sent */
 	bool is_broken; /* `down` is due or was called */
+	bool is_ended;	/* by the peer */
 	bool is_told;	/* `down` was called */
 	bool is_busy;	/* handlers run: freeing waits */
 	bool is_freed;	/* ipc_chan_free came meanwhile */

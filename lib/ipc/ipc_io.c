@@ -95,6 +95,8 @@ ipc_fill(struct ipc_chan *c)
 	n = recvmsg(c->fd, &mh, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return 0;
+	if (n <= 0 && !c->is_broken)
+		c->is_ended = true;
 	if (n == -1)
 		return ipc_break(c, "%s: %s", ipc_role_name(c->peer), strerrordesc_np(errno));
 	if (n == 0)

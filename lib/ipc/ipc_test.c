@@ -86,6 +86,7 @@ ipc_test_deliver(struct ipc_chan *c, enum ipc_type type, const void *head, const
 void
 ipc_test_down(struct ipc_chan *c)
 {
+	c->is_ended = true;
 	ipc_break(c, "%s is gone", ipc_role_name(c->peer));
 	ipc_dispatch(c);
 }

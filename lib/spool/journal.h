@@ -38,6 +38,8 @@ void journal_close(struct journal **j);
 
 /* A fresh id: time-ordered, unique over crashes, clock steps, writers and hosts. */
 uint64_t journal_new_id(struct journal *j);
+/* Which writer gave it. */
+unsigned journal_id_writer(uint64_t id);
 /*
  * Queues one record: envelope lines (without header line) and message, both borrowed for the call only. Its
  * `done` comes later, from the loop, once the group it is in is on disk. Many appends in one turn of the loop

@@ -40,6 +40,5 @@ struct journal {
 
 /* The milliseconds of an id. */
 uint64_t journal_id_ms(uint64_t id);
-unsigned journal_id_writer(uint64_t id);
 
 #endif

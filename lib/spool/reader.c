@@ -136,6 +136,14 @@ is_sane(const struct spool_place *p)
 }
 
 static int
+not_there(struct why *why, const char *text)
+{
+	why_set(why, "%s", text);
+	errno = EBADMSG;
+	return -1;
+}
+
+static int
 read_bytes(int fd, uint64_t at, size_t want, struct buf *b, struct why *why)
 {
 	size_t room;
@@ -145,12 +153,12 @@ read_bytes(int fd, uint64_t at, size_t want, struct buf *b, struct why *why)
 	while (want > 0) {
 		p = buf_reserve(b, PH_MIN(want, (size_t)MAX_LINE), &room);
 		if (p == NULL)
-			return why_set(why, "The record is longer than the reader's buffer.");
+			return not_there(why, "The record is longer than the reader's buffer.");
 		n = pread_all(fd, p, PH_MIN(PH_MIN(room, want), (size_t)MAX_LINE), at);
 		if (n < 0)
 			return why_errno(why, "Cannot read a record");
 		if (n == 0)
-			return why_set(why, "The record is cut off.");
+			return not_there(why, "The record is cut off.");
 		buf_wrote(b, (size_t)n);
 		at += (uint64_t)n;
 		want -= (size_t)n;
@@ -166,15 +174,15 @@ check_record(const struct spool_place *place, struct str s, struct why *why)
 	struct str line = str_skip(s, SPOOL_HEADER_LEN);
 
 	if (!record_header_parse(s, &h))
-		return why_set(why, "There is no record at this place.");
+		return not_there(why, "There is no record at this place.");
 	if (place->kind == SPOOL_JOURNAL && h.generation != place->generation)
-		return why_set(why, "The record is of another generation.");
+		return not_there(why, "The record is of another generation.");
 	if (h.len != place->len || h.env_len != place->env_len)
-		return why_set(why, "The record has another length than its place says.");
+		return not_there(why, "The record has another length than its place says.");
 	if (!take_hex(&line, "id: ", 16, &id) || id != place->id)
-		return why_set(why, "The record is another message's.");
+		return not_there(why, "The record is another message's.");
 	if (s.len == h.len && !record_is_whole(s, &h))
-		return why_set(why, "The record's checksum does not fit.");
+		return not_there(why, "The record's checksum does not fit.");
 	return 0;
 }
 
@@ -209,7 +217,7 @@ spool_read(struct spool_reader *r, const struct spool_place *place, size_t want,
 
 	buf_reset(b);
 	if (!is_sane(place))
-		return why_set(why, "The place of message %016jx is none.", (uintmax_t)place->id);
+		return not_there(why, "The place is none that a record can have.");
 	want = PH_MIN(PH_MAX(want, least), place->len);
 	if (read_record(r, place, want, b, &from, why) < 0) {
 		/* the segment's file may have been removed and made anew since it was opened */

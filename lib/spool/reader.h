@@ -19,7 +19,7 @@ void spool_reader_free(struct spool_reader **r);
  * Reads the first `want` bytes of the record (all of it if want >= len) into *b (reset first) and checks header,
  * id and generation; the checksum when the whole was read. `fd` and `offset`, if not NULL, tell where the message
  * itself begins (env_len bytes into the record) for sendfile; the descriptor belongs to the reader's cache and
- * lives until the next call. 0, or -1 with `why`.
+ * lives until the next call. 0, or -1 with `why` and errno: EBADMSG where what is there is not that record.
  */
 int spool_read(struct spool_reader *r, const struct spool_place *place, size_t want, struct buf *b,
     int *fd, uint64_t *offset, struct why *why) PH_MUST_CHECK;

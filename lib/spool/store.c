@@ -279,7 +279,8 @@ spool_file_remove(struct spool_store *s, uint64_t id, struct why *why)
 		close(dir);
 		errno = err;
 	}
-	if (r < 0 && errno != ENOENT)
+	/* a directory that another user of the spool planted there is no message */
+	if (r < 0 && errno != ENOENT && errno != EISDIR)
 		return why_errno(why, "Cannot remove the finished message %016jx", (uintmax_t)id);
 	store_add_limbo(s, id);
 	move_file_removed(s, id);

@@ -6,6 +6,7 @@
 #include "lib/spool/files_int.h"
 #include "lib/spool/live_int.h"
 #include "lib/spool/store_int.h"
+#include "lib/spool/sync_int.h"
 
 /* ---- lists ---- */
 
@@ -230,86 +231,6 @@ spool_record_moved(struct spool_store *s, const struct spool_place *record)
 	log_append(s, &l);
 }
 
-/* ---- writing: in the thread ---- */
-
-struct sync_job {
-	struct ev_work work;
-	struct spool_store *s;
-	struct line_list lines;
-	int fd;			 /* in: the file to go on in, -1: begin a new one; out: the file */
-	size_t at, capacity;	 /* line number in it, lines that it may have */
-	struct done_header head; /* of a new one */
-	struct line_list table;
-	bool failed; /* why */
-	struct why why;
-};
-
-/* The file that was kept in reserve for a full disk, or a new one. */
-static int
-make_file(struct sync_job *job)
-{
-	int dir = job->s->done_fd, fd;
-	char name[SPOOL_NAME];
-	struct stat st;
-
-	done_name(name, job->head.number);
-	/* looked at before it gets the name: a directory planted there could not be taken away again */
-	fd = open_file(dir, "spare", O_RDWR);
-	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size == DONE_FILE_BYTES &&
-	    rename_new(dir, "spare", dir, name) == 0)
-		return fsync(dir) == 0 ? fd : -1;
-	if (fd >= 0)
-		close(fd);
-	unlinkat(dir, "spare", 0);
-	fd = create_file(dir, name, SPOOL_FMODE);
-	if (fd < 0)
-		return -1;
-	if (allocate_file(fd, DONE_FILE_BYTES, true) == 0 && fsync(dir) == 0)
-		return fd;
-	close(fd);
-	unlinkat(dir, name, 0);
-	return -1;
-}
-
-static void
-put_lines(char *p, uint32_t number, const struct line_list *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		done_line_write(p + i * DONE_LINE, number, &l->line[i]);
-}
-
-static int
-write_lines(struct sync_job *job, bool is_new)
-{
-	size_t len = (job->table.n + job->lines.n) * DONE_LINE + (is_new ? BLOCK_BYTES : 0);
-	char *text = xmalloc(len + 1), *p = text;
-	int r;
-
-	if (is_new) {
-		done_header_write(text, &job->head);
-		p += BLOCK_BYTES;
-	}
-	put_lines(p, job->head.number, &job->table);
-	put_lines(p + job->table.n * DONE_LINE, job->head.number, &job->lines);
-	r = pwrite_all(job->fd, text, len, is_new ? 0 : BLOCK_BYTES + job->at * DONE_LINE);
-	free(text);
-	return r < 0 ? -1 : fdatasync(job->fd);
-}
-
-static void
-sync_run(struct ev_work *work)
-{
-	struct sync_job *job = ph_container_of(work, struct sync_job, work);
-	bool is_new = job->fd < 0;
-
-	if (is_new)
-		job->fd = make_file(job);
-	if (job->fd >= 0 && write_lines(job, is_new) == 0)
-		return;
-	job->failed = true;
-	why_disk(&job->why, "Cannot write the done log");
-}
-
 /* ---- writing: in the loop ---- */
 
 static void
@@ -390,7 +311,7 @@ start_sync(struct spool_store *s)
 		begin_file(s, job);
 	take_pending(s, job);
 	log->syncing = true;
-	job->work = (struct ev_work){.run = sync_run, .done = sync_done};
+	job->work = (struct ev_work){.run = sync_job_run, .done = sync_done};
 	ev_worker_submit(s->syncer, &job->work);
 }
 

@@ -1,8 +1,11 @@
 #include "queued/spool/arrive.h"
 
+#include <errno.h>
+
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/daemon/daemon.h"
+#include "lib/spool/journal.h"
 #include "queued/bigrams.h"
 #include "queued/spool/age.h"
 #include "queued/limit/cold.h"
@@ -23,7 +26,7 @@
 #include "queued/vmta.h"
 #include "queued/window.h"
 
-#define UNREAD_MAX	1000
+#define UNREAD_MAX	1000 /* of one writer */
 #define UNREAD_AGAIN_MS 5000
 
 struct arrival {
@@ -256,66 +259,78 @@ arrive_envelope(const struct spool_place *place, struct str text, enum arrive_ho
 		drop_finished(place);
 }
 
-static void take(const struct spool_place *place);
-
-/* places that could not be read; tried again, for the message was acknowledged */
+/* places that the system did not give; tried again, for the message was acknowledged */
 static struct {
 	struct spool_place *list;
 	size_t n;
+	uint32_t n_of[countof(qd.told)];
 	struct ev_timer again;
 } unread;
+
+static void on_again(struct ev_timer *t);
+
+static bool
+keep_unread(const struct spool_place *place, struct why *why)
+{
+	if (unread.n_of[place->writer] == UNREAD_MAX)
+		return false;
+	log_error("id=%016lx event=unreadable text=\"%s\"", place->id, why->text);
+	unread.n_of[place->writer]++;
+	unread.list = xreallocarray(unread.list, unread.n + 1, sizeof *unread.list);
+	unread.list[unread.n++] = *place;
+	if (unread.again.cb == NULL)
+		ev_timer_init(&unread.again, on_again);
+	ev_timer_in_ms(&unread.again, UNREAD_AGAIN_MS);
+	return true;
+}
+
+/* False with `why` and errno, as spool_read(). */
+static bool
+take(const struct spool_place *place, struct why *why)
+{
+	static struct buf b;
+
+	if (b.cap == 0)
+		buf_init(&b, SPOOL_MAX_ENV);
+	if (spool_read(qd.reader, place, place->env_len, &b, NULL, NULL, why) == -1)
+		return false;
+	arrive_envelope(place, str_skip(buf_str(&b), SPOOL_HEADER_LEN), ARRIVE_TOLD);
+	return true;
+}
 
 static void
 on_again(struct ev_timer *t)
 {
 	struct spool_place *list = unread.list;
 	size_t n = unread.n;
+	struct why why;
 
 	unread.list = NULL;
 	unread.n = 0;
+	memset(unread.n_of, 0, sizeof unread.n_of);
 	for (size_t i = 0; i < n; i++)
-		take(&list[i]);
+		if (!take(&list[i], &why))
+			(void)keep_unread(&list[i], &why);
 	free(list);
 }
 
-static void
-try_again(const struct spool_place *place)
+bool
+arrive_accepted(const struct spool_place *place, struct why *why)
 {
-	/* something is badly wrong: a new start scans the spool and sets aside what is broken */
-	if (unread.n == UNREAD_MAX)
-		fatal("event=spool-unreadable");
-	unread.list = xreallocarray(unread.list, unread.n + 1, sizeof *unread.list);
-	unread.list[unread.n++] = *place;
-	if (unread.again.cb == NULL)
-		ev_timer_init(&unread.again, on_again);
-	ev_timer_in_ms(&unread.again, UNREAD_AGAIN_MS);
-}
-
-static void
-take(const struct spool_place *place)
-{
-	static struct buf b;
-	struct why why;
-
-	if (b.cap == 0)
-		buf_init(&b, SPOOL_MAX_ENV);
-	if (spool_read(qd.reader, place, place->env_len, &b, NULL, NULL, &why) == -1) {
-		log_error("id=%016lx event=unreadable text=\"%s\"", place->id, why.text);
-		try_again(place);
-		return;
-	}
-	arrive_envelope(place, str_skip(buf_str(&b), SPOOL_HEADER_LEN), ARRIVE_TOLD);
-}
-
-void
-arrive_accepted(const struct spool_place *place)
-{
+	if ((place->kind != SPOOL_JOURNAL && place->kind != SPOOL_FILE) ||
+	    journal_id_writer(place->id) != place->writer)
+		return why_set(why, "A message of another writer was told.") == 0;
+	/* a scan has brought it, and knows how far it came */
+	if (recover_knows(place->id))
+		return true;
+	if (!take(place, why) && (errno == EBADMSG || errno == ENOENT || !keep_unread(place, why)))
+		return false;
+	recover_came(place->id);
 	if (place->kind == SPOOL_JOURNAL) {
 		qd.told[place->writer].generation = place->generation;
 		qd.told[place->writer].offset = place->offset + place->len;
 	}
-	if (!recover_knows(place->id))
-		take(place);
+	return true;
 }
 
 /* ---- what a processor passes on ---- */

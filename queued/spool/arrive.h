@@ -8,8 +8,11 @@
 #include "lib/ipc/ipc.h"
 #include "lib/spool/envelope.h"
 
-/* From an injector; the envelope is read here. */
-void arrive_accepted(const struct spool_place *place);
+/*
+ * From an injector, its number in place->writer; the envelope is read here. False with `why`: there is no such message,
+ * or too many that cannot be read, and whoever says so is not believed. What was taken before stays.
+ */
+bool arrive_accepted(const struct spool_place *place, struct why *why) PH_MUST_CHECK;
 /* How it came: by message; by the scan at the start (the done log is asked); by a scan for what a writer left. */
 enum arrive_how { ARRIVE_TOLD, ARRIVE_FIRST_SCAN, ARRIVE_LATE_SCAN };
 /* The envelope's lines are at hand. */

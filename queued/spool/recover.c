@@ -3,6 +3,7 @@
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/ev/ev.h"
+#include "lib/spool/journal.h"
 #include "queued/spool/arrive.h"
 #include "queued/end/final.h"
 #include "queued/spool/orphan.h"
@@ -12,10 +13,9 @@
 #define SLICE_MS       5
 #define RECORDS_A_TURN 2000
 /* ids hold their time in the upper bits (lib/spool/journal.h); a writer's clock may run ahead by its lease */
-#define ID_TIME_SHIFT	22
-#define LEASE_MS	120000
-#define ID_WRITER_SHIFT 18
-#define MAX_WRITERS	16u
+#define ID_TIME_SHIFT 22
+#define LEASE_MS      120000
+#define MAX_WRITERS   16u
 
 /* ACCEPTED for what a scan has brought already may still be on its way */
 #define REMEMBER_MS 60000
@@ -83,11 +83,14 @@ recover_is_running(void)
 bool
 recover_knows(uint64_t id)
 {
-	if (is_seen(id))
-		return true;
-	if (rec.walk != NULL)
+	return is_seen(id);
+}
+
+void
+recover_came(uint64_t id)
+{
+	if (rec.walk != NULL && !is_seen(id))
 		remember(id);
-	return false;
 }
 
 static bool
@@ -136,8 +139,7 @@ remember_queued(uint16_t writer)
 {
 	for (uint32_t h = 1; h < slab_end(&qd.messages); h++) {
 		const struct message *m = message_at(h);
-		if (m->n_open > 0 && (m->id >> ID_WRITER_SHIFT) % MAX_WRITERS == writer &&
-		    !is_seen(m->id))
+		if (m->n_open > 0 && journal_id_writer(m->id) == writer && !is_seen(m->id))
 			remember(m->id);
 	}
 }

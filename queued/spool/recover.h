@@ -18,7 +18,9 @@ void recover_writer(uint16_t writer);
  * refused to the client. */
 void recover_stop_at(const struct ipc_segment *s);
 bool recover_is_running(void);
-/* For a message that comes from an injector: did the scan bring it already? Remembers it while the scan runs. */
+/* For a message that comes from an injector: did the scan bring it already? */
 bool recover_knows(uint64_t id);
+/* It came: a scan that runs need not bring it. */
+void recover_came(uint64_t id);
 
 #endif

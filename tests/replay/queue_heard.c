@@ -201,6 +201,14 @@ said_free(const struct ipc_msg *m)
 	journal_segment_freed(replay.journal, s->segment, s->generation);
 }
 
+static void
+said_renew(const struct ipc_msg *m)
+{
+	const struct ipc_peer *p = m->head;
+
+	event("renew %s", ipc_role_name(p->role));
+}
+
 static const struct {
 	enum ipc_type type;
 	void (*run)(const struct ipc_msg *m);
@@ -218,6 +226,7 @@ static const struct {
     {IPC_COPY, said_copy},
     {IPC_JUDGE, said_judge},
     {IPC_SEGMENT_FREE, said_free},
+    {IPC_RENEW, said_renew},
 };
 
 bool

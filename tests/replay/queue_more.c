@@ -370,8 +370,47 @@ do_told(struct str arg)
 	ipc_test_deliver(replay.chan[ROLE_INJECT], IPC_ACCEPTED, place_of(arg), NULL);
 }
 
+/* places that an injector which is no longer ours may tell: of those of the last message, each with one thing wrong */
+static void
+make_false(struct spool_place *p, struct str what)
+{
+	if (str_eq(what, STR("place")))
+		p->offset += p->len;
+	else if (str_eq(what, STR("id")))
+		p->id += 1;
+	else if (str_eq(what, STR("length")))
+		p->len += 1000;
+	else if (str_eq(what, STR("generation")))
+		p->generation = UINT32_MAX;
+	else if (str_eq(what, STR("segment")))
+		p->segment = UINT32_MAX;
+	else if (str_eq(what, STR("writer")))
+		p->id ^= 1u << 18;
+	else if (str_eq(what, STR("file")))
+		*p = (struct spool_place){
+		    .id = p->id + 1, .len = p->len, .env_len = p->env_len, .kind = SPOOL_FILE};
+	else if (str_eq(what, STR("kind")))
+		p->kind = UINT16_MAX;
+	else
+		replay_die("lie about what?");
+}
+
+static void
+do_lie(struct str arg)
+{
+	struct ipc_chan *c = replay.chan[ROLE_INJECT];
+	struct spool_place p = replay.places[replay.n_places - 1];
+
+	make_false(&p, arg);
+	while (heard_one(c))
+		;
+	replay.chan[ROLE_INJECT] = NULL;
+	ipc_test_deliver(c, IPC_ACCEPTED, &p, NULL);
+}
+
 static const struct replay_word words[] = {
     {"dns", do_dns},
+    {"lie", do_lie},
     {"told-before", do_told_before},
     {"told", do_told},
     {"ttl", do_ttl},

@@ -108,7 +108,7 @@ journal_done(void *token, const struct spool_place *place, const struct why *why
 	if (place == NULL)
 		replay_die(why->text);
 	replay.places[replay.n_places++ % MAX_MESSAGES] = *place;
-	if (replay.chan[ROLE_INJECT] != NULL)
+	if (replay.chan[ROLE_INJECT] != NULL && !replay.is_untold)
 		ipc_test_deliver(replay.chan[ROLE_INJECT], IPC_ACCEPTED, place, NULL);
 }
 
@@ -184,6 +184,7 @@ do_spool(struct str arg)
 static void
 begin(void)
 {
+	replay.chan[ROLE_MASTER] = ipc_chan_new_test(ROLE_QUEUE, ROLE_MASTER, 0, NULL, NULL);
 	init_tables();
 	ticks_init();
 	replay.start = ev_now();
@@ -249,6 +250,8 @@ option(struct envelope *e, struct str word)
 		e->priority = (uint8_t)n;
 	else if (str_eq(name, STR("windows")))
 		e->windows = windows(value);
+	else if (str_eq(name, STR("untold")))
+		replay.is_untold = true;
 	else if (str_eq(name, STR("at")))
 		e->not_before.ns = ev_wall().ns + replay_ms(value) * NS_PER_MS;
 	else if (str_eq(name, STR("notify")))
@@ -295,6 +298,7 @@ do_accept(struct str arg)
 	for (rest = rcpts; str_next(&rest, ',', &word);)
 		e.n_rcpts++;
 	replay.notify = NOTIFY_DEFAULT;
+	replay.is_untold = false;
 	while (str_next_word(&arg, &word))
 		option(&e, word);
 	replay.messages[replay.n_messages].id = e.id;

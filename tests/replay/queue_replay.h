@@ -32,6 +32,7 @@ struct replay {
 	} asked[MAX_ASKED];
 	uint32_t ttl_s;
 	uint8_t notify; /* of the message that is being made */
+	bool is_untold; /* the writer dies before it can tell of it */
 	bool no_acks;	/* records are not acknowledged */
 	uint64_t last_seq;
 	struct ipc_process process; /* what the readers of reports were given last */

@@ -10,7 +10,7 @@
  *   spool                         the spool as an earlier queued left it: what is accepted before `start` lies in it
  *   start
  *   accept NAME SENDER RCPT[,RCPT…] [vmta=V] [job=J] [pool=P] [at=TIME] [notify=N] [prio=N]
- *          [windows=TIME-TIME;…]  a message comes in
+ *          [windows=TIME-TIME;…] [untold]  a message comes in; untold: its writer dies before it says so
  *   dns NAME STATUS [PREF=ADDRESS=HOST …]   the answer; address -: the host has none;
  *                                 STATUS: ok nxdomain nodata nullmx servfail timeout noaddr
  *   up CONN
@@ -21,6 +21,7 @@
  *   done CONN TXN
  *   deliver CONN TXN RCPT         result delivered, and done
  *   defer CONN TXN RCPT           result deferred with a 451, and done
+ *   lie place|id|length|generation|segment|writer|file|kind    injectd tells the last message with that put wrong
  *   told-before MESSAGE | told MESSAGE      of those before `start`: its writer lives, says so, tells it only now
  *   orphan MESSAGE RCPT delivered|failed CODE E.E.E TEXT   of the earlier queued; also pending|untried MESSAGE RCPT
  *   orphans-end                   deliverd has told them all

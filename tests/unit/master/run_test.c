@@ -330,6 +330,23 @@ what_dies_is_started_again_and_meets_its_peers(void **state)
 	assert_int_equal(end_of(pid), 0);
 }
 
+static void
+whom_queued_does_not_believe_any_more_is_ended_and_begins_anew(void **state)
+{
+	pid_t pid = launch("-f", NULL), kid;
+
+	await("info master ready", 1);
+	kid = pid_of("injectd");
+	ask('r');
+	await("error master injectd broke the protocol and is ended", 1);
+	await("info injectd ready", 2);
+	await("info queued toy met injectd.0", 2);
+	assert_int_not_equal(pid_of("injectd"), kid);
+	assert_int_equal(count(read_file("log"), "info queued ready"), 1);
+	assert_int_equal(kill(pid, SIGTERM), 0);
+	assert_int_equal(end_of(pid), 0);
+}
+
 /* a zombie that nobody reaped is gone as well */
 static bool
 is_alive(pid_t pid)
@@ -507,6 +524,8 @@ run_all(void)
 	    cmocka_unit_test_setup_teardown(a_second_instance_is_refused, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 		what_dies_is_started_again_and_meets_its_peers, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+		whom_queued_does_not_believe_any_more_is_ended_and_begins_anew, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 		no_daemon_outlives_a_killed_master_and_the_next_one_starts, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(

@@ -93,7 +93,8 @@ toy_stop(int64_t drain_ms)
 	daemon_exit();
 }
 
-/* what a client asks, the toy queued hands on: each byte written to the control socket is an ask_what digit */
+/* what a client asks, the toy queued hands on: each byte written to the control socket is an ask_what digit,
+ * or "r": injectd broke the protocol */
 static struct ev_io toy_control;
 
 static void
@@ -111,6 +112,7 @@ toy_msg(struct ipc_chan *c, struct ipc_msg *m)
 static void
 toy_on_control(struct ev_io *io, int what)
 {
+	const struct ipc_peer injector = {.role = ROLE_INJECT};
 	struct ipc_ask ask = {.token = 77};
 	struct str none = STR_NULL;
 	char byte;
@@ -118,7 +120,11 @@ toy_on_control(struct ev_io *io, int what)
 
 	if (fd == -1)
 		return;
-	if (read(fd, &byte, 1) == 1) {
+	if (read(fd, &byte, 1) != 1)
+		byte = '\0';
+	if (byte == 'r') {
+		ipc_send(daemon_master(), IPC_RENEW, &injector, NULL, -1);
+	} else if (byte != '\0') {
 		ask.what = (uint32_t)(byte - '0');
 		ipc_send(daemon_master(), IPC_ASK, &ask, &none, -1);
 	}

@@ -107,6 +107,51 @@ done_lines_that_a_kill_left_unflushed_are_flushed_before_they_count(void **state
 	assert_audit(2, 0);
 }
 
+static int
+n_done_files(void)
+{
+	int n = 0;
+	DIR *dir = fdopendir(openat(h.fd, "done", O_RDONLY | O_DIRECTORY));
+	struct dirent *d;
+
+	while ((d = readdir(dir)) != NULL)
+		n += d->d_name[0] == '0';
+	closedir(dir);
+	return n;
+}
+
+static void
+tries_of_a_done_log_that_the_disk_refuses_take_no_room(void **state)
+{
+	/* the files themselves; the directory as well, so that not even a removal is durable */
+	static const char *const refused[] = {"/done/0", "/done"};
+	struct fate *f = small(2), *other = small(1);
+	int n_before;
+
+	disk_on();
+	done(f, 0, FINAL_DELIVERED);
+	sync_store();
+	assert_true(h.synced);
+	for (size_t i = 0; i < countof(refused); i++) {
+		n_before = n_done_files();
+		disk.fails = refused[i];
+		done(i == 0 ? f : other, i == 0, FINAL_BOUNCED);
+		for (int k = 0; k < 20; k++) {
+			sync_store();
+			assert_false(h.synced);
+			assert_int_equal(n_done_files(), n_before);
+		}
+		disk.fails = NULL;
+		sync_store();
+		assert_true(h.synced);
+		assert_audit(3, 1 - i);
+	}
+	cut_and_start();
+	assert_true(is_done(f->place.id, 1));
+	assert_true(is_done(other->place.id, 0));
+	assert_audit(3, 0);
+}
+
 static void
 the_id_file_is_flushed_before_its_other_half_is_overwritten(void **state)
 {
@@ -477,6 +522,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup_disk, teardown)
 	    T(done_lines_that_a_kill_left_unflushed_are_flushed_before_they_count),
+	    T(tries_of_a_done_log_that_the_disk_refuses_take_no_room),
 	    T(the_id_file_is_flushed_before_its_other_half_is_overwritten),
 	    T(a_large_message_renamed_by_a_killed_writer_stays_when_it_was_counted),
 	    T(a_large_message_that_the_walk_told_stays_when_its_writer_does_not_come_back),

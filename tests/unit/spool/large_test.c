@@ -275,6 +275,18 @@ a_crash_around_the_rename_is_settled_by_the_tmp_file(void **state)
 	assert_false(journal_has_settled(h.j, other));
 }
 
+static void
+a_directory_in_place_of_a_finished_file_stops_nothing(void **state)
+{
+	char name[SPOOL_FILE_NAME], path[SPOOL_FILE_NAME + 8];
+	uint64_t id = journal_new_id(h.j);
+	struct why why;
+
+	snprintf(path, sizeof path, "queue/%s", spool_file_name(id, name));
+	assert_int_equal(mkdirat(h.fd, path, 0700), 0);
+	assert_int_equal(spool_file_remove(h.store, id, &why), 0);
+}
+
 int
 main(void)
 {
@@ -288,6 +300,7 @@ main(void)
 	    T(more_at_once_than_the_id_file_can_name_wait_for_each_other),
 	    T(an_aborted_large_message_leaves_nothing),
 	    T(a_crash_around_the_rename_is_settled_by_the_tmp_file),
+	    T(a_directory_in_place_of_a_finished_file_stops_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
