@@ -6,7 +6,8 @@
 
 #include <stdio.h>
 
-/* For bash: `eval "$(pmtactl completion bash)"`. */
-void completion_bash(FILE *out);
+enum completion { COMPLETION_BASH, COMPLETION_ZSH, COMPLETION_FISH };
+/* The script for that shell, to be read by it or installed where it looks for such. */
+void completion_print(enum completion shell, FILE *out);
 
 #endif

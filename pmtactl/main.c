@@ -369,6 +369,19 @@ top(const struct options *o)
 }
 
 static int
+completion(const struct options *o)
+{
+	enum completion shell = COMPLETION_BASH;
+
+	if (o->local == LOCAL_COMPLETION_ZSH)
+		shell = COMPLETION_ZSH;
+	else if (o->local == LOCAL_COMPLETION_FISH)
+		shell = COMPLETION_FISH;
+	completion_print(shell, stdout);
+	return fflush(stdout) == EOF ? EX_IOERR : 0;
+}
+
+static int
 run(const struct options *o)
 {
 	struct tree t;
@@ -386,9 +399,10 @@ run(const struct options *o)
 		return hash_password();
 	case LOCAL_DIGEST:
 		return digest(o);
-	case LOCAL_COMPLETION:
-		completion_bash(stdout);
-		return 0;
+	case LOCAL_COMPLETION_BASH:
+	case LOCAL_COMPLETION_ZSH:
+	case LOCAL_COMPLETION_FISH:
+		return completion(o);
 	case LOCAL_NO_LICENSE:
 		return say(o, "Posthaste needs no license and no registration.");
 	case LOCAL_NO_CACHE:

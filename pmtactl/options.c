@@ -28,7 +28,9 @@ static const struct {
 	"what became of the mail to an address, from the accounting files, the latest first; all "
 	"of "
 	"them, however long that takes, with --all"},
-    {"completion bash", LOCAL_COMPLETION, "", "print the completion of commands for bash"},
+    {"completion bash", LOCAL_COMPLETION_BASH, "", "print the completion of commands for bash"},
+    {"completion zsh", LOCAL_COMPLETION_ZSH, "", "the same for zsh"},
+    {"completion fish", LOCAL_COMPLETION_FISH, "", "the same for fish"},
     {"show license", LOCAL_NO_LICENSE, "", "Posthaste needs none"},
     {"show registration", LOCAL_NO_LICENSE, "", "Posthaste needs none"},
     {"register", LOCAL_NO_LICENSE, "", "Posthaste needs no license"},

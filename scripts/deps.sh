@@ -6,7 +6,7 @@ set -eu
 build='gcc make pkg-config libc6-dev libevent-dev libsodium-dev libc-ares-dev libxxhash-dev libssl-dev
     libseccomp-dev libpcre2-dev libdb5.3-dev zlib1g-dev libidn2-dev libbsd-dev libmicrohttpd-dev libjansson-dev python3'
 check="$build libcmocka-dev libopendkim11 openssl python3-dkim swaks mandoc e2fsprogs xfsprogs strace procps dpkg-dev binutils xz-utils
-    chromium chromium-driver python3-selenium"
+    chromium chromium-driver python3-selenium zsh fish"
 lint="$check clang clang-tidy clang-format cppcheck shellcheck"
 deb="$build dpkg-dev binutils xz-utils"
 fuzz="$build clang libclang-rt-dev"

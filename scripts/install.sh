@@ -23,6 +23,15 @@ done
 install -d "$share/bash-completion/completions"
 "$build/sbin/pmtactl" completion bash >"$share/bash-completion/completions/pmtactl"
 ln -sf pmtactl "$share/bash-completion/completions/pmta"
+# zsh looks for those of the system and for those of others in different folders
+case $prefix in
+/usr) zsh=$share/zsh/vendor-completions ;;
+*) zsh=$share/zsh/site-functions ;;
+esac
+install -d "$zsh" "$share/fish/vendor_completions.d"
+"$build/sbin/pmtactl" completion zsh >"$zsh/_pmtactl"
+"$build/sbin/pmtactl" completion fish >"$share/fish/vendor_completions.d/pmtactl.fish"
+ln -sf pmtactl.fish "$share/fish/vendor_completions.d/pmta.fish"
 ln -sf pmtactl.8 "$share/man/man8/pmta.8"
 install -m 644 conf/bounce/rules "$share/posthaste/bounce.rules"
 install -m 644 conf/sample.conf "$share/posthaste/config.sample"

@@ -45,16 +45,42 @@ def digests():
         expect_equal(r.returncode, 2, f"digest {words}: {r.stdout}{r.stderr}")
 
 
-@case("bash completes words of commands, then their options")
+# what was typed, of which the last word is not finished, and what it may become
+COMPLETED = {("sh",): "show", ("show", "q"): "queues", ("show", "queues", "--so"): "--sort=", ("--json", "pause", "j"): "job",
+             ("show", "queues", "--sort=rcpt", "--paus"): "--paused=", ("-c", "x", "sto"): "stop", ("--j",): "--json",
+             ("show", "queues", "--m"): "--maxitems= --mode-events --mode=", ("completion", ""): "bash fish zsh", ("nothing", "a"): "",
+             ("show", "version", "--"): ""}
+
+
+def shell_script(shell, folder):
+    """Reads the completion as that shell does, and prints a line for each of COMPLETED."""
+    script = subprocess.run([PMTACTL, "completion", shell], capture_output=True, text=True, check=True).stdout
+    if shell == "fish":
+        return script + "".join(f"echo (complete -C 'pmtactl {' '.join(words)}')\n" for words in COMPLETED)
+    tries = "".join("try " + " ".join(f"'{w}'" for w in ("pmtactl", *words)) + "\n" for words in COMPLETED)
+    if shell == "bash":  # it takes a "=" for a word
+        return script + 'compopt() { :; }\ntry() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _pmtactl; ' \
+            'echo "${COMPREPLY[*]}"; }\n' + tries.replace("=", "' '=' '")
+    with open(folder + "/_pmtactl", "w") as f:
+        f.write(script)
+    # as zsh finds it by its first line; compadd is for its line editor only
+    return f"fpath=({folder} $fpath)\nautoload -U compinit\ncompinit -D -u\n[[ $_comps[pmta] == _pmtactl ]] || print not found\n" \
+        'compadd() { local w; while [[ $1 != -- ]]; do shift; done; shift; for w; do [[ $w == ${(b)words[CURRENT]}* ]] && ' \
+        'print -rn -- "$w "; done }\ntry() { words=("$@"); CURRENT=$#; _pmtactl; print; }\n' + tries
+
+
+@case("bash, zsh and fish complete words of commands, then their options")
 def completion():
-    if shutil.which("bash") is None:
-        raise Skip("bash is not installed")
-    script = subprocess.run([PMTACTL, "completion", "bash"], capture_output=True, text=True, check=True).stdout
-    script += 'compopt() { :; }\ntry() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _pmtactl; ' \
-              'echo "${COMPREPLY[*]}"; }\ntry pmtactl sh\ntry pmtactl show q\ntry pmtactl show queues --so\n' \
-              'try pmtactl --json pause j\ntry pmtactl show queues --sort = rcpt --paus\n'
-    r = subprocess.run(["bash", "--norc"], input=script, capture_output=True, text=True)
-    expect_equal(r.stdout.splitlines(), ["show", "queues", "--sort=", "job", "--paused="], f"completions ({r.stderr})")
+    started = {"bash": ["bash", "--norc"], "zsh": ["zsh", "-f"], "fish": ["fish", "--no-config"]}
+    missing = [shell for shell in started if shutil.which(shell) is None]
+    with tempfile.TemporaryDirectory() as folder:
+        for shell in set(started) - set(missing):
+            r = subprocess.run(started[shell], input=shell_script(shell, folder), capture_output=True, text=True,
+                               env={**os.environ, "HOME": folder, "XDG_CONFIG_HOME": folder, "XDG_DATA_HOME": folder})
+            found = [" ".join(sorted(line.split())) for line in r.stdout.splitlines()]
+            expect_equal(found, list(COMPLETED.values()), f"{shell} ({r.stderr})")
+    if missing:
+        raise Skip(f"not installed: {', '.join(missing)}")
 
 
 @case("metrics: promtool finds no fault, values follow the mail, and no number of domains makes them many")

@@ -41,7 +41,8 @@ def contents():
                   "usr/share/man/man5/posthaste.conf.5.gz", "usr/share/posthaste/config.sample",
                   "usr/share/posthaste/users.sh", "usr/lib/tmpfiles.d/posthaste.conf",
                   "lib/systemd/system/posthaste.service", "usr/share/doc/posthaste/operations.md", "usr/share/doc/posthaste/guides/unbound.md",
-                  "usr/share/posthaste/monitoring/posthaste.rules.yml",
+                  "usr/share/posthaste/monitoring/posthaste.rules.yml", "usr/share/bash-completion/completions/pmta",
+                  "usr/share/zsh/vendor-completions/_pmtactl", "usr/share/fish/vendor_completions.d/pmta.fish",
                   *(f"usr/libexec/posthaste/{d}" for d in DAEMONS)]
         missing = [w for w in wanted if not os.path.lexists(f"{folder}/{w}")]
         expect(not missing, f"not in the package: {missing}")
