@@ -13,8 +13,8 @@ end_head(struct txn *t, struct str all)
 	head_process(t, str_sub(all, 0, t->line_at), rest.len > 0 && !is_separated);
 	t->in_body = true;
 	if (t->merge_of == NULL)
-		inbound_keep_head(t, str_sub(all, 0, t->line_at),
-		    buf_len(&t->text) + (is_separated ? sizeof "\r\n" - 1 : 0));
+		inbound_keep_head(t, str_sub(all, 0, t->line_at));
+	inbound_take_body(t, is_separated ? str_skip(rest, sizeof "\r\n" - 1) : rest);
 	content_store(t, rest);
 	buf_clear(&t->head);
 }
@@ -85,6 +85,7 @@ content_add(void *arg, struct str piece)
 		return;
 	}
 	if (t->in_body) {
+		inbound_take_body(t, piece);
 		content_store(t, piece);
 		return;
 	}

@@ -18,8 +18,12 @@ void inbound_clear(struct session *s);
 
 /* ---- DKIM ---- */
 
-/* The header section as it came, if signatures are to be verified; the body begins at body_at of the text. */
-void inbound_keep_head(struct txn *t, struct str head, size_t body_at);
+#define INBOUND_MAX_FIELD 8192u /* of the results in front of a message */
+
+/* The header section as it came, if signatures are to be verified. */
+void inbound_keep_head(struct txn *t, struct str head);
+/* Then the body, as it is stored. */
+void inbound_take_body(struct txn *t, struct str piece);
 void inbound_forget_head(struct txn *t);
 /* The content is whole: verifies. True: something must be looked up first, then session_submit() is called. */
 bool inbound_check_content(struct session *s);

@@ -1,7 +1,7 @@
 /*
- * Verification of DKIM signatures on arrival: the header section is kept as it came, and once the content is whole
- * each signature is tried, one after the other, for each needs its key from the DNS. The result goes to the front of
- * the message. What has gone to a file already (SPOOL_LARGE_BYTES) is not verified: nothing can be put in front of it.
+ * Verification of DKIM signatures on arrival: the header section is kept as it came, the body is hashed as it comes, and
+ * once the content is whole each signature is tried, one after the other, for each needs its key from the DNS. The result
+ * goes to the front of the message.
  */
 #include "injectd/inbound.h"
 #include "lib/base/log.h"
@@ -12,41 +12,21 @@
 #include "lib/spf/spf.h"
 
 #define MAX_SIGNATURES 5
-#define FIELD_CAP      8192
 
 struct signature {
 	struct dkim_found found;
+	struct str field;	     /* in `head` */
+	struct dkim_body_hash *body; /* owned; NULL: it is not wanted */
 	uint8_t digest[DKIM_HASH_LEN];
 	enum spf_result result; /* with the names of RFC 8601; NONE: its key is wanted */
 	char reason[80];
 };
 struct dkim_check {
 	struct buf head; /* as it came */
-	size_t body_at;	 /* in the transaction's text */
 	struct signature signature[MAX_SIGNATURES];
 	size_t n, at;
 	bool is_over;
 };
-
-void
-inbound_keep_head(struct txn *t, struct str head, size_t body_at)
-{
-	if (session_is_inner(t->session) ||
-	    !conf_bool(session_set(t->session), CONF_SOURCE_CHECK_DKIM_INBOUND))
-		return;
-	t->dkim_check = xcalloc(1, sizeof *t->dkim_check);
-	buf_init(&t->dkim_check->head, 2 * TXN_MAX_HEADER);
-	(void)buf_add_str(&t->dkim_check->head, head);
-	t->dkim_check->body_at = body_at;
-}
-
-void
-inbound_forget_head(struct txn *t)
-{
-	if (t->dkim_check != NULL)
-		buf_clear(&t->dkim_check->head);
-	xfree(&t->dkim_check);
-}
 
 /* ---- the signatures ---- */
 
@@ -57,36 +37,76 @@ settle(struct signature *g, enum spf_result r, const char *reason)
 	(void)str_copy(g->reason, sizeof g->reason, str_of(reason));
 }
 
-/* All but the key. */
+/* What the field says by itself; then the body is wanted. */
 static void
-prepare(struct txn *t, struct signature *g, struct str field)
+begin(struct signature *g, struct str field)
 {
-	struct dkim_check *k = t->dkim_check;
 	struct why why = {0};
 
+	g->field = field;
 	if (dkim_found_parse(field, &g->found, &why) == -1)
 		settle(g, SPF_PERMERROR, why.text);
 	else if (g->found.expires_s != 0 && ev_wall().ns / NS_PER_SEC > g->found.expires_s)
 		settle(g, SPF_FAIL, "it has expired");
-	else if (t->large != NULL)
-		settle(g, SPF_NEUTRAL, "the message is too large");
-	else if (!dkim_found_body_fits(&g->found, str_skip(buf_str(&t->text), k->body_at)))
-		settle(g, SPF_FAIL, "the body was changed");
-	else if (dkim_found_digest(&g->found, buf_str(&k->head), field, g->digest) == -1)
-		settle(g, SPF_NEUTRAL, "the header is too large");
+	else
+		g->body = dkim_found_body(&g->found);
 }
 
-static void
-find_signatures(struct txn *t)
+void
+inbound_keep_head(struct txn *t, struct str head)
 {
-	struct dkim_check *k = t->dkim_check;
+	struct dkim_check *k;
 	struct header_iter it;
 	struct header_field f;
 
+	if (session_is_inner(t->session) || t->fault.smtp_code != 0 ||
+	    !conf_bool(session_set(t->session), CONF_SOURCE_CHECK_DKIM_INBOUND))
+		return;
+	k = t->dkim_check = xcalloc(1, sizeof *t->dkim_check);
+	buf_init(&k->head, 2 * TXN_MAX_HEADER);
+	(void)buf_add_str(&k->head, head);
 	header_iter_init(&it, buf_str(&k->head));
 	while (k->n < MAX_SIGNATURES && header_next(&it, &f))
 		if (str_ieq(f.name, STR("dkim-signature")))
-			prepare(t, &k->signature[k->n++], f.whole);
+			begin(&k->signature[k->n++], f.whole);
+}
+
+void
+inbound_take_body(struct txn *t, struct str piece)
+{
+	struct dkim_check *k = t->dkim_check;
+
+	for (size_t i = 0; k != NULL && i < k->n; i++)
+		if (k->signature[i].body != NULL)
+			dkim_body_hash_add(k->signature[i].body, piece);
+}
+
+void
+inbound_forget_head(struct txn *t)
+{
+	struct dkim_check *k = t->dkim_check;
+
+	if (k == NULL)
+		return;
+	for (size_t i = 0; i < k->n; i++)
+		dkim_body_hash_free(&k->signature[i].body);
+	buf_clear(&k->head);
+	xfree(&t->dkim_check);
+}
+
+/* The body is whole: all but the key. */
+static void
+prepare(struct dkim_check *k)
+{
+	for (size_t i = 0; i < k->n; i++) {
+		struct signature *g = &k->signature[i];
+		if (g->body == NULL)
+			continue;
+		if (!dkim_found_body_fits(&g->found, &g->body))
+			settle(g, SPF_FAIL, "the body was changed");
+		else if (dkim_found_digest(&g->found, buf_str(&k->head), g->field, g->digest) == -1)
+			settle(g, SPF_NEUTRAL, "the header is too large");
+	}
 }
 
 static void
@@ -157,10 +177,9 @@ finish(struct session *s)
 
 	t->dkim_check->is_over = true;
 	log_results(s);
-	buf_init(&b, FIELD_CAP);
+	buf_init(&b, INBOUND_MAX_FIELD);
 	add_results(s, &b);
-	if (t->large == NULL)
-		txn_prepend(t, buf_str(&b));
+	txn_prepend(t, buf_str(&b));
 	buf_clear(&b);
 }
 
@@ -198,7 +217,7 @@ inbound_check_content(struct session *s)
 	if (t->dkim_check == NULL || t->dkim_check->is_over || t->filter.fault != DATA_GOOD ||
 	    t->fault.smtp_code != 0)
 		return false;
-	find_signatures(t);
+	prepare(t->dkim_check);
 	return go_on(s);
 }
 

@@ -231,6 +231,12 @@ large_write(void *large, struct str piece, struct why *why)
 }
 
 static void
+large_front(void *large, struct str text)
+{
+	journal_large_front(large, text);
+}
+
+static void
 large_commit(void *large, struct str env, void *token)
 {
 	struct journal_large *l = large;
@@ -251,6 +257,7 @@ const struct intake_ops intake_ops = {
     .append = append,
     .large_start = large_start,
     .large_write = large_write,
+    .large_front = large_front,
     .large_commit = large_commit,
     .large_abort = large_abort,
 };

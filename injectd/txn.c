@@ -176,8 +176,9 @@ start_large(struct txn *t)
 
 	t->env.body_len = t->env.n_dots = UINT64_MAX; /* the most room that their digits can take */
 	if (write_envelope(t, &why) == 0)
-		t->large = ops->large_start(
-		    t->world->intake_ctx, t->env.id, buf_len(&t->world->scratch), &why);
+		t->large = ops->large_start(t->world->intake_ctx, t->env.id,
+		    buf_len(&t->world->scratch) + (t->dkim_check != NULL ? INBOUND_MAX_FIELD : 0),
+		    &why);
 	if (t->large == NULL)
 		fail_why(t, &why);
 	else
@@ -205,12 +206,16 @@ txn_prepend(struct txn *t, struct str field)
 {
 	struct buf all;
 
+	t->n_stored += field.len;
+	if (t->large != NULL) {
+		t->world->intake->large_front(t->large, field);
+		return;
+	}
 	buf_init(&all, t->text.cap + field.len);
 	(void)buf_add_str(&all, field);
 	(void)buf_add_str(&all, buf_str(&t->text));
 	buf_clear(&t->text);
 	t->text = all;
-	t->n_stored += field.len;
 }
 
 int

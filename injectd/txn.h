@@ -92,7 +92,7 @@ void txn_fail(struct txn *t, int code, int a, int b, int c, const char *text);
 void content_add(void *txn, struct str piece);
 /* No more will come: a header section that was not ended is dealt with. */
 void content_end(struct txn *t);
-/* Puts a field in front of a message that is not large. */
+/* Puts a field in front of the message; once, of INBOUND_MAX_FIELD bytes at most. */
 void txn_prepend(struct txn *t, struct str field);
 /* Stores bytes as they are. */
 void content_store(struct txn *t, struct str piece);

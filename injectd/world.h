@@ -27,6 +27,8 @@ struct intake_ops {
 	void (*append)(void *ctx, uint64_t id, struct str env, struct buf *message, void *token);
 	void *(*large_start)(void *ctx, uint64_t id, size_t env_room, struct why *why);
 	int (*large_write)(void *large, struct str piece, struct why *why);
+	/* text in front of all that was written; once, and only where env_room had room for it */
+	void (*large_front)(void *large, struct str text);
 	void (*large_commit)(void *large, struct str env, void *token);
 	void (*large_abort)(void *large);
 };

@@ -38,6 +38,8 @@ take(void *arg, const char *p, size_t len)
 {
 	struct dkim_body_hash *h = arg;
 
+	len = (size_t)PH_MIN((uint64_t)len, h->left);
+	h->left -= len;
 	if (len > sizeof h->stage - h->n_staged)
 		flush(h);
 	if (len <= sizeof h->stage) {
@@ -55,11 +57,18 @@ dkim_body_hash_new(enum dkim_canon c)
 
 	ph_assert(sha256 != NULL);
 	h->n_staged = 0;
+	h->left = UINT64_MAX;
 	h->md = EVP_MD_CTX_new();
 	if (h->md == NULL || EVP_DigestInit_ex2(h->md, sha256, NULL) != 1)
 		fatal("SHA-256 cannot be begun");
 	dkim_body_init(&h->body, c, take, h);
 	return h;
+}
+
+void
+dkim_body_hash_limit(struct dkim_body_hash *h, uint64_t octets)
+{
+	h->left = octets;
 }
 
 void

@@ -20,11 +20,14 @@ void dkim_hash(struct str text, uint8_t digest[DKIM_HASH_LEN]);
 struct dkim_body_hash {
 	struct dkim_body body;
 	void *md;
+	uint64_t left; /* octets that still count */
 	size_t n_staged;
 	char stage
 	    [DKIM_HASH_STAGE]; /* relaxed text comes word by word, and a hash likes more at a time */
 };
 struct dkim_body_hash *dkim_body_hash_new(enum dkim_canon c);
+/* Only so many octets of the canonical body count (l=). Before the first piece. */
+void dkim_body_hash_limit(struct dkim_body_hash *h, uint64_t octets);
 void dkim_body_hash_add(struct dkim_body_hash *h, struct str piece);
 /* *len: octets of the canonical body. Once. */
 void dkim_body_hash_end(struct dkim_body_hash *h, uint8_t digest[DKIM_HASH_LEN], uint64_t *len);

@@ -10,9 +10,8 @@
 #include "lib/dkim/identity.h"
 #include "lib/mail/header.h"
 
-#define BLANKS	       " \t\r\n"
-#define MAX_ALL	       2000 /* fields of a header section that are looked at */
-#define MAX_CANON_BODY (64u * 1024 * 1024)
+#define BLANKS	" \t\r\n"
+#define MAX_ALL 2000 /* fields of a header section that are looked at */
 
 /* ---- tag lists (RFC 6376 3.2) ---- */
 
@@ -264,39 +263,25 @@ dkim_found_parse(struct str field, struct dkim_found *f, struct why *why)
 
 /* ---- hashes ---- */
 
-struct limited {
-	struct buf out;
-	uint64_t left, len;
-};
-
-static void
-add_limited(void *arg, const char *p, size_t len)
+struct dkim_body_hash *
+dkim_found_body(const struct dkim_found *f)
 {
-	struct limited *l = arg;
-	size_t n = (size_t)PH_MIN((uint64_t)len, l->left);
+	struct dkim_body_hash *h = dkim_body_hash_new(f->body_canon);
 
-	l->len += len;
-	l->left -= n;
-	(void)buf_add(&l->out, p, n);
+	dkim_body_hash_limit(h, f->limit);
+	return h;
 }
 
 bool
-dkim_found_body_fits(const struct dkim_found *f, struct str body)
+dkim_found_body_fits(const struct dkim_found *f, struct dkim_body_hash **h)
 {
-	struct limited l = {.left = f->limit};
 	uint8_t digest[DKIM_HASH_LEN];
-	struct dkim_body b;
-	bool fits;
+	uint64_t len;
 
-	buf_init(&l.out, MAX_CANON_BODY);
-	dkim_body_init(&b, f->body_canon, add_limited, &l);
-	dkim_body_add(&b, body);
-	dkim_body_end(&b);
-	dkim_hash(buf_str(&l.out), digest);
-	fits = !buf_is_overfull(&l.out) && (f->limit == UINT64_MAX || l.len >= f->limit) &&
+	dkim_body_hash_end(*h, digest, &len);
+	dkim_body_hash_free(h);
+	return (f->limit == UINT64_MAX || len >= f->limit) &&
 	       memcmp(digest, f->body_hash, sizeof digest) == 0;
-	buf_clear(&l.out);
-	return fits;
 }
 
 /* The field itself without the value of b=, and without the last line's end (RFC 6376 3.7). */

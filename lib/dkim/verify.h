@@ -7,6 +7,7 @@
 #define PH_DKIM_VERIFY_H
 
 #include "lib/base/why.h"
+#include "lib/dkim/hash.h"
 #include "lib/dkim/sign.h"
 
 #define DKIM_MAX_NAME	254 /* of a domain, with NUL */
@@ -27,8 +28,10 @@ struct dkim_found {
 
 /* A DKIM-Signature field, whole, as it is stored. -1 with `why`: permerror. */
 int dkim_found_parse(struct str field, struct dkim_found *f, struct why *why) PH_MUST_CHECK;
-/* The body, as it is stored, in its canonical form: does its hash fit? */
-bool dkim_found_body_fits(const struct dkim_found *f, struct str body);
+/* What the body, as it is stored, is to be given to (dkim_body_hash_add). Returns owned. */
+struct dkim_body_hash *dkim_found_body(const struct dkim_found *f);
+/* The body is whole: does its hash fit? Frees *h. */
+bool dkim_found_body_fits(const struct dkim_found *f, struct dkim_body_hash **h);
 /* What was signed of the header section that `field` is in. -1: too much. */
 int dkim_found_digest(const struct dkim_found *f, struct str header, struct str field,
     uint8_t digest[DKIM_HASH_LEN]) PH_MUST_CHECK;

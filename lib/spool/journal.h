@@ -62,12 +62,15 @@ void journal_segment_freed(struct journal *j, uint32_t segment, uint32_t generat
 
 /*
  * A large message, streamed: written to spool/tmp, then on journal_large_commit renamed to its queue file; `done`
- * as above (place.kind is SPOOL_FILE). Abort removes it. `env_room` bytes are kept at the front for the envelope.
+ * as above (place.kind is SPOOL_FILE). Abort removes it. `env_room` bytes are kept at the front for the envelope, and
+ * for what journal_large_front() puts between it and what was written: text that is known last, and stands first.
  */
 struct journal_large;
 struct journal_large *journal_large_start(
     struct journal *j, uint64_t id, size_t env_room, struct why *why);
 int journal_large_write(struct journal_large *l, struct str piece, struct why *why) PH_MUST_CHECK;
+/* Once, before the commit. It costs that the message is read again. */
+void journal_large_front(struct journal_large *l, struct str text);
 void journal_large_commit(struct journal_large **l, struct str env, void *token);
 void journal_large_abort(struct journal_large **l);
 

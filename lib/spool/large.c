@@ -17,7 +17,8 @@
  *	flusher	 counted, in memory: written with W.id's next change; until then "no tmp file" says it
  */
 
-#define PAD_ROOM 16 /* so that a padding line always fits, see add_padding() */
+#define PAD_ROOM   16 /* so that a padding line always fits, see add_padding() */
+#define READ_BYTES (256u * 1024)
 
 enum rename_state { RENAME_NOT, RENAME_DONE, RENAME_UNKNOWN };
 struct journal_large {
@@ -26,8 +27,10 @@ struct journal_large {
 	struct journal *j;
 	void *token;
 	XXH3_state_t *hash;
-	char *front; /* header line and envelope, `room` bytes */
+	char *front; /* header line, envelope and the message's own front, `room` bytes */
 	size_t room;
+	char *own; /* the message's own front, or NULL */
+	size_t own_len;
 	struct spool_place place;
 	uint32_t n_rcpts;
 	int fd;
@@ -172,6 +175,7 @@ large_free(struct journal_large *l)
 		close(l->fd);
 	XXH3_freeState(l->hash);
 	free(l->front);
+	free(l->own);
 	l->j->n_large--;
 	free(l);
 }
@@ -234,6 +238,14 @@ journal_large_write(struct journal_large *l, struct str piece, struct why *why)
 }
 
 void
+journal_large_front(struct journal_large *l, struct str text)
+{
+	ph_assert(l->own == NULL);
+	l->own = xstrdup_str(text);
+	l->own_len = text.len;
+}
+
+void
 journal_large_abort(struct journal_large **lp)
 {
 	struct journal_large *l = *lp;
@@ -279,11 +291,51 @@ add_padding(char *p, size_t n)
 	p[n - 2] = p[n - 1] = '\n';
 }
 
+/* Header line, envelope and the message's own front are whole: what binds them to the message. */
+static void
+seal_front(struct journal_large *l)
+{
+	struct str env = str_from(l->front + SPOOL_HEADER_LEN, l->place.env_len - SPOOL_HEADER_LEN);
+	uint64_t core = record_core_of(env, XXH3_64bits_digest(l->hash));
+
+	envelope_header(l->front, core,
+	    &(struct record_header){.len = l->place.len, .env_len = l->place.env_len});
+}
+
+/* The message begins with what came last: its hash is made anew. */
+static int
+hash_again(struct journal_large *l)
+{
+	char *piece = xmalloc(READ_BYTES);
+	uint64_t at = l->room;
+	ssize_t n = 0;
+
+	XXH3_64bits_reset(l->hash);
+	XXH3_64bits_update(l->hash, l->own, l->own_len);
+	while (at < l->place.len &&
+	       (n = pread_all(l->fd, piece, (size_t)PH_MIN(l->place.len - at, (uint64_t)READ_BYTES),
+		    at)) > 0) {
+		XXH3_64bits_update(l->hash, piece, (size_t)n);
+		at += (uint64_t)n;
+	}
+	free(piece);
+	if (at == l->place.len)
+		return 0;
+	if (n == 0)
+		errno = EIO;
+	return -1;
+}
+
 static void
 sync_run(struct ev_work *work)
 {
 	struct journal_large *l = ph_container_of(work, struct journal_large, work);
 
+	if (l->own != NULL && hash_again(l) < 0) {
+		(void)fail(l, "Cannot read a file in the spool");
+		return;
+	}
+	seal_front(l);
 	if (pwrite_all(l->fd, l->front, l->room, 0) < 0 || fsync(l->fd) < 0 ||
 	    sync_dir(l->j->dirfd, "tmp") < 0)
 		(void)fail(l, "Cannot write a file in the spool");
@@ -461,16 +513,14 @@ sync_done(struct ev_work *work)
 static void
 make_front(struct journal_large *l, struct str env)
 {
-	struct str all;
-	uint64_t core;
+	size_t env_room = l->room - SPOOL_HEADER_LEN - l->own_len;
 
 	l->front = xmalloc(l->room);
 	memcpy(l->front + SPOOL_HEADER_LEN, env.p, env.len);
-	add_padding(l->front + SPOOL_HEADER_LEN + env.len, l->room - SPOOL_HEADER_LEN - env.len);
-	all = str_from(l->front + SPOOL_HEADER_LEN, l->room - SPOOL_HEADER_LEN);
-	core = record_core_of(all, XXH3_64bits_digest(l->hash));
-	envelope_header(l->front, core,
-	    &(struct record_header){.len = l->place.len, .env_len = l->place.env_len});
+	add_padding(l->front + SPOOL_HEADER_LEN + env.len, env_room - env.len);
+	if (l->own != NULL)
+		memcpy(l->front + l->room - l->own_len, l->own, l->own_len);
+	l->place.env_len = (uint32_t)(l->room - l->own_len);
 }
 
 void
@@ -484,7 +534,7 @@ journal_large_commit(struct journal_large **lp, struct str env, void *token)
 	if (!record_peek(env, &id, &l->n_rcpts) || id != l->place.id)
 		panic("the envelope of %016jx is not what envelope_write() makes",
 		    (uintmax_t)l->place.id);
-	if (env.len + PAD_ROOM > l->room - SPOOL_HEADER_LEN) {
+	if (env.len + l->own_len + PAD_ROOM > l->room - SPOOL_HEADER_LEN) {
 		l->failed = true;
 		why_smtp(
 		    &l->why, 552, 5, 3, 4, "The envelope is longer than the room kept for it.");

@@ -89,6 +89,17 @@ large_write(void *large, struct str piece, struct why *why)
 }
 
 static void
+large_front(void *large, struct str text)
+{
+	struct buf *b = large, all;
+
+	buf_init(&all, b->cap);
+	assert(buf_add_str(&all, text) == 0 && buf_add_str(&all, buf_str(b)) == 0);
+	buf_clear(b);
+	*b = all;
+}
+
+static void
 large_commit(void *large, struct str env, void *token)
 {
 	take(env, buf_str(large), token);
@@ -102,7 +113,7 @@ large_abort(void *large)
 }
 
 static const struct intake_ops intake = {
-    new_id, append, large_start, large_write, large_commit, large_abort};
+    new_id, append, large_start, large_write, large_front, large_commit, large_abort};
 
 /* what the message that came last is told */
 static bool

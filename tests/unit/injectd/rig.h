@@ -96,6 +96,17 @@ rig_large_write(void *large, struct str piece, struct why *why)
 }
 
 static void
+rig_large_front(void *large, struct str text)
+{
+	struct buf *b = large, all;
+
+	buf_init(&all, b->cap);
+	assert_true(buf_add_str(&all, text) == 0 && buf_add_str(&all, buf_str(b)) == 0);
+	buf_clear(b);
+	*b = all;
+}
+
+static void
 rig_large_commit(void *large, struct str env, void *token)
 {
 	rig_keep(env, buf_str(large), true);
@@ -110,8 +121,8 @@ rig_large_abort(void *large)
 	rig.n_aborted++;
 }
 
-static const struct intake_ops rig_ops = {
-    rig_new_id, rig_append, rig_large_start, rig_large_write, rig_large_commit, rig_large_abort};
+static const struct intake_ops rig_ops = {rig_new_id, rig_append, rig_large_start, rig_large_write,
+    rig_large_front, rig_large_commit, rig_large_abort};
 
 static void
 rig_wake(struct session *s)

@@ -171,6 +171,64 @@ any_room_for_the_envelope_fits_to_the_byte(void **state)
 	assert_audit(20, 20);
 }
 
+/* A large message whose first line is known last; the room for the envelope has room for it, and `more`. */
+static struct fate *
+large_with_front(struct str front, size_t n_pieces, size_t more)
+{
+	struct why why;
+	uint64_t id = journal_new_id(h.j), len = front.len + (n_pieces << 20);
+	size_t room = make_env(id, 1, len).len + front.len + more;
+	struct journal_large *l = journal_large_start(h.j, id, room, &why);
+	struct fate *f = &h.fate[h.n_fates++];
+
+	assert_non_null(l);
+	for (size_t i = 0; i < n_pieces; i++)
+		assert_int_equal(journal_large_write(l, make_body((unsigned)i, 1 << 20), &why), 0);
+	journal_large_front(l, front);
+	journal_large_commit(&l, make_env(id, 1, len), f);
+	return f;
+}
+
+static void
+what_is_known_last_stands_in_front_of_a_large_message(void **state)
+{
+	static char text[8192];
+	struct spool_reader *r = spool_reader_new(h.fd);
+	struct why why;
+	struct buf b;
+
+	memset(text, 'f', sizeof text);
+	for (size_t i = 0; i < 4; i++)
+		large_with_front(str_from(text, i == 0 ? 1 : 2731 * i - 1), 1 + i, i * 5000);
+	wait_for_fates();
+	buf_init(&b, 8 << 20);
+	for (size_t i = 0; i < 4; i++) {
+		struct fate *f = &h.fate[i];
+		size_t n = i == 0 ? 1 : 2731 * i - 1;
+		assert_true(f->ok);
+		buf_reset(&b);
+		if (spool_read(r, &f->place, SIZE_MAX, &b, NULL, NULL, &why) < 0)
+			fail_msg("%s", why.text);
+		assert_int_equal(buf_len(&b), f->place.env_len + n + ((1 + i) << 20));
+		assert_memory_equal(buf_str(&b).p + f->place.env_len, text, n);
+		for (unsigned k = 0; k <= i; k++)
+			assert_memory_equal(
+			    buf_str(&b).p + f->place.env_len + n + ((size_t)k << 20),
+			    make_body(k, 1 << 20).p, 1 << 20);
+	}
+	buf_clear(&b);
+	spool_reader_free(&r);
+	/* there is no room for one byte more */
+	h.n_fates = 4;
+	large_with_front(str_from(text, 100), 1, (size_t)-1);
+	wait_for_fates();
+	assert_false(h.fate[4].ok);
+	walk(&w);
+	assert_int_equal(w.n_files, 4);
+	assert_int_equal(w.n_bad, 0);
+	assert_audit(4, 4);
+}
+
 static void
 more_at_once_than_the_id_file_can_name_wait_for_each_other(void **state)
 {
@@ -296,6 +354,7 @@ main(void)
 	    T(no_record_is_acknowledged_beyond_the_lease),
 	    T(a_torn_id_file_leaves_the_text_before),
 	    T(a_large_message_is_a_queue_file_at_once),
+	    T(what_is_known_last_stands_in_front_of_a_large_message),
 	    T(any_room_for_the_envelope_fits_to_the_byte),
 	    T(more_at_once_than_the_id_file_can_name_wait_for_each_other),
 	    T(an_aborted_large_message_leaves_nothing),
