@@ -118,6 +118,7 @@ use_patterns(struct judge *j, const struct conf *c)
 		for (size_t i = 0; i < conf_n(set, CONF_CATEGORIES_ENTRIES); i++)
 			add_own(j, set, i);
 	}
+	categories_ready(j->own);
 }
 
 void

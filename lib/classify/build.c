@@ -1,28 +1,24 @@
 /*
- * From rules to one pass. Each rule is cut at its outermost alternatives; those that can begin with the same two bytes
- * become one expression, in the rules' order: so a word of the text costs only the rules that begin like it. Which
- * begin how, PCRE2 says itself: it is given the two bytes and asked whether more could make a match.
+ * From rules to one pass. Each rule is cut at its outermost alternatives, and of each such branch is found out, by
+ * language.h, with which words it may begin, and which it cannot do without: so that a text is looked through once for all
+ * words of all branches, and only those are tried, by PCRE2, that begin so at that place and have the rest somewhere.
  */
 #include "lib/base/regex.h"
 #include "lib/base/xalloc.h"
 #include "lib/classify/classify_int.h"
+#include "lib/classify/language.h"
 
-#define MAX_PATTERN  (1u * 1024 * 1024)
-#define MAX_BRANCHES 8192
+#define MAX_PATTERN (128u * 1024)
+/* bytes of words: the tables are to stay in the processor's caches */
+#define BEGINS 8
+#define NEEDED 8
 
-struct branch {
-	struct str text; /* of a rule's regex */
-	size_t rule;
-	pcre2_code *code;
-	uint8_t first[32]; /* bitmap of the bytes it may begin with */
-};
 struct builder {
-	const struct classifier *c;
-	struct branch *list;
-	size_t n;
+	struct classifier *c;
 	classify_complaint *tell;
 	void *arg;
 	bool is_good;
+	struct language_words words;
 };
 
 /* ---- compiling one ---- */
@@ -42,36 +38,6 @@ compile(struct str pattern, struct why *why)
 	why_set(why, "the expression is wrong: %s, near \"%.*s\"", (const char *)text,
 	    STR_ARG(str_sub(pattern, at > 20 ? at - 20 : 0, 40)));
 	return NULL;
-}
-
-static void
-set_bit(uint8_t bits[32], unsigned c)
-{
-	bits[c / 8] |= (uint8_t)(1u << (c % 8));
-}
-
-static bool
-has_bit(const uint8_t bits[32], unsigned c)
-{
-	return (bits[c / 8] >> (c % 8) & 1) != 0;
-}
-
-/* The bytes that it can begin with, small letters only; all when PCRE2 cannot say. */
-static void
-read_first(const pcre2_code *code, uint8_t first[32])
-{
-	const uint8_t *map = NULL;
-	uint32_t type = 0, unit = 0;
-
-	memset(first, 0, 32);
-	(void)pcre2_pattern_info(code, PCRE2_INFO_FIRSTBITMAP, &map);
-	(void)pcre2_pattern_info(code, PCRE2_INFO_FIRSTCODETYPE, &type);
-	(void)pcre2_pattern_info(code, PCRE2_INFO_FIRSTCODEUNIT, &unit);
-	for (unsigned c = 0; c < 256; c++) {
-		bool may = map != NULL ? has_bit(map, c) : type == 1 ? c == (unit & 255) : true;
-		if (may)
-			set_bit(first, (unsigned char)ascii_lower((char)c));
-	}
 }
 
 /* ---- cutting at the outermost "|" ---- */
@@ -126,29 +92,128 @@ unwrap(struct str s)
 	return depth == 0 ? inner : s;
 }
 
+/* ---- what a branch cannot do without ---- */
+
+/* false: there are too many */
+static bool
+need_one_of(struct builder *b, const struct language_words *w)
+{
+	struct classifier *c = b->c;
+
+	if (c->n_needs == CLASSIFY_MAX_NEEDS)
+		return false;
+	for (size_t i = 0; i < w->n; i++)
+		if (!finder_add(&c->needed, str_from(w->list[i].text, w->list[i].len),
+			(uint32_t)c->n_needs))
+			return false;
+	return true;
+}
+
+static void
+add_need(struct builder *b, struct branch *br, struct str regex, unsigned longest, bool is_begun)
+{
+	struct language *l = language_new(regex, LANGUAGE_AT_LEAST);
+
+	if (l != NULL && br->n_needs < countof(br->needs) &&
+	    language_needs(l, longest, is_begun, &b->words) && need_one_of(b, &b->words))
+		br->needs[br->n_needs++] = (struct need){
+		    .number = (uint16_t)b->c->n_needs++, .blanks = (uint8_t)b->words.blanks};
+	language_free(&l);
+}
+
+/* of a rule: they stand behind the text */
+static void
+add_conditions(struct builder *b, struct branch *br)
+{
+	const char *conditions = b->c->rules[br->rule].conditions;
+	struct str rest = str_of(conditions == NULL ? "" : conditions), one;
+
+	while (rules_next_condition(&rest, &one)) {
+		size_t n = br->n_needs;
+		add_need(b, br, one, LANGUAGE_WORD, false);
+		if (br->n_needs > n)
+			br->needs[n].blanks = LANGUAGE_ANY;
+	}
+}
+
+/* Where it may begin: at the words of c->begins, or anywhere. */
+static void
+add_begins(struct builder *b, struct branch *br, uint32_t number)
+{
+	struct classifier *c = b->c;
+	struct language *l = language_new(br->text, LANGUAGE_AT_LEAST);
+	bool is_known = l != NULL && language_begins(l, BEGINS, &b->words);
+
+	for (size_t i = 0; is_known && i < b->words.n; i++)
+		is_known = finder_add(
+		    &c->begins, str_from(b->words.list[i].text, b->words.list[i].len), number);
+	if (!is_known)
+		c->anywhere[c->n_anywhere++] = number;
+	language_free(&l);
+	add_need(b, br, br->text, NEEDED, is_known);
+}
+
+/* ---- branches ---- */
+
+static bool
+has_references(const pcre2_code *code)
+{
+	uint32_t refers = 0;
+
+	return pcre2_pattern_info(code, PCRE2_INFO_BACKREFMAX, &refers) == 0 && refers > 0;
+}
+
+/* the branch with its rule's conditions; without a text only these, at the text's end */
+static pcre2_code *
+compile_branch(const struct builder *b, const struct branch *br, struct why *why)
+{
+	const char *conditions = b->c->rules[br->rule].conditions;
+	struct buf out;
+	pcre2_code *code;
+
+	buf_init(&out, MAX_PATTERN);
+	buf_addf(&out, br->text.p == NULL ? "(?=\\n)" : "(?:%.*s)", STR_ARG(br->text));
+	buf_add_cstr(&out, conditions == NULL ? "" : conditions);
+	if (buf_is_overfull(&out)) {
+		why_set(why, "the expression is too long");
+		code = NULL;
+	} else {
+		code = compile(buf_str(&out), why);
+	}
+	buf_clear(&out);
+	if (code != NULL && has_references(code)) {
+		why_set(why, "a rule may not refer back to its groups");
+		pcre2_code_free(code);
+		return NULL;
+	}
+	/* without JIT it is only slower */
+	if (code != NULL && regex_may_jit())
+		(void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
+	return code;
+}
+
 static void
 add_branch(struct builder *b, size_t rule, struct str text)
 {
+	struct classifier *c = b->c;
+	struct branch br = {.text = text, .rule = (uint32_t)rule};
 	struct why why;
-	struct branch *br;
-	pcre2_code *code = compile(text, &why);
-	uint32_t refers = 0;
 
-	if (code != NULL && pcre2_pattern_info(code, PCRE2_INFO_BACKREFMAX, &refers) == 0 &&
-	    refers > 0)
-		why_set(&why, "a rule may not refer back to its groups");
-	if (code == NULL || refers > 0 || b->n == MAX_BRANCHES) {
-		if (b->n == MAX_BRANCHES)
-			why_set(&why, "too many alternatives");
-		b->tell(b->arg, b->c->rules[rule].line, &why);
+	if (c->n_branches == CLASSIFY_MAX_BRANCHES)
+		why_set(&why, "too many alternatives");
+	else
+		br.code = compile_branch(b, &br, &why);
+	if (br.code == NULL) {
+		b->tell(b->arg, c->rules[rule].line, &why);
 		b->is_good = false;
-		pcre2_code_free(code);
 		return;
 	}
-	b->list = xreallocarray(b->list, b->n + 1, sizeof *b->list);
-	br = &b->list[b->n++];
-	*br = (struct branch){.text = text, .rule = rule, .code = code};
-	read_first(code, br->first);
+	if (text.p != NULL)
+		add_begins(b, &br, (uint32_t)c->n_branches);
+	else
+		c->bare[c->n_bare++] = (uint32_t)c->n_branches;
+	add_conditions(b, &br);
+	c->branches[c->n_branches++] = br;
 }
 
 static void
@@ -157,161 +222,33 @@ cut(struct builder *b, size_t rule)
 	struct str s = unwrap(str_of(b->c->rules[rule].regex));
 	size_t end;
 
-	for (size_t from = 0; from <= s.len; from = end + 1) {
+	for (size_t from = 0; from <= s.len && b->is_good; from = end + 1) {
 		end = alternative_end(s, from);
 		add_branch(b, rule, str_sub(s, from, end - from));
 	}
 }
 
-/* ---- putting together ---- */
-
-unsigned
-second_class(char c)
-{
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'z' ? (unsigned)(c - 'a') : CLASSIFY_OTHER;
-}
-
-static void
-add_end(struct buf *b, const struct classifier *c, size_t rule)
-{
-	if (c->rules[rule].conditions != NULL)
-		buf_add_cstr(b, c->rules[rule].conditions);
-	buf_addf(b, "(*MARK:%zu)", rule);
-}
-
-/* may it go on behind these two bytes? */
-static bool
-may_begin(const struct builder *b, const struct branch *br, const char two[2])
-{
-	int r = pcre2_match(
-	    br->code, (PCRE2_SPTR)two, 2, 0, PCRE2_PARTIAL_HARD, b->c->match, b->c->limits);
-
-	return r != PCRE2_ERROR_NOMATCH;
-}
-
-/* the second byte is this letter, or, as CLASSIFY_OTHER, any that is none */
-static bool
-may_begin_with(const struct builder *b, const struct branch *br, char first, unsigned second)
-{
-	char two[2] = {first, (char)('a' + second)};
-
-	if (!has_bit(br->first, (unsigned char)first))
-		return false;
-	if (second != CLASSIFY_OTHER)
-		return may_begin(b, br, two);
-	for (unsigned c = '\n'; c < 256; c++) {
-		two[1] = (char)c;
-		if (second_class(two[1]) == CLASSIFY_OTHER && may_begin(b, br, two))
-			return true;
-	}
-	return false;
-}
-
-static void
-write_words(struct buf *out, const struct builder *b, char first, unsigned second)
-{
-	for (size_t i = 0; i < b->n; i++) {
-		if (!may_begin_with(b, &b->list[i], first, second))
-			continue;
-		buf_addf(out, "%s(?:%.*s)", buf_len(out) == 0 ? "" : "|", STR_ARG(b->list[i].text));
-		add_end(out, b->c, b->list[i].rule);
-	}
-}
-
-/* rules of conditions only match at the end of the text's line */
-static void
-write_bare(struct buf *out, const struct classifier *c)
-{
-	for (size_t i = 0; i < c->n_rules; i++) {
-		if (c->rules[i].regex != NULL)
-			continue;
-		buf_add_cstr(out, buf_len(out) == 0 ? "(?=\\n)" : "|(?=\\n)");
-		add_end(out, c, i);
-	}
-}
-
-/* most beginnings are those of the same rules: a few hundred expressions serve thousands of them */
-static pcre2_code *
-known_code(const struct classifier *c, XXH128_hash_t hash)
-{
-	for (size_t i = 0; i < c->n_made; i++)
-		if (XXH128_isEqual(c->made[i].hash, hash))
-			return c->made[i].code;
-	return NULL;
-}
-
-/* the expression into *code; NULL when nothing was written */
-static bool
-finish(struct classifier *c, struct buf *out, pcre2_code **code, struct why *why)
-{
-	XXH128_hash_t hash = XXH3_128bits(buf_str(out).p, buf_len(out));
-
-	if (buf_is_overfull(out))
-		return why_set(why, "too many rules begin alike") == 0;
-	if (buf_len(out) == 0)
-		return true;
-	*code = known_code(c, hash);
-	if (*code != NULL)
-		return true;
-	*code = compile(buf_str(out), why);
-	if (*code == NULL)
-		return false;
-	/* without JIT it is only slower */
-	if (regex_may_jit())
-		(void)pcre2_jit_compile(*code, PCRE2_JIT_COMPLETE);
-	c->made = xreallocarray(c->made, c->n_made + 1, sizeof *c->made);
-	c->made[c->n_made++] = (struct made){.hash = hash, .code = *code};
-	return true;
-}
-
-static bool
-build_first(struct classifier *c, const struct builder *b, char first, struct why *why)
-{
-	struct buf out;
-	bool is_good = true;
-
-	buf_init(&out, MAX_PATTERN);
-	for (unsigned second = 0; second <= CLASSIFY_OTHER && is_good; second++) {
-		buf_reset(&out);
-		write_words(&out, b, first, second);
-		is_good = finish(c, &out, &c->code[(unsigned char)first][second], why);
-	}
-	buf_clear(&out);
-	return is_good;
-}
-
-static bool
-build_all(struct classifier *c, const struct builder *b, struct why *why)
-{
-	struct buf out;
-	bool is_good;
-
-	buf_init(&out, MAX_PATTERN);
-	write_bare(&out, c);
-	is_good = finish(c, &out, &c->bare, why);
-	buf_clear(&out);
-	for (unsigned first = '!'; first < 256 && is_good; first++)
-		if (first < 'A' || first > 'Z')
-			is_good = build_first(c, b, (char)first, why);
-	return is_good;
-}
-
 bool
 classify_build(struct classifier *c, classify_complaint *tell, void *arg)
 {
-	struct builder b = {.c = c, .tell = tell, .arg = arg, .is_good = true};
-	struct why why;
+	struct builder *b = xmalloc(sizeof *b);
+	bool is_good;
 
-	for (size_t i = 0; i < c->n_rules; i++)
+	*b = (struct builder){.c = c, .tell = tell, .arg = arg, .is_good = true};
+	c->branches = xcalloc(CLASSIFY_MAX_BRANCHES, sizeof *c->branches);
+	c->anywhere = xcalloc(CLASSIFY_MAX_BRANCHES, sizeof *c->anywhere);
+	c->bare = xcalloc(CLASSIFY_MAX_BRANCHES, sizeof *c->bare);
+	for (size_t i = 0; i < c->n_rules; i++) {
 		if (c->rules[i].regex != NULL)
-			cut(&b, i);
-	if (b.is_good && !build_all(c, &b, &why)) {
-		tell(arg, 0, &why);
-		b.is_good = false;
+			cut(b, i);
+		else
+			add_branch(b, i, STR_NULL);
 	}
-	for (size_t i = 0; i < b.n; i++)
-		pcre2_code_free(b.list[i].code);
-	free(b.list);
-	return b.is_good;
+	c->chosen = xcalloc(c->n_anywhere + 1, sizeof *c->chosen);
+	c->where = xcalloc(c->n_needs + 1, sizeof *c->where);
+	finder_finish(&c->begins, false);
+	finder_finish(&c->needed, true);
+	is_good = b->is_good;
+	free(b);
+	return is_good;
 }

@@ -3,11 +3,13 @@
 #include "lib/base/log.h"
 #include "lib/base/regex.h"
 #include "lib/base/xalloc.h"
+#include "lib/classify/language.h"
 
 /* counted anew for each place where a match may begin, as in lib/base/regex.c */
 #define MATCH_LIMIT   10000
 #define DEPTH_LIMIT   2000
 #define HEAP_LIMIT_KB 1024
+#define NEEDED	      8 /* bytes of words */
 
 /* PowerMTA's, and which of them say that the address is no good */
 static const struct {
@@ -38,6 +40,7 @@ categories_new(void)
 {
 	struct categories *p = xcalloc(1, sizeof *p);
 
+	finder_init(&p->needed);
 	p->match = pcre2_match_data_create(1, NULL);
 	p->limits = pcre2_match_context_create(NULL);
 	if (p->match == NULL || p->limits == NULL)
@@ -60,6 +63,8 @@ categories_free(struct categories **pp)
 		free(p->list[i].regex);
 	}
 	free(p->list);
+	finder_clear(&p->needed);
+	free(p->where);
 	pcre2_match_data_free(p->match);
 	pcre2_match_context_free(p->limits);
 	xfree(pp);
@@ -104,6 +109,35 @@ categories_add(struct categories *p, struct str regex, struct str category, cons
 	return 0;
 }
 
+/* ---- what a pattern cannot do without ---- */
+
+/* False: nothing is known, it is to be tried always. */
+static bool
+add_needs(struct categories *p, size_t i, struct language_words *w)
+{
+	struct language *l =
+	    language_new(str_from(p->list[i].regex, p->list[i].len), LANGUAGE_AT_LEAST);
+	bool is_known = l != NULL && language_needs(l, NEEDED, false, w);
+
+	for (size_t k = 0; is_known && k < w->n; k++)
+		is_known =
+		    finder_add(&p->needed, str_from(w->list[k].text, w->list[k].len), (uint32_t)i);
+	language_free(&l);
+	return is_known;
+}
+
+void
+categories_ready(struct categories *p)
+{
+	struct language_words *w = xmalloc(sizeof *w);
+
+	for (size_t i = 0; i < p->n; i++)
+		p->list[i].is_always_tried = !add_needs(p, i, w);
+	finder_finish(&p->needed, true);
+	p->where = xcalloc(p->n + 1, sizeof *p->where);
+	free(w);
+}
+
 /* ---- asking ---- */
 
 int
@@ -139,18 +173,22 @@ categories_find(const struct categories *p, const struct failure *f, struct verd
 {
 	char text[CATEGORIES_MAX_SUBJECT];
 	struct str subject = str_from(text, categories_subject(f, text, sizeof text));
+	size_t i;
 
-	for (size_t i = 0; i < p->n; i++) {
-		const struct pattern *one = &p->list[i];
-		if (categories_try(p, one, subject, 0) < 0)
-			continue;
-		*v = (struct verdict){.category = one->category,
-		    .is_hard = is_hard(one->category, f),
-		    .file = one->file,
-		    .line = one->line};
-		return true;
-	}
-	return false;
+	ph_assert(p->where != NULL);
+	memset(p->where, 0, p->n * sizeof *p->where);
+	finder_mark(&p->needed, subject, finder_shift(subject.len), p->where);
+	for (i = 0; i < p->n; i++)
+		if ((p->list[i].is_always_tried || p->where[i] != 0) &&
+		    categories_try(p, &p->list[i], subject, 0) >= 0)
+			break;
+	if (i == p->n)
+		return false;
+	*v = (struct verdict){.category = p->list[i].category,
+	    .is_hard = is_hard(p->list[i].category, f),
+	    .file = p->list[i].file,
+	    .line = p->list[i].line};
+	return true;
 }
 
 bool

@@ -1,7 +1,8 @@
 /*
  * Operators' own patterns (<bounce-category-patterns>): regex and category, asked in their order before the rules of
  * classify.h; the first that is found decides. They see "STATUS;TYPE;TEXT", as "5.1.1;smtp;550 5.1.1 no such user", and
- * for a failure that is ours "5.4.7;x-pmta;delivery time expired". Like the rules they judge only.
+ * for a failure that is ours "5.4.7;x-pmta;delivery time expired". One pass over that finds the patterns whose words it has
+ * (language.h); these are tried, and those of which no words are known. Like the rules they judge only.
  */
 #ifndef PH_CLASSIFY_CATEGORIES_H
 #define PH_CLASSIFY_CATEGORIES_H
@@ -15,6 +16,8 @@ void categories_free(struct categories **p);
 /* The regex without its slashes. `file` is kept by reference. -1 with `why`: it does not compile. */
 int categories_add(struct categories *p, struct str regex, struct str category, const char *file,
     uint32_t line, struct why *why) PH_MUST_CHECK;
+/* After the last of them, and before categories_find(). */
+void categories_ready(struct categories *p);
 /* False: none is found. */
 bool categories_find(const struct categories *p, const struct failure *f, struct verdict *v);
 

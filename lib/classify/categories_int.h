@@ -15,6 +15,7 @@ struct pattern {
 	char category[CATEGORY_ROOM];
 	char *regex; /* owned */
 	size_t len;
+	bool is_always_tried; /* no words are known that it cannot be found without */
 	pcre2_code *code;
 	const char *file;
 	uint32_t line;
@@ -22,6 +23,8 @@ struct pattern {
 struct categories {
 	struct pattern *list;
 	size_t n;
+	struct finder needed; /* words without which a pattern is not found: its index */
+	uint64_t *where;      /* by pattern: are they there? */
 	pcre2_match_data *match;
 	pcre2_match_context *limits;
 };

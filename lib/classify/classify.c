@@ -1,10 +1,12 @@
 #include "lib/classify/classify_int.h"
 
-#include "lib/base/num.h"
 #include "lib/base/xalloc.h"
+#include "lib/classify/language.h"
 
 #define DEPTH_LIMIT   1000
 #define HEAP_LIMIT_KB 1024
+#define TRAILER_MTA   255
+_Static_assert(CLASSIFY_MAX_TEXT + TRAILER_MTA + 64 <= MAX_SUBJECT, "the trailer has room");
 
 /* ---- life ---- */
 
@@ -26,6 +28,8 @@ classifier_new(struct str rules, classify_complaint *tell, void *arg)
 {
 	struct classifier *c = xcalloc(1, sizeof *c);
 
+	finder_init(&c->begins);
+	finder_init(&c->needed);
 	if (!prepare(c) || !rules_read(c, rules, tell, arg) || !classify_build(c, tell, arg))
 		classifier_free(&c);
 	return c;
@@ -46,9 +50,15 @@ classifier_free(struct classifier **cp)
 		free(c->examples[i].text);
 	free(c->rules);
 	free(c->examples);
-	for (size_t i = 0; i < c->n_made; i++)
-		pcre2_code_free(c->made[i].code);
-	free(c->made);
+	for (size_t i = 0; i < c->n_branches; i++)
+		pcre2_code_free(c->branches[i].code);
+	free(c->branches);
+	free(c->anywhere);
+	free(c->where);
+	free(c->chosen);
+	free(c->bare);
+	finder_clear(&c->begins);
+	finder_clear(&c->needed);
 	pcre2_match_data_free(c->match);
 	pcre2_match_context_free(c->limits);
 	xfree(cp);
@@ -79,59 +89,241 @@ take_codes(const struct failure *f, unsigned *code, unsigned status[3])
 	status[2] = status[0] == 0 ? 0 : f->enh[2];
 }
 
-/* code, status and host as the conditions see them (RULES_SUBJECT), appended to the subject behind a newline */
-static size_t
-trailer_write(const struct failure *f, char *out, size_t size)
+static char *
+put_text(char *out, const char *text)
 {
-	char mta[256];
+	size_t n = strlen(text);
+
+	memcpy(out, text, n);
+	return out + n;
+}
+
+/* of at most three digits */
+static char *
+put_number(char *out, unsigned n)
+{
+	if (n >= 100)
+		*out++ = (char)('0' + n / 100 % 10);
+	if (n >= 10)
+		*out++ = (char)('0' + n / 10 % 10);
+	*out++ = (char)('0' + n % 10);
+	return out;
+}
+
+/*
+ * Code, status and host as the conditions see them (RULES_SUBJECT), appended to the subject behind a newline; MAX_SUBJECT
+ * has room for it.
+ */
+static size_t
+trailer_write(const struct failure *f, char *out)
+{
+	struct str mta = str_sub(f->mta, 0, TRAILER_MTA);
 	unsigned code, status[3];
-	int n;
+	char *p = put_text(out, "\ncode:");
 
 	take_codes(f, &code, status);
-	(void)str_copy(mta, sizeof mta, f->mta);
-	for (char *p = mta; *p != '\0'; p++)
-		if (!ascii_is_alnum(*p) && *p != '-' && *p != '.')
-			*p = '_';
-	n = snprintf(out, size, "\ncode:%u status:%u.%u.%u mx:%s ", code, status[0], status[1],
-	    status[2], mta);
-	return PH_MIN((size_t)n, size - 1);
+	p = put_text(put_number(p, code), " status:");
+	p = put_number(p, status[0]);
+	*p++ = '.';
+	p = put_number(p, status[1]);
+	*p++ = '.';
+	p = put_text(put_number(p, status[2]), " mx:");
+	for (size_t i = 0; i < mta.len; i++)
+		*p++ =
+		    mta.p[i] == '-' || mta.p[i] == '.' || ascii_is_alnum(mta.p[i]) ? mta.p[i] : '_';
+	*p++ = ' ';
+	return (size_t)(p - out);
 }
 
-static size_t
-marked_rule(const struct classifier *c)
-{
-	PCRE2_SPTR mark = pcre2_get_mark(c->match);
-	uint32_t number;
+/* ---- finding ---- */
 
-	if (mark == NULL ||
-	    !parse_u32(str_of((const char *)mark), 0, (uint32_t)c->n_rules - 1, &number))
-		return c->n_rules;
-	return number;
+/* branches that may begin at a place, by the words that stand there */
+struct words {
+	size_t at, n;
+	struct {
+		const uint32_t *branches;
+		size_t n;
+	} list[LANGUAGE_WORD];
+};
+struct search {
+	const struct classifier *c;
+	struct str subject;
+	size_t best;			     /* the first rule so far */
+	unsigned shift;			     /* of c->where */
+	bool has_other;			     /* bytes that words pass over */
+	size_t n_starts, n_blanks, n_behind; /* words; blanks, and how many lie behind us */
+	uint16_t starts[CLASSIFY_MAX_TEXT + 1], blanks[MAX_SUBJECT + 1];
+	size_t n_chosen; /* of c->chosen */
+	struct words plain, other;
+};
+
+/* where words begin in the first `len` bytes, and blanks in all; without a branch, as nobody could foresee it */
+static void
+find_places(struct search *s, size_t len)
+{
+	const char *p = s->subject.p;
+	bool is_in_word = false;
+	size_t n_starts = 0, n_blanks = 0;
+
+	for (size_t i = 0; i < s->subject.len; i++) {
+		bool is_blank = p[i] == ' ';
+		s->starts[n_starts] = (uint16_t)i;
+		n_starts += !is_blank & !is_in_word & (i < len);
+		s->blanks[n_blanks] = (uint16_t)i;
+		n_blanks += is_blank;
+		is_in_word = finder_is_alnum(&s->c->begins, p[i]);
+	}
+	s->n_starts = n_starts;
+	s->n_blanks = n_blanks;
 }
 
+/* the furthest place where a word may end that begins there or before */
 static size_t
-match_at(const struct classifier *c, const pcre2_code *code, struct str subject, size_t at)
+word_end(const struct search *s, size_t at)
 {
-	if (code == NULL ||
-	    pcre2_match(code, (PCRE2_SPTR)subject.p, subject.len, at, 0, c->match, c->limits) < 0)
-		return c->n_rules;
-	return marked_rule(c);
+	size_t n = 0;
+
+	if (!s->has_other)
+		return PH_MIN(at + LANGUAGE_WORD, s->subject.len - 1);
+	for (; at + 1 < s->subject.len && n < LANGUAGE_WORD; at++)
+		n += finder_is_plain(s->subject.p[at]);
+	return at;
+}
+
+/* the parts of the subject from `at` to where a word ends that begins behind so many blanks at most */
+static uint64_t
+parts(const struct search *s, size_t at, unsigned blanks)
+{
+	size_t nth = s->n_behind + blanks;
+	uint64_t from = UINT64_MAX << (at >> s->shift);
+
+	if (blanks >= LANGUAGE_ANY)
+		return UINT64_MAX;
+	if (nth >= s->n_blanks)
+		return from;
+	return from & (UINT64_MAX >> (63 - (word_end(s, s->blanks[nth]) >> s->shift)));
+}
+
+static bool
+has_needs(const struct search *s, const struct branch *br, size_t at)
+{
+	for (size_t i = 0; i < br->n_needs; i++) {
+		uint64_t where = s->c->where[br->needs[i].number];
+		if (where == 0)
+			return false;
+		if ((where & parts(s, at, br->needs[i].blanks)) == 0)
+			return false;
+	}
+	return true;
+}
+
+/* the same wherever it begins */
+static bool
+has_words(const struct search *s, const struct branch *br)
+{
+	for (size_t i = 0; i < br->n_needs; i++)
+		if (s->c->where[br->needs[i].number] == 0)
+			return false;
+	return true;
+}
+
+/* Branches that may match there; those of later rules cannot better what is found. */
+static void
+try_all(struct search *s, const uint32_t *branches, size_t n, size_t at)
+{
+	const struct classifier *c = s->c;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct branch *br = &c->branches[branches[i]];
+		if (br->rule >= s->best)
+			return;
+		if (has_needs(s, br, at) && pcre2_match(br->code, (PCRE2_SPTR)s->subject.p,
+						s->subject.len, at, 0, c->match, c->limits) >= 0)
+			s->best = br->rule;
+	}
+}
+
+static void
+find_words(const struct search *s, const struct finder_table *t, size_t at, struct words *w)
+{
+	uint32_t state = 0;
+
+	w->at = at;
+	w->n = 0;
+	for (size_t i = at; i < s->subject.len; i++) {
+		state = finder_step(t, state, s->subject.p[i]);
+		if (state == 0)
+			return;
+		if ((state & FINDER_TELLS) == 0 || w->n == countof(w->list))
+			continue;
+		w->list[w->n].branches = finder_numbers(t, state, &w->list[w->n].n);
+		w->n++;
+	}
+}
+
+static void
+try_words(struct search *s, const struct words *w, size_t at)
+{
+	for (size_t i = 0; i < w->n; i++)
+		try_all(s, w->list[i].branches, w->list[i].n, at);
+}
+
+static void
+try_at(struct search *s, size_t at)
+{
+	const struct classifier *c = s->c;
+	size_t from = at;
+
+	try_all(s, c->chosen, s->n_chosen, at);
+	/* words pass over other bytes, so those behind a run of these count at each place of it */
+	if (s->has_other && s->plain.at != SIZE_MAX && s->plain.at > at)
+		from = s->plain.at;
+	while (s->has_other && from < s->subject.len && !finder_is_plain(s->subject.p[from]))
+		from++;
+	if (s->plain.at != from)
+		find_words(s, &c->begins.plain, from, &s->plain);
+	try_words(s, &s->plain, at);
+	if (!s->has_other)
+		return;
+	find_words(s, &c->begins.other, at, &s->other);
+	try_words(s, &s->other, at);
+}
+
+/* of the branches that may begin with anything those whose words are there at all */
+static void
+choose(struct search *s)
+{
+	const struct classifier *c = s->c;
+
+	s->n_chosen = 0;
+	for (size_t i = 0; i < c->n_anywhere; i++)
+		if (has_words(s, &c->branches[c->anywhere[i]]))
+			c->chosen[s->n_chosen++] = c->anywhere[i];
 }
 
 size_t
 classify_find(const struct classifier *c, struct str subject, size_t len)
 {
-	size_t best = match_at(c, c->bare, subject, len), found;
-	const char *s = subject.p;
+	struct search s;
 
-	for (size_t i = 0; i < len; i++) {
-		if (s[i] == ' ' || (i > 0 && ascii_is_alnum(s[i - 1])))
-			continue;
-		found = match_at(c,
-		    c->code[(unsigned char)ascii_lower(s[i])][second_class(s[i + 1])], subject, i);
-		best = PH_MIN(best, found);
+	s.c = c;
+	s.subject = subject;
+	s.best = c->n_rules;
+	s.shift = finder_shift(subject.len);
+	s.has_other = finder_has_other(str_sub(subject, 0, len));
+	s.plain.at = SIZE_MAX;
+	s.n_behind = 0;
+	find_places(&s, len);
+	memset(c->where, 0, c->n_needs * sizeof *c->where);
+	finder_mark(&c->needed, subject, s.shift, c->where);
+	choose(&s);
+	for (size_t i = 0; i < s.n_starts; i++) {
+		while (s.n_behind < s.n_blanks && s.blanks[s.n_behind] < s.starts[i])
+			s.n_behind++;
+		try_at(&s, s.starts[i]);
 	}
-	return best;
+	try_all(&s, c->bare, c->n_bare, len);
+	return s.best;
 }
 
 struct verdict
@@ -140,7 +332,7 @@ classify(struct classifier *c, const struct failure *f)
 	char subject[MAX_SUBJECT];
 	size_t len = classify_normalise(f->text, subject, CLASSIFY_MAX_TEXT), i;
 
-	i = len + trailer_write(f, subject + len, sizeof subject - len);
+	i = len + trailer_write(f, subject + len);
 	i = classify_find(c, str_from(subject, i), len);
 	if (i == c->n_rules)
 		return (struct verdict){.category = "other"};

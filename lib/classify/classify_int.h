@@ -4,17 +4,18 @@
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
-#include <xxhash.h>
 
 #include "lib/base/buf.h"
 #include "lib/classify/classify.h"
+#include "lib/classify/finder.h"
 
-#define MAX_RULES	     1000
-#define MAX_SUBJECT	     (CLASSIFY_MAX_TEXT + 512)
-#define CATEGORY_ROOM	     64
-#define CONDITION_HEAD	     "(?=[^\\n]*+" /* of each condition, which is a lookahead into the trailer */
-#define CLASSIFY_OTHER	     26u	   /* a second byte that is no letter */
-#define CLASSIFY_MATCH_LIMIT 200000
+#define MAX_RULES	      1000
+#define MAX_SUBJECT	      (CLASSIFY_MAX_TEXT + 512)
+#define CATEGORY_ROOM	      64
+#define CONDITION_HEAD	      "(?=[^\\n]*+" /* of each condition, which is a lookahead into the trailer */
+#define CLASSIFY_MAX_BRANCHES 8192
+#define CLASSIFY_MAX_NEEDS    4096
+#define CLASSIFY_MATCH_LIMIT  200000
 
 struct rule {
 	char category[CATEGORY_ROOM];
@@ -28,21 +29,33 @@ struct example {
 	uint32_t line;
 	char *text;
 };
-/* an expression, by the hash of its text */
-struct made {
-	XXH128_hash_t hash;
-	pcre2_code *code;
+/* an outermost alternative of a rule, which is tried by itself */
+struct branch {
+	pcre2_code *code; /* with the rule's conditions */
+	struct str text;  /* of the rule's regex; NULL: the rule has only conditions */
+	uint32_t rule;
+	struct need {
+		uint16_t number;
+		uint8_t blanks; /* stand before it at most, from where the branch begins on */
+	} needs[4];
+	uint16_t n_needs;
 };
 struct classifier {
 	struct rule *rules;
 	size_t n_rules;
 	struct example *examples;
 	size_t n_examples;
-	pcre2_code
-	    *code[256][CLASSIFY_OTHER + 1]; /* by a word's first bytes; NULL: no rule begins so */
-	pcre2_code *bare;		    /* rules of conditions only */
-	struct made *made; /* all expressions, each once; the tables above only point to them */
-	size_t n_made;
+	struct branch *branches; /* in the order of their rules */
+	size_t n_branches;
+	struct finder begins; /* by the words that a branch begins with: its index */
+	uint32_t *anywhere;   /* branches that may begin with anything */
+	size_t n_anywhere;
+	uint32_t *chosen; /* room for as many */
+	uint32_t *bare;	  /* branches of rules that have only conditions */
+	size_t n_bare;
+	struct finder needed; /* words without which a branch does not match: a need */
+	size_t n_needs;
+	uint64_t *where; /* by need: in which parts of the text its words end */
 	pcre2_match_data *match;
 	pcre2_match_context *limits;
 };
@@ -51,8 +64,8 @@ struct classifier {
 size_t classify_find(const struct classifier *c, struct str subject, size_t len);
 /* Reads the text; false when something was told. */
 bool rules_read(struct classifier *c, struct str text, classify_complaint *tell, void *arg);
-/* A word's second byte: 0 to 25 for a letter. */
-unsigned second_class(char c);
+/* The next of a rule's conditions, a regex for what stands from there on, is taken from *rest; false: there is none. */
+bool rules_next_condition(struct str *rest, struct str *one);
 /* Makes the expressions; false when something was told. */
 bool classify_build(struct classifier *c, classify_complaint *tell, void *arg);
 

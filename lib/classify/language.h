@@ -32,4 +32,30 @@ enum language_answer {
 enum language_answer language_ask(const struct language *const *in, size_t n_in,
     const struct language *out, char *text, size_t size) PH_MUST_CHECK;
 
+/* words in small letters, none of which begins with another, for a finder (finder.h) */
+#define LANGUAGE_WORD	   16
+#define LANGUAGE_MAX_WORDS 256
+struct language_words {
+	struct language_word {
+		char text[LANGUAGE_WORD];
+		uint8_t len;
+	} list[LANGUAGE_MAX_WORDS];
+	size_t n;
+	unsigned
+	    blanks; /* of language_needs(): so many blanks at most are matched before the word; or LANGUAGE_ANY */
+};
+#define LANGUAGE_ANY 16u
+/*
+ * Each match of the regex (of LANGUAGE_AT_LEAST) begins with one of the words, whatever the case of letters; none: it is
+ * never found. False: it may begin with anything. `longest`: words are cut there, up to LANGUAGE_WORD.
+ */
+bool language_begins(
+    const struct language *l, unsigned longest, struct language_words *w) PH_MUST_CHECK;
+/*
+ * In each match there is one of the words, anywhere: those that are seldom met by chance are chosen. is_begun: but what
+ * language_begins() says. False: none can be named. Both are bounded in time and memory.
+ */
+bool language_needs(const struct language *l, unsigned longest, bool is_begun,
+    struct language_words *w) PH_MUST_CHECK;
+
 #endif

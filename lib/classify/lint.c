@@ -125,19 +125,13 @@ add_part(struct parts *p, struct str regex, unsigned kind)
 static void
 parts_read(struct parts *p, const struct rule *r, unsigned kind)
 {
-	struct str rest = str_of(r->conditions == NULL ? "" : r->conditions);
-	const size_t head = strlen(CONDITION_HEAD);
+	struct str rest = str_of(r->conditions == NULL ? "" : r->conditions), one;
 
 	*p = (struct parts){.is_known = true};
 	if (r->regex != NULL)
 		add_part(p, str_of(r->regex), kind | LANGUAGE_WORDS);
-	while (rest.len > head) {
-		size_t end = str_find_str(str_skip(rest, head), STR(CONDITION_HEAD));
-		rest = str_skip(rest, head);
-		/* without the bracket that closes it */
-		add_part(p, str_sub(rest, 0, PH_MIN(end, rest.len) - 1), kind);
-		rest = str_skip(rest, PH_MIN(end, rest.len));
-	}
+	while (rules_next_condition(&rest, &one))
+		add_part(p, one, kind);
 }
 
 static void

@@ -1,5 +1,5 @@
 sources := build.c classify.c lint.c normalise.c categories.c categories_lint.c rules.c builtin.c language.c language_parse.c
-sources += language_set.c
+sources += language_set.c language_words.c finder.c
 uses := base
 
 $(B)/obj/lib/classify/builtin.o: $(B)/gen/bounce_rules.inc

@@ -24,50 +24,45 @@ address_around(struct str s, size_t at, size_t *begin)
 	return b == at || e == at + 1 ? 0 : e - b;
 }
 
-struct writer {
-	char *out;
-	size_t n, size;
-};
+/* what is not only copied */
+enum { PLAIN, BLANK, AT };
+static const uint8_t kinds[256] = {[0 ... ' '] = BLANK, ['@'] = AT, [127] = BLANK};
 
-static void
-put(struct writer *w, char c)
+/* "<a@b>" and "a@b" alike: of the `n` bytes in out the `written` of the address are taken back. Returns the new n. */
+static size_t
+put_address(char *out, size_t n, size_t written, size_t size)
 {
-	bool is_blank = (unsigned char)c <= ' ' || c == 127;
-
-	if (w->n + 1 >= w->size || (is_blank && (w->n == 0 || w->out[w->n - 1] == ' ')))
-		return;
-	w->out[w->n++] = is_blank ? ' ' : c;
-}
-
-/* "<a@b>" and "a@b" alike: what was written of the address is taken back */
-static void
-put_address(struct writer *w, size_t written)
-{
-	w->n -= PH_MIN(w->n, written);
-	if (w->n > 0 && w->out[w->n - 1] == '<')
-		w->n--;
-	put(w, '<');
-	put(w, '>');
+	n -= PH_MIN(n, written);
+	if (n > 0 && out[n - 1] == '<')
+		n--;
+	if (n + 1 < size)
+		out[n++] = '<';
+	if (n + 1 < size)
+		out[n++] = '>';
+	return n;
 }
 
 size_t
 classify_normalise(struct str text, char *out, size_t size)
 {
-	struct writer w = {out, 0, size};
-	size_t begin, len;
+	size_t n = 0, begin, len;
 
-	for (size_t i = 0; i < text.len && w.n + 1 < size; i++) {
-		if (text.p[i] != '@' || (len = address_around(text, i, &begin)) == 0) {
-			put(&w, text.p[i]);
+	for (size_t i = 0; i < text.len && n + 1 < size; i++) {
+		char c = text.p[i];
+		uint8_t kind = kinds[(unsigned char)c];
+		if (kind == BLANK && (n == 0 || out[n - 1] == ' '))
+			continue;
+		if (kind != AT || (len = address_around(text, i, &begin)) == 0) {
+			out[n++] = kind == BLANK ? ' ' : c;
 			continue;
 		}
-		put_address(&w, i - begin);
+		n = put_address(out, n, i - begin, size);
 		i = begin + len - 1;
 		if (i + 1 < text.len && text.p[i + 1] == '>')
 			i++;
 	}
-	while (w.n > 0 && out[w.n - 1] == ' ')
-		w.n--;
-	out[w.n] = '\0';
-	return w.n;
+	while (n > 0 && out[n - 1] == ' ')
+		n--;
+	out[n] = '\0';
+	return n;
 }

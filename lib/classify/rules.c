@@ -156,6 +156,22 @@ add_condition(struct reader *r, struct buf *b, struct str word)
 	buf_add_cstr(b, ") )");
 }
 
+bool
+rules_next_condition(struct str *rest, struct str *one)
+{
+	const size_t head = strlen(CONDITION_HEAD);
+	size_t end;
+
+	if (rest->len <= head)
+		return false;
+	*rest = str_skip(*rest, head);
+	end = PH_MIN(str_find_str(*rest, STR(CONDITION_HEAD)), rest->len);
+	/* without the bracket that closes it */
+	*one = str_sub(*rest, 0, end - 1);
+	*rest = str_skip(*rest, end);
+	return true;
+}
+
 /* ---- rules ---- */
 
 static struct rule *

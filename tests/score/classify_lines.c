@@ -4,7 +4,6 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/num.h"
@@ -18,8 +17,8 @@ tell(void *arg, uint32_t line, const struct why *why)
 	printf("%s:%u: %s\n", (const char *)arg, line, why->text);
 }
 
-static struct failure
-read_failure(char *line)
+struct failure
+score_failure(char *line)
 {
 	struct str rest = str_from(line, strcspn(line, "\n")), piece[3] = {0};
 	struct failure f = {0};
@@ -36,42 +35,42 @@ read_failure(char *line)
 	return f;
 }
 
+struct classifier *
+score_rules(const char *path)
+{
+	static char piece[65536];
+	FILE *in = fopen(path, "r");
+	struct classifier *c;
+	struct buf rules;
+	size_t n;
+
+	if (in == NULL)
+		return NULL;
+	buf_init(&rules, 1 << 20);
+	while ((n = fread(piece, 1, sizeof piece, in)) > 0)
+		buf_add(&rules, piece, n);
+	fclose(in);
+	c = classifier_new(buf_str(&rules), tell, (void *)path);
+	buf_clear(&rules);
+	return c;
+}
+
 int
 score_classify(int argc, char **argv)
 {
 	static char line[65536];
-	struct buf rules;
-	FILE *in = argc >= 2 ? fopen(argv[1], "r") : NULL;
-	struct classifier *c;
-	struct timespec t0, t1;
-	double spent = 0;
-	size_t n;
-	unsigned judged = 0;
+	struct classifier *c = argc < 2 ? NULL : score_rules(argv[1]);
+	int result = 0;
 
-	if (in == NULL)
-		return 2;
-	buf_init(&rules, 1 << 20);
-	while ((n = fread(line, 1, sizeof line, in)) > 0)
-		buf_add(&rules, line, n);
-	fclose(in);
-	c = classifier_new(buf_str(&rules), tell, argv[1]);
 	if (c == NULL)
 		return 1;
 	if (argc > 2)
-		return classifier_lint(c, tell, argv[1]) ? 0 : 1;
-	while (fgets(line, sizeof line, stdin) != NULL) {
-		struct failure f = read_failure(line);
-		struct verdict v;
-		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t0);
-		v = classify(c, &f);
-		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t1);
-		spent +=
-		    (double)(t1.tv_sec - t0.tv_sec) * 1e6 + (double)(t1.tv_nsec - t0.tv_nsec) / 1e3;
-		judged++;
+		result = classifier_lint(c, tell, argv[1]) ? 0 : 1;
+	while (argc == 2 && fgets(line, sizeof line, stdin) != NULL) {
+		struct failure f = score_failure(line);
+		struct verdict v = classify(c, &f);
 		printf("%s\t%s\t%u\n", v.category, v.is_hard ? "hard" : "soft", v.line);
 	}
-	fprintf(stderr, "%.1f us a reply\n", judged == 0 ? 0 : spent / judged);
 	classifier_free(&c);
-	buf_clear(&rules);
-	return 0;
+	return result;
 }

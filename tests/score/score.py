@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """How well failures and complaints are understood: score.py BUILD CORPUS [--misses]. Prints for each collection how many
 are right and what was taken for what; with --misses each wrong one. Ends with 1 when a share is below what is asked."""
+import glob
 import sys
 
 import replies
@@ -8,10 +9,12 @@ import reports
 
 REPLIES = (("replies.tsv", 0.92), ("replies-zonemta.tsv", 0.87))
 RULES = "conf/bounce/rules"
+MOST_US = 20
 
 
 class Shares:
     good = True
+    reports = {}
 
     def show(self, what, right, total, least):
         share = right / max(total, 1)
@@ -23,6 +26,23 @@ class Shares:
 def show_confusion(confusion):
     for (wanted, given), n in sorted(confusion.items(), key=lambda x: -x[1]):
         print(f"    {n:4}  {wanted} → {given}")
+
+
+def own_replies():
+    with open("tests/unit/classify/replies.tsv", encoding="utf-8", errors="surrogateescape") as f:
+        texts = [line.split("\t")[0] for line in f if line.strip() and line[0] != "#"]
+    return [(*replies.codes_of(text), "", text) for text in texts]
+
+
+def show_speed(judge, corpus, shares):
+    """A reply takes 20 us at most. The longest is told too, but what it takes is also what else the machine does."""
+    given = [f for name, _ in REPLIES for f, _ in replies.failures_of(f"{corpus}/dsn/{name}")]
+    texts = [("", "", "", r[2]) for r in shares.reports.values()]
+    for what, failures in (("replies", given + own_replies()), ("texts of reports", texts)):
+        n, mean, nearly, longest = replies.speed(judge, RULES, failures)
+        shares.good = shares.good and mean <= MOST_US
+        print(f"time to judge {n} {what}: {mean:.1f} us each (at most {MOST_US}), 99 of 100 within {nearly:.1f}, "
+              f"the longest {longest:.1f}" + ("" if mean <= MOST_US else "  TOO SLOW"))
 
 
 def main():
@@ -39,6 +59,8 @@ def main():
     shares.show("reports: not a bounce, not taken for one", tally["innocent right"], tally["innocent"], 1)
     shares.show("reports: raw fields of RFC 3464", *reports.raw_fields(judge, f"{corpus}/dsn", misses), 1)
     shares.show("complaints: fields", *reports.complaints(judge, f"{corpus}/arf", misses), 1)
+    shares.reports = reports.read_reports(judge, sorted(glob.glob(f"{corpus}/dsn/*.eml")))
+    show_speed(judge, corpus, shares)
     sys.exit(0 if shares.good else 1)
 
 

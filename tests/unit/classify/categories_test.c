@@ -35,6 +35,7 @@ make(const char *const *regexes)
 		if (categories_add(c, str_of(regexes[i]), str_of(name), "f", i + 1, &why) == -1)
 			fail_msg("%s", why.text);
 	}
+	categories_ready(c);
 	told.n = 0;
 	return c;
 }
