@@ -27,7 +27,7 @@ CONFIG = """\
 	tls-allow-tlsv1 yes
 	tls-allow-tlsv1.2 yes
 	tls-allow-tlsv1.3 no
-	tls-ciphers ALL:@SECLEVEL=0
+	tls-ciphers DHE-RSA-AES256-GCM-SHA384:AES128-SHA:@SECLEVEL=0
 	tls-dh-key-length 4096
 </transmissions-api-listener>
 <transmissions-api-listener {net}.1:8445>
@@ -144,6 +144,7 @@ def tls(w):
                          (8445, [False, False, False, True])):
         expect_equal([version(port, v) is not None for v in ("-tls1", "-tls1_1", "-tls1_2", "-tls1_3")], wanted, port)
     expect("TLS_CHACHA20_POLY1305_SHA256" in said(8445), "tls-tlsv1.3-ciphersuites")
+    expect("Cipher is DHE-RSA-AES256-GCM-SHA384" in said(8444, "-tls1_2"), "tls-ciphers")
     expect("4096 bits" in said(8444, "-tls1_2", "-cipher", "DHE-RSA-AES256-GCM-SHA384:@SECLEVEL=0")
            .partition("Temp Key: DH")[2][:20], "tls-dh-key-length")
     expect_equal([said(port, "-showcerts").count("BEGIN CERTIFICATE") for port in (8443, 8444)], [1, 2], "tls-ca-file")

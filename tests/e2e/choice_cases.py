@@ -23,6 +23,7 @@ LISTS = VMTAS + """\
 		rcpt-to /@gmail\\.test$/ virtual-mta=v2
 		* virtual-mta=p, recipient-priority=10
 	</pattern-list>
+	mail-from /^plain@/ virtual-mta=v2
 	rcpt-to /^vip/ call-to: vips
 </pattern-list>
 <pattern-list vips>
@@ -64,11 +65,12 @@ def by_patterns():
         send(w.ph.listener, "field", ["X-Traffic-Type: Transactional"])
         send(w.ph.listener, "inner", sender="n@bulk.inject.test")
         send(w.ph.listener, "inner-any", sender="n@bulk.inject.test", rcpt="b@gmx.test")
+        send(w.ph.listener, "sender", sender="plain@inject.test")
         send(w.ph.listener, "called", rcpt="vip7@gmx.test")
         send(w.ph.listener, "none", ["X-Traffic-Type: other"])
         send(w.ph.listener, "named", ["x-virtual-mta: v3", "X-Traffic-Type: transactional"])
-        expect_equal(choices(w, 6), {"field": "v1", "inner": "v2", "inner-any": "v3", "called": "v2", "none": "{default}",
-                                     "named": "v3"}, "chosen")
+        expect_equal(choices(w, 7), {"field": "v1", "inner": "v2", "inner-any": "v3", "sender": "v2", "called": "v2",
+                                     "none": "{default}", "named": "v3"}, "chosen")
 
 
 @case("recipient-priority of a <pattern-list> decides who goes first when a queue has one connection")

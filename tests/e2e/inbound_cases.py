@@ -62,8 +62,11 @@ CONFIG = """\
 	reject-spf-check-fail no
 	reject-spf-check-permerror no
 	reject-spf-check-temperror no
-	check-spf-inbound-max-void-lookups 3
 	check-iprev-inbound yes
+</source>
+<source {net}.114/32>
+	check-spf-inbound yes
+	check-spf-inbound-max-void-lookups 3
 </source>
 """
 CONFIG += """\
@@ -128,6 +131,7 @@ def spf(t):
                                                   "the SPF record is written wrongly"), "permerror")
     expect_equal(t.mail(".110", "a@down.test")[0], 451, "temperror")
     expect_equal(t.mail(".110", "a@void.test")[0], 550, "three void look-ups")
+    expect_equal(t.mail(".114", "a@void.test")[0], 250, "as many as may be")
     expect_equal(t.mail(".110", "")[0], 250, "no SPF of the HELO name")
     for sender in ("a@fail.test", "a@wrong.test", "a@down.test", "a@void.test"):
         expect_equal(t.mail(".111", sender)[0], 250, sender)

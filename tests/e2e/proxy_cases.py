@@ -91,11 +91,24 @@ def virtual_mtas():
         expect(came["b"][0] not in ("N.71", "N.72", "N.73"), f"b came from {came['b']}")
         expect(came["e"][0] in ("N.71", "N.72"), f"e came from {came['e']}")
         expect(f"{w.net}.78" in second.peers, f"bound towards the proxy: {second.peers}")
+        expect_equal({h[0] for h in second.headers if h[1] == f"{w.net}.79"}, {2}, "d's version")
         expect_equal(first.errors + second.errors, [], "the proxies' errors")
         by_rcpt = {r["rcpt"][0]: r["dlvSourceIp"].replace(w.net, "N") for r in w.ph.records("d")}
         expect_equal({k: by_rcpt[k] for k in "acd"}, {"a": "N.73", "c": "N.77", "d": "N.79"}, "dlvSourceIp")
         first.close()
         second.close()
+
+
+@case("smtp-proxy-source-host of the server is for mail that names no VirtualMTA")
+def server_proxy():
+    with World(policy=POLICY, config="smtp-proxy-source-host {net}.78 {net}.200:8001 {net}.79 out.test\n") as w:
+        proxy = Proxysim(f"{w.net}.200", 8001)
+        w.inject(1, "u%r@x.test")
+        w.mx.wait_recipients(1)
+        w.conserve()
+        expect_equal([(a.peer, a.ehlo) for a in w.mx.log()], [(f"{w.net}.79", "out.test")], "who came")
+        expect_equal((set(proxy.peers), proxy.errors), ({f"{w.net}.78"}, []), "bound towards the proxy")
+        proxy.close()
 
 
 @case("a host that refuses behind the proxy is tried as a host, not held against the proxy")

@@ -192,6 +192,16 @@ COLD = """\
 	cold-virtual-mta cold1
 	cold-virtual-mta cold2
 </virtual-mta>
+<virtual-mta-pool pool>
+	virtual-mta member
+	cold-virtual-mta cold3
+</virtual-mta-pool>
+<virtual-mta member>
+	smtp-source-host {net}.6 member.mta.test
+</virtual-mta>
+<virtual-mta cold3>
+	smtp-source-host {net}.5 cold3.mta.test
+</virtual-mta>
 <virtual-mta cold1>
 	smtp-source-host {net}.3 cold1.mta.test
 </virtual-mta>
@@ -221,6 +231,9 @@ def cold():
         w.inject(10, headers=("x-virtual-mta: warm",))
         w.mx.wait_recipients(16)
         expect_equal(by_ehlo(w), {"cold1": 4, "cold2": 4, "warm": 8}, "after sixteen")
+        w.inject(5, headers=("x-virtual-mta: pool",))
+        w.mx.wait_recipients(21)
+        expect_equal(by_ehlo(w), {"cold1": 4, "cold2": 4, "cold3": 3, "warm": 8, "member": 2}, "of the pool")
         w.drained()
         w.ph.audit()
 

@@ -2,15 +2,17 @@
 """Rows of the configuration that no other test holds to their word, one server for all of them."""
 import atexit
 import os
+import select
 import smtplib
 import socket
 import struct
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402
-from posthaste import BASE, DNS_PORT, DOMAIN, SMTP_PORT, World  # noqa: E402
+from posthaste import BASE, DNS_PORT, DOMAIN, MX_PORT, SMTP_PORT, World  # noqa: E402
 
 POLICY = """\
 port {mx_port}
@@ -19,23 +21,71 @@ provider plain.test { mx {net}.10; }
 provider nodsn.test { mx {net}.11; }
 provider one.test { mx {net}.12! {net}.13; }
 provider two.test { mx {net}.14! {net}.15; }
+name nomx.test a {net}.10
 """
-# the listener in its old form; the name server behind a relay that looks at the questions
+# the listener and the right to relay in their old forms; the name server behind a relay that looks at the questions
 OLD_BASE = BASE.replace("smtp-listener {net}.1:{smtp_port}", "smtp-ip {net}.1\nsmtp-port {smtp_port}").replace(
-    "name-server {net}.53:", "name-server {net}.54:")
+    "name-server {net}.53:", "name-server {net}.54:").replace("\talways-allow-relaying yes\n", "")
+DUMMY_PORT = 2613
 CONFIG = """\
 edns-udp-length 1400
 domain-suffix plain.test
+mailmerge-expands-undefined-variables no
+dummy-smtp-ip {net}.5
+dummy-smtp-port 2613
+always-allow-relaying yes
+alias pal@mta.posthaste.test friend@plain.test
+smtp-source-ip {net}.200
+<virtual-mta v1>
+	smtp-source-ip {net}.201
+</virtual-mta>
+<domain plain.test>
+	max-rcpt-per-message 2
+</domain>
+<domain nomx.test>
+	bounce-upon-no-mx yes
+</domain>
+<domain pipelined.test>
+	smtp-hosts [{net}.22]
+</domain>
+<domain unpipelined.test>
+	smtp-hosts [{net}.23]
+	ignore-pipelining yes
+</domain>
+<domain gone.test>
+	smtp-hosts [{net}.24]
+	retry-after 1s
+	expire-after 2s
+</domain>
 <source {net}.5>
-	always-allow-relaying yes
 	auto-qualify-domain no
 	process-x-schedule yes
 </source>
 <source {net}.6>
-	always-allow-relaying yes
 	process-x-schedule yes
 	retain-x-schedule yes
 </source>
+<source {net}.7>
+	allow-mailmerge yes
+	allow-chunking no
+	allow-smtputf8 no
+	log-connections yes
+	log-commands yes
+</source>
+<source {net}.8>
+	max-rcpt-per-message 1
+	disconnect-on-transient-error yes
+</source>
+<domain full.test>
+	smtp-hosts [{net}.20]
+	connect-timeout 1s
+	retry-after 1h
+</domain>
+<domain chatty.test>
+	smtp-hosts [{net}.21]
+	smtp-multiple-line-response-timeout 1s
+	retry-after 1h
+</domain>
 <domain nodsn.test>
 	ignore-dsn yes
 </domain>
@@ -70,19 +120,71 @@ class Relay:
             self.socket.sendto(data, self.server)
 
 
+def chatter(server):
+    """Greets whoever comes with a line after the other, and never with the last."""
+    while True:
+        client = server.accept()[0]
+        try:
+            while True:
+                client.sendall(b"220-and\r\n")
+                time.sleep(0.1)
+        except OSError:
+            client.close()
+
+
+def take_mail(server, early):
+    """Offers PIPELINING; notes of each MAIL whether anything came behind it before it was answered."""
+    while True:
+        client = server.accept()[0]
+        lines = client.makefile("rb", buffering=0)
+        client.sendall(b"220 patient\r\n")
+        while line := lines.readline():
+            verb = line[:4].upper()
+            if verb == b"MAIL":
+                early.append(bool(select.select([client], [], [], 0.5)[0]))
+            client.sendall({b"EHLO": b"250-patient\r\n250 PIPELINING\r\n", b"DATA": b"354 go\r\n"}.get(verb, b"250 ok\r\n"))
+            if verb == b"DATA":
+                while lines.readline() != b".\r\n":
+                    pass
+                client.sendall(b"250 taken\r\n")
+            if verb == b"QUIT":
+                break
+        client.close()
+
+
+class Odd:
+    """A host that takes no connection any more, without refusing one; one that never ends its greeting; two that see
+    whether commands come before they are due."""
+
+    def __init__(self, net):
+        self.full = socket.create_server((f"{net}.20", MX_PORT), backlog=0)
+        self.inside = socket.create_connection((f"{net}.20", MX_PORT), 10)  # all that its queue holds
+        self.chatty = socket.create_server((f"{net}.21", MX_PORT))
+        threading.Thread(target=chatter, args=(self.chatty,), daemon=True).start()
+        self.early = {}
+        for name, i in (("pipelined", 22), ("unpipelined", 23)):
+            server = socket.create_server((f"{net}.{i}", MX_PORT))
+            self.early[name] = []
+            threading.Thread(target=take_mail, args=(server, self.early[name]), daemon=True).start()
+
+
 def world():
     if not _world:
         w = World(policy=POLICY, config=CONFIG, domain=DOMAIN, base=OLD_BASE, dump=True)
-        w.relay = Relay(w.net)
+        w.relay, w.odd = Relay(w.net), Odd(w.net)
         w.__enter__()
         atexit.register(w.close, False)
         _world.append(w)
     return _world[0]
 
 
+def client(source=None):
+    net = world().net
+    return smtplib.SMTP(f"{net}.1", SMTP_PORT, timeout=30, source_address=source and (f"{net}.{source}", 0))
+
+
 def send(rcpt, source=None, header="Subject: x", rcpt_options=()):
-    w = world()
-    with smtplib.SMTP(f"{w.net}.1", SMTP_PORT, timeout=30, source_address=source and (f"{w.net}.{source}", 0)) as s:
+    with client(source) as s:
         s.sendmail("a@posthaste.test", [rcpt], f"{header}\r\n\r\nhello\r\n".encode(), rcpt_options=rcpt_options)
 
 
@@ -130,6 +232,118 @@ def attempts():
     record("u@two.test")
     wait_for("one.test waits", lambda: (q := world().ph.json("explain", "one.test").get("queue")) and q[0]["state"] == "RETRY")
     expect_equal(world().mx.provider("one.test")["connections_total"], 0, "connections to its second host")
+
+
+@case("allow-chunking no and allow-smtputf8 no: neither is offered nor taken")
+def extensions():
+    with client() as s:
+        s.ehlo()
+        expect(s.has_extn("chunking") and s.has_extn("smtputf8"), f"offered to others: {s.esmtp_features}")
+    with client(7) as s:
+        s.ehlo()
+        expect(not s.has_extn("chunking") and not s.has_extn("smtputf8"), f"offered: {s.esmtp_features}")
+        expect_equal(s.docmd("MAIL", "FROM:<a@posthaste.test> SMTPUTF8")[0] // 100, 5, "SMTPUTF8")
+        s.mail("a@posthaste.test")
+        s.rcpt("bdat@plain.test")
+        expect_equal(s.docmd("BDAT", "0 LAST")[0] // 100, 5, "BDAT")
+
+
+@case("log-connections and log-commands: who comes and goes and what is said is in the log, of that source alone")
+def logs():
+    send("logged@plain.test", source=7)
+    send("silent@plain.test", source=5)
+    record("silent@plain.test")
+    net = world().net
+    for text in (f"event=connect client={net}.7", f"event=disconnect client={net}.7", "logged@plain.test", "2.1.5 Recipient"):
+        wait_for(f"{text} in the log", lambda: text in world().ph.said())
+    for text in (f"client={net}.5", "silent@plain.test"):
+        expect(text not in world().ph.said(), f"{text} is in the log")
+
+
+@case("disconnect-on-transient-error: where another is told 452 the connection ends")
+def disconnects():
+    with client(8) as s:
+        s.ehlo()
+        s.mail("a@posthaste.test")
+        expect_equal(s.rcpt("one@plain.test")[0], 250, "the first recipient")
+        try:
+            expect(False, f"the second was answered: {s.rcpt('two@plain.test')}")
+        except smtplib.SMTPServerDisconnected:
+            pass
+
+
+@case("mailmerge-expands-undefined-variables no: what has no value stays as it is written")
+def undefined_variables():
+    with client(7) as s:
+        s.ehlo()
+        for line, code in (("XMRG FROM:<a@posthaste.test>", 250), ('XDFN a="A"', 250), ("RCPT TO:<merged@plain.test>", 250),
+                           ("XPRT 1 LAST", 354), ("Subject: [a][b]\r\n\r\nx\r\n.", 250)):
+            s.send(line + "\r\n")
+            expect_equal(s.getreply()[0], code, line)
+    expect(b"\r\nSubject: A[b]\r\n" in arrived("merged@plain.test"), "the subject")
+
+
+@case("ignore-pipelining yes: no command goes out before the one before it was answered")
+def unpipelined():
+    for name in ("pipelined", "unpipelined"):
+        send(f"u@{name}.test")
+        record(f"u@{name}.test")
+    expect_equal(world().odd.early, {"pipelined": [True], "unpipelined": [False]}, "commands behind MAIL")
+
+
+@case("bounce-upon-no-mx yes: a domain that has an address and no exchanger bounces")
+def no_mx():
+    send("u@nomx.test")
+    found = wait_for("the bounce", lambda: [r for r in world().ph.records("b") if r["rcpt"] == "u@nomx.test"])[0]
+    expect_equal(found["dsnStatus"][0], "5", f"{found['dsnStatus']} {found['dsnDiag']}")
+
+
+@case("expire-after is bounce-after, max-rcpt-per-message is max-rcpt-per-transaction")
+def old_limits():
+    send("u@gone.test")
+    wait_for("the bounce", lambda: [r for r in world().ph.records("b") if r["rcpt"] == "u@gone.test"])
+    rcpts = [f"many{i}@plain.test" for i in range(4)]
+    with client() as s:
+        s.sendmail("a@posthaste.test", rcpts, b"Subject: many\r\n\r\nhello\r\n")
+    for rcpt in rcpts:
+        record(rcpt)
+    numbers = [a.number for a in world().mx.log() if a.rcpt in rcpts]
+    expect_equal(sorted(numbers.count(n) for n in set(numbers)), [2, 2], "recipients of the transactions")
+
+
+@case("smtp-source-ip of the server and of a VirtualMTA are where mail comes from; alias of the server forwards")
+def old_sources():
+    send("ours@plain.test")
+    send("its@plain.test", header="x-virtual-mta: v1\r\nSubject: x")
+    send("pal@mta.posthaste.test")
+    for rcpt in ("ours@plain.test", "its@plain.test", "friend@plain.test"):
+        record(rcpt)
+    net = world().net
+    peers = {a.rcpt: a.peer for a in world().mx.log()}
+    expect_equal((peers["ours@plain.test"], peers["its@plain.test"]), (f"{net}.200", f"{net}.201"), "source addresses")
+
+
+@case("connect-timeout and smtp-multiple-line-response-timeout end what never answers and what never ends its answer")
+def timeouts():
+    for name in ("full", "chatty"):
+        send(f"u@{name}.test")
+    for name in ("full", "chatty"):
+        wait_for(f"{name} waits", lambda: "timed out" in world().ph.pmtactl("explain", f"{name}.test").stdout)
+
+
+def answers(address):
+    try:
+        with socket.create_connection(address, 10) as s:
+            return s.recv(3) == b"220"
+    except ConnectionRefusedError:
+        return False
+
+
+@case("dummy-smtp-ip and smtp-ip: the listeners are at those addresses and at no other")
+def addresses():
+    net = world().net
+    found = {(i, port): answers((f"{net}.{i}", port)) for i in (1, 5) for port in (SMTP_PORT, DUMMY_PORT)}
+    expect_equal(found, {(1, SMTP_PORT): True, (1, DUMMY_PORT): False, (5, SMTP_PORT): False, (5, DUMMY_PORT): True}, "who answers")
 
 
 @case("smtp-ip and smtp-port are a listener; edns-udp-length is what the name server is told")

@@ -88,7 +88,8 @@ smtp-server-tls-allow-tlsv1.3 no
 """
 GLOBAL_CIPHERS = """\
 smtp-server-tls-certificate {certs}/server.pem
-smtp-server-tls-ciphers DHE-RSA-AES256-GCM-SHA384
+smtp-server-tls-allow-tlsv1 yes
+smtp-server-tls-ciphers DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES256-SHA:@SECLEVEL=0
 smtp-server-tls-v1.3-ciphersuites TLS_AES_128_GCM_SHA256
 smtp-server-tls-dh-key-length 4096
 <source 127.0.0.0/8>
@@ -382,6 +383,7 @@ def global_rows():
     with world(GLOBAL_CIPHERS) as w:
         with client(w, 2526, context(V.TLSv1_2)) as s:
             expect_equal(s.sock.cipher()[0], "DHE-RSA-AES256-GCM-SHA384", "ciphers")
+        expect(offers(w, 2526, V.TLSv1), "TLS 1.0 beside the others")
         with client(w, 2526, context(V.TLSv1_3)) as s:
             expect_equal(s.sock.cipher()[0], "TLS_AES_128_GCM_SHA256", "cipher suites")
         expect("Server Temp Key: DH, 4096 bits" in server_said(w, 2526, "-tls1_2"), "DH")

@@ -94,14 +94,20 @@ def bare(line, state):
     return "".join(out)
 
 
+class Block(str):
+    """A block that is open: its tag; the rows that it is the end of, and where they begin."""
+
+    rows, start = frozenset(), 0
+
+
 def of_tag(stack, text, m, offset):
     """What one tag says: (statements, index behind it)."""
     closing, name, args = m.group(1), m.group(2).lower(), m.group(3)
     top = stack[-1]
     if closing:
-        if len(stack) > 1:
-            stack.pop()
-        return [], m.end()
+        inner = stack.pop() if len(stack) > 1 else top
+        # what began with a directive (header X /re/ <pattern-list>) goes with it
+        return [(inner.rows, (inner.start, offset + m.end()))] if inner.rows else [], m.end()
     if args.endswith("/") and knows(top, name):
         return [statement(top, name, args[:-1], (offset + m.start(), offset + m.end()))], m.end()
     end = re.compile(rf"</{re.escape(name)}\s*>", re.I).search(text, m.end())
@@ -113,7 +119,7 @@ def of_tag(stack, text, m, offset):
     found = [statement(name, a.group(1), a.group(2), (offset + m.start(3) + a.start(), offset + m.start(3) + a.end()))
              for a in ATTRIBUTE.finditer(args) if knows(name, a.group(1))]
     if not args.endswith("/"):
-        stack.append(name)
+        stack.append(Block(name))
     return found, m.end()
 
 
@@ -133,6 +139,10 @@ def of_line(stack, line, offset):
         name = "(entries)" if words[0].startswith("/") else words[0]
         rest = words[1] if len(words) > 1 else ""
         found.append(statement(stack[-1], name, rest, (offset + i, offset + end)))
+        inner = re.search(r"<([a-z-]+)>\s*$", rest)
+        if inner and inner.group(1) in tags().values():
+            stack.append(Block(inner.group(1)))
+            stack[-1].rows, stack[-1].start = found[-1][0], offset + i
         if name == "smtp-listener":
             base = offset + i + line[i:end].find(rest)
             found += [statement(name, a.group(1), a.group(2), (base + a.start(), base + a.end()))
@@ -142,7 +152,7 @@ def of_line(stack, line, offset):
 
 
 def statements(text):
-    stack, state, offset, found = ["global"], {"comment": False}, 0, []
+    stack, state, offset, found = [Block("global")], {"comment": False}, 0, []
     is_macro = False
     for line in text.splitlines(True):
         plain = bare(line.rstrip("\r\n"), state)
@@ -167,7 +177,7 @@ def without(text, row):
     out = list(text)
     for rows, (start, end) in statements(text):
         if row in rows:
-            out[start:end] = " " * (end - start)
+            out[start:end] = re.sub(r"[^\n]", " ", text[start:end])
     return "".join(out)
 
 
