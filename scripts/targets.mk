@@ -85,7 +85,7 @@ pictures:
 	@scripts/users.sh
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all
 	@mkdir -p docs/pictures
-	@PH_BUILD=$(abspath $(B)) PH_PICTURES=$(abspath docs/pictures) $(PY) tests/e2e/browser_cases.py
+	@PH_BUILD=$(abspath $(B)) PH_PICTURES=$(abspath docs/pictures) $(PY) scripts/pictures.py $(B)
 
 #: make clean
 clean:

@@ -44,9 +44,13 @@ cause_of_retry(const struct queue *q, struct reason *k)
 	k->key = by_dns	      ? CONF_DOMAIN_RETRY_AFTER_DNS_ERROR
 		 : q->backoff ? CONF_DOMAIN_BACKOFF_RETRY_AFTER
 			      : CONF_DOMAIN_RETRY_AFTER;
-	snprintf(k->detail, sizeof k->detail,
-	    by_dns ? "the look-up of its hosts failed" : "no connection worked, %u times in a row",
-	    q->retry_nth);
+	if (by_dns)
+		snprintf(k->detail, sizeof k->detail, "the look-up of its hosts failed");
+	else if (q->retry_nth <= 1)
+		snprintf(k->detail, sizeof k->detail, "no connection worked");
+	else
+		snprintf(k->detail, sizeof k->detail, "no connection worked, %u times in a row",
+		    q->retry_nth);
 }
 
 /* which of them comes back first */

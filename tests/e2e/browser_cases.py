@@ -1,5 +1,4 @@
-"""The web monitor as people see it: every page and every action in a headless Chromium, without a word on its console.
-With PH_PICTURES=FOLDER the pictures of the documentation are made on the way."""
+"""The web monitor as people see it: every page and every action in a headless Chromium, without a word on its console."""
 import os
 import re
 import sys
@@ -53,10 +52,6 @@ def world():
 
 def fill(w):
     """Delivered mail, bounced mail, and mail that waits: paused."""
-    if os.environ.get("PH_PICTURES"):
-        w.inject(n=400, rcpts="d%r@gmail.test", sessions=4)
-        w.inject(n=150, rcpts="d%r@yahoo.test", sessions=4)
-        w.mx.wait_recipients(550)
     w.inject(n=3, rcpts="u%r@nowhere.test", sessions=1)
     with w.ph.client() as s:  # its address, reply and header are hostile, too
         s.docmd("EHLO", EVIL)
@@ -214,14 +209,12 @@ def ways():
         b.click("#menu")
         b.click("nav a", "Jobs")
         b.wait("/ui/jobs")
-        b.picture_if("phone")
     finally:
         b.driver.set_window_size(1280, 900)
     b.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]})
     b.open("/ui/")
     ground = b.script("return getComputedStyle(document.body).backgroundColor")
     expect_equal(ground, "rgb(17, 22, 29)", "the ground in the dark")
-    b.picture_if("dark")
     b.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     b.no_complaints("phone, dark")
 
@@ -293,7 +286,6 @@ def deletion():
     b.open("/ui/recipients?jobid=invoices")
     b.click("button[data-command=delete]")
     b.wait_text("12 recipients", "#dialog")
-    b.picture_if("delete")
     b.click("#dialog-no")
     n = queued_recipients(w.ph)
     b.click("button[data-command=delete]")
@@ -314,7 +306,6 @@ def configuration():
     b.script("const t = document.getElementById('config-text'); t.value = t.value.replace('max-smpt-out 5', 'http-default-max-items 7')")
     b.click("#config-apply")
     b.wait_text("+ http-default-max-items 7", "#dialog")
-    b.picture_if("configuration")
     b.click("#dialog-yes")
     wait_for("written", lambda: "http-default-max-items 7" in open(w.ph.config_path).read(), 20)
     b.told("reloaded")
@@ -325,21 +316,7 @@ def configuration():
     b.no_complaints("configuration")
 
 
-@case("pictures for the documentation")
-def pictures():
-    if not os.environ.get("PH_PICTURES"):
-        return
-    _, b = world()
-    for name, page in (("home", ""), ("queues", "queues"), ("queue", "queue?name=gmail.test/mta-a"), ("bounces", "bounces"), ("logs", "logs")):
-        b.open("/ui/" + page)
-        if name == "home":
-            wait_for("a chart", lambda: b.script("return (document.querySelector('svg.chart polyline') || {points: []}).points.length") > 8, 30)
-        b.picture_if(name)
-
-
 def main_and_close():
-    Browser.picture_if = lambda self, name: os.environ.get("PH_PICTURES") and self.picture(
-        f"{os.environ['PH_PICTURES']}/{name}.png")
     try:
         main()
     finally:
