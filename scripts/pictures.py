@@ -2,8 +2,7 @@
 """make pictures: the monitor's pages for the documentation, of the demo's server at work.
 
 pictures.py BUILD, into the folder PH_PICTURES. Two minutes of mail to the demo's five providers, some of which turn it
-away, seen by a headless
-Chromium."""
+away, seen by a headless Chromium."""
 import os
 import random
 import sys
