@@ -156,7 +156,8 @@ start_tls(struct talk *t, SSL_CTX *ctx, const char *host)
 	say_ehlo(t);
 }
 
-/* what is typed goes to the host, what it says comes here, until either ends */
+/* what is typed goes to the host, what it says comes here, until the host ends; behind the last that is typed it is told
+ * that there is no more */
 static void
 interactive(struct talk *t)
 {
@@ -164,6 +165,8 @@ interactive(struct talk *t)
 	    {.fd = t->fd, .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
 	char line[1000];
 
+	/* poll() must see all that was typed and not yet read */
+	setvbuf(stdin, NULL, _IONBF, 0);
 	for (;;) {
 		if ((t->tls == NULL || SSL_pending(t->tls) == 0) && poll(p, 2, -1) == -1)
 			return;
@@ -174,8 +177,12 @@ interactive(struct talk *t)
 			fflush(stdout);
 			continue;
 		}
-		if (fgets(line, sizeof line - 2, stdin) == NULL)
-			return;
+		if (fgets(line, sizeof line - 2, stdin) == NULL) {
+			p[1].fd = -1;
+			if (shutdown(t->fd, SHUT_WR) == -1)
+				return;
+			continue;
+		}
 		line[strcspn(line, "\r\n")] = '\0';
 		strlcat(line, "\r\n", sizeof line);
 		if (!put(t, str_of(line)))

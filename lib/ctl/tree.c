@@ -80,23 +80,23 @@ tree_get(const struct tree *t, const char *fmt, ...)
 	return l == NULL ? "" : l->value;
 }
 
+/* rows come in order, so the last of them has the highest index */
 size_t
 tree_count(const struct tree *t, const char *name)
 {
-	size_t len = strlen(name), max = 0;
+	size_t len = strlen(name), end;
 	uint32_t n;
 
-	for (size_t i = 0; i < t->n; i++) {
+	for (size_t i = t->n; i-- > 0;) {
 		struct str p = str_of(t->leaves[i].path);
-		size_t end;
 		if (!str_has_prefix(p, str_from(name, len)) || p.len <= len || p.p[len] != '[')
 			continue;
 		p = str_skip(p, len + 1);
 		end = str_find(p, ']');
 		if (end != STR_NPOS && parse_u32(str_sub(p, 0, end), 0, TREE_MAX_LEAVES, &n))
-			max = PH_MAX(max, (size_t)n + 1);
+			return (size_t)n + 1;
 	}
-	return max;
+	return 0;
 }
 
 /* ---- characters ---- */

@@ -10,7 +10,7 @@
 
 #define SHOW_DEFAULT 20
 /* rows of an answer in one turn of the loop */
-#define ROWS_A_TURN 100
+#define ROWS_A_TURN 400
 
 /* ---- what is asked for ---- */
 

@@ -417,6 +417,7 @@ def show_alerts():
                      {("job", "j1", "bad-mailbox", 2, True), ("vmta", "{default}", "spam-related", 2, True)}, "rates")
         expect_equal((rates[0]["percent"], rates[0]["allowed"]), ("20.00", "10.00"), "of the worst")
         expect_equal(len(w.ph.json("show", "rates", "spam-related")["rate"]), 1, "rates of one category")
+        expect_equal(w.ph.json("show", "rates", "--maxitems=1")["rate"], rates[:1], "the worst only")
         expect("j1" in w.ph.pmtactl("show", "rates").stdout, "rates as text")
         # ---- a source that is used again
         w.ph.pmtactl("enable", "source", f"{w.net}.200", "held.test/va")

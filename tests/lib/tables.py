@@ -25,6 +25,13 @@ def dry_commands():
     return set(re.findall(r'^COMMAND\(\w+, \d+, "([^"]+)", "[^"]*\[--dry-run\]', _read("lib/ctl/commands.def"), re.M))
 
 
+def options():
+    """{words: names of its options} of each command, pmtactl's own among them."""
+    rows = re.findall(r'^COMMAND\(\w+, \d+, "([^"]+)", "([^"]*)"', _read("lib/ctl/commands.def"), re.M)
+    rows += re.findall(r'^    \{"([^"]+)", LOCAL_\w+, "([^"]*)"', _read("pmtactl/options.c"), re.M)
+    return {words: set(re.findall(r"--([\w-]+)", arguments)) for words, arguments in rows}
+
+
 def web_routes():
     """(path, is a POST, the right that it takes in small letters) of each URL of webd."""
     rows = re.search(r"routes\[\] = \{\n(.*?)\n\};", _read("webd/route.c"), re.S).group(1)
