@@ -21,7 +21,8 @@ provider plain.test { mx {net}.10; }
 provider nodsn.test { mx {net}.11; }
 provider one.test { mx {net}.12! {net}.13; }
 provider two.test { mx {net}.14! {net}.15; }
-name nomx.test a {net}.10
+name nomx.test nodata
+provider never.test { mx {net}.16; reply rcpt always "450 4.2.1 come back never" }
 """
 # the listener and the right to relay in their old forms; the name server behind a relay that looks at the questions
 OLD_BASE = BASE.replace("smtp-listener {net}.1:{smtp_port}", "smtp-ip {net}.1\nsmtp-port {smtp_port}").replace(
@@ -37,8 +38,15 @@ always-allow-relaying yes
 alias pal@mta.posthaste.test friend@plain.test
 smtp-source-ip {net}.200
 <virtual-mta v1>
-	smtp-source-ip {net}.201
+	include {folder}/of-vmta
 </virtual-mta>
+<smtp-pattern-list replies>
+	include {folder}/of-replies
+</smtp-pattern-list>
+<domain never.test>
+	smtp-pattern-list replies
+	retry-after 1h
+</domain>
 <domain plain.test>
 	max-rcpt-per-message 2
 </domain>
@@ -58,7 +66,7 @@ smtp-source-ip {net}.200
 	expire-after 2s
 </domain>
 <source {net}.5>
-	auto-qualify-domain no
+	include {folder}/of-source
 	process-x-schedule yes
 </source>
 <source {net}.6>
@@ -87,13 +95,15 @@ smtp-source-ip {net}.200
 	retry-after 1h
 </domain>
 <domain nodsn.test>
-	ignore-dsn yes
+	include {folder}/of-domain
 </domain>
 <domain one.test>
 	mx-connection-attempts 1
 	retry-after 1h
 </domain>
 """
+INCLUDED = {"vmta": "smtp-source-ip {net}.201\n", "source": "auto-qualify-domain no\n", "domain": "ignore-dsn yes\n",
+            "replies": "reply /come back never/ bounce-rcpt\n"}
 _world = []
 
 
@@ -171,6 +181,9 @@ class Odd:
 def world():
     if not _world:
         w = World(policy=POLICY, config=CONFIG, domain=DOMAIN, base=OLD_BASE, dump=True)
+        for name, text in INCLUDED.items():
+            with open(f"{w.folder}/of-{name}", "w") as f:
+                f.write(w.fill(text))
         w.relay, w.odd = Relay(w.net), Odd(w.net)
         w.__enter__()
         atexit.register(w.close, False)
@@ -291,11 +304,17 @@ def unpipelined():
     expect_equal(world().odd.early, {"pipelined": [True], "unpipelined": [False]}, "commands behind MAIL")
 
 
-@case("bounce-upon-no-mx yes: a domain that has an address and no exchanger bounces")
+@case("bounce-upon-no-mx yes: a domain that has neither exchanger nor address bounces at once")
 def no_mx():
     send("u@nomx.test")
     found = wait_for("the bounce", lambda: [r for r in world().ph.records("b") if r["rcpt"] == "u@nomx.test"])[0]
     expect_equal(found["dsnStatus"][0], "5", f"{found['dsnStatus']} {found['dsnDiag']}")
+
+
+@case("what a file says that is included in a block holds in that block: a rule of <smtp-pattern-list>")
+def included():
+    send("u@never.test")
+    wait_for("the bounce", lambda: [r for r in world().ph.records("b") if r["rcpt"] == "u@never.test"])
 
 
 @case("expire-after is bounce-after, max-rcpt-per-message is max-rcpt-per-transaction")

@@ -59,6 +59,11 @@ def spellings():
     return dict(found, **{"domain/route": "domain/smtp-hosts"})
 
 
+# what stands in blocks and is no row of directives.def
+IN_BLOCKS = ("domain/include", "source/include", "virtual-mta/include", "smtp-pattern-list/include", "virtual-mta/domain",
+             "virtual-mta-pool/domain", "global/smtp-listener")
+
+
 def knows(block, name):
     return f"{block}/{name}" in directives() or f"{block}/{name}" in spellings()
 
@@ -120,6 +125,8 @@ def of_tag(stack, text, m, offset):
              for a in ATTRIBUTE.finditer(args) if knows(name, a.group(1))]
     if not args.endswith("/"):
         stack.append(Block(name))
+        if top != "global":
+            stack[-1].rows, stack[-1].start = frozenset({f"{top}/{name}"}), offset + m.start()
     return found, m.end()
 
 
