@@ -21,7 +21,6 @@ provider web.test { mx {net}.13; stall mail always; }
 provider aol.test { mx {net}.14; stall mail always; }
 provider fr.test { mx {net}.15; stall mail always; }
 """
-CONNECTIONS, WINDOW = 14, 32  # total-max-smtp-out below, and what queued gives a connection ahead
 # v3 has no rate: what stalls would be counted by it for ever
 STALLING = {"web.test": "v3", "aol.test": "v3", "fr.test": "v2"}
 CONFIG = """\
@@ -50,7 +49,7 @@ DOMAIN = """\
 <domain *>
 	default-smtp-port {mx_port}
 	max-smtp-out 7
-	max-msg-per-connection 20
+	max-msg-per-connection {per_connection}
 	retry-after 2s
 	retry-recipients-after 2s
 	bounce-after 1h
@@ -59,8 +58,9 @@ DOMAIN = """\
 """
 
 
-def world():
-    w = World(policy=POLICY, config=CONFIG, domain=DOMAIN, dump=True, start=False)
+def world(per_connection=20):
+    w = World(policy=POLICY, config=CONFIG, domain=DOMAIN.replace("{per_connection}", str(per_connection)), dump=True,
+              start=False)
     w.verifiers = Verifiers({"s1._domainkey.inject.test": make_key(w.folder + "/s1.pem", 1024)})
     w._start = True
     return w
@@ -104,6 +104,21 @@ def check_signatures(w):
         expect_equal([t["s"] for t in signatures(message)], ["s1"], f"signatures of {a.id}")
 
 
+def connections(w):
+    return sum(p["connections"] for p in w.mx.stats()["providers"].values())
+
+
+def check_repeated(w):
+    """Results are told in order: of a connection that a killed one had, only the last messages can have come again."""
+    log, came, by_connection = w.mx.log(), {}, {}
+    for a in log:
+        came[a.id, a.rcpt] = max(a.times, came.get((a.id, a.rcpt), 0))
+        by_connection.setdefault((a.provider, a.peer), []).append(a)
+    for key, accepted in by_connection.items():
+        again = [a.times < came[a.id, a.rcpt] for a in sorted(accepted, key=lambda a: a.number)]
+        expect(again == sorted(again), f"{key}: which of its messages came again: {again}")
+
+
 def context_switches(pid):
     return sum(int(x.split()[1]) for x in open(f"/proc/{pid}/status") if "ctxt_switches" in x)
 
@@ -128,11 +143,12 @@ def limits():
 
 @case("a deliverd that is killed, while it sends and while its connections wait, leaks no slot of any limit and frees none twice")
 def killed():
-    with world() as w:
-        jobs = [load(w, "gmail.test", "v1", 150), load(w, "yahoo.test", "v2", 150)]
+    with world(per_connection=2) as w:
+        jobs, cut = [load(w, "gmail.test", "v1", 150), load(w, "yahoo.test", "v2", 150)], 0
         for n in (30, 90):
             wait_for(f"{n} came", lambda n=n: w.mx.recipients() >= n)
             w.ph.kill_daemon("deliverd")
+            cut += 7 + 7  # max-smtp-out of both queues, if the dead one had all of them
         for job in jobs:
             w.end_inject(job)
         w.mx.wait_recipients(300)
@@ -144,12 +160,13 @@ def killed():
                 expect_equal(w.ph.json("explain", f"{domain}/{vmta}")["queue"][0]["state"], "LIMIT", domain)
             w.ph.kill_daemon("deliverd")
             # the kernel has closed what it had; mxsim may learn of it after it has met the next one
-            wait_for("the dead one's are gone", lambda: sum(p["connections"] for p in w.mx.stats()["providers"].values()) <= 14)
+            wait_for("the dead one's are gone", lambda: connections(w) <= 14)
         w.mx.reload(w.fill(POLICY.replace(" stall mail always;", "")))
         for pid in w.ph.daemons()["deliverd"]:
             os.kill(pid, signal.SIGKILL)
-        # what was between a reply and its report is sent again: all that so many connections carry, at the most
-        w.conserve(may_repeat=CONNECTIONS * WINDOW)
+        # what was between a reply and its report is sent again: no more than the connections that died had taken
+        w.conserve(may_repeat=2 * (cut + 14))
+        check_repeated(w)
 
 
 if __name__ == "__main__":
