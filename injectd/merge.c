@@ -11,6 +11,9 @@
 #define TURN_MESSAGES	  64u
 #define TURN_BYTES	  (1024u * 1024)
 #define MAX_GIVEN	  (8u * 1024)
+/* next to a byte of text: a byte of definitions, a piece of the text */
+#define DEFS_COST  4u
+#define PIECE_COST 16u
 
 /* ---- beginning and end ---- */
 
@@ -99,44 +102,58 @@ merge_refuse_rcpt(struct merge *m)
 
 /* ---- one message ---- */
 
-/* The control fields that the reserved variables stand for: in front of the message, to be obeyed (session.n_given). */
-static void
-add_given(struct str defs, struct buf *b)
+void
+merge_own_of(struct str defs, struct str own[OWN_MAX])
 {
-	static const struct {
-		struct str variable;
-		const char *field;
-	} rows[] = {
-	    {{"*vmta", 5}, "x-virtual-mta"},
-	    {{"*jobid", 6}, "x-job"},
-	    {{"*envid", 6}, "x-envid"},
-	    {{"*schedule", 9}, "x-schedule"},
+	static const struct str names[OWN_MAX] = {
+	    [OWN_FROM] = {"*from", 5},
+	    [OWN_ENVID] = {"*envid", 6},
+	    [OWN_VMTA] = {"*vmta", 5},
+	    [OWN_JOB] = {"*jobid", 6},
+	    [OWN_PARTS] = {"*parts", 6},
+	    [OWN_SCHEDULE] = {"*schedule", 9},
+	    [OWN_PRIORITY] = {"*priority", 9},
 	};
 
-	for (size_t i = 0; i < countof(rows); i++) {
-		struct str v = merge_value(defs, rows[i].variable);
-		if (v.len > 0)
-			(void)buf_addf(b, "%s: %.*s\r\n", rows[i].field, STR_ARG(v));
-	}
+	merge_own(defs, names, OWN_MAX, own);
 }
+
+/* The control fields that they stand for: in front of the message, to be obeyed (session.n_given). */
+static void
+add_given(const struct str own[OWN_MAX], struct buf *b)
+{
+	static const char *const fields[OWN_MAX] = {
+	    [OWN_VMTA] = "x-virtual-mta",
+	    [OWN_JOB] = "x-job",
+	    [OWN_ENVID] = "x-envid",
+	    [OWN_SCHEDULE] = "x-schedule",
+	};
+
+	for (size_t i = 0; i < OWN_MAX; i++)
+		if (fields[i] != NULL && own[i].len > 0)
+			(void)buf_addf(b, "%s: %.*s\r\n", fields[i], STR_ARG(own[i]));
+}
+
+/* one recipient's message in the making */
+struct making {
+	struct merge *m;
+	struct txn *t;
+	struct str defs, to;
+	struct str own[OWN_MAX];
+	uint64_t cost; /* about as many bytes of text */
+};
 
 /* what the text's names stand for */
 static void
-find_values(struct merge *m, struct str defs, struct str to, struct str date)
+find_values(const struct making *g, struct str date)
 {
-	struct str name, value;
+	struct merge *m = g->m;
 
-	for (size_t i = 0; i < m->text.n_names; i++) {
-		name = str_of(m->text.names[i].text);
-		value = merge_value(defs, name);
-		if (value.p == NULL && str_ieq(name, STR("*from")))
-			value = str_of(m->txn->sender);
-		else if (str_ieq(name, STR("*to")))
-			value = to;
-		else if (str_ieq(name, STR("*date")))
-			value = date;
-		m->values[i] = value;
-	}
+	merge_set_all(&m->text, g->defs, m->values);
+	if (g->own[OWN_FROM].p == NULL)
+		merge_set(&m->text, STR("*from"), str_of(m->txn->sender), m->values);
+	merge_set(&m->text, STR("*to"), g->to, m->values);
+	merge_set(&m->text, STR("*date"), date, m->values);
 }
 
 static void
@@ -145,10 +162,11 @@ feed_filter(void *filter, struct str piece)
 	data_run_chunk(filter, piece);
 }
 
-/* The content of recipient i's message into its transaction. -1 with `why`. */
+/* Its content into its transaction. -1 with `why`. */
 static int
-fill(struct merge *m, struct txn *t, struct str defs, struct str to, struct why *why)
+fill(struct making *g, struct why *why)
 {
+	struct merge *m = g->m;
 	struct session *s = m->txn->session;
 	const struct conf_set *global = conf_global(m->txn->world->conf);
 	char date[MAIL_DATE_MAX];
@@ -158,37 +176,37 @@ fill(struct merge *m, struct txn *t, struct str defs, struct str to, struct why 
 		!conf_bool(global, CONF_GLOBAL_MAILMERGE_EXPANDS_UNDEFINED_VARIABLES)};
 	struct buf given;
 
-	if (merge_order_parse(&m->text, merge_value(defs, STR("*parts")), &order, why) == -1)
+	if (merge_order_parse(&m->text, g->own[OWN_PARTS], &order, why) == -1)
 		return -1;
-	find_values(m, defs, to, str_of(mail_date(ev_wall(), date)));
+	find_values(g, str_of(mail_date(ev_wall(), date)));
+	g->cost += merge_n_pieces(&m->text, &order) * PIECE_COST;
 	if (merge_length(&m->text, &order, &v) > MERGE_MAX_MADE)
 		return why_smtp(why, 552, 5, 3, 4, "The message is too large");
 	buf_init(&given, MAX_GIVEN);
-	add_given(defs, &given);
+	add_given(g->own, &given);
 	s->n_given = buf_len(&given);
-	txn_begin_content(t);
-	data_run_chunk(&t->filter, buf_str(&given));
-	merge_expand(&m->text, &order, &v, feed_filter, &t->filter);
-	data_end_chunks(&t->filter);
+	txn_begin_content(g->t);
+	data_run_chunk(&g->t->filter, buf_str(&given));
+	merge_expand(&m->text, &order, &v, feed_filter, &g->t->filter);
+	data_end_chunks(&g->t->filter);
 	buf_clear(&given);
 	return 0;
 }
 
 static void
-take_priority(struct txn *t, struct str defs)
+take_priority(struct txn *t, struct str priority)
 {
 	uint32_t n;
 
-	if (parse_u32(merge_value(defs, STR("*priority")), 0, 100, &n))
+	if (parse_u32(priority, 0, 100, &n))
 		t->env.priority = (uint8_t)n;
 }
 
 /* A transaction of its own for recipient r, and what it shares with the others. */
 static struct txn *
-new_txn(struct merge *m, struct str defs, const struct env_rcpt *r, struct why *why)
+new_txn(struct merge *m, struct str from, const struct env_rcpt *r, struct why *why)
 {
 	const struct txn *all = m->txn;
-	struct str from = merge_value(defs, STR("*from"));
 	struct txn *t;
 
 	if (str_eq(from, STR("<>")))
@@ -207,33 +225,35 @@ new_txn(struct merge *m, struct str defs, const struct env_rcpt *r, struct why *
 	return t;
 }
 
-/* Makes the message of recipient r, and stores it if it is no trial. -1 with `why`. */
+/* Makes the message of recipient r, and stores it if it is no trial. -1 with `why`. *cost: about so many bytes. */
 static int
-make_one(struct merge *m, const struct env_rcpt *r, uint64_t *made, struct why *why)
+make_one(struct merge *m, const struct env_rcpt *r, uint64_t *cost, struct why *why)
 {
 	struct session *s = m->txn->session;
-	uint64_t preset = s->preset_id;
-	struct str defs = merge_defs_of(m, m->at);
-	struct txn *t = new_txn(m, defs, r, why);
+	uint64_t preset = s->preset_id, n_bytes;
+	struct making g = {.m = m, .defs = merge_defs_of(m, m->at), .to = r->address};
 	int rc;
 
-	if (t == NULL)
+	merge_own_of(g.defs, g.own);
+	g.t = new_txn(m, g.own[OWN_FROM], r, why);
+	if (g.t == NULL)
 		return -1;
 	/* who gives an id asks by it whether all was taken: it is the last message's */
 	if (m->at + 1 < m->n)
 		s->preset_id = 0;
-	rc = fill(m, t, defs, r->address, why);
+	rc = fill(&g, why);
 	s->preset_id = preset;
-	take_priority(t, defs);
-	*made = t->filter.n_bytes;
+	take_priority(g.t, g.own[OWN_PRIORITY]);
+	n_bytes = g.t->filter.n_bytes;
+	*cost = g.cost + n_bytes + g.defs.len * DEFS_COST;
 	if (rc == 0)
-		rc = m->is_trial ? txn_try(t, why) : txn_submit(&t, why);
+		rc = m->is_trial ? txn_try(g.t, why) : txn_submit(&g.t, why);
 	s->n_given = 0;
 	if (rc == 0 && !m->is_trial) {
 		m->n_pending++;
-		m->pending_bytes += *made;
+		m->pending_bytes += n_bytes;
 	}
-	txn_free(&t);
+	txn_free(&g.t);
 	return rc;
 }
 
@@ -268,17 +288,16 @@ has_room(const struct merge *m)
 static void
 make_some(struct merge *m)
 {
-	uint64_t bytes = 0, made;
+	uint64_t done = 0, cost;
 	struct env_rcpt r;
 	uint32_t index;
 
-	for (unsigned i = 0; i < TURN_MESSAGES && bytes < TURN_BYTES && m->at < m->n; i++) {
+	for (unsigned i = 0; i < TURN_MESSAGES && done < TURN_BYTES && m->at < m->n; i++) {
 		if (!has_room(m) || !env_iter_next(&m->it, &index, &r))
 			return;
-		made = 0;
-		if (make_one(m, &r, &made, &m->why) == -1)
+		if (make_one(m, &r, &cost, &m->why) == -1)
 			return;
-		bytes += made;
+		done += cost;
 		m->at++;
 	}
 	if (m->at == m->n && m->is_trial)

@@ -151,14 +151,13 @@ check_vmta(const struct txn *t, struct str v, struct why *why)
 }
 
 static int
-check_lengths(struct str defs, struct why *why)
+check_lengths(const struct str own[OWN_MAX], struct why *why)
 {
-	if (merge_value(defs, STR("*envid")).len > TXN_MAX_ENVID)
+	if (own[OWN_ENVID].len > TXN_MAX_ENVID)
 		return why_smtp(why, 554, 5, 6, 0, "*envid has more than 100 characters");
-	if (merge_value(defs, STR("*vmta")).len > 255 ||
-	    merge_value(defs, STR("*schedule")).len > 4096)
+	if (own[OWN_VMTA].len > 255 || own[OWN_SCHEDULE].len > 4096)
 		return why_smtp(why, 554, 5, 6, 0, "*vmta or *schedule is too long");
-	if (merge_value(defs, STR("*jobid")).len > TXN_MAX_JOB)
+	if (own[OWN_JOB].len > TXN_MAX_JOB)
 		return why_smtp(why, 554, 5, 6, 0, "*jobid has more than 200 characters");
 	return 0;
 }
@@ -166,22 +165,21 @@ check_lengths(struct str defs, struct why *why)
 int
 merge_check_rcpt(struct txn *t, struct why *why)
 {
-	struct str defs = buf_str(&t->merge->next), v;
+	struct str defs = buf_str(&t->merge->next), own[OWN_MAX];
 	struct merge_order order;
 	struct schedule schedule;
 	uint32_t n;
 
-	if (check_from(t, merge_value(defs, STR("*from")), why) == -1 ||
-	    check_vmta(t, merge_value(defs, STR("*vmta")), why) == -1 ||
-	    check_lengths(defs, why) == -1)
+	merge_own_of(defs, own);
+	if (check_from(t, own[OWN_FROM], why) == -1 || check_vmta(t, own[OWN_VMTA], why) == -1 ||
+	    check_lengths(own, why) == -1)
 		return -1;
-	v = merge_value(defs, STR("*schedule"));
-	if (v.len > 0 && schedule_parse_field(v, &schedule, why) == -1)
+	if (own[OWN_SCHEDULE].len > 0 &&
+	    schedule_parse_field(own[OWN_SCHEDULE], &schedule, why) == -1)
 		return -1;
-	v = merge_value(defs, STR("*priority"));
-	if (v.len > 0 && !parse_u32(v, 0, 100, &n))
+	if (own[OWN_PRIORITY].len > 0 && !parse_u32(own[OWN_PRIORITY], 0, 100, &n))
 		return why_smtp(why, 554, 5, 6, 0, "*priority is not a number up to 100");
-	if (merge_order_parse(NULL, merge_value(defs, STR("*parts")), &order, why) == -1)
+	if (merge_order_parse(NULL, own[OWN_PARTS], &order, why) == -1)
 		return -1;
 	if (buf_len(&t->merge->defs) + defs.len > MERGE_MAX_DEFS)
 		return why_smtp(why, 452, 4, 5, 3, "Too much is defined");

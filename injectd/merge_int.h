@@ -32,6 +32,20 @@ struct merge {
 	struct why why; /* smtp_code != 0: it has failed */
 };
 
+/* The reserved variables that mean something. */
+enum merge_own {
+	OWN_FROM,
+	OWN_ENVID,
+	OWN_VMTA,
+	OWN_JOB,
+	OWN_PARTS,
+	OWN_SCHEDULE,
+	OWN_PRIORITY,
+	OWN_MAX
+};
+/* What of them is defined; p NULL: not. */
+void merge_own_of(struct str defs, struct str own[OWN_MAX]);
+
 /* Holds so many bytes more of the process's share. -1 with `why`. */
 int merge_hold(struct merge *m, size_t n, struct why *why) PH_MUST_CHECK;
 /* The definitions of recipient i. */

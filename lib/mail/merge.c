@@ -131,15 +131,27 @@ merge_next(struct str *defs, struct str *name, struct str *value)
 	return take_text(defs, name) && take_text(defs, value);
 }
 
-struct str
-merge_value(struct str defs, struct str name)
+/* defined, even as nothing */
+static struct str
+given(struct str v)
 {
-	struct str found = STR_NULL, n, v;
+	return v.len == 0 ? STR("") : v;
+}
 
-	while (merge_next(&defs, &n, &v))
-		if (str_ieq(n, name))
-			found = v.len == 0 ? STR("") : v;
-	return found;
+void
+merge_own(struct str defs, const struct str *names, size_t n, struct str *values)
+{
+	struct str name, v;
+
+	for (size_t i = 0; i < n; i++)
+		values[i] = STR_NULL;
+	while (merge_next(&defs, &name, &v)) {
+		if (name.p[0] != '*')
+			continue;
+		for (size_t i = 0; i < n; i++)
+			if (str_ieq(names[i], name))
+				values[i] = given(v);
+	}
 }
 
 /* ---- the text ---- */
@@ -149,12 +161,14 @@ merge_text_init(struct merge_text *t, size_t max_bytes)
 {
 	*t = (struct merge_text){0};
 	buf_init(&t->text, max_bytes);
+	hmap_init(&t->by_name);
 }
 
 void
 merge_text_clear(struct merge_text *t)
 {
 	buf_clear(&t->text);
+	hmap_clear(&t->by_name);
 	free(t->pieces);
 	free(t->names);
 	t->pieces = NULL;
@@ -162,21 +176,43 @@ merge_text_clear(struct merge_text *t)
 	t->n_pieces = t->cap_pieces = t->n_names = t->cap_names = t->n_parts = 0;
 }
 
-/* The number of a name; -1: there are too many. */
+struct name_key {
+	const struct merge_text *t;
+	struct str name;
+};
+
+static bool
+is_name(const void *key, uint32_t handle)
+{
+	const struct name_key *k = key;
+
+	return str_ieq(str_of(k->t->names[handle - 1].text), k->name);
+}
+
+/* Its number; -1: the text does not refer to it. */
+static int32_t
+number_of(const struct merge_text *t, struct str name)
+{
+	struct name_key k = {t, name};
+
+	return (int32_t)hmap_find(&t->by_name, str_ihash(name), is_name, &k) - 1;
+}
+
+/* The number of a name, a new one where it has none; -1: there are too many. */
 static int32_t
 find_name(struct merge_text *t, struct str name)
 {
-	for (size_t i = 0; i < t->n_names; i++)
-		if (str_ieq(str_of(t->names[i].text), name))
-			return (int32_t)i;
-	if (t->n_names == MERGE_MAX_NAMES)
-		return -1;
+	int32_t i = number_of(t, name);
+
+	if (i >= 0 || t->n_names == MERGE_MAX_NAMES)
+		return i;
 	if (t->n_names == t->cap_names) {
 		t->cap_names = PH_MAX(t->cap_names * 2, (size_t)16);
 		t->names = xreallocarray(t->names, t->cap_names, sizeof t->names[0]);
 	}
-	(void)str_copy(t->names[t->n_names].text, sizeof t->names[0].text, name);
-	return (int32_t)t->n_names++;
+	(void)str_copy(t->names[t->n_names++].text, sizeof t->names[0].text, name);
+	hmap_add(&t->by_name, str_ihash(name), (uint32_t)t->n_names);
+	return (int32_t)t->n_names - 1;
 }
 
 static void
@@ -384,6 +420,36 @@ merge_expand(const struct merge_text *t, const struct merge_order *o, const stru
 		for (size_t k = part->first; k < part->end; k++)
 			give_piece(t, &t->pieces[k], v, &out);
 	}
+}
+
+void
+merge_set(const struct merge_text *t, struct str name, struct str v, struct str *values)
+{
+	int32_t i = number_of(t, name);
+
+	if (i >= 0)
+		values[i] = given(v);
+}
+
+void
+merge_set_all(const struct merge_text *t, struct str defs, struct str *values)
+{
+	struct str name, v;
+
+	for (size_t i = 0; i < t->n_names; i++)
+		values[i] = STR_NULL;
+	while (merge_next(&defs, &name, &v))
+		merge_set(t, name, v, values);
+}
+
+size_t
+merge_n_pieces(const struct merge_text *t, const struct merge_order *o)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < o->n; i++)
+		n += t->parts[o->part[i]].end - t->parts[o->part[i]].first;
+	return n;
 }
 
 uint64_t

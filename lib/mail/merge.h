@@ -13,6 +13,7 @@
 #define PH_MAIL_MERGE_H
 
 #include "lib/base/buf.h"
+#include "lib/base/hmap.h"
 #include "lib/base/why.h"
 
 #define MERGE_MAX_NAME	64u
@@ -31,8 +32,8 @@
 int merge_define(struct str arg, struct buf *defs, struct why *why) PH_MUST_CHECK;
 /* Takes the next definition of *defs; false: there is none. Views borrow. */
 bool merge_next(struct str *defs, struct str *name, struct str *value);
-/* The last definition of that name; p NULL: there is none. */
-struct str merge_value(struct str defs, struct str name);
+/* The last definition of each of these names, which begin with "*", in one pass; p NULL: there is none. */
+void merge_own(struct str defs, const struct str *names, size_t n, struct str *values);
 
 /* ---- the text ---- */
 
@@ -54,6 +55,7 @@ struct merge_text {
 		char text[MERGE_MAX_NAME + 1];
 	} * names;
 	size_t n_names, cap_names;
+	struct hmap by_name; /* to numbers from 1 on */
 };
 
 /* max_bytes: of all parts together. */
@@ -85,6 +87,12 @@ struct merge_values {
 	bool
 	    is_undefined_left; /* a reference without a value stays as it was written; otherwise nothing */
 };
+/* What the definitions say of each of the text's names, the last of each, in one pass; values has n_names. */
+void merge_set_all(const struct merge_text *t, struct str defs, struct str *values);
+/* One name's value, where the text refers to it. */
+void merge_set(const struct merge_text *t, struct str name, struct str v, struct str *values);
+/* Of how many pieces the recipient's text is made: what that costs, however short they are. */
+size_t merge_n_pieces(const struct merge_text *t, const struct merge_order *o);
 typedef void merge_sink(void *arg, struct str piece);
 /* Gives out the recipient's text in pieces; at most some bytes of its own between those of text and values. */
 void merge_expand(const struct merge_text *t, const struct merge_order *o,

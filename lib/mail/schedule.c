@@ -11,7 +11,7 @@
  *	date-time  = 4DIGIT "-" 2DIGIT "-" 2DIGIT SP 2DIGIT ":" 2DIGIT [ ":" 2DIGIT ]
  */
 
-#define SEC_MAX INT64_C(253402300799) /* the end of the year 9999 */
+#define SEC_MAX (INT64_MAX / NS_PER_SEC) /* nanoseconds of later years have no room in 64 bits */
 
 static int
 bad(struct why *why, const char *text, struct str piece)
@@ -43,7 +43,7 @@ is_in_range(const struct tm *tm)
 {
 	static const int days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 
-	/* nanoseconds of later years have no room in 64 bits */
+	/* well below SEC_MAX */
 	return tm->tm_year >= 1970 && tm->tm_year <= 2200 && tm->tm_mon >= 1 && tm->tm_mon <= 12 &&
 	       tm->tm_mday >= 1 && tm->tm_mday <= days[tm->tm_mon - 1] && tm->tm_hour <= 23 &&
 	       tm->tm_min <= 59 && tm->tm_sec <= 59;

@@ -15,6 +15,9 @@
 #define MAX_FETCHES   20
 #define MAX_DEATHS    3 /* what kills it time and again may be what the domain serves */
 #define MAX_DOMAINS   100000
+/* a policy is got again so long before its end that who would have it forgotten must keep us from it for days (RFC 8461
+ * 10.2): in the middle of its time, and after a day */
+#define RENEW_NS      (24 * 3600 * NS_PER_SEC)
 #define MAX_WAITERS   1000
 #define MAX_ADDRESSES 400
 /* requests of this file's; route.c's are far below */
@@ -152,6 +155,7 @@ sts_domain_set(struct sts_domain *d, const struct sts_policy *p, struct str id, 
 	d->patterns_len = p->patterns_len;
 	d->mode = p->mode;
 	d->expires = expires;
+	d->renew_at.ns = ev_wall().ns + PH_MIN((expires.ns - ev_wall().ns) / 2, RENEW_NS);
 	(void)str_copy(d->id, sizeof d->id, id);
 }
 
@@ -341,7 +345,7 @@ sts_checked(const struct ipc_msg *m)
 	if (d == NULL || d->look->id[0] != '\0')
 		return;
 	if (a->result != SPF_PASS || !sts_record_id(m->text[2], id) ||
-	    (d->patterns != NULL && strcmp(id, d->id) == 0)) {
+	    (d->patterns != NULL && strcmp(id, d->id) == 0 && ev_wall().ns < d->renew_at.ns)) {
 		end(d);
 		return;
 	}

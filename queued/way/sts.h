@@ -2,7 +2,7 @@
  * MTA-STS (RFC 8461): what the policies of recipients' domains say about their mail exchangers. Each domain's record is
  * asked for through dnsd, its policy got by posthttp, which execd starts as a user of its own: no byte of HTTP or of a
  * policy's text is read here. A policy is kept for its max_age, over restarts too (spool/state/mta-sts), and got again
- * when the record has another id. One question at a time a domain; whoever waits is kicked when it is answered. What
+ * when the record has another id, and long before it ends. One question at a time a domain; whoever waits is kicked when it is answered. What
  * cannot be got counts as no policy, unless an earlier one still holds; but while execd or dnsd is away, it is waited.
  */
 #ifndef PH_QUEUED_WAY_STS_H

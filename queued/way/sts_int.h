@@ -15,6 +15,7 @@ struct sts_domain {
 	uint8_t mode; /* enum sts_mode */
 	char id[STS_MAX_ID + 1];
 	struct wall expires;
+	struct wall renew_at;  /* then it is got again, though its record be the same */
 	struct tick look_at;   /* its record is looked at again */
 	struct sts_look *look; /* under way, NULL: nothing is; owned */
 };

@@ -35,14 +35,16 @@ expand(const struct merge_text *t, struct str defs, bool is_left)
 	static struct str values[MERGE_MAX_NAMES];
 	struct merge_values v = {.value = values, .is_undefined_left = is_left};
 	struct made made = {.newlines = 2};
+	static const struct str name = {"*parts", 6};
 	struct merge_order order;
+	struct str parts;
 	struct why why;
 	unsigned n_lines = 0;
 
-	if (merge_order_parse(t, merge_value(defs, STR("*parts")), &order, &why) == -1)
+	merge_own(defs, &name, 1, &parts);
+	if (merge_order_parse(t, parts, &order, &why) == -1)
 		return;
-	for (size_t i = 0; i < t->n_names; i++)
-		values[i] = merge_value(defs, str_of(t->names[i].text));
+	merge_set_all(t, defs, values);
 	merge_expand(t, &order, &v, take, &made);
 	assert(made.n_bytes <= merge_length(t, &order, &v));
 	for (size_t i = 0; i < t->text.tail; i++)

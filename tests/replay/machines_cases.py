@@ -33,7 +33,7 @@ PROGRAMS = {
         "only": {"lib/suppress": ["filter.c"]},
         "without": {"queued": ["main.c"], "lib/ev": ["ev_libevent.c", "worker.c"]},
         "also": ["lib/ev/ev_fake", "tests/replay/queue_fakes", "tests/replay/queue_heard",
-                 "tests/replay/queue_more", "tests/replay/queue_orphans", "tests/replay/queue_reports",
+                 "tests/replay/queue_more", "tests/replay/queue_orphans", "tests/replay/queue_reports", "tests/replay/queue_policies",
                  "tests/replay/queue_script"],
         "link": ["-Wl,--wrap=ipc_chan_new"],
     },

@@ -9,9 +9,8 @@
 
 /* ---- what queued says ---- */
 
-static void PH_PRINTF(1, 2) event(const char *fmt, ...);
-static void
-event(const char *fmt, ...)
+void
+replay_event(const char *fmt, ...)
 {
 	int64_t ms = mono_diff_ms(replay.start, ev_now());
 	va_list ap;
@@ -37,7 +36,7 @@ said_resolve(const struct ipc_msg *m)
 {
 	const struct ipc_resolve *r = m->head;
 
-	event("resolve %.*s%s", STR_ARG(m->text[0]), r->kind == DNS_HOST ? " (host)" : "");
+	replay_event("resolve %.*s%s", STR_ARG(m->text[0]), r->kind == DNS_HOST ? " (host)" : "");
 	for (size_t i = 0; i < MAX_ASKED; i++) {
 		if (replay.asked[i].name == NULL) {
 			replay.asked[i].name = xstrdup_str(m->text[0]);
@@ -57,7 +56,7 @@ said_open(const struct ipc_msg *m)
 	if (o->src.family != 0)
 		snprintf(from, sizeof from, " from %u.%u.%u.%u %.*s", o->src.bytes[0],
 		    o->src.bytes[1], o->src.bytes[2], o->src.bytes[3], STR_ARG(m->text[1]));
-	event("open conn=%u %u.%u.%u.%u:%u %.*s for %.*s/%.*s%s", o->conn, o->dst.bytes[0],
+	replay_event("open conn=%u %u.%u.%u.%u:%u %.*s for %.*s/%.*s%s", o->conn, o->dst.bytes[0],
 	    o->dst.bytes[1], o->dst.bytes[2], o->dst.bytes[3], o->dst.port, STR_ARG(m->text[0]),
 	    STR_ARG(m->text[2]), STR_ARG(m->text[3]), from);
 }
@@ -70,7 +69,7 @@ said_close(const struct ipc_msg *m)
 	static const char *const hows[CONN_CLOSE_MAX] = {
 	    "?", "quit", "abort", "drain", "interrupt"};
 
-	event("%s conn=%u", hows[c->how % CONN_CLOSE_MAX], c->conn);
+	replay_event("%s conn=%u", hows[c->how % CONN_CLOSE_MAX], c->conn);
 }
 
 static void
@@ -87,7 +86,7 @@ said_txn(const struct ipc_msg *m)
 		len += (size_t)snprintf(
 		    list + len, sizeof list - len, "%s%u", at == 0 ? "" : ",", index);
 	}
-	event("txn conn=%u txn=%u %s rcpts=%s", t->conn, t->txn, name_of(t->place.id), list);
+	replay_event("txn conn=%u txn=%u %s rcpts=%s", t->conn, t->txn, name_of(t->place.id), list);
 }
 
 static void
@@ -101,9 +100,9 @@ said_record(const struct ipc_msg *m)
 	struct ipc_record_ack ack = {.seq = r->seq};
 
 	if (r->type == ACCT_QUEUE)
-		event("record tq \"%.*s\"", STR_ARG(m->text[0]));
+		replay_event("record tq \"%.*s\"", STR_ARG(m->text[0]));
 	else
-		event("record %s %s rcpt=%u%s code=%u %u.%u.%u \"%.*s\"",
+		replay_event("record %s %s rcpt=%u%s code=%u %u.%u.%u \"%.*s\"",
 		    types[r->type % ACCT_TYPE_MAX], name_of(r->place.id), r->rcpt,
 		    finals[r->final % FINAL_MAX], r->code, r->enh[0], r->enh[1], r->enh[2],
 		    STR_ARG(m->text[0]));
@@ -118,7 +117,8 @@ said_report_rcpt(const struct ipc_msg *m)
 	const struct ipc_report_rcpt *r = m->head;
 	static const char *const kinds[] = {"?", "failed", "delayed", "delivered", "relayed"};
 
-	event("report %s rcpt=%u %s", name_of(r->id), r->rcpt, kinds[r->kind % countof(kinds)]);
+	replay_event(
+	    "report %s rcpt=%u %s", name_of(r->id), r->rcpt, kinds[r->kind % countof(kinds)]);
 }
 
 static void
@@ -139,10 +139,10 @@ said_notice(const struct ipc_msg *m)
 	struct ipc_notice_done done = {.id = n->id, .ok = replay.reports == REPORTS_OK};
 	struct str rest = m->text[2], line;
 
-	event("notice to %.*s: %.*s", STR_ARG(m->text[0]), STR_ARG(m->text[1]));
+	replay_event("notice to %.*s: %.*s", STR_ARG(m->text[0]), STR_ARG(m->text[1]));
 	while (rest.len > 0 && str_next(&rest, '\n', &line)) {
 		if (str_has_prefix(line, STR("Because: ")) || str_has_prefix(line, STR("All SMTP")))
-			event("notice says %.*s", STR_ARG(line));
+			replay_event("notice says %.*s", STR_ARG(line));
 	}
 	if (replay.reports != REPORTS_OFF)
 		ipc_test_deliver(replay.chan[ROLE_BOUNCE], IPC_NOTICE_DONE, &done, NULL);
@@ -171,7 +171,7 @@ said_heard(const struct ipc_msg *m)
 	const struct ipc_record *r = m->head;
 	struct ipc_record_ack ack = {.seq = r->seq};
 
-	event("record %s %s rcpt=%u nth=%u", r->type == ACCT_COMPLAINT ? "f" : "rb",
+	replay_event("record %s %s rcpt=%u nth=%u", r->type == ACCT_COMPLAINT ? "f" : "rb",
 	    name_of(r->place.id), r->rcpt, r->nth);
 	replay.last_seq = r->seq;
 	if (!replay.no_acks)
@@ -182,15 +182,15 @@ static void
 said_process(const struct ipc_msg *m)
 {
 	replay.process = *(const struct ipc_process *)m->head;
-	event("process %s rcpt=%u", name_of(replay.process.place.id), replay.process.rcpt);
+	replay_event("process %s rcpt=%u", name_of(replay.process.place.id), replay.process.rcpt);
 }
 
 static void
 said_copy(const struct ipc_msg *m)
 {
 	replay.copy = *(const struct ipc_copy *)m->head;
-	event("copy %s rcpt=%u to=\"%.*s\"%s", name_of(replay.copy.place.id), replay.copy.rcpt,
-	    STR_ARG(m->text[0]), replay.copy.also ? " and whom it is for" : "");
+	replay_event("copy %s rcpt=%u to=\"%.*s\"%s", name_of(replay.copy.place.id),
+	    replay.copy.rcpt, STR_ARG(m->text[0]), replay.copy.also ? " and whom it is for" : "");
 }
 
 static void
@@ -206,7 +206,7 @@ said_renew(const struct ipc_msg *m)
 {
 	const struct ipc_peer *p = m->head;
 
-	event("renew %s", ipc_role_name(p->role));
+	replay_event("renew %s", ipc_role_name(p->role));
 }
 
 static const struct {
@@ -227,6 +227,8 @@ static const struct {
     {IPC_JUDGE, said_judge},
     {IPC_SEGMENT_FREE, said_free},
     {IPC_RENEW, said_renew},
+    {IPC_CHECK, replay_said_check},
+    {IPC_EXEC_RUN, replay_said_run},
 };
 
 bool

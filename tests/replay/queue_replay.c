@@ -194,7 +194,7 @@ static void
 add_peers(void)
 {
 	static const enum ipc_role roles[] = {
-	    ROLE_INJECT, ROLE_DNS, ROLE_DELIVER, ROLE_BOUNCE, ROLE_ACCT, ROLE_FBL};
+	    ROLE_INJECT, ROLE_DNS, ROLE_DELIVER, ROLE_BOUNCE, ROLE_ACCT, ROLE_FBL, ROLE_EXEC};
 
 	for (size_t i = 0; i < countof(roles); i++)
 		peers_add(roles[i], 0, -1);
@@ -511,7 +511,8 @@ run_line(struct str line)
 			return;
 		}
 	}
-	if (!replay_more(word, arg) && !replay_orphans(word, arg) && !replay_reports(word, arg))
+	if (!replay_more(word, arg) && !replay_orphans(word, arg) && !replay_reports(word, arg) &&
+	    !replay_policies(word, arg))
 		replay_die("unknown word");
 }
 

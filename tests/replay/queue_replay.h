@@ -59,6 +59,12 @@ void replay_settle(void);
 bool replay_more(struct str word, struct str arg);
 /* queue_reports.c's. */
 bool replay_reports(struct str word, struct str arg);
+/* queue_policies.c's, and what it says of the questions. */
+bool replay_policies(struct str word, struct str arg);
+void replay_said_check(const struct ipc_msg *m);
+void replay_said_run(const struct ipc_msg *m);
+/* Prints one line of what queued says, with the time since `start`. */
+void replay_event(const char *fmt, ...) PH_PRINTF(1, 2);
 /* queue_orphans.c's. */
 bool replay_orphans(struct str word, struct str arg);
 /* The next word, a number; "CODE E.E.E TEXT", of which TEXT is left. */

@@ -13,6 +13,8 @@
  *          [windows=TIME-TIME;…] [untold]  a message comes in; untold: its writer dies before it says so
  *   dns NAME STATUS [PREF=ADDRESS=HOST …]   the answer; address -: the host has none;
  *                                 STATUS: ok nxdomain nodata nullmx servfail timeout noaddr
+ *   texts TEXT                    the answer to the last question for texts; - : there are none
+ *   fetched MODE MAX-AGE MX…      what posthttp made of the policy that was asked for last
  *   up CONN
  *   down CONN refused|lost|timeout|closed|local [STAGE]
  *   greeting CONN CODE E.E.E TEXT           the connection ends with this reply as greeting
