@@ -451,6 +451,7 @@ bounced_init(struct bounced *b, int spool_fd, uint16_t host_id, void (*leave)(vo
 	b->journal = journal_open(spool_fd, BOUNCED_WRITER, host_id, &journal_events, b, &why);
 	if (b->journal == NULL)
 		fatal("event=no-journal text=\"%s\"", why.text);
+	journal_settled_known(b->journal);
 	/* a full disk must not keep the mail from going out that would free it */
 	if (journal_prepare(b->journal, SPARE_SEGMENTS, &why) == -1)
 		log_warn("event=no-spare-segments text=\"%s\"", why.text);

@@ -78,18 +78,20 @@ rename_new(int to_fd, const char *from, const char *to)
 
 /* ---- what becomes of a file ---- */
 
-static void
+static int
 sync_dir(void)
 {
-	if (fsync(pickup.dir_fd) == -1)
-		log_error("event=pickup-sync why=\"%s\"", strerrordesc_np(errno));
+	if (fsync(pickup.dir_fd) == 0)
+		return 0;
+	log_error("event=pickup-sync why=\"%s\"", strerrordesc_np(errno));
+	return -1;
 }
 
 static void
 on_sync(struct ev_defer *d)
 {
 	if (pickup.dir_fd != -1)
-		sync_dir();
+		(void)sync_dir();
 }
 
 static void
@@ -271,6 +273,18 @@ try_file(const char *name)
 	return false;
 }
 
+/* They keep the names they came with: what the disk does not settle is not begun. */
+static void
+leave(struct pickup_job *const *jobs, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		give_back(jobs[i]->name);
+		close_fd(&jobs[i]->fd);
+	}
+	pickup.must_look = true;
+	look_in_ms(PAUSE_MS);
+}
+
 /* Claims what there is room for. */
 static void
 look_through(DIR *dir)
@@ -287,7 +301,10 @@ look_through(DIR *dir)
 	if (n == 0)
 		return;
 	/* from here on each one is known by its id, whatever happens */
-	sync_dir();
+	if (sync_dir() == -1) {
+		leave(started, n);
+		return;
+	}
 	pickup.n_jobs += n;
 	for (size_t i = 0; i < n; i++)
 		pickup_job_start(started[i], &injectd.world);
@@ -368,8 +385,11 @@ settle_all(void)
 	while (dir != NULL && (d = readdir(dir)) != NULL)
 		if (parse_claimed(d->d_name, &id))
 			settle(d->d_name, id);
-	if (dir != NULL)
-		closedir(dir);
+	if (dir == NULL)
+		return;
+	closedir(dir);
+	if (sync_dir() == 0)
+		journal_settled_known(injectd.journal);
 }
 
 /* ---- which directories ---- */
@@ -389,6 +409,7 @@ switch_if_idle(void)
 	if (pickup.dir_fd == -1 || pickup.bad_fd == -1) {
 		ev_timer_stop(&pickup.look);
 		close_fd(&pickup.dir_fd);
+		journal_settled_known(injectd.journal);
 		return;
 	}
 	settle_all();

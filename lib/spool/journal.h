@@ -55,6 +55,8 @@ void journal_append_buf(
  * the only trace of it when it has been delivered and the done log's file that told so is gone.
  */
 bool journal_has_settled(const struct journal *j, uint64_t id);
+/* Whoever needed that trace has what it told on disk, or nobody needs it: the next start knows of them no more. */
+void journal_settled_known(struct journal *j);
 /* Bytes accepted by journal_append whose fate is open: the caller's back-pressure. */
 size_t journal_pending(const struct journal *j);
 /* queued has let go of it; the generation must be the one it had. */

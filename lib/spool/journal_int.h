@@ -32,6 +32,8 @@ struct journal {
 	struct ev_worker *mover;   /* syncs large files: they must not delay the groups */
 	struct segments segs;
 	size_t n_large; /* being written or committed */
+	struct ev_work settled;
+	bool is_counting; /* that work is out */
 
 	/* large ones on their way through W.id, and those that wait because it can name no more */
 	size_t n_named;

@@ -80,27 +80,35 @@ count_accepted(struct idfile_text *t, uint32_t n_rcpts)
 	t->large_rcpts += n_rcpts;
 }
 
-/*
- * Was it renamed? Takes it out of the text, counted if so. What is seen must be on disk before W.id says the same. -1
- * with errno: left as it was.
- */
+/* Was it renamed? What is seen must be on disk before W.id says the same. 1, 0, or -1 with errno. */
+static int
+was_renamed(int dirfd, uint64_t id)
+{
+	char name[SPOOL_NAME + 4], hex[SPOOL_NAME];
+	struct stat st;
+
+	if (sync_queue_dir(dirfd, id) < 0 || sync_dir(dirfd, "tmp") < 0)
+		return -1;
+	snprintf(name, sizeof name, "tmp/%s", id_name(hex, id));
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	return errno == ENOENT ? 1 : -1;
+}
+
+/* Takes it out of the text, counted if it was renamed. -1 with errno: left as it was. */
 static int
 decide(struct idfile *f, int dirfd, uint64_t id)
 {
 	const struct idfile_large *named = find_named(&f->t, id);
-	char name[SPOOL_NAME + 4], hex[SPOOL_NAME];
-	struct stat st;
+	int r;
 
 	if (named == NULL)
 		return 0;
-	if (sync_queue_dir(dirfd, id) < 0 || sync_dir(dirfd, "tmp") < 0)
+	r = was_renamed(dirfd, id);
+	if (r < 0)
 		return -1;
-	snprintf(name, sizeof name, "tmp/%s", id_name(hex, id));
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-		if (errno != ENOENT)
-			return -1;
+	if (r > 0)
 		count_accepted(&f->t, named->n_rcpts);
-	}
 	drop_named(&f->t, id);
 	return 0;
 }
@@ -137,21 +145,57 @@ large_forget(struct idfile *f, int dirfd)
 int
 large_settle(struct idfile *f, int dirfd)
 {
-	if (f->t.n_large == 0)
-		return 0;
-	while (f->t.n_large > 0) {
-		uint64_t id = f->t.large[0].id, n_before = f->t.large_msgs;
-		refuse(f, id);
-		if (decide(f, dirfd, id) < 0)
+	bool has_changed = false;
+
+	for (uint32_t i = f->t.n_large; i-- > 0;) {
+		uint64_t id = f->t.large[i].id;
+		int r = was_renamed(dirfd, id);
+		if (r < 0)
 			return -1;
-		if (f->t.large_msgs > n_before)
+		if (r > 0) {
 			f->settled[f->n_settled++] = id;
+			continue;
+		}
+		refuse(f, id);
+		drop_named(&f->t, id);
+		has_changed = true;
 	}
 	/* first the file that no longer names them: then "no tmp file" cannot be read as "accepted" */
-	if (idfile_write(f) < 0)
+	if (has_changed && idfile_write(f) < 0)
 		return -1;
 	large_forget(f, dirfd);
 	return 0;
+}
+
+static void
+count_settled_run(struct ev_work *work)
+{
+	struct idfile *f = &ph_container_of(work, struct journal, settled)->segs.ids;
+
+	for (size_t i = 0; i < f->n_settled; i++) {
+		const struct idfile_large *named = find_named(&f->t, f->settled[i]);
+		if (named == NULL)
+			continue;
+		count_accepted(&f->t, named->n_rcpts);
+		drop_named(&f->t, f->settled[i]);
+	}
+}
+
+static void
+count_settled_done(struct ev_work *work)
+{
+	ph_container_of(work, struct journal, settled)->is_counting = false;
+}
+
+void
+journal_settled_known(struct journal *j)
+{
+	/* the list is only read from the start on, by both threads */
+	if (j->is_counting || j->segs.ids.n_settled == 0)
+		return;
+	j->is_counting = true;
+	j->settled = (struct ev_work){.run = count_settled_run, .done = count_settled_done};
+	ev_worker_submit(j->flusher, &j->settled);
 }
 
 /* ---- writing ---- */

@@ -8,8 +8,8 @@
 
 #include "lib/spool/idfile_int.h"
 
-/* At the start: counts those under way that were accepted, forgets the rest and removes their tmp files. -1 with
- * errno: the disk does not say. */
+/* At the start: lists those under way that were accepted (they stay named), forgets the rest and removes their tmp
+ * files. -1 with errno: the disk does not say. */
 int large_settle(struct idfile *f, int dirfd) PH_MUST_CHECK;
 /* The id file was written: refused messages that it no longer names need no tmp file. */
 void large_forget(struct idfile *f, int dirfd);

@@ -83,12 +83,19 @@ find(struct str domain, struct str vmta, bool make)
 	return cold.n;
 }
 
+/* A clock that went back over midnight begins no other day; but one that was wrong does not hold up days to come. */
+static bool
+is_wrong(const struct warming *w, int32_t day)
+{
+	return w->day > day + 1;
+}
+
 static void
 note(uint32_t h, uint64_t id, int32_t day)
 {
 	struct warming *w = &cold.list[h - 1];
 
-	if (day > w->day) {
+	if (day > w->day || is_wrong(w, day)) {
 		w->day = day;
 		w->n = 0;
 	}
@@ -187,9 +194,10 @@ has_room(struct str domain, struct str vmta, const struct conf_set *set, int32_t
 	const struct warming *w = h == 0 ? NULL : &cold.list[h - 1];
 	int32_t first = w == NULL || w->first_day == INT32_MAX ? day : w->first_day;
 
-	/* a clock that went back begins no other day */
-	if (w != NULL && w->day > day)
+	if (w != NULL && w->day > day && !is_wrong(w, day))
 		day = w->day;
+	if (w != NULL && is_wrong(w, day))
+		w = NULL;
 	return (w == NULL || w->day < day ? 0 : w->n) < allowed(set, day - first);
 }
 
@@ -199,8 +207,9 @@ choose(struct str domain, struct str vmta, uint64_t id, int32_t day)
 	uint32_t h = find(domain, vmta, true);
 	struct warming *w = &cold.list[h - 1];
 
-	day = PH_MAX(day, w->day);
-	if (w->first_day == INT32_MAX) {
+	if (!is_wrong(w, day))
+		day = PH_MAX(day, w->day);
+	if (w->first_day > day) {
 		w->first_day = day;
 		write_first(w);
 	}

@@ -139,6 +139,7 @@ load_config(void)
 	for (size_t i = 0; i < messages.n; i++)
 		if (messages.list[i].is_error)
 			fprintf(stderr, "%s\n", messages.list[i].text);
+	conf_messages_clear(&messages);
 	if (replay.conf == NULL)
 		replay_die("the configuration is wrong");
 }

@@ -12,11 +12,19 @@
 #include "queued/queue.h"
 #include "queued/state.h"
 #include "queued/ticks.h"
+#include "tests/unit/queued/tables.h"
 
 static int
 set_up(void **state)
 {
 	state_init();
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	tables_clear();
 	return 0;
 }
 
@@ -163,7 +171,7 @@ ticks_round_up_and_never_wrap(void **state)
 int
 main(void)
 {
-#define T(f) cmocka_unit_test_setup(f, set_up)
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 	    T(a_job_lives_as_long_as_its_mail_or_its_pause),
 	    T(a_walk_over_jobs_meets_each_once_and_no_free_slot),

@@ -7,26 +7,28 @@
 #include "queued/due.h"
 #include "queued/order.h"
 #include "queued/state.h"
+#include "tests/unit/queued/tables.h"
 
 static struct order o;
 static struct due d;
 static uint64_t next_id;
 
-/* what the test before left: lanes are all orders' together */
-static void
-drain(void)
-{
-	while (o.n > 0)
-		order_remove(&o, order_first(&o));
-}
-
 static int
 setup(void **state)
 {
-	drain();
 	state_init();
 	o = (struct order){0};
 	d = (struct due){0};
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	while (o.n > 0)
+		order_remove(&o, order_first(&o));
+	due_clear(&d);
+	tables_clear();
 	return 0;
 }
 
@@ -215,14 +217,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup(without_jobs_they_leave_as_they_came, setup),
-	    cmocka_unit_test_setup(a_job_is_found_whatever_its_priority, setup),
-	    cmocka_unit_test_setup(the_higher_priority_goes_first, setup),
-	    cmocka_unit_test_setup(jobs_take_turns, setup),
-	    cmocka_unit_test_setup(what_comes_back_untried_goes_first, setup),
-	    cmocka_unit_test_setup(a_walk_sees_each_once_though_it_takes_them_out, setup),
-	    cmocka_unit_test_setup(the_soonest_is_first_and_equals_keep_their_order, setup),
-	    cmocka_unit_test_setup(a_hundred_thousand_random_times_cost_little, setup),
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	    T(without_jobs_they_leave_as_they_came),
+	    T(a_job_is_found_whatever_its_priority),
+	    T(the_higher_priority_goes_first),
+	    T(jobs_take_turns),
+	    T(what_comes_back_untried_goes_first),
+	    T(a_walk_sees_each_once_though_it_takes_them_out),
+	    T(the_soonest_is_first_and_equals_keep_their_order),
+	    T(a_hundred_thousand_random_times_cost_little),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,7 +101,7 @@ flush(int fd, long call)
 	disk.n_flushes++;
 	for (size_t i = 0; i < disk.n; i++) {
 		if (is_flushed_by(&disk.change[i], path))
-			free(disk.change[i].old);
+			free(disk.change[i].old); /* NULL but for bytes */
 		else
 			disk.change[n++] = disk.change[i];
 	}
@@ -195,11 +195,20 @@ unlinkat(int dirfd, const char *name, int flags)
 	return (int)syscall(SYS_unlinkat, dirfd, name, flags);
 }
 
+/* What was changed until now stays so, all but the first n changes. */
+static void
+disk_forget(size_t n)
+{
+	while (disk.n > n)
+		if (disk.change[--disk.n].kind == CHANGE_BYTES)
+			free(disk.change[disk.n].old);
+}
+
 /* From here on changes are remembered. */
 static void
 disk_on(void)
 {
-	disk.n = 0;
+	disk_forget(0);
 	disk.fails = disk.skipped = NULL;
 	disk.is_on = true;
 }
@@ -208,8 +217,16 @@ static int
 setup_disk(void **state)
 {
 	disk.is_on = disk.is_dead = false;
-	disk.n = 0;
 	return setup(state);
+}
+
+static int
+teardown_disk(void **state)
+{
+	int r = teardown(state);
+
+	disk_forget(0);
+	return r;
 }
 
 static void

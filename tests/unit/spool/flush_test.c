@@ -258,7 +258,7 @@ it_is_not_counted_after_a_power_cut_in_the_middle_of_that_either(void **state)
 	disk_on();
 	disk.fails = "/1.id";
 	large(5);
-	disk.n = 0;
+	disk_forget(0);
 	cut_and_start();
 	assert_audit(1, 1);
 	assert_int_equal(n_tmp(), 0);
@@ -292,8 +292,9 @@ a_rename_that_the_disk_does_not_settle_is_counted_as_it_turns_out(void **state)
 	kill_journal();
 	kill_store();
 	struct change only = *back;
+	*back = disk.change[0];
 	disk.change[0] = only;
-	disk.n = 1;
+	disk_forget(1);
 	power_cut();
 	open_store();
 	walk(&w);
@@ -350,7 +351,7 @@ a_group_whose_flush_fails_is_refused_for_ever(void **state)
 	disk.fails = NULL;
 	append_until_taken();
 	assert_audit(3, 3);
-	disk.n = 0;
+	disk_forget(0);
 	cut_and_start();
 	assert_audit(3, 3);
 }
@@ -520,7 +521,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup_disk, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup_disk, teardown_disk)
 	    T(done_lines_that_a_kill_left_unflushed_are_flushed_before_they_count),
 	    T(tries_of_a_done_log_that_the_disk_refuses_take_no_room),
 	    T(the_id_file_is_flushed_before_its_other_half_is_overwritten),

@@ -331,6 +331,18 @@ a_crash_around_the_rename_is_settled_by_the_tmp_file(void **state)
 	assert_int_equal(spool_was_accepted(h.fd, f->place.id), 0);
 	assert_true(journal_has_settled(h.j, f->place.id));
 	assert_false(journal_has_settled(h.j, other));
+	/* killed before it had asked: the next start tells it again */
+	journal_close(&h.j);
+	h.j = open_journal(1);
+	assert_true(journal_has_settled(h.j, f->place.id));
+	journal_settled_known(h.j);
+	journal_settled_known(h.j);
+	assert_true(journal_has_settled(h.j, f->place.id));
+	append(1, STR("small\r\n"));
+	wait_for_fates();
+	journal_close(&h.j);
+	h.j = open_journal(1);
+	assert_false(journal_has_settled(h.j, f->place.id));
 }
 
 static void
