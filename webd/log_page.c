@@ -13,8 +13,8 @@
 #include "lib/base/xalloc.h"
 #include "webd/webd.h"
 
-#define MAX_TAIL     (256u * 1024)	/* bytes looked at for the page */
-#define MAX_DOWNLOAD (8u * 1024 * 1024) /* bytes of the end of the log */
+#define MAX_TAIL     (2u * 1024 * 1024) /* bytes of the end of the log looked at for the page */
+#define MAX_DOWNLOAD (8u * 1024 * 1024) /* and in a download */
 #define LINES	     200u
 
 static int log_fd = -1;
@@ -27,9 +27,9 @@ log_page_use(int fd)
 	log_fd = fd;
 }
 
-/* The last bytes, from the beginning of a line. False: there is no log to be read. */
+/* The last bytes, from the beginning of a line; *is_cut: there were others before. False: there is no log to be read. */
 static bool
-read_end(struct buf *b, size_t max)
+read_end(struct buf *b, size_t max, bool *is_cut)
 {
 	struct stat st;
 	off_t from;
@@ -47,7 +47,8 @@ read_end(struct buf *b, size_t max)
 		return false;
 	buf_wrote(b, (size_t)n);
 	cut = str_find(buf_str(b), '\n');
-	if (from > 0 && cut != STR_NPOS)
+	*is_cut = from > 0;
+	if (*is_cut && cut != STR_NPOS)
 		buf_consume(b, cut + 1);
 	return true;
 }
@@ -63,9 +64,19 @@ has_words(struct str line, struct str words)
 	return true;
 }
 
+/* when not all of the log was looked through: a program sees it, and a person reads it */
+static void
+say_cut(struct tree *t)
+{
+	if (tree_add(t, STR("complete"), STR("no"), CTL_BOOL) == -1)
+		log_debug("event=log-page-full");
+	t->message = xasprintf(
+	    "Only the last %u MB of the log were looked through.", MAX_TAIL / (1024 * 1024));
+}
+
 /* the newest first */
 static void
-serve_lines(struct request *r, struct str text)
+serve_lines(struct request *r, struct str text, bool is_cut)
 {
 	struct str words = request_field(r, "search"), line;
 	uint32_t max = LINES, n = 0;
@@ -89,7 +100,10 @@ serve_lines(struct request *r, struct str text)
 	}
 	if (n == 0 && tree_add(&t, STR("line"), STR(""), CTL_NO_ROWS) == -1)
 		log_debug("event=log-page-empty");
-	t.message = xstrdup("");
+	if (is_cut && n < max)
+		say_cut(&t);
+	else
+		t.message = xstrdup("");
 	request_tree(r, MHD_HTTP_OK, &t);
 	tree_clear(&t);
 }
@@ -98,6 +112,7 @@ void
 log_page_serve(struct request *r)
 {
 	bool is_download = strcmp(r->path, "/getFile") == 0;
+	bool is_cut = false;
 	struct buf b;
 
 	if (r->no_logs) {
@@ -109,12 +124,12 @@ log_page_serve(struct request *r)
 		return;
 	}
 	buf_init(&b, MAX_DOWNLOAD + 1);
-	if (!read_end(&b, is_download ? MAX_DOWNLOAD : MAX_TAIL))
+	if (!read_end(&b, is_download ? MAX_DOWNLOAD : MAX_TAIL, &is_cut))
 		request_say(r, MHD_HTTP_NOT_FOUND, "There is no log that can be read here.");
 	else if (is_download) {
 		request_reply(r, MHD_HTTP_OK, "text/plain; charset=utf-8", buf_str(&b));
 		request_add_header(r, "Content-Disposition", "attachment; filename=\"log.txt\"");
 	} else
-		serve_lines(r, buf_str(&b));
+		serve_lines(r, buf_str(&b), is_cut);
 	buf_clear(&b);
 }

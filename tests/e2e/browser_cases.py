@@ -98,7 +98,44 @@ def log_ins():
     b.no_complaints("log-ins")
 
 
-@case("every page opens, shows what there is, says nothing on the console, and has a heading, a title and named parts")
+# text whose colour stands out too little from what is behind it (WCAG 2: 4.5 to 1), and the page's width
+READABLE = """
+const light = (c) => [0.2126, 0.7152, 0.0722].reduce((sum, weight, i) => {
+    const v = c[i] / 255;
+    return sum + weight * (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+}, 0);
+const parts = (text) => { const c = text.match(/[\\d.]+/g).map(Number); return c.length === 3 ? [...c, 1] : c; };
+const behind = (e) => {
+    for (; e; e = e.parentElement) {
+        const c = parts(getComputedStyle(e).backgroundColor);
+        if (c[3] === 1) return c;
+    }
+    return [255, 255, 255, 1];
+};
+const bad = new Set();
+for (const e of document.body.querySelectorAll("*")) {
+    const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+    const style = getComputedStyle(e);
+    if (!own || !e.getClientRects().length || style.visibility !== "visible" || e.disabled) continue;
+    const [a, b] = [light(parts(style.color)), light(behind(e))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) bad.add(`${e.tagName}.${e.className} "${e.textContent.slice(0, 30)}" ${style.color}`);
+}
+if (document.documentElement.scrollWidth > innerWidth) bad.add(`${document.documentElement.scrollWidth} pixels wide`);
+return [...bad].join(", ");
+"""
+
+
+def look(b, page):
+    """As the page is, on a phone and in the dark."""
+    for width, scheme in ((1280, "light"), (1280, "dark"), (360, "dark"), (360, "light")):
+        b.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+        b.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False})
+        expect_equal(b.script(READABLE), "", f"/ui/{page} {scheme}, {width} pixels")
+    b.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    b.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@case("every page opens, shows what there is, says nothing on the console, has a heading, a title and named parts, and is readable everywhere")
 def pages():
     _, b = world()
     wanted = {"": "It balances", "queues": "gmail.test/mta-a", "queue?name=gmail.test/mta-a": "Why it is where it is", "domains": "yahoo.test",
@@ -123,6 +160,7 @@ def pages():
             if (document.documentElement.scrollWidth > innerWidth) bad.push("wider than the window");
             return bad.join(", ")""")
         expect_equal(problems, "", page)
+        look(b, page)
         b.no_complaints("/ui/" + page)
 
 

@@ -1,5 +1,6 @@
 """The web monitor for scripts: each URL and form, who may do what and who not, log-ins, TLS, and requests that no honest
 client sends."""
+import glob
 import json
 import os
 import socket
@@ -540,6 +541,26 @@ def _editing(w, path, c):
     commit = c.post("/configFile", one, token=False, X_API_Key=KEY)
     expect_equal((commit.status, open(path).read()), (200, before), f"op=commit: {commit.body}")
     expect("event=http-configuration" in w.ph.said() and "event=configuration-replaced" in w.ph.said(), "the log")
+
+
+@case("the log page: the newest lines first, those with all the words, and it says when not all of a large log was looked through")
+def log_page():
+    w = world()
+
+    def lines(query):
+        data = w.client(6).get("/logs?format=json" + query).json()["data"]
+        return [line["text"] for line in data["line"]], data.get("complete")
+    found, complete = lines("&search=webd+ready")
+    expect(found and complete is None and all("webd" in x and "ready" in x for x in found), f"{found} {complete}")
+    newest = lines("&maxitems=2")[0]
+    expect(len(newest) == 2 and newest[0][:19] >= newest[1][:19], f"{newest}")
+    current = max(glob.glob(w.folder + "/log/*"), key=os.path.getmtime)
+    with open(current, "a") as f:
+        f.write(("x" * 99 + "\n") * 22000)
+    expect_equal(lines("&search=webd+ready"), ([], False), "of a large log")
+    expect_equal(lines("&maxitems=1&search=xxx"), (["x" * 99], None), "enough was found")
+    w.ph.pmtactl("rotate", "log")
+    wait_for("the new log is shown", lambda: lines("&search=xxx") == ([], None), 20)
 
 
 @case("at the end the audit balances")

@@ -344,10 +344,11 @@ async function logs(context) {
 		return;
 	}
 	filter(context, "/ui/logs", text(context, "search", "With these words"), howMany(context));
-	context.box.append(el("p", {}, el("a", {href: "/getFile?file=log.txt", download: "log.txt"}, "Download the log")));
+	context.box.append(el("p", {}, el("a", {href: "/getFile?file=log.txt", download: "log.txt"}, "Download the log, its last 8 MB")));
 	await part(context, async () => {
 		const d = await get("/logs", values(context, "search", "maxitems"));
-		return card("The newest first", el("pre", {tabindex: "0", "aria-label": "Log"}, d.line.map((l) => l.text).join("\n") || "No line matches."));
+		return card("The newest first", el("pre", {tabindex: "0", "aria-label": "Log"}, d.line.map((l) => l.text).join("\n") || "No line matches."),
+			d.complete === false ? el("p", {class: "warn"}, "Only the last 2 MB of the log were looked through.") : null);
 	});
 }
 
