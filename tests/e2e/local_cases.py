@@ -1,6 +1,7 @@
 """Deliveries of type pipe, file and http-delivery: what a command gets, what its end means, and where files go."""
 import mailbox
 import os
+import pwd
 import re
 import signal
 import sys
@@ -24,6 +25,9 @@ if user.startswith("early"):
     print("enough")
     sys.exit(0)
 body = sys.stdin.buffer.read()
+if user.startswith("whoami"):
+    print(f"user {os.geteuid()}", flush=True)
+    sys.exit(65)
 while os.path.exists(place + "/wait") and user.startswith("slow"):
     time.sleep(0.02)
 with open(f"{place}/out/{to}", "ab") as f:
@@ -47,6 +51,11 @@ domain-key s1,inject.test,{folder}/s1.pem
 	type pipe
 	command {folder}/taker $to -f$user
 	macro-variables-preserve-case yes
+</domain>
+<domain nobody.test>
+	type pipe
+	command {folder}/taker $to
+	command-user nobody
 </domain>
 <domain option.test>
 	type pipe
@@ -166,6 +175,10 @@ def all_of_it():
             row = w.record(rcpt, "dbt")
             expect_equal((row["type"], row["dsnStatus"].split()[0]), (kind, status), f"record of {rcpt}")
             expect("said ??? status" in row["dsnDiag"] and len(row["dsnDiag"]) < 500, f"output: {row['dsnDiag']}")
+        w.send(["whoami@pipe.test", "whoami@nobody.test"])
+        for name, user in (("pipe", "pmta-exec"), ("nobody", "nobody")):
+            said = w.record(f"whoami@{name}.test")["dsnDiag"]
+            expect(f"user {pwd.getpwnam(user).pw_uid}" in said, f"command-user {user}: {said}")
         w.send(["killed@pipe.test", "deaf@pipe.test"], body=b"Subject: x\r\n\r\n" + b"x" * 70 + b"\r\n" + b"y\r\n" * 99999)
         w.send(["-rf@option.test", "early@pipe.test", "nobody@none.test"])
         expect_equal(w.record("killed@pipe.test", "t")["dsnStatus"].split()[0], "4.3.0", "killed")

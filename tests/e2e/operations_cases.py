@@ -251,7 +251,7 @@ def resolve_connect():
 AUTH_POLICY = """port {mx_port}
 name-server {net}.53:{dns_port}
 provider auth.test { mx {net}.20; auth ann opensesame PLAIN LOGIN; }
-provider gmail.test { mx {net}.10; reply rcpt match:late* "450 4.2.1 come back later"; reply rcpt match:no* "550 5.1.1 no such user";
+provider gmail.test { mx {net}.10; tls yes; reply rcpt match:late* "450 4.2.1 come back later"; reply rcpt match:no* "550 5.1.1 no such user";
 	reply rcpt match:spam* "550 5.7.1 message looks like spam"; }
 """
 LOGGED = DOMAIN + """<domain auth.test>
@@ -261,9 +261,9 @@ LOGGED = DOMAIN + """<domain auth.test>
 	log-connections yes
 	log-commands yes
 	log-data yes
-	log-tls yes
 </domain>
 <domain gmail.test>
+	log-tls yes
 	log-resolution yes
 	log-transfer-failures yes
 	track-recipient-events yes
@@ -308,6 +308,7 @@ def dialogue():
             wait_for(f"the log of {word!r}", lambda w_=word: talk(w, w_, "auth.test"))
         expect(not talk(w, "<<< ", "gmail.test"), "commands are logged that nobody asked for")
         expect("event=resolution queue=gmail.test" in w.ph.said(), "log-resolution")
+        wait_for("log-tls", lambda: talk(w, "TLS established: TLSv1.", "gmail.test"))
         wait_for("log-transfer-failures", lambda: talk(w, "transfer failed", "gmail.test"))
         said = w.ph.said() + w.ph.pmtactl("show", "settings", "auth.test").stdout
         for secret in SECRETS:

@@ -22,6 +22,7 @@ provider nodsn.test { mx {net}.11; }
 provider one.test { mx {net}.12! {net}.13; }
 provider two.test { mx {net}.14! {net}.15; }
 name nomx.test nodata
+provider tracked.test { mx {net}.17; }
 provider never.test { mx {net}.16; reply rcpt always "450 4.2.1 come back never" }
 """
 # the listener and the right to relay in their old forms; the name server behind a relay that looks at the questions
@@ -49,6 +50,9 @@ smtp-source-ip {net}.200
 </domain>
 <domain plain.test>
 	max-rcpt-per-message 2
+</domain>
+<domain tracked.test>
+	add-fbl-id yes
 </domain>
 <domain nomx.test>
 	bounce-upon-no-mx yes
@@ -309,6 +313,13 @@ def no_mx():
     send("u@nomx.test")
     found = wait_for("the bounce", lambda: [r for r in world().ph.records("b") if r["rcpt"] == "u@nomx.test"])[0]
     expect_equal(found["dsnStatus"][0], "5", f"{found['dsnStatus']} {found['dsnDiag']}")
+
+
+@case("add-fbl-id yes: what goes out can be known again, also where nothing reads reports")
+def tracked():
+    send("u@plain.test")
+    send("u@tracked.test")
+    expect_equal([b"\r\nx-fblid:" in arrived(f"u@{name}.test").lower() for name in ("plain", "tracked")], [False, True], "X-FBLId")
 
 
 @case("what a file says that is included in a block holds in that block: a rule of <smtp-pattern-list>")
