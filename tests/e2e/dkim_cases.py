@@ -257,6 +257,11 @@ domain-key g,inject.test,{folder}/g.pem
 <domain-key k._domainkey.named.test>
 	private-key {folder}/k.pem
 </domain-key>
+<domain-key k._domainkey.elsewhere.test>
+	private-key {folder}/q.pem
+	domain said.test
+	selector q
+</domain-key>
 dkim-key-directory {folder}/keys
 <domain own.test>
 	dkim-sign {folder}/o.pem inject.test o
@@ -273,7 +278,7 @@ dkim-key-directory {folder}/keys
 @case("every spelling of a key signs: global, VirtualMTA, pool, <domain>, <dkim>, <domain-key>, key directory with its newest")
 def spellings():
     keys = [(s, "inject.test", 1024) for s in ("g", "v1", "v2", "v3", "p", "o")] + [("b", "block.test", 1024),
-                                                                                  ("k", "named.test", 1024)]
+                                                                                  ("k", "named.test", 1024), ("q", "said.test", 1024)]
     w = Signing(SPELLINGS, keys, policy=one_provider("own", "yes", "v", "no"))
     for i, name in enumerate(("old", "new")):
         os.makedirs(f"{w.folder}/keys/dir.test", exist_ok=True)
@@ -295,6 +300,7 @@ def spellings():
         expect_equal(selector("own"), ("o", rr), "dkim-sign with a file in <domain>")
         expect_equal(selector("no", author=b"a@sub.block.test"), ("b", "relaxed/simple"), "<dkim>")
         expect_equal(selector("yes", author=b"a@named.test"), ("k", rr), "<domain-key>")
+        expect_equal(selector("yes", author=b"a@said.test"), ("q", rr), "domain and selector in <domain-key>")
         expect_equal(selector("yes", author=b"a@dir.test"), ("new", rr), "dkim-key-directory")
         expect_equal(selector("no"), None, "without dkim-sign")
         got = w.send("b@no.test", letter(w, b"Date: today\r\n", b"a@block.test"))
