@@ -127,6 +127,8 @@ make_room(void)
 {
 	struct alert *oldest = NULL;
 
+	if (alerts.n_raised >= MAX_ALERTS)
+		return NULL;
 	for (size_t i = 0; i < MAX_ALERTS; i++) {
 		struct alert *a = &alerts.list[i];
 		if (!a->is_used)
