@@ -170,19 +170,21 @@ address_fits(struct walk *w, const struct rcpt *r)
 {
 	const struct selection *s = &w->s;
 	bool has_own_name = r->domain == s->own_names[0] || r->domain == s->own_names[1];
+	uint64_t domain;
 
 	if (s->rcpt.len == 0)
 		return YES;
 	if (s->rcpt_hash != 0 && r->hash != 0 && r->hash != s->rcpt_hash)
 		return NO;
-	/* its domain is not known, or where it begins */
-	if (has_own_name || r->local_part == BIGRAMS_UNKNOWN)
+	domain = domain_bigrams(r->domain);
+	/* its domain is not known, or not as a whole, or where it begins */
+	if (has_own_name || r->local_part == BIGRAMS_UNKNOWN || domain == BIGRAMS_UNKNOWN)
 		return bigrams_may_be(&s->asked_rcpt, r->local_part, BIGRAMS_UNKNOWN) ? READ : NO;
 	if (s->has_domain && !domain_fits(w, r->domain))
 		return NO;
 	if (s->any_local_part)
 		return YES;
-	return bigrams_may_be(&s->asked_rcpt, r->local_part, domain_bigrams(r->domain)) ? READ : NO;
+	return bigrams_may_be(&s->asked_rcpt, r->local_part, domain) ? READ : NO;
 }
 
 static enum verdict
