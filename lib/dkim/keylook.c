@@ -24,7 +24,8 @@ take(struct str *s, unsigned char tag, struct str *value)
 	len = p[1];
 	if (len >= 0x80) {
 		head += len & 0x7f;
-		if (head > 4 || s->len < head)
+		/* DER: one or two octets of length for what a key may have; 0x80 would be BER's "until it ends" */
+		if (head < 3 || head > 4 || s->len < head)
 			return false;
 		len = head == 3 ? p[2] : (size_t)p[2] << 8 | p[3];
 	}

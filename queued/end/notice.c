@@ -37,6 +37,8 @@ tell(struct notice *n)
 		return;
 	n->sent = true;
 	ipc_send(qd.bounce.chan, IPC_NOTICE, &head, texts, -1);
+	/* bounced reads what is on its way though its sender has died: nobody else would know of it */
+	ipc_flush(qd.bounce.chan);
 }
 
 static void

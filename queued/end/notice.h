@@ -1,7 +1,8 @@
 /*
  * Mail to the operator about a queue (backoff-notify, disabled-source-ip-notify): written by bounced like a report,
  * from the null sender, so that nothing is ever written about it in turn. A notice is kept until bounced says that it
- * is durable in the spool; when too many are open the newest is dropped and said so in the log.
+ * is durable in the spool. It is on its way to bounced when the call returns, so that it outlives queued; only what bounced is
+ * not there for, or cannot store, is in memory alone. When too many are open the newest is dropped and said so in the log.
  */
 #ifndef PH_QUEUED_END_NOTICE_H
 #define PH_QUEUED_END_NOTICE_H

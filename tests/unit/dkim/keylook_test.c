@@ -90,12 +90,74 @@ what_is_none_is_not_taken(void **state)
 	EVP_PKEY_free(ec);
 }
 
+static size_t
+put_integer(unsigned char *to, const unsigned char *p, size_t len)
+{
+	size_t n = 0;
+
+	to[n++] = 0x02;
+	if (len >= 0x80)
+		to[n++] = 0x81;
+	to[n++] = (unsigned char)len;
+	memcpy(to + n, p, len);
+	return n + len;
+}
+
+/* a number of 512 bits, with a zero for the sign in front */
+static BIGNUM *
+prime_like(unsigned char text[65])
+{
+	BIGNUM *b = BN_new();
+
+	assert_int_equal(BN_rand(b, 512, BN_RAND_TOP_TWO, BN_RAND_BOTTOM_ODD), 1);
+	text[0] = 0;
+	assert_int_equal(BN_bn2bin(b, text + 1), 64);
+	return b;
+}
+
+/* BER's 0x80 has no length behind it: the first number's tag and length, 0x0201, must not be taken for one */
+static void
+an_indefinite_length_is_none(void **state)
+{
+	static const unsigned char zero[1], e[] = {1, 0, 1}, d[227] = {1}, one[] = {1};
+	unsigned char der[600] = {0x30, 0x80}, p[65], q[65], n[129] = {0};
+	BIGNUM *a = prime_like(p), *b = prime_like(q), *product = BN_new();
+	BN_CTX *ctx = BN_CTX_new();
+	BIO *bio = BIO_new(BIO_s_mem());
+	enum dkim_algorithm algorithm;
+	size_t len = 2;
+	char *text;
+	long text_len;
+	int bits;
+
+	assert_int_equal(BN_mul(product, a, b, ctx), 1);
+	assert_int_equal(BN_bn2bin(product, n + 1), 128);
+	len += put_integer(der + len, zero, sizeof zero);
+	len += put_integer(der + len, n, sizeof n);
+	len += put_integer(der + len, e, sizeof e);
+	len += put_integer(der + len, d, sizeof d);
+	len += put_integer(der + len, p, sizeof p);
+	len += put_integer(der + len, q, sizeof q);
+	for (int i = 0; i < 3; i++)
+		len += put_integer(der + len, one, sizeof one);
+	assert_int_equal(len, 2 + 0x0201);
+	assert_true(PEM_write_bio(bio, PEM_STRING_RSA, "", der, (long)len) > 0);
+	text_len = BIO_get_mem_data(bio, &text);
+	assert_false(dkim_key_look(str_from(text, (size_t)text_len), &algorithm, &bits));
+	BN_free(a);
+	BN_free(b);
+	BN_free(product);
+	BN_CTX_free(ctx);
+	BIO_free(bio);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_is_seen_is_what_it_is),
 	    cmocka_unit_test(what_is_none_is_not_taken),
+	    cmocka_unit_test(an_indefinite_length_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
