@@ -18,13 +18,30 @@ struct conf_forwards {
 /* ---- loading ---- */
 
 static void
-check_targets(struct conf_load *l, const struct forward *f, const struct conf_item *it)
+check_target(struct conf_load *l, struct str text, const struct conf_item *it)
 {
-	for (size_t i = 0; i < f->n; i++) {
-		struct str text = f->targets[i];
-		struct why why;
-		if (conf_syntax_arg(&l->c->mem, STR("EMAIL"), &text, &why) == -1)
-			conf_error(l, it->at, "alias: %s", why.text);
+	struct why why;
+
+	if (conf_syntax_arg(&l->c->mem, STR("EMAIL"), &text, &why) == -1)
+		conf_error(l, it->at, "alias: %s", why.text);
+}
+
+/* The line's targets behind those that the source has. */
+static void
+add_targets(struct conf_load *l, struct forward *f, struct str list, const struct conf_item *it)
+{
+	struct str *all, piece;
+	size_t n = f->n + 1;
+
+	for (size_t i = 0; i < list.len; i++)
+		n += list.p[i] == ',';
+	all = conf_mem(&l->c->mem, n * sizeof *all);
+	if (f->n > 0)
+		memcpy(all, f->targets, f->n * sizeof *all);
+	f->targets = all;
+	while (list.len > 0 && str_next(&list, ',', &piece)) {
+		all[f->n] = str_trim(piece);
+		check_target(l, all[f->n++], it);
 	}
 }
 
@@ -33,9 +50,8 @@ static void
 add_alias(struct conf_load *l, const struct conf_item *it)
 {
 	struct conf_forwards *t = l->c->forwards;
-	struct str rest = it->text, piece;
+	struct str rest = it->text;
 	struct conf_word w;
-	struct forward *f;
 	uint32_t i;
 
 	if (!conf_lex_word(&l->c->mem, &rest, '\0', &w))
@@ -49,16 +65,7 @@ add_alias(struct conf_load *l, const struct conf_item *it)
 		t->list[t->n++] = (struct forward){0};
 		(void)conf_names_put(t->names, w.text, i);
 	}
-	f = &t->list[i];
-	rest = str_trim(rest);
-	while (rest.len > 0 && str_next(&rest, ',', &piece)) {
-		struct str *more = conf_mem(&l->c->mem, (f->n + 1) * sizeof *more);
-		if (f->n > 0)
-			memcpy(more, f->targets, f->n * sizeof *more);
-		more[f->n++] = str_trim(piece);
-		f->targets = more;
-	}
-	check_targets(l, f, it);
+	add_targets(l, &t->list[i], str_trim(rest), it);
 }
 
 void

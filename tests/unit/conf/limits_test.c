@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -299,10 +300,45 @@ a_process_learns_no_password_that_it_does_not_need(void **state)
 	conf_free(&c);
 }
 
+/* so much has the process had at once, in KB */
+static long
+most_memory(void)
+{
+	struct rusage u;
+
+	assert_int_equal(getrusage(RUSAGE_SELF, &u), 0);
+	return u.ru_maxrss;
+}
+
+static void
+an_alias_of_many_takes_memory_in_proportion(void **state)
+{
+	const struct str *targets;
+	struct conf *c;
+	struct buf b;
+	long before;
+
+	buf_init(&b, 1 << 20);
+	(void)buf_add_cstr(&b, "<aliases>\nalias all@a.test ");
+	for (unsigned i = 0; i < 10000; i++)
+		(void)buf_addf(&b, "%su%u@b.test", i == 0 ? "" : ",", i);
+	(void)buf_add_cstr(&b, "\nalias all@a.test last@b.test\n</aliases>\n");
+	before = most_memory();
+	c = load_body(buf_cstr(&b));
+	assert_int_equal(conf_forward(c, STR("all@a.test"), &targets), 10001);
+	assert_true(str_eq(targets[9999], STR("u9999@b.test")));
+	assert_true(str_eq(targets[10000], STR("last@b.test")));
+	/* in the square of their number it would be 800 MB */
+	assert_true(most_memory() - before < 300 * 1024);
+	conf_free(&c);
+	buf_clear(&b);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(an_alias_of_many_takes_memory_in_proportion),
 	    cmocka_unit_test(a_missing_file_is_one_error),
 	    cmocka_unit_test(a_process_learns_no_password_that_it_does_not_need),
 	    cmocka_unit_test(a_folder_is_no_file),
