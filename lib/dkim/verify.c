@@ -10,8 +10,9 @@
 #include "lib/dkim/identity.h"
 #include "lib/mail/header.h"
 
-#define BLANKS	" \t\r\n"
-#define MAX_ALL 2000 /* fields of a header section that are looked at */
+#define BLANKS	  " \t\r\n"
+#define MAX_ALL	  2000	 /* fields of a header section that are looked at */
+#define MAX_LOOKS 200000 /* at fields, for all names of h= together: a millisecond */
 
 /* ---- tag lists (RFC 6376 3.2) ---- */
 
@@ -322,9 +323,14 @@ static int
 add_signed(const struct dkim_found *f, struct header_field *all, size_t n, struct buf *text)
 {
 	struct str rest = str_of(f->names), name = STR_NULL;
+	size_t n_looks = 0;
 
 	while (rest.len > 0 && str_next(&rest, ':', &name)) {
-		struct header_field *one = (struct header_field *)take_lowest(all, n, name);
+		struct header_field *one;
+		n_looks += n;
+		if (n_looks > MAX_LOOKS)
+			return -1;
+		one = (struct header_field *)take_lowest(all, n, name);
 		if (one == NULL)
 			continue;
 		if (dkim_canon_field(f->header_canon, one->whole, text) == -1)

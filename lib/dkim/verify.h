@@ -32,7 +32,7 @@ int dkim_found_parse(struct str field, struct dkim_found *f, struct why *why) PH
 struct dkim_body_hash *dkim_found_body(const struct dkim_found *f);
 /* The body is whole: does its hash fit? Frees *h. */
 bool dkim_found_body_fits(const struct dkim_found *f, struct dkim_body_hash **h);
-/* What was signed of the header section that `field` is in. -1: too much. */
+/* What was signed of the header section that `field` is in. -1: too much, of text or of looking for it. */
 int dkim_found_digest(const struct dkim_found *f, struct str header, struct str field,
     uint8_t digest[DKIM_HASH_LEN]) PH_MUST_CHECK;
 /*
