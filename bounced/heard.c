@@ -14,12 +14,9 @@ struct heard {
 /* ---- reports ---- */
 
 static const char *
-category(void *ctx, uint16_t code, const uint8_t enh[3], struct str diag, struct str mta)
+category(void *ctx, const struct failure *f)
 {
-	struct failure f = {
-	    .code = code, .enh = {enh[0], enh[1], enh[2]}, .text = diag, .mta = mta};
-
-	return proof_judge(ctx, &f).category;
+	return proof_judge(ctx, f).category;
 }
 
 static void
@@ -39,16 +36,12 @@ static void
 on_failed(void *ctx, const struct processor_failure *f)
 {
 	struct bounced *b = ctx;
-	struct failure failure = {.code = f->code,
-	    .enh = {f->enh[0], f->enh[1], f->enh[2]},
-	    .text = f->diag,
-	    .mta = f->mta};
 	struct proof p = {.address = f->rcpt,
 	    .vmta = f->vmta,
 	    .job = f->job,
 	    .source = SUPPRESS_REPORT,
-	    .failure = &failure,
-	    .text = f->diag,
+	    .failure = &f->what,
+	    .text = f->what.text,
 	    .done = on_durable,
 	    .ctx = b->heard};
 

@@ -146,10 +146,11 @@ judge_clear(struct judge *j)
 static uint64_t
 hash_of(const struct failure *f)
 {
-	char text[CLASSIFY_MAX_TEXT + 512];
-	int n = snprintf(text, sizeof text, "%u %u.%u.%u %d %.*s %.*s", f->code, f->enh[0],
+	char text[2 * CLASSIFY_MAX_TEXT + 512];
+	int n = snprintf(text, sizeof text, "%u %u.%u.%u %d %.*s %.*s\n%.*s", f->code, f->enh[0],
 	    f->enh[1], f->enh[2], f->is_local, STR_ARG(str_sub(f->mta, 0, 256)),
-	    STR_ARG(str_sub(f->text, 0, CLASSIFY_MAX_TEXT)));
+	    STR_ARG(str_sub(f->text, 0, CLASSIFY_MAX_TEXT)),
+	    STR_ARG(str_sub(f->around, 0, CLASSIFY_MAX_TEXT)));
 	uint64_t h = str_hash(str_from(text, PH_MIN((size_t)PH_MAX(n, 0), sizeof text - 1)));
 
 	return h == 0 ? 1 : h;

@@ -326,14 +326,22 @@ classify_find(const struct classifier *c, struct str subject, size_t len)
 	return s.best;
 }
 
+static size_t
+find_in(const struct classifier *c, const struct failure *f, struct str text)
+{
+	char subject[MAX_SUBJECT];
+	size_t len = classify_normalise(text, subject, CLASSIFY_MAX_TEXT);
+
+	return classify_find(c, str_from(subject, len + trailer_write(f, subject + len)), len);
+}
+
 struct verdict
 classify(struct classifier *c, const struct failure *f)
 {
-	char subject[MAX_SUBJECT];
-	size_t len = classify_normalise(f->text, subject, CLASSIFY_MAX_TEXT), i;
+	size_t i = find_in(c, f, f->text);
 
-	i = len + trailer_write(f, subject + len);
-	i = classify_find(c, str_from(subject, i), len);
+	if (i == c->n_rules && f->around.len > 0)
+		i = find_in(c, f, f->around);
 	if (i == c->n_rules)
 		return (struct verdict){.category = "other"};
 	return (struct verdict){.category = c->rules[i].category,

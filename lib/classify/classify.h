@@ -23,6 +23,8 @@ struct failure {
 	bool is_local;	/* our own verdict, not a remote's reply */
 	struct str text;
 	struct str mta; /* host that said it, or the domain; may be empty */
+	/* of a report the text that it stands in, or empty: the rules look at it when they find nothing in `text` */
+	struct str around;
 };
 struct verdict {
 	const char *category; /* of the classifier's memory */

@@ -1,2 +1,2 @@
-sources := answer.c complaint.c identity.c message.c patterns.c processor.c report.c
-uses := acct conf ipc mail remote spool track
+sources := answer.c complaint.c failure.c identity.c message.c patterns.c processor.c report.c
+uses := acct classify conf ipc mail remote spool track

@@ -6,8 +6,10 @@
 #ifndef PH_PROCESSOR_PROCESSOR_H
 #define PH_PROCESSOR_PROCESSOR_H
 
+#include "lib/classify/classify.h"
 #include "lib/conf/processor.h"
 #include "lib/ipc/ipc.h"
+#include "lib/remote/remote.h"
 #include "lib/track/track.h"
 
 /* of a message that are read; a report says what it has to say long before */
@@ -21,15 +23,15 @@ struct processor *processor_new(int spool_fd, enum conf_processor which, const s
 void processor_free(struct processor **p);
 /* A recipient of ours who, it is proved, does not get our mail: what a report says of him. Views, for the call. */
 struct processor_failure {
-	struct str rcpt, vmta, job, diag, mta;
-	uint16_t code;
-	uint8_t enh[3];
+	struct str rcpt, vmta, job;
+	struct failure what;
 };
+/* What is to be judged of a report's recipient. Views of both, which have to live on. */
+struct failure processor_failure_of(const struct remote_report *r, const struct remote_rcpt *rc);
 /* What its owner has to say about what is read. Each may be NULL. */
 struct processor_events {
 	/* the bounce's category; the word is borrowed until the next call */
-	const char *(*category)(
-	    void *ctx, uint16_t code, const uint8_t enh[3], struct str diag, struct str mta);
+	const char *(*category)(void *ctx, const struct failure *f);
 	void (*failed)(void *ctx, const struct processor_failure *f);
 	/* All was told of a message that could be read. True: the owner sends PROCESSED, when what follows is on disk. */
 	bool (*keep_end)(void *ctx, const struct ipc_processed *done);

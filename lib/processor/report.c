@@ -7,10 +7,10 @@ static const char *
 category_of_rcpt(const struct reading *rd, const struct remote_rcpt *rc)
 {
 	const struct processor *p = rd->p;
+	const struct failure f = processor_failure_of(&rd->report, rc);
 
 	if (p->events->category != NULL)
-		return p->events->category(
-		    p->ctx, rc->code, rc->enh, str_of(rc->diag), str_of(rc->mta));
+		return p->events->category(p->ctx, &f);
 	return category_of(rc->code, rc->enh);
 }
 
@@ -67,11 +67,8 @@ type_of(const struct reading *rd, const struct remote_rcpt *rc)
 static void
 say_failed(const struct reading *rd, const struct remote_rcpt *rc, const struct identity *id)
 {
-	struct processor_failure f = {.rcpt = str_of(id->rcpt),
-	    .diag = str_of(rc->diag),
-	    .mta = str_of(rc->mta),
-	    .code = rc->code,
-	    .enh = {rc->enh[0], rc->enh[1], rc->enh[2]}};
+	struct processor_failure f = {
+	    .rcpt = str_of(id->rcpt), .what = processor_failure_of(&rd->report, rc)};
 
 	if (rd->p->events->failed == NULL || id->proof == PROOF_NONE)
 		return;

@@ -97,6 +97,12 @@ def bounces():
         # a report to a VERP address that names nobody
         send(w, "bounce-y=far.test@bounces.posthaste.test", dsn("", diag=""))
         wait_for("by VERP", lambda: "y@far.test" in {r["rcpt"] for r in reports(w, 2, "rb")})
+        # what stands beside the address says nothing; the text around it does
+        send(w, "bounce@mta.posthaste.test", b"From: MAILER-DAEMON@far.test\r\nSubject: Undelivered mail\r\n\r\n"
+             b"Your message was not delivered.\r\n\r\n<z@far.test>:\r\nThis is all that we know of it.\r\n\r\n"
+             b"Its owner has to make room: the mailbox is full.\r\n")
+        row = next(r for r in reports(w, 3, "rb") if r["rcpt"] == "z@far.test")
+        expect_equal((row["dsnDiag"], row["bounceCat"]), ("smtp;This is all that we know of it.", "quota-issues"), "by its text")
         w.drained()
         w.ph.audit()
 
@@ -213,17 +219,15 @@ def patterns():
         w.ph.audit()
 
 
-SLOW = """
-<bounce-processor>
-	forward-errors-to people@inject.test
-	<address-list>
-		address bounce@mta.posthaste.test
-	</address-list>
-	<email-patterns>
-""" + "\t\tbody-pattern-file {folder}/slow\n" * 12 + """\
-	</email-patterns>
-</bounce-processor>
-"""
+
+
+def slow_processor(name, address, forward):
+    patterns = "\t\tbody-pattern-file {folder}/slow\n" * 12
+    return (f"<{name}>\n\tforward-errors-to {forward}\n\t<address-list>\n\t\taddress {address}\n\t</address-list>\n"
+            f"\t<email-patterns>\n{patterns}\t</email-patterns>\n</{name}>\n")
+
+
+SLOW = (("bounced", "bounce@mta.posthaste.test", "people@inject.test"), ("fbld", "fbl@mta.posthaste.test", "staff@inject.test"))
 
 
 def cpu_seconds(pid):
@@ -247,16 +251,18 @@ def killed_while_it_reads(w, name, address):
 
 @case("what its reader dies of twice is told, forwarded to forward-errors-to, and delivered as it is")
 def errors():
-    with World(policy=POLICY, config=SLOW, dump=True, start=False) as w:
+    config = slow_processor("bounce-processor", *SLOW[0][1:]) + slow_processor("feedback-loop-processor", *SLOW[1][1:])
+    with World(policy=POLICY, config=config, dump=True, start=False) as w:
         with open(w.folder + "/slow", "w") as f:  # a fifth of a second for a text of 32 KB, and no match
             f.write(r"(?:[a-z]|\s){0,900}(?<r>[0-9])")
         w.ph.start()
-        killed_while_it_reads(w, "bounced", "bounce@mta.posthaste.test")
-        wanted = {"bounce@mta.posthaste.test", "people@inject.test"}
-        wait_for("it, and a copy", lambda: {e.rcpt for e in w.mx.log()} == wanted, 60)
-        expect("event=processor-killed by=bounced " in w.ph.said(), "it is not told")
-        copy = w.mx.message(next(e for e in w.mx.log() if e.rcpt == "people@inject.test"))
-        expect(b"Delivered-To: bounce@mta.posthaste.test\r\n" in copy and b"Subject: slow" in copy, f"the copy: {copy[:300]}")
+        for name, address, forward in SLOW:
+            killed_while_it_reads(w, name, address)
+            wait_for(f"{name}'s, and a copy", lambda: {e.rcpt for e in w.mx.log()} >= {address, forward}, 60)
+            expect(f"event=processor-killed by={name} " in w.ph.said(), f"{name}: it is not told")
+            copy = w.mx.message(next(e for e in w.mx.log() if e.rcpt == forward))
+            expect(f"Delivered-To: {address}\r\n".encode() in copy and b"Subject: slow" in copy, f"the copy: {copy[:300]}")
+        expect_equal(sorted(e.rcpt for e in w.mx.log()), sorted(r for row in SLOW for r in row[1:]), "each once")
         w.drained()
         w.ph.audit()
 

@@ -46,9 +46,9 @@ def reports_share():
 def raw_fields():
     if not os.path.exists(CORPUS):
         raise Skip("the corpus is not here")
-    judge = BUILD + "/tests/score/judge"
-    for right, total in (reports.raw_fields(judge, CORPUS, True),
-                         reports.complaints(judge, os.path.join(CORPUS, "..", "arf"), True)):
+    judge, rules = BUILD + "/tests/score/judge", ROOT + "/conf/bounce/rules"
+    for right, total in (reports.raw_fields(judge, rules, CORPUS, True),
+                         reports.complaints(judge, rules, os.path.join(CORPUS, "..", "arf"), True)):
         expect(right == total, f"{right} of {total}")
 
 

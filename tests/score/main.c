@@ -16,7 +16,7 @@ main(int argc, char **argv)
 	for (size_t i = 0; argc > 1 && i < countof(judges); i++)
 		if (strcmp(argv[1], judges[i].word) == 0)
 			return judges[i].run(argc - 1, argv + 1);
-	fprintf(stderr,
-	    "usage: judge classify RULES [lint] | judge report FILE... | judge speed RULES\n");
+	fprintf(stderr, "usage: judge classify RULES [lint] | judge report RULES FILE... | judge "
+			"speed RULES\n");
 	return 2;
 }

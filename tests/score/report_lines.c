@@ -1,12 +1,13 @@
 /*
- * Reads reports, a file an argument: prints its name, then kind, format and returned bytes, then the text for people,
- * then for each recipient final TAB original TAB action TAB status TAB code TAB host TAB diagnostic and, TAB by TAB, the
- * raw fields of RFC 3464; then an empty line. A complaint has its fields on the fourth line.
+ * Reads reports, a file an argument behind the file of rules: prints its name, then kind, format, returned bytes, and
+ * category and rule as of a recipient that it does not name, then the text for people, then for each recipient final TAB
+ * original TAB action TAB status TAB code TAB host TAB diagnostic TAB category TAB rule and, TAB by TAB, the raw fields of
+ * RFC 3464; then an empty line. A complaint has its fields on the fourth line. The category is bounced's, by the same calls.
  */
 #include <stdio.h>
 
 #include "lib/mail/header.h"
-#include "lib/remote/remote.h"
+#include "lib/processor/processor.h"
 #include "tests/score/score.h"
 
 static bool
@@ -26,12 +27,22 @@ read_file(const char *path, struct buf *b)
 }
 
 static void
-print_rcpt(const struct remote_report *r, const struct remote_rcpt *rc)
+print_verdict(struct classifier *c, const struct remote_report *r, const struct remote_rcpt *rc)
+{
+	const struct failure f = processor_failure_of(r, rc);
+	struct verdict v = classify(c, &f);
+
+	printf("\t%s\t%u", v.category, v.line);
+}
+
+static void
+print_rcpt(struct classifier *c, const struct remote_report *r, const struct remote_rcpt *rc)
 {
 	printf("%s\t%s\t%s\t", rc->final, rc->original, rc->action);
 	if (rc->enh[0] != 0)
 		printf("%u.%u.%u", rc->enh[0], rc->enh[1], rc->enh[2]);
 	printf("\t%u\t%s\t%s", rc->code, rc->mta, rc->diag);
+	print_verdict(c, r, rc);
 	for (size_t i = 0; i < REMOTE_FIELDS; i++)
 		printf("\t%.*s", STR_ARG(remote_raw(r, rc, (enum remote_field)i)));
 	putchar('\n');
@@ -79,24 +90,32 @@ print_complaint(const struct remote_report *r)
 int
 score_report(int argc, char **argv)
 {
+	static const struct remote_rcpt unnamed;
+	struct classifier *c = argc < 2 ? NULL : score_rules(argv[1]);
 	struct remote_report r;
 	struct buf b;
 
+	if (c == NULL)
+		return 2;
+
 	buf_init(&b, 64u << 20);
-	for (int i = 1; i < argc; i++) {
+	for (int i = 2; i < argc; i++) {
 		if (!read_file(argv[i], &b))
 			return 1;
 		remote_read(&r, buf_str(&b));
-		printf("%s\n%s\t%s\t%zu\n", argv[i], remote_kind_name(r.kind),
+		printf("%s\n%s\t%s\t%zu", argv[i], remote_kind_name(r.kind),
 		    remote_format_name(r.format), r.returned.len);
+		print_verdict(c, &r, &unnamed);
+		printf("\n");
 		print_line(buf_str(&r.human));
 		if (r.kind == REMOTE_COMPLAINT)
 			print_complaint(&r);
 		for (size_t k = 0; k < r.n_rcpts; k++)
-			print_rcpt(&r, &r.rcpts[k]);
+			print_rcpt(c, &r, &r.rcpts[k]);
 		printf("\n");
 		remote_clear(&r);
 	}
 	buf_clear(&b);
+	classifier_free(&c);
 	return 0;
 }

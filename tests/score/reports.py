@@ -3,23 +3,26 @@ import collections
 import glob
 import subprocess
 
-from replies import is_right, judge, rows
+from replies import is_right, rows
 
 BOUNCES = ("bounce", "delayed")
 INNOCENT = ("not-bounce", "autoreply", "delivered", "mdn")
 SCORED = ("gold", "silver", "manual")
 
 
-def read_reports(program, files):
-    """{file name: (kind, format, text for people, [recipient fields])}"""
-    done = subprocess.run([program, "report"] + files, stdout=subprocess.PIPE, check=True)
+CATEGORY, RULE, FIELDS = 7, 8, 9  # of a recipient's line
+
+
+def read_reports(program, rules, files):
+    """{file name: (kind, format, text for people, [recipient fields], (category, rule) of one it does not name)}"""
+    done = subprocess.run([program, "report", rules] + files, stdout=subprocess.PIPE, check=True)
     found = {}
     for block in done.stdout.decode("utf-8", "surrogateescape").split("\n\n"):
         lines = block.split("\n")
         if len(lines) < 2 or not lines[0]:
             continue
-        kind, form, _ = lines[1].split("\t")
-        found[lines[0].rsplit("/", 1)[1]] = (kind, form, lines[2], [l.split("\t") for l in lines[3:]])
+        kind, form, _, category, rule = lines[1].split("\t")
+        found[lines[0].rsplit("/", 1)[1]] = (kind, form, lines[2], [l.split("\t") for l in lines[3:]], (category, rule))
     return found
 
 
@@ -37,11 +40,11 @@ def pick(rcpts, wanted, nth):
 
 def score(program, rules, folder, show):
     expected = list(rows(f"{folder}/expected.tsv"))
-    reports = read_reports(program, sorted(glob.glob(f"{folder}/*.eml")))
+    reports = read_reports(program, rules, sorted(glob.glob(f"{folder}/*.eml")))
     tally = collections.Counter()
-    confusion, judged = collections.Counter(), []
+    confusion = collections.Counter()
     for row in expected:
-        kind, form, human, rcpts = reports[row["file"]]
+        kind, form, _, rcpts, unnamed = reports[row["file"]]
         if row["kind"] not in BOUNCES:
             tally["others"] += 1
             tally["others right"] += kind not in BOUNCES
@@ -63,21 +66,16 @@ def score(program, rules, folder, show):
         tally["kinds right"] += kind == row["kind"]
         if show and kind != row["kind"]:
             print(f"  {row['file']}: {row['kind']} taken for {kind}")
-        judged.append((row, picked or ["", "", "", "", "0", "", ""], human))
-    results = judge(program, rules, [(r[4], r[3], r[5], r[6]) for _, r, _ in judged])
-    # what the diagnostic does not tell, the text around it may
-    again = judge(program, rules, [(r[4], r[3], r[5], human) for _, r, human in judged])
-    for (row, r, _), first, second in zip(judged, results, again):
-        category, _, line = first if first[2] != "0" else second
+        r = picked or ["", "", "", "", "0", "", "", *unnamed]
         if row["pmta_accept"] in ("*", ""):
             continue
         tally["categories"] += 1
-        if is_right(category, row["pmta_accept"]):
+        if is_right(r[CATEGORY], row["pmta_accept"]):
             tally["categories right"] += 1
             continue
-        confusion[(row["pmta_category"], category)] += 1
+        confusion[(row["pmta_category"], r[CATEGORY])] += 1
         if show:
-            print(f"  {row['file']}: {row['pmta_accept']} ≠ {category} (rule {line}): {r[4]} {r[3]} {r[6][:200]}")
+            print(f"  {row['file']}: {row['pmta_accept']} ≠ {r[CATEGORY]} (rule {r[RULE]}): {r[4]} {r[3]} {r[6][:200]}")
     return tally, confusion
 
 
@@ -85,16 +83,16 @@ RAW = ("reporting_mta", "original_envelope_id", "arrival_date", "original_recipi
        "remote_mta", "diagnostic_code", "last_attempt_date", "will_retry_until")
 
 
-def raw_fields(program, folder, show):
+def raw_fields(program, rules, folder, show):
     """(fields that agree with rfc3464.tsv, all of them)"""
     expected = list(rows(f"{folder}/rfc3464.tsv"))
     files = sorted({f"{folder}/{r['file']}" for r in expected})
-    done = subprocess.run([program, "report"] + files, stdout=subprocess.PIPE, check=True)
+    done = subprocess.run([program, "report", rules] + files, stdout=subprocess.PIPE, check=True)
     found = {}
     for block in done.stdout.decode("utf-8", "surrogateescape").split("\n\n"):
         lines = block.split("\n")
         if len(lines) > 2:
-            found[lines[0].rsplit("/", 1)[1]] = [l.split("\t")[7:] for l in lines[3:]]
+            found[lines[0].rsplit("/", 1)[1]] = [l.split("\t")[FIELDS:] for l in lines[3:]]
     right = total = 0
     for row in expected:
         rcpts = found.get(row["file"], [])
@@ -114,10 +112,10 @@ ARF = ("", "feedback_type", "user_agent", "version", "original_rcpt", "removal_r
        "orig_message_id", "orig_from", "orig_to", "orig_return_path", "x_hmxmroriginalrecipient")
 
 
-def complaints(program, folder, show):
+def complaints(program, rules, folder, show):
     """(expected fields of complaints that were found, all of them)"""
     expected = list(rows(f"{folder}/expected.tsv"))
-    done = subprocess.run([program, "report"] + [f"{folder}/{r['file']}" for r in expected], stdout=subprocess.PIPE, check=True)
+    done = subprocess.run([program, "report", rules] + [f"{folder}/{r['file']}" for r in expected], stdout=subprocess.PIPE, check=True)
     found = {}
     for block in done.stdout.decode("utf-8", "surrogateescape").split("\n\n"):
         lines = block.split("\n")

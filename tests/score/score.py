@@ -57,9 +57,9 @@ def main():
         shares.show(f"reports: {what}", tally[what + " right"], tally[what], least)
     show_confusion(confusion)
     shares.show("reports: not a bounce, not taken for one", tally["innocent right"], tally["innocent"], 1)
-    shares.show("reports: raw fields of RFC 3464", *reports.raw_fields(judge, f"{corpus}/dsn", misses), 1)
-    shares.show("complaints: fields", *reports.complaints(judge, f"{corpus}/arf", misses), 1)
-    shares.reports = reports.read_reports(judge, sorted(glob.glob(f"{corpus}/dsn/*.eml")))
+    shares.show("reports: raw fields of RFC 3464", *reports.raw_fields(judge, RULES, f"{corpus}/dsn", misses), 1)
+    shares.show("complaints: fields", *reports.complaints(judge, RULES, f"{corpus}/arf", misses), 1)
+    shares.reports = reports.read_reports(judge, RULES, sorted(glob.glob(f"{corpus}/dsn/*.eml")))
     show_speed(judge, corpus, shares)
     sys.exit(0 if shares.good else 1)
 

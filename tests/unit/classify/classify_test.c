@@ -105,6 +105,20 @@ conditions_ask_for_code_status_and_host(void **state)
 }
 
 static void
+the_text_around_a_report_is_looked_at_last(void **state)
+{
+	struct classifier *c = make("full soft /full/\nnobody hard /unknown/\n");
+	struct failure f = {.text = STR("unknown here"), .around = STR("the mailbox is full")};
+
+	assert_string_equal(classify(c, &f).category, "nobody");
+	f.text = STR("this is all that we know");
+	assert_string_equal(classify(c, &f).category, "full");
+	f.around = STR("");
+	assert_string_equal(classify(c, &f).category, "other");
+	classifier_free(&c);
+}
+
+static void
 addresses_and_control_characters_are_not_seen(void **state)
 {
 	char out[64];
@@ -217,6 +231,7 @@ main(void)
 	    cmocka_unit_test(the_first_rule_of_the_file_decides_wherever_it_matches),
 	    cmocka_unit_test(a_rule_begins_at_a_word),
 	    cmocka_unit_test(conditions_ask_for_code_status_and_host),
+	    cmocka_unit_test(the_text_around_a_report_is_looked_at_last),
 	    cmocka_unit_test(addresses_and_control_characters_are_not_seen),
 	    cmocka_unit_test(wrong_rules_are_told_by_line),
 	    cmocka_unit_test(a_rule_that_is_never_reached_is_told),
