@@ -177,7 +177,8 @@ categories_find(const struct categories *p, const struct failure *f, struct verd
 
 	ph_assert(p->where != NULL);
 	memset(p->where, 0, p->n * sizeof *p->where);
-	finder_mark(&p->needed, subject, finder_shift(subject.len), p->where);
+	finder_mark(
+	    &p->needed, subject, finder_has_other(subject), finder_shift(subject.len), p->where);
 	for (i = 0; i < p->n; i++)
 		if ((p->list[i].is_always_tried || p->where[i] != 0) &&
 		    categories_try(p, &p->list[i], subject, 0) >= 0)

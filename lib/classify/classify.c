@@ -315,7 +315,7 @@ classify_find(const struct classifier *c, struct str subject, size_t len)
 	s.n_behind = 0;
 	find_places(&s, len);
 	memset(c->where, 0, c->n_needs * sizeof *c->where);
-	finder_mark(&c->needed, subject, s.shift, c->where);
+	finder_mark(&c->needed, subject, s.has_other, s.shift, c->where);
 	choose(&s);
 	for (size_t i = 0; i < s.n_starts; i++) {
 		while (s.n_behind < s.n_blanks && s.blanks[s.n_behind] < s.starts[i])

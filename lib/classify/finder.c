@@ -115,6 +115,8 @@ finder_add(struct finder *f, struct str word, uint32_t number)
 	struct finder_table *t = finder_has_other(word) ? &f->other : &f->plain;
 	uint32_t state = 0;
 
+	if (word.len > FINDER_WORD)
+		return false;
 	for (size_t i = 0; i < word.len; i++) {
 		state = state_behind(t, state, t->class[(unsigned char)word.p[i]]);
 		if (state == 0)
@@ -249,24 +251,53 @@ mark_state(const struct finder_table *t, uint32_t state, uint64_t bit, uint64_t 
 			where[t->numbers[i]] |= bit;
 }
 
+/* the state behind the byte at i, whose words are marked */
+static inline uint32_t
+mark_byte(const struct finder_table *t, uint32_t state, struct str text, size_t i, unsigned shift,
+    uint64_t *where)
+{
+	state = t->next[state][t->class[(unsigned char)text.p[i]]];
+	if ((state & FINDER_TELLS) == 0)
+		return state;
+	state &= ~FINDER_TELLS;
+	mark_state(t, state, UINT64_C(1) << (i >> shift), where);
+	return state;
+}
+
 static void
 mark(const struct finder_table *t, struct str text, unsigned shift, uint64_t *where)
 {
 	uint32_t state = 0;
 
-	for (size_t i = 0; i < text.len; i++) {
-		state = t->next[state][t->class[(unsigned char)text.p[i]]];
-		if ((state & FINDER_TELLS) == 0)
-			continue;
-		state &= ~FINDER_TELLS;
-		mark_state(t, state, UINT64_C(1) << (i >> shift), where);
+	for (size_t i = 0; i < text.len; i++)
+		state = mark_byte(t, state, text, i, shift, where);
+}
+
+/*
+ * The same in both halves at once, for each step waits for the one before. The second begins where a word may that ends in
+ * it; no byte is passed over.
+ */
+static void
+mark_halves(const struct finder_table *t, struct str text, unsigned shift, uint64_t *where)
+{
+	size_t half = (text.len + FINDER_WORD + 1) / 2, second = half - FINDER_WORD;
+	uint32_t a = 0, b = 0;
+
+	for (size_t i = 0; i < half; i++) {
+		a = mark_byte(t, a, text, i, shift, where);
+		if (second + i < text.len)
+			b = mark_byte(t, b, text, second + i, shift, where);
 	}
 }
 
 void
-finder_mark(const struct finder *f, struct str text, unsigned shift, uint64_t *where)
+finder_mark(
+    const struct finder *f, struct str text, bool has_other, unsigned shift, uint64_t *where)
 {
-	mark(&f->plain, text, shift, where);
-	if (f->other.n_states > 1 && finder_has_other(text))
+	if (has_other || text.len < (size_t)4 * FINDER_WORD)
+		mark(&f->plain, text, shift, where);
+	else
+		mark_halves(&f->plain, text, shift, where);
+	if (has_other && f->other.n_states > 1)
 		mark(&f->other, text, shift, where);
 }

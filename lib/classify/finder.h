@@ -11,6 +11,7 @@
 
 #include "lib/base/str.h"
 
+#define FINDER_WORD	  16u /* bytes of a word at most */
 #define FINDER_CLASSES	  64u
 #define FINDER_MAX_STATES 16384u
 #define FINDER_TELLS	  0x8000u /* in a state: it has numbers */
@@ -33,7 +34,7 @@ struct finder {
 
 void finder_init(struct finder *f);
 void finder_clear(struct finder *f);
-/* False: there are too many, and this one is not found. `word` has a byte at least. */
+/* False: there are too many, or it is too long, and this one is not found. `word` has a byte at least. */
 bool finder_add(struct finder *f, struct str word, uint32_t number) PH_MUST_CHECK;
 /*
  * After the last word, and before the first look. is_anywhere: for finder_mark(); else for finder_step(), from a place of
@@ -43,9 +44,10 @@ void finder_finish(struct finder *f, bool is_anywhere);
 
 /*
  * Where words end in the text: a bit of where[number] for each, of which bit i stands for the bytes from i << shift on; the
- * text must not be longer than 64 << shift. `where` has a place for each number, which is added to.
+ * text must not be longer than 64 << shift. `where` has a place for each number, which is added to. `has_other`: finder_has_other(), or true.
  */
-void finder_mark(const struct finder *f, struct str text, unsigned shift, uint64_t *where);
+void finder_mark(
+    const struct finder *f, struct str text, bool has_other, unsigned shift, uint64_t *where);
 /* The least shift for a text of that length. */
 unsigned finder_shift(size_t len);
 /* Does it have bytes that are not plain? Otherwise no word of f->other is there. */

@@ -176,6 +176,23 @@ returns_own(const struct remote_report *r, const struct remote_head *h)
 	return false;
 }
 
+/* Some servers call their reports answers, too; but these come from the server, and say that something failed. */
+static bool
+is_answer(const struct remote_head *h)
+{
+	static const struct str daemons[] = {
+	    STR("mailer-daemon@"), STR("mail-daemon@"), STR("maildaemon@")};
+	struct str subject = str_of(h->subject);
+
+	if (remote_has_word(subject, reply_words))
+		return true;
+	for (size_t i = 0; i < countof(daemons) && h->is_from_nobody; i++)
+		if (str_has_iprefix(str_of(h->from), daemons[i]) &&
+		    remote_has_word(subject, subject_words))
+			return false;
+	return h->is_auto_reply;
+}
+
 enum remote_kind
 remote_judge(const struct remote_report *r, const struct remote_head *h, bool has_status)
 {
@@ -195,8 +212,7 @@ remote_judge(const struct remote_report *r, const struct remote_head *h, bool ha
 		 2 * returns_own(r, h) + remote_has_word(text, bounce_words) +
 		 remote_has_word(text, strong_words);
 	/* an answer by a program is no failure, unless it brings back what was sent */
-	if ((h->is_auto_reply || remote_has_word(subject, reply_words)) &&
-	    !(points > 5 && returns_own(r, h)))
+	if (is_answer(h) && !(points > 5 && returns_own(r, h)))
 		return REMOTE_AUTOREPLY;
 	if (points < 4)
 		return REMOTE_NONE;

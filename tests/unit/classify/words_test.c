@@ -153,7 +153,7 @@ words_are_found_inside_each_other_and_at_a_place(void **state)
 	for (uint32_t i = 0; i < countof(words); i++)
 		assert_true(finder_add(&f, str_of(words[i]), i));
 	finder_finish(&f, true);
-	finder_mark(&f, STR("uSHErs xy"), 1, where);
+	finder_mark(&f, STR("uSHErs xy"), false, 1, where);
 	assert_int_equal(where[0], 1 << 1); /* he ends at the fourth byte */
 	assert_int_equal(where[1], 1 << 1);
 	assert_int_equal(where[2], 0);
@@ -176,6 +176,32 @@ words_are_found_inside_each_other_and_at_a_place(void **state)
 }
 
 static void
+words_are_found_wherever_they_stand_in_a_long_text(void **state)
+{
+	static const char word[] = "sixteen bytes, ha";
+	struct finder f;
+	uint64_t where[2];
+	char text[200];
+
+	finder_init(&f);
+	assert_true(finder_add(&f, str_from(word, 16), 0));
+	assert_false(finder_add(&f, str_of(word), 1));
+	assert_true(finder_add(&f, STR("zz"), 1));
+	finder_finish(&f, true);
+	for (size_t len = 16; len < sizeof text; len++) {
+		for (size_t at = 0; at + 16 <= len; at++) {
+			memset(text, '-', sizeof text);
+			memcpy(text + at, word, 16);
+			memset(where, 0, sizeof where);
+			finder_mark(&f, str_from(text, len), false, finder_shift(len), where);
+			assert_true(where[0] == UINT64_C(1) << ((at + 15) >> finder_shift(len)));
+			assert_int_equal(where[1], 0);
+		}
+	}
+	finder_clear(&f);
+}
+
+static void
 signs_of_letters_are_passed_over(void **state)
 {
 	struct finder f;
@@ -185,10 +211,10 @@ signs_of_letters_are_passed_over(void **state)
 	assert_true(finder_add(&f, STR("kytt"), 1));
 	assert_true(finder_add(&f, STR("\xd1\x8f"), 2));
 	finder_finish(&f, true);
-	finder_mark(&f, STR("k\xc3\xa4ytt\xe4"), 6, where);
+	finder_mark(&f, STR("k\xc3\xa4ytt\xe4"), true, 6, where);
 	assert_int_equal(where[1], 1);
 	assert_int_equal(where[2], 0);
-	finder_mark(&f, STR("\xd0\xb0\xd1\x8f"), 6, where);
+	finder_mark(&f, STR("\xd0\xb0\xd1\x8f"), true, 6, where);
 	assert_int_equal(where[2], 1);
 	finder_clear(&f);
 }
@@ -471,6 +497,7 @@ main(void)
 	    cmocka_unit_test(what_is_known_of_the_beginning_is_not_needed_again),
 	    cmocka_unit_test(a_regex_of_many_ways_stays_within_bounds),
 	    cmocka_unit_test(words_are_found_inside_each_other_and_at_a_place),
+	    cmocka_unit_test(words_are_found_wherever_they_stand_in_a_long_text),
 	    cmocka_unit_test(signs_of_letters_are_passed_over),
 	    cmocka_unit_test(a_finder_that_is_full_says_so),
 	    cmocka_unit_test(the_same_rule_decides_with_words_and_without),
