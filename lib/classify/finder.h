@@ -44,7 +44,8 @@ void finder_finish(struct finder *f, bool is_anywhere);
 
 /*
  * Where words end in the text: a bit of where[number] for each, of which bit i stands for the bytes from i << shift on; the
- * text must not be longer than 64 << shift. `where` has a place for each number, which is added to. `has_other`: finder_has_other(), or true.
+ * text must not be longer than 64 << shift. `where` has a place for each number, which is added to. `has_other`: as
+ * finder_has_other() says, or true.
  */
 void finder_mark(
     const struct finder *f, struct str text, bool has_other, unsigned shift, uint64_t *where);
