@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) +
 from cases import Skip, case, expect, main  # noqa: E402
 from posthaste import BUILD, IS_SANITIZED, ROOT  # noqa: E402
 
-JUDGE = BUILD + "/tests/score/judge"
+JUDGE = BUILD + "/tests/score/judge", "report", ROOT + "/conf/bounce/rules"
 CORPUS = os.path.join(ROOT, "..", "shared", "corpus")
 HEAD = b"From: MAILER-DAEMON@x.test\r\nTo: b@y.test\r\nSubject: Undelivered mail\r\n"
 REPORT = HEAD + b"Content-Type: multipart/report; report-type=%s; boundary=b\r\n\r\n--b\r\nContent-Type: message/%s\r\n\r\n"
@@ -35,7 +35,7 @@ SIZE = int(os.environ.get("PH_REPORT_BYTES", 10_000_000))
 
 def read(*paths):
     """Processor time in seconds and the most memory in KB that these reports take."""
-    process = subprocess.Popen([JUDGE, "report", *paths], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([*JUDGE, *paths], stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     expect(status == 0, f"{paths}: status {status}")
     return used.ru_utime + used.ru_stime, used.ru_maxrss
