@@ -139,7 +139,7 @@ class Posthaste:
             f.write(rows.as_if(text))
 
     def start(self, seconds=30):
-        rows.drop_in(self.config_path)
+        rows.look_through(self, self.config_path)
         self.errors = open(self.folder + "/errors", "a")
         self.starts_before = self._starts()
         self.process = subprocess.Popen([BUILD + "/sbin/posthaste", "-f", "-c", self.config_path], cwd="/",
@@ -223,7 +223,7 @@ class Posthaste:
 
     def pmtactl(self, *words, check=True, seconds=60):
         if words[:1] == ("reload",):
-            rows.drop_in(self.config_path)
+            rows.look_through(self, self.config_path)
         end = time.monotonic() + seconds
         while True:
             r = subprocess.run([BUILD + "/sbin/pmtactl", "-c", self.config_path, *words], capture_output=True,

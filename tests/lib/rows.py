@@ -158,8 +158,9 @@ def of_line(stack, line, offset):
     return found
 
 
-def statements(text):
-    stack, state, offset, found = [Block("global")], {"comment": False}, 0, []
+def statements(text, block="global"):
+    """What a text says that stands in that block: (the rows that it is, where)."""
+    stack, state, offset, found = [Block(block)], {"comment": False}, 0, []
     is_macro = False
     for line in text.splitlines(True):
         plain = bare(line.rstrip("\r\n"), state)
@@ -174,15 +175,15 @@ def statements(text):
     return found
 
 
-def of_text(text):
+def of_text(text, block="global"):
     """All rows in it, by every name that they have."""
-    return set().union(*(rows for rows, _ in statements(text)))
+    return set().union(*(rows for rows, _ in statements(text, block)))
 
 
-def without(text, row):
+def without(text, row, block="global"):
     """Blanks where that row is, and everything else where it was."""
     out = list(text)
-    for rows, (start, end) in statements(text):
+    for rows, (start, end) in statements(text, block):
         if row in rows:
             out[start:end] = re.sub(r"[^\n]", " ", text[start:end])
     return "".join(out)
@@ -190,30 +191,36 @@ def without(text, row):
 
 # ---- in the tests ----
 
-def as_if(text):
+def as_if(text, block="global"):
     """The text as Posthaste is to have it."""
-    return without(text, DROPPED) if DROPPED else text
+    return without(text, DROPPED, block) if DROPPED else text
 
 
-def included(path, text):
-    for m in re.finditer(r"^\s*(?:include|bounce-patterns)\s+\"?([^\"\s#]+)", text, re.M):
-        yield from glob.glob(os.path.join(os.path.dirname(path), m.group(1)))
+def included(path, text, block):
+    """(file, the block that includes it)"""
+    for rows, (start, end) in statements(text, block):
+        words = text[start:end].split(None, 1)
+        for row in rows:
+            if row.endswith("/include") and len(words) == 2:
+                for name in glob.glob(os.path.join(os.path.dirname(path), words[1].strip().strip('"'))):
+                    yield name, row.split("/")[0]
 
 
-def drop_in(path):
-    """The same for a file that is there, and for what it includes."""
-    if not DROPPED:
+def look_through(owner, path, block="global"):
+    """What is done with a configuration that is there, and with what it includes."""
+    if not DROPPED and not SEEN:
         return
     try:
         with open(path) as f:
             text = f.read()
     except (OSError, UnicodeDecodeError):
         return
-    if as_if(text) != text:
+    seen(owner, text, block)
+    if as_if(text, block) != text:
         with open(path, "w") as f:
-            f.write(as_if(text))
-    for other in included(path, text):
-        drop_in(other)
+            f.write(as_if(text, block))
+    for name, inner in included(path, text, block):
+        look_through(owner, name, inner)
 
 
 _live = {}
@@ -224,10 +231,10 @@ def _note(rows):
         f.writelines(f"{cases.current()}\t{row}\n" for row in sorted(rows))
 
 
-def seen(owner, text):
+def seen(owner, text, block="global"):
     """A Posthaste has this configuration from now on."""
     if SEEN:
-        _live.setdefault(id(owner), set()).update(of_text(text))
+        _live.setdefault(id(owner), set()).update(of_text(text, block))
         _note(_live[id(owner)])
 
 
