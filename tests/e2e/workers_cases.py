@@ -108,17 +108,6 @@ def connections(w):
     return sum(p["connections"] for p in w.mx.stats()["providers"].values())
 
 
-def check_repeated(w):
-    """Results are told in order: of a connection that a killed one had, only the last messages can have come again."""
-    log, came, by_connection = w.mx.log(), {}, {}
-    for a in log:
-        came[a.id, a.rcpt] = max(a.times, came.get((a.id, a.rcpt), 0))
-        by_connection.setdefault((a.provider, a.peer), []).append(a)
-    for key, accepted in by_connection.items():
-        again = [a.times < came[a.id, a.rcpt] for a in sorted(accepted, key=lambda a: a.number)]
-        expect(again == sorted(again), f"{key}: which of its messages came again: {again}")
-
-
 def context_switches(pid):
     return sum(int(x.split()[1]) for x in open(f"/proc/{pid}/status") if "ctxt_switches" in x)
 
@@ -164,9 +153,8 @@ def killed():
         w.mx.reload(w.fill(POLICY.replace(" stall mail always;", "")))
         for pid in w.ph.daemons()["deliverd"]:
             os.kill(pid, signal.SIGKILL)
-        # what was between a reply and its report is sent again: no more than the connections that died had taken
+        # what was between a reply and its report is sent again: no more than the connections that died could take, two each
         w.conserve(may_repeat=2 * (cut + 14))
-        check_repeated(w)
 
 
 if __name__ == "__main__":
