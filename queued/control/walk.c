@@ -18,7 +18,7 @@
 /* how many envelopes are read in vain at the most, and when so long has gone by, after the first of them */
 #define VAIN_MAX 30000u
 #define VAIN_MIN 2000u
-#define VAIN_MS	 250
+#define VAIN_MS	 200
 /* how often the client hears how far it is */
 #define TELL_MS 250
 /* the same in queues, where their names are looked at or something is done to them, and where they are only counted */
