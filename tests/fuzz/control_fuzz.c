@@ -113,7 +113,7 @@ static bool
 is_without_end(uint32_t command)
 {
 	static const enum ctl_command list[] = {CTL_TAIL, CTL_TRACE, CTL_RESOLVE, CTL_SHOW_PRECACHE,
-	    CTL_CHECK_SPF, CTL_CHECK_MFROM, CTL_ROTATE_ACCT};
+	    CTL_CHECK_SPF, CTL_CHECK_MFROM, CTL_ROTATE_ACCT, CTL_RELOAD, CTL_ROTATE_LOG, CTL_STOP};
 
 	for (size_t i = 0; i < countof(list); i++)
 		if (list[i] == command)

@@ -20,6 +20,13 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, TOP + "/tests/lib")
 import rows  # noqa: E402
 
+
+def parts_of(machine):
+    """What its replay has beside its main program."""
+    return sorted("tests/replay/" + os.path.basename(path)[:-2] for path in glob.glob(f"{HERE}/{machine}_*.c")
+                  if not path.endswith("_replay.c"))
+
+
 # which objects a replay is made of: folders, without these files, and what the linker must be told
 PROGRAMS = {
     "session": {
@@ -32,9 +39,7 @@ PROGRAMS = {
                     "lib/spf", "lib/sts", "lib/spool", "lib/net", "lib/ipc", "lib/ev", "lib/stats", "lib/base"],
         "only": {"lib/suppress": ["filter.c"]},
         "without": {"queued": ["main.c"], "lib/ev": ["ev_libevent.c", "worker.c"]},
-        "also": ["lib/ev/ev_fake", "tests/replay/queue_fakes", "tests/replay/queue_heard",
-                 "tests/replay/queue_more", "tests/replay/queue_orphans", "tests/replay/queue_reports", "tests/replay/queue_policies",
-                 "tests/replay/queue_script"],
+        "also": ["lib/ev/ev_fake", *parts_of("queue")],
         "link": ["-Wl,--wrap=ipc_chan_new"],
     },
 }
