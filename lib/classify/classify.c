@@ -304,15 +304,13 @@ choose(struct search *s)
 size_t
 classify_find(const struct classifier *c, struct str subject, size_t len)
 {
-	struct search s;
+	struct search s = {.c = c,
+	    .subject = subject,
+	    .best = c->n_rules,
+	    .shift = finder_shift(subject.len),
+	    .has_other = finder_has_other(str_sub(subject, 0, len)),
+	    .plain.at = SIZE_MAX};
 
-	s.c = c;
-	s.subject = subject;
-	s.best = c->n_rules;
-	s.shift = finder_shift(subject.len);
-	s.has_other = finder_has_other(str_sub(subject, 0, len));
-	s.plain.at = SIZE_MAX;
-	s.n_behind = 0;
 	find_places(&s, len);
 	memset(c->where, 0, c->n_needs * sizeof *c->where);
 	finder_mark(&c->needed, subject, s.has_other, s.shift, c->where);
