@@ -211,10 +211,7 @@ say_deleted(struct control *c, const struct walk *w)
 
 	walk_say_cut(w, c);
 	if (w->is_cut)
-		control_end(c, true,
-		    "At least %u recipients would be deleted: only %u %% of all were looked "
-		    "through, for "
-		    "their envelopes must be read; --all looks through the rest.",
+		control_end(c, true, "At least %u recipients would be deleted: " WALK_CUT WALK_ALL,
 		    w->n + w->max, walk_per_cent(w));
 	else if (w->max == 0)
 		control_end(c, true, "%u recipients %s.", w->n, done);

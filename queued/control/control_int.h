@@ -109,6 +109,9 @@ void walk_clear(struct walk *w);
 void walk_free(void *w);
 /* true: the walk is over */
 bool walk_step(struct walk *w, struct control *c, walk_hit *hit);
+/* what the sentence at its end has then, with walk_per_cent() */
+#define WALK_CUT "only %u %% of all were looked through, for envelopes must be read"
+#define WALK_ALL "; --all looks through the rest."
 /* Of one that was cut, how far it came; and that the answer lacks something. */
 uint32_t walk_per_cent(const struct walk *w);
 void walk_say_cut(const struct walk *w, struct control *c);

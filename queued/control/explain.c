@@ -353,9 +353,9 @@ explain_end(struct control *c, const struct look *l)
 	walk_say_cut(&l->w, c);
 	if (l->w.is_cut)
 		control_end(c, true,
-		    "Only %u %% of all recipients were looked through, for their envelopes must be "
-		    "read; an address without wildcards is found at once.",
-		    walk_per_cent(&l->w));
+		    "%u recipients shown: " WALK_CUT
+		    "; an address without wildcards is found at once.",
+		    l->w.n, walk_per_cent(&l->w));
 	else if (l->w.n > 0)
 		control_end(c, true, "%s", "");
 	else

@@ -79,11 +79,8 @@ step_list(struct control *c, void *state)
 		control_no_rows(c, "rcpt");
 	walk_say_cut(w, c);
 	if (w->is_cut)
-		control_end(c, true,
-		    "%u recipients shown; only %u %% of all were looked through, for their "
-		    "envelopes must "
-		    "be read: --all looks through the rest.",
-		    w->n, walk_per_cent(w));
+		control_end(
+		    c, true, "%u recipients shown: " WALK_CUT WALK_ALL, w->n, walk_per_cent(w));
 	else
 		control_end(c, true, "%u recipients shown.", w->n);
 	return true;

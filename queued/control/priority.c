@@ -42,10 +42,8 @@ say_set(struct control *c, const struct walk *w)
 	walk_say_cut(w, c);
 	if (w->is_cut)
 		control_end(c, true,
-		    "The priority of at least %u recipients would be set: only %u %% of all were "
-		    "looked "
-		    "through, for their envelopes must be read; --all looks through the rest.",
-		    w->n, walk_per_cent(w));
+		    "The priority of at least %u recipients would be set: " WALK_CUT WALK_ALL, w->n,
+		    walk_per_cent(w));
 	else
 		control_end(c, true,
 		    w->is_dry ? "The priority of %u recipients would be set."

@@ -2,6 +2,7 @@
 import csv
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -196,6 +197,16 @@ def refused_at_rcpt(w):
         expect('list "roles"' in wait_record(w, rcpt, "b")[0]["dsnDiag"], f"the record of {rcpt}")
 
 
+def on_terminal(w, *words):
+    """pmtactl as a person starts it: what it says, and what it paints meanwhile."""
+    main_end, terminal = pty.openpty()
+    r = subprocess.run([BUILD + "/sbin/pmtactl", "-c", w.ph.config_path, *words], stdout=subprocess.PIPE, stderr=terminal, text=True, timeout=60)
+    os.close(terminal)
+    painted = os.read(main_end, 65536).decode()
+    os.close(main_end)
+    return r.stdout, painted
+
+
 @case("suppressed addresses get nothing, by hand, by list and by reply: refused at RCPT, or accepted and bounced with "
       "PowerMTA's record as the source says; export and import")
 def suppression():
@@ -225,8 +236,9 @@ def suppression():
         expect_equal(rows["stop@other.test"]["text"], "asked by phone", "reason")
         with open(csv_path, "w") as f:
             f.write("email,reason\n" + "".join(f"old{i}@other.test,list\n" for i in range(3000)) + "no address,x\n")
-        said = w.ph.pmtactl("suppression", "import", csv_path).stdout
+        said, painted = on_terminal(w, "suppression", "import", csv_path)
         expect("3000 addresses imported" in said and "1 lines" in said, f"import: {said}")
+        expect("\r[##########" in painted and "100% 3000 addresses" in painted, f"progress: {painted!r}")
         expect_equal(suppressed(w, "old2999@other.test")[0]["source"], "import", "source")
         w.ph.pmtactl("unsuppress", "stop@other.test")
         send(w, ["stop@other.test", "old7@other.test"], client=LENIENT)

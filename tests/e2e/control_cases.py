@@ -765,7 +765,7 @@ def rare_among_many(w):
     some = w.ph.json("list", asked)
     expect(some["complete"] is False and len(some.get("rcpt", [])) < 100, f"a list that ends early: {some}")
     said = run(w, "list", asked).splitlines()[-1]
-    expect(re.fullmatch(r"\d+ recipients shown; only \d+ % of all were looked through, .*--all looks through the rest\.", said), said)
+    expect(re.fullmatch(r"\d+ recipients shown: only \d+ % of all were looked through, .*--all looks through the rest\.", said), said)
     whole = w.ph.json("list", "--all", "--maxitems=1000", asked)
     expect_equal((len(whole["rcpt"]), "complete" in whole), (100, False), "with --all")
     for words in (("delete",), ("set", "priority", "9")):

@@ -11,6 +11,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + "/lib")
 from cases import case, expect, expect_equal, main, wait_for  # noqa: E402,F401
 from posthaste import World  # noqa: E402
+from posts import Server, posted  # noqa: E402
 from verifiers import Verifiers, make_key, signatures  # noqa: E402,F401
 
 POLICY = """
@@ -515,10 +516,10 @@ def inject_all(w, messages, rcpts):
         with w.ph.client() as c:
             while True:
                 try:
-                    _, text = work.get_nowait()
+                    ident, text = work.get_nowait()
                 except queue.Empty:
                     return
-                c.sendmail("a@inject.test", rcpts, text, mail_options=["BODY=8BITMIME"])
+                c.sendmail("a@inject.test", rcpts(ident), text, mail_options=["BODY=8BITMIME"])
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
         for f in [pool.submit(run) for _ in range(6)]:
             f.result()
@@ -538,7 +539,7 @@ def odd():
     keys = (("s1", "inject.test", 1024), ("ed", "inject.test", 0))
     with Signing(ODD, keys) as w:
         sent = dict(odd_messages(1000))
-        inject_all(w, sent.items(), [f"b@{d}" for d in SIGNATURES])
+        inject_all(w, sent.items(), lambda _: [f"b@{d}" for d in SIGNATURES])
         w.mx.wait_recipients(len(sent) * len(SIGNATURES), 60)
         global _world
         _world = w
@@ -549,6 +550,70 @@ def odd():
         expect_equal(w.mx.violations(), {}, "violations")
         w.drained()
         w.ph.audit()
+
+
+BESIDE = """
+domain-key s1,inject.test,{folder}/s1.pem
+<domain pipe.test>
+	type pipe
+	command {folder}/taker $to
+	dkim-sign yes
+	dkim-body-canon simple
+</domain>
+<domain file.test>
+	type file
+	file-destination {folder}/out/file
+	dkim-sign yes
+	dkim-headers-canon simple
+</domain>
+<domain post.test>
+	type http-delivery
+	http-delivery-url http://127.0.0.1:{clear}/mail
+	dkim-sign yes
+	max-smtp-out 4
+</domain>
+"""
+TAKER = '#!/bin/sh\nexec cat >"${0%/*}/out/pipe/$1"\n'
+
+
+def written(folder):
+    """The messages of a folder of files, with the line ends of the wire."""
+    for name in os.listdir(folder):
+        with open(f"{folder}/{name}", "rb") as f:
+            yield f.read().replace(b"\n", b"\r\n")
+
+
+def check_text(text):
+    _world.verifiers.accept(text, 1, text[:200])
+    return re.search(rb"(?im)^x-id: (\S+)", text)[1].decode()
+
+
+@case("1,000 odd messages given to commands, written to files and posted: python3-dkim and opendkim accept every signature")
+def odd_beside():
+    keys = (("s1", "inject.test", 1024),)
+    server = Server(("127.0.0.1", 0))
+    w = Signing(BESIDE.replace("{clear}", str(server.server_port)), keys)
+    for name in ("out", "out/pipe", "out/file"):
+        os.mkdir(f"{w.folder}/{name}")
+        os.chmod(f"{w.folder}/{name}", 0o777)
+    with open(w.folder + "/taker", "w") as f:
+        f.write(TAKER)
+    os.chmod(w.folder + "/taker", 0o755)
+    with w:
+        sent = dict(odd_messages(1000))
+        inject_all(w, sent.items(), lambda ident: [f"{ident}@{d}.test" for d in ("pipe", "file", "post")])
+        w.ph.wait_records(3 * len(sent), "d", 120)
+        global _world
+        _world = w
+        ways = {"pipe": written(w.folder + "/out/pipe"), "file": written(w.folder + "/out/file"),
+                "post": (posted(p)[1] for p in server.of("/mail"))}
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            for way, texts in ways.items():
+                expect_equal(sorted(pool.imap_unordered(check_text, texts, 50)), sorted(sent), way)
+        w.drained()
+        w.ph.audit()
+    server.shutdown()
+    server.server_close()
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def roles(world):
     return found
 
 
-def hit_one(world, rng):
+def hit_one(world, rng, longest_stop):
     every = [pid for pids in roles(world).values() for pid in pids]
     if not every:
         return
@@ -35,7 +35,7 @@ def hit_one(world, rng):
     try:
         os.kill(pid, sig)
         if sig == signal.SIGSTOP:
-            time.sleep(rng.uniform(0.2, 1.0))
+            time.sleep(rng.uniform(0.2, longest_stop))
             os.kill(pid, signal.SIGCONT)
     except ProcessLookupError:
         pass
@@ -57,7 +57,7 @@ def any_process_may_die(build, full):
         injector.start()
         end = time.monotonic() + (600 if full else 6)
         while time.monotonic() < end:
-            hit_one(world, rng)
+            hit_one(world, rng, 10 if full else 1)
             time.sleep(0.2)
         stop.set()
         injector.join()
@@ -74,7 +74,7 @@ def any_process_may_die(build, full):
 def power_cut_under_load(build, full):
     """16 sessions, the power goes at a random moment; every acknowledged message is there afterwards"""
     rng = random.Random(2)
-    for i in range(60 if full else 4):
+    for i in range(200 if full else 4):
         kind = ("ext4", "xfs")[i % 2]
         with World(build, kind) as world:
             world.start()
