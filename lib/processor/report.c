@@ -8,10 +8,11 @@ category_of_rcpt(const struct reading *rd, const struct remote_rcpt *rc)
 {
 	const struct processor *p = rd->p;
 	const struct failure f = processor_failure_of(&rd->report, rc);
+	const char *category = NULL;
 
 	if (p->events->category != NULL)
-		return p->events->category(p->ctx, &f);
-	return category_of(rc->code, rc->enh);
+		category = p->events->category(p->ctx, &f);
+	return category != NULL ? category : category_of(rc->code, rc->enh);
 }
 
 /* "smtp; 550 no such user" as it came; what is only text gets the type */

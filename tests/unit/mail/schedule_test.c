@@ -63,8 +63,7 @@ static void
 what_is_not_the_envelopes_form_is_refused(void **state)
 {
 	static const char *const bad[] = {"", "1", "1-", "-1", "2-1", "1-1", "1-2,", "1-3,2-4",
-	    "5-6,1-2", "1-2 ", "1-x", "1-2,2-3",
-	    "9223372037-9223372039"};
+	    "5-6,1-2", "1-2 ", "1-x", "1-2,2-3", "9223372037-9223372039"};
 	struct schedule s;
 
 	for (size_t i = 0; i < countof(bad); i++)
