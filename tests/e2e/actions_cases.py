@@ -202,9 +202,14 @@ def on_terminal(w, *words):
     main_end, terminal = pty.openpty()
     r = subprocess.run([BUILD + "/sbin/pmtactl", "-c", w.ph.config_path, *words], stdout=subprocess.PIPE, stderr=terminal, text=True, timeout=60)
     os.close(terminal)
-    painted = os.read(main_end, 65536).decode()
+    painted = b""
+    try:
+        while piece := os.read(main_end, 65536):
+            painted += piece
+    except OSError:  # the end: nobody has the other side any more
+        pass
     os.close(main_end)
-    return r.stdout, painted
+    return r.stdout, painted.decode()
 
 
 @case("suppressed addresses get nothing, by hand, by list and by reply: refused at RCPT, or accepted and bounced with "
