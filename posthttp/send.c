@@ -204,6 +204,8 @@ start_tls(struct line *l, const struct post *p, struct why *why)
 	if (l->ssl == NULL || SSL_set_fd(l->ssl, l->fd) != 1)
 		return line_wrong(l, "TLS cannot be prepared", why);
 	param = SSL_get0_param(l->ssl);
+	/* a wildcard is a whole label (RFC 9525 6.3) */
+	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	if (X509_VERIFY_PARAM_set1_ip_asc(param, p->url.host) != 1 &&
 	    (SSL_set_tlsext_host_name(l->ssl, p->url.host) != 1 ||
 		SSL_set1_host(l->ssl, p->url.host) != 1))

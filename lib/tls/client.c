@@ -2,6 +2,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include "lib/base/log.h"
 #include "lib/tls/tls_int.h"
@@ -107,6 +108,9 @@ tls_client_context(
 	SSL_CTX_set_max_cert_list(ctx, MAX_SERVER_CERTS);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_set_verify(ctx, verifies ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+	/* a wildcard is a whole label (RFC 8461 4.1, RFC 9525 6.3) */
+	X509_VERIFY_PARAM_set_hostflags(
+	    SSL_CTX_get0_param(ctx), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	if (spec->versions == 0)
 		(void)why_set(why, "no version of TLS is allowed");
 	else if (spec->is_dane && SSL_CTX_dane_enable(ctx) != 1)

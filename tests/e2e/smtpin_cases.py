@@ -242,6 +242,8 @@ def why_not(row):
     verbs = {step[0] for step in row["steps"]}
     if "drip" in verbs or row["id"] == "SI-TLS-STALL":
         return "minutes long: played with short time-outs as a case of our own"
+    if "tls_reneg" in verbs:
+        return "Python's TLS asks for none: tls_in_cases plays it with another client"
     unknown = [v for v in verbs if not hasattr(Client, v)]
     return f"unknown step {unknown[0]}" if unknown else None
 

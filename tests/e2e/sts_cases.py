@@ -23,6 +23,9 @@ ROWS = {
     "elsewhere": dict(mx="mx.elsewhere.test"),
     "renamed": dict(shows="another's"),
     "stranger": dict(shows="stranger's"),
+    "nul": dict(shows=["mx1.nul.test\0.evil.test"]),
+    "star": dict(shows=["*", "*.test", "*.*.test", "mx*.star.test", "mx1.*.test"]),
+    "many": dict(shows=["mx1.many.test", *(f"host{i}.elsewhere.test" for i in range(10000))]),
     "clear": dict(tls="no"),
     "testing": dict(mode="testing", shows="another's"),
     "none": dict(mode="none", tls="no"),
@@ -125,7 +128,8 @@ class Play:
         policy, zone, config = f"port {MX_PORT}\n", {}, f"mta-sts-ca-file {authorities['own'].path}\n" + ROLLUP
         for n, (name, row) in enumerate(ROWS.items()):
             host, address = f"mx1.{name}.test", f"{w.net}.{20 + n}"
-            certificate = certificates[row.get("shows", "own")]
+            shows = row.get("shows", "own")
+            certificate = certificates[shows] if isinstance(shows, str) else authorities["own"].certificate(*shows)
             policy += (f"provider {name}.test {{ mx {address}; certificate {certificate}; "
                        f"tls {row.get('tls', 'yes')}; }}\n")
             zone |= {f"{name}.test MX": f"10 {host}", f"{host} A": address, f"mta-sts.{name}.test A": f"{w.net}.250"}
@@ -222,6 +226,13 @@ def not_verified():
     deferred("stranger", "certificate")
     deferred("clear", "STARTTLS")
     for name in ("renamed", "stranger", "clear"):
+        expect_equal(play().world.mx.provider(f"{name}.test")["commands"].get("mail", 0), 0, f"{name}: MAIL commands")
+
+
+@case("enforce: a name that goes on behind NUL, wildcards of more or less than the first label, ten thousand names: deferred, nothing sent")
+def odd_names():
+    for name, why in (("nul", "certificate"), ("star", "certificate"), ("many", "excessive message size")):
+        deferred(name, why)
         expect_equal(play().world.mx.provider(f"{name}.test")["commands"].get("mail", 0), 0, f"{name}: MAIL commands")
 
 

@@ -3,9 +3,22 @@ import hashlib
 import os
 import subprocess
 
+NUL = "\0"
+
 
 def openssl(*words, data=None):
     return subprocess.run(["openssl", *words], input=data, check=True, capture_output=True).stdout
+
+
+def in_der(tag, content):
+    n = len(content)
+    length = bytes([n]) if n < 128 else bytes([0x80 + (n.bit_length() + 7) // 8]) + n.to_bytes((n.bit_length() + 7) // 8, "big")
+    return bytes([tag]) + length + content
+
+
+def names_in_der(names):
+    """dNSNames; the openssl program itself would write none with NUL in it."""
+    return in_der(0x30, b"".join(in_der(0x82, name.encode()) for name in names))
 
 
 class Authority:
@@ -22,9 +35,9 @@ class Authority:
         self.n += 1
         base = f"{self.folder}/c{self.n}"
         openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
-                f"/CN={names[0]}", "-keyout", base + ".key", "-out", base + ".csr")
+                f"/CN={names[0].partition(NUL)[0]}", "-keyout", base + ".key", "-out", base + ".csr")
         with open(base + ".ext", "w") as f:
-            f.write("subjectAltName=" + ",".join("DNS:" + n for n in names) + "\n")
+            f.write(f"subjectAltName=DER:{names_in_der(names).hex(':')}\n")
         openssl("x509", "-req", "-in", base + ".csr", "-CA", self.path, "-CAkey", self.key, "-CAcreateserial", "-days", "20",
                 "-out", base + ".crt", "-extfile", base + ".ext")
         key = open(base + ".key").read()
