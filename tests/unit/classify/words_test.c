@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/classify/categories_int.h"
 #include "lib/classify/language.h"
@@ -319,6 +320,7 @@ compare_with_codes(const struct plain *p, struct str text)
 static uint32_t
 draw(uint64_t *seed, uint32_t n)
 {
+	ph_assert(n > 0);
 	*seed = *seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
 	return (uint32_t)(*seed >> 33) % n;
 }
