@@ -14,6 +14,7 @@ provider far.test { mx {net}.10; domains far.test quiet.test plain.test; refuse-
 provider inject.test { mx {net}.20; domains inject.test mta.posthaste.test; }
 """
 CONFIG = """
+custom-dsn-from-header "Mail \\"Desk\\" <desk@posthaste.test>"
 dsn-failed-from-template "Postbode <bode@${hostname}>"
 dsn-failed-subject-template "Not delivered: ${subject}"
 dsn-failed-body-template-from {folder}/template
@@ -85,6 +86,7 @@ def forms():
         message = by_rcpt["b@inject.test"][0][1]
         expect_equal(message.get_content_type(), "text/plain", "plain")
         expect("Final-Recipient: rfc822;bad@plain.test" in message.get_payload(), message.get_payload())
+        expect_equal(by_rcpt["d@inject.test"][0][1]["From"], 'Mail "Desk" <desk@posthaste.test>', "custom-dsn-from-header")
         status = next(p for p in by_rcpt["d@inject.test"][0][1].walk() if p.get_content_type() == "message/delivery-status")
         expect_equal(status.get_payload(1)["Action"], "delivered", "of what ended here")
         copy = by_rcpt["archive@inject.test"][0][1]
