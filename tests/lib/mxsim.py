@@ -87,10 +87,12 @@ class Mxsim:
             raise Failed(f"{e}; there are {self.recipients()}") from None
 
     def log(self):
+        """What it took; a line that is being written while it goes on taking mail is not told yet."""
         if self.process is not None and self.process.poll() is None:
             self.ask("flush")
         try:
-            return [Accepted(line) for line in open(self.folder + "/log", errors="replace")]
+            with open(self.folder + "/log", errors="replace") as f:
+                return [Accepted(line) for line in f if line.endswith("\n")]
         except FileNotFoundError:
             return []
 
